@@ -1,1 +1,14 @@
+//! Runs a server that is a WebAssembly component which can do four things: send requests, receive answers, read the
+//! time, log. ARCHITECTURE.md is the map.
+
+pub mod admission;
+pub mod backend;
+pub mod cli;
+pub mod console;
 pub mod contract;
+pub mod engine;
+pub mod exchange;
+pub mod guest;
+pub mod limits;
+pub mod run;
+pub mod stop;

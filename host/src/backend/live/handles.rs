@@ -1,0 +1,139 @@
+//! What handles name. A handle is the number of a slot and how often that slot was used, so none is given out twice.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use super::net::Connection;
+use crate::contract::Error;
+use crate::limits;
+
+/// Something that a guest holds.
+pub enum Object {
+    /// A client.
+    Connection(Connection),
+    /// A regular file, open for reading.
+    File(Rc<OwnedFd>),
+    /// Bytes that the host holds.
+    Buffer(Rc<Vec<u8>>),
+}
+
+/// The objects of one guest.
+#[derive(Default)]
+pub struct Handles {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+struct Slot {
+    /// How often the slot was used, its present use counted.
+    uses: u32,
+    object: Option<Object>,
+}
+
+impl Handles {
+    /// How many more objects can be held.
+    pub fn room(&self) -> usize {
+        limits::HANDLES_MAX - (self.slots.len() - self.free.len())
+    }
+
+    /// Gives an object a handle.
+    pub fn insert(&mut self, object: Object) -> Result<u64, Error> {
+        if self.room() == 0 {
+            return Err(Error::Exhausted);
+        }
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { uses: 0, object: None });
+            u32::try_from(self.slots.len() - 1).expect("HANDLES_MAX fits")
+        });
+        let slot = &mut self.slots[index as usize];
+        slot.uses += 1;
+        slot.object = Some(object);
+        Ok(u64::from(slot.uses) << 32 | u64::from(index))
+    }
+
+    /// The connection of that handle.
+    pub fn connection(&mut self, handle: u64) -> Result<&mut Connection, Error> {
+        match self.slot(handle).and_then(|slot| slot.object.as_mut()) {
+            Some(Object::Connection(connection)) => Ok(connection),
+            _ => Err(Error::BadHandle),
+        }
+    }
+
+    /// The file of that handle.
+    pub fn file(&mut self, handle: u64) -> Result<&Rc<OwnedFd>, Error> {
+        match self.slot(handle).and_then(|slot| slot.object.as_ref()) {
+            Some(Object::File(file)) => Ok(file),
+            _ => Err(Error::BadHandle),
+        }
+    }
+
+    /// The buffer of that handle.
+    pub fn buffer(&mut self, handle: u64) -> Result<&Rc<Vec<u8>>, Error> {
+        match self.slot(handle).and_then(|slot| slot.object.as_ref()) {
+            Some(Object::Buffer(buffer)) => Ok(buffer),
+            _ => Err(Error::BadHandle),
+        }
+    }
+
+    /// Takes a handle back.
+    pub fn remove(&mut self, handle: u64) -> Result<Object, Error> {
+        let slot = self.slot(handle).ok_or(Error::BadHandle)?;
+        let object = slot.object.take().ok_or(Error::BadHandle)?;
+        if slot.uses < u32::MAX {
+            self.free.push(index(handle));
+        }
+        Ok(object)
+    }
+
+    fn slot(&mut self, handle: u64) -> Option<&mut Slot> {
+        let uses = u32::try_from(handle >> 32).ok()?;
+        self.slots.get_mut(index(handle) as usize).filter(|slot| slot.uses == uses)
+    }
+}
+
+fn index(handle: u64) -> u32 {
+    (handle & u64::from(u32::MAX)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buffer() -> Object {
+        Object::Buffer(Rc::default())
+    }
+
+    #[test]
+    fn a_handle_is_never_given_out_twice() {
+        let mut handles = Handles::default();
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..1_000 {
+            let handle = handles.insert(buffer()).expect("room");
+            assert!(handle != 0 && seen.insert(handle), "{handle:#x} again");
+            assert!(handles.remove(handle).is_ok());
+            assert_eq!(handles.remove(handle).err(), Some(Error::BadHandle), "closed twice");
+        }
+        assert_eq!(handles.slots.len(), 1, "slots are used again");
+    }
+
+    #[test]
+    fn forged_handles_and_those_of_another_kind_are_refused() {
+        let mut handles = Handles::default();
+        let handle = handles.insert(buffer()).expect("room");
+        assert!(handles.buffer(handle).is_ok());
+        for wrong in [0, 1, handle + 1, handle + (1 << 32), handle - (1 << 32), u64::MAX] {
+            assert_eq!(handles.buffer(wrong).err(), Some(Error::BadHandle), "{wrong:#x}");
+        }
+        assert_eq!(handles.file(handle).err(), Some(Error::BadHandle));
+        assert_eq!(handles.connection(handle).err(), Some(Error::BadHandle));
+    }
+
+    #[test]
+    fn there_is_a_limit() {
+        let mut handles = Handles::default();
+        for _ in 0..limits::HANDLES_MAX {
+            assert!(handles.insert(buffer()).is_ok());
+        }
+        assert_eq!(handles.insert(buffer()).err(), Some(Error::Exhausted));
+    }
+}

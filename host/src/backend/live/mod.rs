@@ -1,0 +1,287 @@
+//! The live world: sockets, files and timers of the operating system. Nothing else in the host touches them.
+
+mod answers;
+mod clock;
+mod driver;
+mod errors;
+mod file;
+mod handles;
+mod net;
+mod signals;
+mod transfer;
+mod watch;
+
+use std::net::SocketAddr;
+
+use compio_driver::op::Interest;
+use hashbrown::HashMap;
+
+use self::answers::Answers;
+use self::clock::{Clock, TimerKey, Timers};
+use self::driver::{Driver, Event};
+use self::handles::{Handles, Object};
+use self::net::Listener;
+use self::watch::Watches;
+use super::{Backend, Batch};
+use crate::console::Console;
+use crate::contract::{Error, Level, Reply, Request, Signal, Submission};
+use crate::limits;
+use crate::stop::Stop;
+
+pub use self::driver::Choice as DriverChoice;
+pub use self::file::Root;
+pub use self::net::Port;
+pub use self::signals::Signals;
+
+/// What a guest is granted, and whom to tell.
+pub struct Grant {
+    /// The ports on which it may listen.
+    pub ports: Vec<Port>,
+    /// The folder beneath which it may read; without one it can read nothing.
+    pub root: Option<Root>,
+    /// The signals that it may ask to be told.
+    pub signals: Option<Signals>,
+    /// Where its log goes.
+    pub console: Console,
+    /// Called when it begins to listen.
+    pub on_listening: Box<dyn FnMut(SocketAddr)>,
+}
+
+/// The world of one guest, on one thread.
+pub struct Live {
+    driver: Driver<Owner>,
+    clock: Clock,
+    timers: Timers<Timer>,
+    handles: Handles,
+    answers: Answers,
+    /// The requests that are neither answered for good nor answered at once, by id.
+    pending: HashMap<u64, Pending>,
+    ports: Vec<Port>,
+    listeners: Vec<Listener>,
+    /// How often a guest has listened.
+    listens: u64,
+    root: Option<Root>,
+    watches: Watches,
+    signals: Option<Signals>,
+    /// The requests that want to be told of signals.
+    signal_requests: Vec<u64>,
+    stopping: bool,
+    write_bytes_pending: usize,
+    buffer_bytes: u64,
+    turns_without_poll: u32,
+    console: Console,
+    on_listening: Box<dyn FnMut(SocketAddr)>,
+}
+
+/// Whose a wait of the completion queue is.
+enum Owner {
+    /// The listener of this serial number.
+    Listener(u64),
+    /// The read of the connection of this handle.
+    Read(u64),
+    /// The write of the connection of this handle.
+    Write(u64),
+    Watches,
+    Signals,
+}
+
+/// What happens later.
+enum Timer {
+    /// A `sleep` is over.
+    Sleep(u64),
+    /// The listener of this serial number tries again.
+    Accept(u64),
+    /// The guest has had its time to stop.
+    Stop,
+}
+
+/// What a pending request waits for: what `cancel` has to end.
+enum Pending {
+    Listen(u64),
+    Read(u64),
+    Write(u64),
+    Sleep(TimerKey),
+    Watch(i32),
+    Signals,
+}
+
+impl Live {
+    /// A world with this grant.
+    pub fn new(driver: DriverChoice, grant: Grant) -> std::io::Result<Self> {
+        let mut driver = Driver::new(driver)?;
+        if let Some(signals) = &grant.signals {
+            driver.poll(signals.fd(), Interest::Readable, Owner::Signals);
+        }
+        Ok(Self {
+            driver,
+            clock: Clock::new(),
+            timers: Timers::new(),
+            handles: Handles::default(),
+            answers: Answers::default(),
+            pending: HashMap::new(),
+            ports: grant.ports,
+            listeners: Vec::new(),
+            listens: 0,
+            root: grant.root,
+            watches: Watches::default(),
+            signals: grant.signals,
+            signal_requests: Vec::new(),
+            stopping: false,
+            write_bytes_pending: 0,
+            buffer_bytes: 0,
+            turns_without_poll: 0,
+            console: grant.console,
+            on_listening: grant.on_listening,
+        })
+    }
+
+    /// Whether the completion queue is io_uring.
+    pub fn is_io_uring(&self) -> bool {
+        self.driver.is_io_uring()
+    }
+
+    fn take(&mut self, submission: Submission) {
+        let id = submission.id;
+        let result = match submission.request {
+            Request::Listen(listen) => self.listen(id, &listen).map(Some),
+            Request::Read(read) => self.read(id, &read).map(|()| None),
+            Request::Write(write) => self.write(id, write).map(|()| None),
+            Request::Shutdown(handle) => self.shutdown(handle).map(Some),
+            Request::Close(handle) => self.close(handle).map(Some),
+            Request::Open(open) => self.open(&open).map(Some),
+            Request::ReadFile(range) => self.read_file(&range).map(Some),
+            Request::Load(range) => self.load(&range).map(Some),
+            Request::List(path) => self.list(&path).map(Some),
+            Request::Watch(path) => self.watch(id, &path).map(|()| None),
+            Request::Sleep(duration) => Ok(self.sleep(id, duration)),
+            Request::Signals => Ok(self.tell_signals(id)),
+            Request::Cancel(target) => Ok(Some(self.cancel(target))),
+        };
+        if let Some(reply) = result.unwrap_or_else(|error| Some(Reply::Failed(error))) {
+            self.answers.push(id, reply);
+        }
+    }
+
+    fn close(&mut self, handle: u64) -> Result<Reply, Error> {
+        match self.handles.remove(handle)? {
+            Object::Connection(connection) => self.closed(connection),
+            Object::Buffer(buffer) => self.buffer_bytes -= buffer.len() as u64,
+            Object::File(_) => {}
+        }
+        Ok(Reply::Done)
+    }
+
+    fn sleep(&mut self, id: u64, nanoseconds: u64) -> Option<Reply> {
+        let due = self.clock.monotonic().saturating_add(nanoseconds);
+        let key = self.timers.add(due, Timer::Sleep(id));
+        self.pending.insert(id, Pending::Sleep(key));
+        None
+    }
+
+    fn tell_signals(&mut self, id: u64) -> Option<Reply> {
+        self.signal_requests.push(id);
+        self.pending.insert(id, Pending::Signals);
+        None
+    }
+
+    fn cancel(&mut self, target: u64) -> Reply {
+        let Some(pending) = self.pending.remove(&target) else { return Reply::Done };
+        match pending {
+            Pending::Listen(serial) => self.end_listen(serial),
+            Pending::Read(handle) => self.end_read(handle),
+            Pending::Write(handle) => self.end_write(handle),
+            Pending::Sleep(key) => self.timers.remove(key),
+            Pending::Watch(watch) => self.end_watch(target, watch),
+            Pending::Signals => self.signal_requests.retain(|request| *request != target),
+        }
+        self.answers.push(target, Reply::Failed(Error::Cancelled));
+        Reply::Done
+    }
+
+    /// Waits for the system, at most until the next timer is due, and turns what has happened into answers.
+    fn poll(&mut self) -> Result<(), Stop> {
+        let timeout = if self.answers.is_empty() {
+            self.timers.wait(self.clock.monotonic())
+        } else {
+            Some(std::time::Duration::ZERO)
+        };
+        self.console.flush();
+        self.driver.wait(timeout).map_err(|error| Stop::System(error.to_string()))?;
+        self.clock.look();
+        while let Some((owner, event)) = self.driver.next() {
+            match (owner, event) {
+                (Owner::Listener(serial), _) => self.accept(serial),
+                (Owner::Read(handle), Event::Received(result)) => self.received(handle, result),
+                (Owner::Read(_), Event::Ready) => {}
+                (Owner::Write(handle), _) => self.advance(handle),
+                (Owner::Watches, _) => self.changed(),
+                (Owner::Signals, _) => self.signalled()?,
+            }
+        }
+        while let Some(timer) = self.timers.next_due(self.clock.monotonic()) {
+            match timer {
+                Timer::Sleep(id) => {
+                    self.pending.remove(&id);
+                    self.answers.push(id, Reply::Elapsed);
+                }
+                Timer::Accept(serial) => self.wait_for_clients(serial),
+                Timer::Stop => return Err(Stop::StopTooSlow),
+            }
+        }
+        Ok(())
+    }
+
+    fn signalled(&mut self) -> Result<(), Stop> {
+        let Some(signals) = &mut self.signals else { return Ok(()) };
+        let (stop, reload) = signals.take();
+        self.driver.poll(signals.fd(), Interest::Readable, Owner::Signals);
+        if reload {
+            self.tell(Signal::Reload);
+        }
+        if stop && !self.stopping {
+            if self.signal_requests.is_empty() {
+                return Err(Stop::Asked);
+            }
+            self.stopping = true;
+            self.tell(Signal::Stop);
+            self.timers.add(self.clock.monotonic() + limits::STOP_SECONDS_MAX * 1_000_000_000, Timer::Stop);
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, signal: Signal) {
+        for id in &self.signal_requests {
+            self.answers.push(*id, Reply::Signal(signal));
+        }
+    }
+}
+
+impl Backend for Live {
+    fn start(&mut self) -> u64 {
+        self.clock.stamp()
+    }
+
+    fn submit(&mut self, submissions: Vec<Submission>) {
+        for submission in submissions {
+            self.take(submission);
+        }
+    }
+
+    /// What is at hand goes to the guest without a look at the network, but only so often: a guest that always has an
+    /// answer must not keep its clients waiting.
+    fn wait(&mut self) -> Result<Batch, Stop> {
+        self.turns_without_poll += 1;
+        if self.answers.is_empty() || self.turns_without_poll > limits::TURNS_WITHOUT_POLL_MAX {
+            self.turns_without_poll = 0;
+            self.poll()?;
+        }
+        while self.answers.is_empty() {
+            self.poll()?;
+        }
+        Ok(Batch { time: self.clock.stamp(), answers: self.answers.take() })
+    }
+
+    fn log(&mut self, level: Level, message: &str) {
+        self.console.line(self.clock.stamp(), level, message);
+    }
+}

@@ -1,0 +1,227 @@
+//! A write under way: parts in, bytes on a socket out.
+//!
+//! Bytes and small pieces of files go out together in one `sendmsg`; the rest of a file goes by `sendfile`, from the
+//! page cache to the socket without entering this process.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags};
+
+use super::errors::error;
+use crate::contract::Error;
+use crate::limits;
+
+/// What is left to send of one write.
+pub struct Transfer {
+    segments: VecDeque<Segment>,
+    sent: u64,
+    /// A file ended before its range did: what followed it is dropped, and the transfer fails when the rest is sent.
+    truncated: bool,
+    /// The guest's own bytes, which the host holds until the write is over.
+    own_bytes: usize,
+    /// Whether the socket was made non-blocking for `sendfile`, which has no flag for it.
+    made_nonblocking: bool,
+}
+
+/// A piece of a write.
+pub enum Segment {
+    /// Bytes of the guest, from an index on.
+    Bytes(Vec<u8>, usize),
+    /// Bytes of a buffer.
+    Buffer(Rc<Vec<u8>>, Range<usize>),
+    /// Bytes of a file: from an offset, so many.
+    File(Rc<OwnedFd>, u64, u64),
+}
+
+/// How far a transfer has come.
+pub enum Progress {
+    /// Everything is with the system: so many bytes.
+    Done(u64),
+    /// It goes on when the socket can take more.
+    Waits,
+    /// It is over.
+    Failed(Error),
+}
+
+/// Pieces that one `sendmsg` takes.
+const PIECES_MAX: usize = 64;
+
+impl Transfer {
+    /// A transfer of these segments.
+    pub fn new(segments: VecDeque<Segment>, own_bytes: usize) -> Self {
+        Self { segments, sent: 0, truncated: false, own_bytes, made_nonblocking: false }
+    }
+
+    /// The guest's own bytes among them.
+    pub fn own_bytes(&self) -> usize {
+        self.own_bytes
+    }
+
+    /// Sends what the socket takes, though not more than is fair to the other clients.
+    pub fn advance(&mut self, socket: &OwnedFd) -> Progress {
+        let progress = self.send(socket);
+        if !matches!(progress, Progress::Waits) && std::mem::take(&mut self.made_nonblocking) {
+            // It succeeded the other way round on the same socket.
+            let _ = rustix::io::ioctl_fionbio(socket, false);
+        }
+        progress
+    }
+
+    fn send(&mut self, socket: &OwnedFd) -> Progress {
+        let sent_before = self.sent;
+        loop {
+            self.drop_empty();
+            if self.segments.is_empty() {
+                return if self.truncated { Progress::Failed(Error::Truncated) } else { Progress::Done(self.sent) };
+            }
+            if self.sent - sent_before >= limits::FILE_SEND_BYTES_MAX as u64 {
+                return Progress::Waits;
+            }
+            match self.step(socket) {
+                Ok(()) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Progress::Waits,
+                Err(errno) => return Progress::Failed(error(errno)),
+            }
+        }
+    }
+
+    fn step(&mut self, socket: &OwnedFd) -> Result<(), Errno> {
+        match self.segments.front() {
+            None => Ok(()),
+            Some(Segment::File(_, _, length)) if *length > limits::FILE_COPY_BYTES_MAX => self.send_file(socket),
+            Some(_) => self.send_bytes(socket),
+        }
+    }
+
+    fn drop_empty(&mut self) {
+        while self.segments.front().is_some_and(|segment| segment.len() == 0) {
+            self.segments.pop_front();
+        }
+    }
+
+    fn send_file(&mut self, socket: &OwnedFd) -> Result<(), Errno> {
+        if !self.made_nonblocking {
+            rustix::io::ioctl_fionbio(socket, true)?;
+            self.made_nonblocking = true;
+        }
+        let Some(Segment::File(file, offset, length)) = self.segments.front_mut() else { return Ok(()) };
+        let count = usize::try_from(*length).unwrap_or(usize::MAX).min(limits::FILE_SEND_BYTES_MAX);
+        let sent = rustix::fs::sendfile(socket, file, Some(offset), count)? as u64;
+        if sent == 0 {
+            self.truncate(0);
+            return Ok(());
+        }
+        *length -= sent;
+        self.sent += sent;
+        Ok(())
+    }
+
+    fn send_bytes(&mut self, socket: &OwnedFd) -> Result<(), Errno> {
+        self.read_small_files()?;
+        let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+        let mut count = 0;
+        for (piece, segment) in pieces.iter_mut().zip(&self.segments) {
+            let Some(bytes) = segment.bytes() else { break };
+            *piece = IoSlice::new(bytes);
+            count += 1;
+        }
+        let mut flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        if count < self.segments.len() {
+            // More follows at once: let the system fill its packets.
+            flags |= SendFlags::MORE;
+        }
+        let sent = if count == 1 {
+            rustix::net::send(socket, &pieces[0], flags)?
+        } else {
+            rustix::net::sendmsg(socket, &pieces[..count], &mut SendAncillaryBuffer::default(), flags)?
+        };
+        self.consume(sent);
+        Ok(())
+    }
+
+    /// Reads the small files among the next pieces.
+    fn read_small_files(&mut self) -> Result<(), Errno> {
+        for index in 0..PIECES_MAX {
+            let Some(segment) = self.segments.get(index) else { break };
+            let Segment::File(file, offset, length) = segment else { continue };
+            if *length > limits::FILE_COPY_BYTES_MAX {
+                break;
+            }
+            let bytes = read_range(file, *offset, *length)?;
+            let is_short = (bytes.len() as u64) < *length;
+            self.segments[index] = Segment::Bytes(bytes, 0);
+            if is_short {
+                self.truncate(index + 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn truncate(&mut self, segments: usize) {
+        self.truncated = true;
+        self.segments.truncate(segments);
+    }
+
+    fn consume(&mut self, mut sent: usize) {
+        self.sent += sent as u64;
+        while sent > 0 {
+            let Some(segment) = self.segments.front_mut() else { return };
+            let taken = usize::try_from(segment.len()).unwrap_or(usize::MAX).min(sent);
+            segment.advance(taken);
+            sent -= taken;
+            self.drop_empty();
+        }
+    }
+}
+
+impl Segment {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes, start) => (bytes.len() - start) as u64,
+            Self::Buffer(_, range) => range.len() as u64,
+            Self::File(_, _, length) => *length,
+        }
+    }
+
+    fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Bytes(bytes, start) => Some(&bytes[*start..]),
+            Self::Buffer(buffer, range) => Some(&buffer[range.clone()]),
+            Self::File(..) => None,
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        match self {
+            Self::Bytes(_, start) => *start += count,
+            Self::Buffer(_, range) => range.start += count,
+            Self::File(_, offset, length) => {
+                *offset += count as u64;
+                *length -= count as u64;
+            }
+        }
+    }
+}
+
+/// The bytes of a range of a file; fewer where the file ends before.
+pub fn read_range(file: &OwnedFd, offset: u64, length: u64) -> Result<Vec<u8>, Errno> {
+    let wanted = usize::try_from(length).map_err(|_| Errno::INVAL)?;
+    let mut bytes = Vec::with_capacity(wanted);
+    while bytes.len() < wanted {
+        let at = offset.checked_add(bytes.len() as u64).ok_or(Errno::INVAL)?;
+        match rustix::io::pread(file, spare_capacity(&mut bytes), at) {
+            Ok(0) => break,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    // The allocation may be larger than what was asked for.
+    bytes.truncate(wanted);
+    Ok(bytes)
+}

@@ -1,0 +1,34 @@
+//! What is behind the interface: the one seam, and the worlds on its other side.
+
+pub mod live;
+pub mod script;
+
+use crate::contract::{Answer, Level, Submission};
+use crate::stop::Stop;
+
+/// A world: it takes requests and gives answers. Nothing above this trait can tell which one it is.
+///
+/// A world need not be right: it may answer twice, late, or ids that nobody has sent. Guests bear that, and tests rely
+/// on it.
+pub trait Backend {
+    /// The time at which the run begins: nanoseconds since the Unix epoch.
+    fn start(&mut self) -> u64;
+
+    /// Takes the requests of one `send`, in their order.
+    fn submit(&mut self, submissions: Vec<Submission>);
+
+    /// Waits until there is at least one answer. An error ends the guest.
+    fn wait(&mut self) -> Result<Batch, Stop>;
+
+    /// A line for the log, already within its limit.
+    fn log(&mut self, level: Level, message: &str);
+}
+
+/// What one `receive` brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The time of the batch: nanoseconds since the Unix epoch, never before the last one.
+    pub time: u64,
+    /// The answers, in the order in which the guest gets them.
+    pub answers: Vec<Answer>,
+}

@@ -1,0 +1,51 @@
+//! A world for tests: a list of answers in, the list of requests out.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::{Backend, Batch};
+use crate::contract::{Level, Submission};
+use crate::stop::Stop;
+
+/// Gives the batches of a list, whatever it is asked for, and writes down what it is asked for.
+pub struct Script {
+    start: u64,
+    batches: VecDeque<Batch>,
+    transcript: Rc<RefCell<Transcript>>,
+}
+
+/// What a guest did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Transcript {
+    /// The requests of each `send`.
+    pub sent: Vec<Vec<Submission>>,
+    /// The log.
+    pub log: Vec<(Level, String)>,
+}
+
+impl Script {
+    /// A script that begins at `start` (nanoseconds since the Unix epoch), and the transcript that it writes.
+    pub fn new(start: u64, batches: impl IntoIterator<Item = Batch>) -> (Self, Rc<RefCell<Transcript>>) {
+        let transcript = Rc::default();
+        (Self { start, batches: batches.into_iter().collect(), transcript: Rc::clone(&transcript) }, transcript)
+    }
+}
+
+impl Backend for Script {
+    fn start(&mut self) -> u64 {
+        self.start
+    }
+
+    fn submit(&mut self, submissions: Vec<Submission>) {
+        self.transcript.borrow_mut().sent.push(submissions);
+    }
+
+    fn wait(&mut self) -> Result<Batch, Stop> {
+        self.batches.pop_front().ok_or(Stop::AnswersEnded)
+    }
+
+    fn log(&mut self, level: Level, message: &str) {
+        self.transcript.borrow_mut().log.push((level, message.to_owned()));
+    }
+}

@@ -1,0 +1,182 @@
+//! The command line: what can be said, and what it means.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::backend::live::DriverChoice;
+use crate::console::Format;
+use crate::limits;
+
+/// Runs a server that is a WebAssembly component which can do four things: send requests, receive answers, read the
+/// time, log.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pluto-host",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    override_usage = "pluto-host [OPTIONS] GUEST PORT [ROOT] [GUEST ARGS]...\n       pluto-host <COMMAND>",
+    after_help = AFTER_HELP
+)]
+pub struct Cli {
+    /// What to do; without a command, run a guest.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// The guest to run.
+    #[command(flatten)]
+    pub run: Option<Run>,
+}
+
+/// Commands besides running a guest.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Tell what a guest imports and exports, and whether it would be admitted
+    Inspect {
+        /// The guest's .wasm file
+        guest: PathBuf,
+    },
+    /// Turn a core module with an embedded world into a component
+    Componentize {
+        /// The core module, as a compiler for wasm32-unknown-unknown makes it
+        module: PathBuf,
+        /// Where to write the component
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
+    },
+}
+
+/// How to run a guest.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// The guest: a component, or a core module with an embedded world
+    #[arg(value_name = "GUEST")]
+    pub guest: PathBuf,
+
+    /// The port that the guest may listen on, and its first argument; 0 lets the system choose
+    #[arg(value_name = "PORT", value_parser = port)]
+    pub port: u16,
+
+    /// The folder that the guest may read, and its second argument; then the guest's own arguments. Without a folder,
+    /// or when the first of them begins with a dash, the guest can read nothing
+    #[arg(value_name = "ROOT] [GUEST ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+
+    /// The address to listen on; 0.0.0.0 or :: for every network of this machine
+    #[arg(long, value_name = "ADDR", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub listen: IpAddr,
+
+    /// The system's queue to use
+    #[arg(long, value_name = "DRIVER", value_enum, default_value_t = DriverChoice::Auto)]
+    pub driver: DriverChoice,
+
+    /// Memory that the guest may have: bytes, or with K, M or G
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
+    pub memory_max: u64,
+
+    /// How the guest's log is written to standard output
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    pub log: Format,
+
+    /// Do not keep compiled code in ~/.cache/pluto-host
+    #[arg(long)]
+    pub no_cache: bool,
+}
+
+/// The last part of the help text.
+const AFTER_HELP: &str = "\
+The options of the host stand before GUEST; what follows ROOT is for the guest.
+
+Exit codes:
+  0    the guest ended well, or was stopped by Ctrl-C or SIGTERM
+  1    the host could not start: the message says what to change
+  2    the command line could not be understood
+  4    the host ended the guest: it trapped, or exceeded a limit
+  5    the guest ended with an error of its own
+  130  a second Ctrl-C (143: a second SIGTERM) ended everything at once
+
+Example:
+  pluto-host target/guests/pluto.wasm 8000 html/";
+
+impl Run {
+    /// The folder that the guest may read.
+    pub fn root(&self) -> Option<&str> {
+        self.rest.first().map(String::as_str).filter(|first| !first.starts_with('-'))
+    }
+
+    /// What the guest is given: the port, the folder, and the rest.
+    pub fn guest_arguments(&self) -> Vec<String> {
+        std::iter::once(self.port.to_string()).chain(self.rest.iter().cloned()).collect()
+    }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "a port is a number from 0 to 65535, such as 8000".to_owned())
+}
+
+/// A number of bytes, with or without a unit of 1024, as `dd` and `nginx` take it.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" => Some(0),
+        "k" | "kb" | "kib" => Some(10),
+        "m" | "mb" | "mib" => Some(20),
+        "g" | "gb" | "gib" => Some(30),
+        _ => None,
+    };
+    let bytes = shift.and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift));
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| {
+        format!("a size is a number of bytes, or one with K, M or G, such as {}M", limits::MEMORY_BYTES_DEFAULT >> 20)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn run(arguments: &str) -> Result<Run, clap::Error> {
+        let words = std::iter::once("pluto-host").chain(arguments.split_whitespace());
+        Cli::try_parse_from(words).map(|cli| cli.run.expect("no command was given"))
+    }
+
+    #[test]
+    fn the_declaration_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_port_and_the_folder_are_the_guests_first_arguments() {
+        let full = run("guest.wasm 8000 html/ --idle 5").expect("understood");
+        assert_eq!(full.root(), Some("html/"));
+        assert_eq!(full.guest_arguments(), ["8000", "html/", "--idle", "5"]);
+        let rootless = run("--log off guest.wasm 8000 --once").expect("understood");
+        assert_eq!((rootless.root(), rootless.log), (None, Format::Off));
+        assert_eq!(rootless.guest_arguments(), ["8000", "--once"]);
+    }
+
+    #[test]
+    fn only_this_machine_by_default() {
+        assert!(run("guest.wasm 8000").expect("understood").listen.is_loopback());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for arguments in ["", "guest.wasm", "guest.wasm http", "guest.wasm 65536", "--memory-max 5X guest.wasm 1"] {
+            assert!(run(arguments).is_err(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [("1", Some(1)), ("64K", Some(65_536)), ("1GiB", Some(1 << 30)), ("20000000000G", None)] {
+            assert_eq!(size(text).ok(), bytes, "{text}");
+        }
+        for text in ["", "0", "M", "-1", "1.5G", "5 M", "5Q"] {
+            assert!(size(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! One wasmtime configuration, and what turns a guest's bytes into a component that it can run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use wasmtime::component::Component;
+use wasmtime::{Cache, CacheConfig, Config, OptLevel};
+
+use crate::limits;
+
+/// wasmtime, configured so that a run depends on nothing but the answers that the guest receives.
+pub struct Engine {
+    engine: wasmtime::Engine,
+    /// Stops the clock thread when the engine is dropped.
+    _clock: Clock,
+}
+
+impl Engine {
+    /// Makes the engine. Compiled code is kept in `cache` when given; an unusable folder is an error.
+    pub fn new(cache: Option<PathBuf>) -> Result<Self> {
+        let mut config = deterministic_config();
+        if let Some(folder) = cache {
+            let mut settings = CacheConfig::new();
+            settings.with_directory(&folder);
+            let cache = Cache::new(settings)
+                .map_err(anyhow::Error::from)
+                .with_context(|| format!("cannot keep compiled code in {}", folder.display()))?;
+            config.cache(Some(cache));
+        }
+        let engine = wasmtime::Engine::new(&config)?;
+        let _clock = Clock::start(engine.clone())?;
+        Ok(Self { engine, _clock })
+    }
+
+    /// Compiles a component, or takes it from the cache.
+    pub fn compile(&self, component: &[u8]) -> Result<Component> {
+        Ok(Component::new(&self.engine, component)?)
+    }
+
+    /// The wasmtime engine itself.
+    pub fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.engine
+    }
+}
+
+/// Where compiled code is kept: `$XDG_CACHE_HOME/pluto-host`, else `~/.cache/pluto-host`, else nowhere.
+pub fn cache_folder() -> Option<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    Some(base.or_else(home)?.join("pluto-host"))
+}
+
+/// The component in a guest's bytes: they are one, or are a core module with an embedded world, which
+/// `wit-component` turns into one.
+pub fn componentize(wasm: &[u8]) -> Result<Vec<u8>> {
+    if wasmparser::Parser::is_component(wasm) {
+        return Ok(wasm.to_vec());
+    }
+    if !wasmparser::Parser::is_core_wasm(wasm) {
+        bail!("not WebAssembly: the file does not begin with a WebAssembly header");
+    }
+    wit_component::ComponentEncoder::default()
+        .validate(true)
+        .module(wasm)
+        .and_then(|mut encoder| encoder.encode())
+        .map_err(|error| {
+            anyhow!(
+                "a core module that cannot be made a component: {error:#}\n\
+                 It imports {}. A guest is built against wit/ with wit-bindgen, for wasm32-unknown-unknown.",
+                list_core_imports(wasm)
+            )
+        })
+}
+
+fn list_core_imports(module: &[u8]) -> String {
+    let names: Vec<String> = core_imports(module).unwrap_or_default();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+fn core_imports(module: &[u8]) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for payload in wasmparser::Parser::new(0).parse_all(module) {
+        if let wasmparser::Payload::ImportSection(section) = payload? {
+            for import in section.into_imports() {
+                let import = import?;
+                names.push(format!("{}#{}", import.module, import.name));
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// A thread that ends wasmtime's epoch at each tick, so that a guest which never receives is noticed.
+struct Clock {
+    running: Arc<AtomicBool>,
+}
+
+impl Clock {
+    fn start(engine: wasmtime::Engine) -> Result<Self> {
+        let running = Arc::new(AtomicBool::new(true));
+        let clock = Self { running: running.clone() };
+        let tick = move || {
+            while running.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(limits::TURN_TICK_MILLIS));
+                engine.increment_epoch();
+            }
+        };
+        std::thread::Builder::new().name("turn clock".into()).spawn(tick).context("cannot start a thread")?;
+        Ok(clock)
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        self.running.store(false, Ordering::Relaxed);
+    }
+}
+
+/// What could make two runs on the same answers differ is off or pinned.
+fn deterministic_config() -> Config {
+    let mut config = Config::new();
+    // Cranelift's default leaves the bits of a NaN to the machine.
+    config.cranelift_nan_canonicalization(true);
+    config.wasm_relaxed_simd(false);
+    config.wasm_memory64(false);
+    config.wasm_multi_memory(false);
+    config.cranelift_opt_level(OptLevel::Speed);
+    config.epoch_interruption(true);
+    config.max_wasm_stack(limits::STACK_BYTES_MAX);
+    // 4 GiB reserved and guard pages behind them: no bounds check is left in the code.
+    config.memory_reservation(4 << 30);
+    config.memory_guard_size(32 << 20);
+    config
+}

@@ -1,0 +1,103 @@
+//! Between a guest and a world: ids, pending requests, batches, time. It cannot tell which world is below.
+
+use hashbrown::HashMap;
+
+use crate::backend::Backend;
+use crate::contract::{Answer, Level, Reply, Request, Submission};
+use crate::limits;
+use crate::stop::Stop;
+
+/// One guest's side of a world.
+pub struct Exchange {
+    backend: Box<dyn Backend>,
+    /// The requests whose final answer the guest has not received, by id.
+    pending: HashMap<u64, Answers>,
+    /// Of the last batch: nanoseconds since the Unix epoch.
+    time: u64,
+    /// How often the guest has received.
+    turns: u64,
+}
+
+/// How often a request is answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    Once,
+    Many,
+}
+
+impl Exchange {
+    /// An exchange with `backend`, at the time at which that begins.
+    pub fn new(mut backend: Box<dyn Backend>) -> Self {
+        let time = backend.start();
+        Self { backend, pending: HashMap::new(), time, turns: 0 }
+    }
+
+    /// The contract's `send`.
+    pub fn send(&mut self, submissions: Vec<Submission>) -> Result<(), Stop> {
+        for submission in &submissions {
+            if self.pending.insert(submission.id, Answers::to(&submission.request)).is_some() {
+                return Err(Stop::DuplicateId(submission.id));
+            }
+        }
+        if self.pending.len() > limits::REQUESTS_PENDING_MAX {
+            return Err(Stop::RequestsPending);
+        }
+        self.backend.submit(submissions);
+        Ok(())
+    }
+
+    /// The contract's `receive`.
+    pub fn receive(&mut self) -> Result<Vec<Answer>, Stop> {
+        if self.pending.is_empty() {
+            return Err(Stop::NothingPending);
+        }
+        let batch = self.backend.wait()?;
+        self.time = self.time.max(batch.time);
+        self.turns += 1;
+        for answer in &batch.answers {
+            self.settle(answer);
+        }
+        Ok(batch.answers)
+    }
+
+    /// The contract's `time`.
+    pub fn time(&self) -> u64 {
+        self.time
+    }
+
+    /// The contract's `log`.
+    pub fn log(&mut self, level: Level, message: &str) {
+        self.backend.log(level, shorten(message));
+    }
+
+    /// How often the guest has received: the number of its turn.
+    pub fn turns(&self) -> u64 {
+        self.turns
+    }
+
+    /// Frees the id of a final answer. An answer that fits no request frees nothing.
+    fn settle(&mut self, answer: &Answer) {
+        let is_final = match self.pending.get(&answer.id) {
+            Some(Answers::Once) => true,
+            Some(Answers::Many) => matches!(answer.reply, Reply::Failed(_)),
+            None => false,
+        };
+        if is_final {
+            self.pending.remove(&answer.id);
+        }
+    }
+}
+
+impl Answers {
+    fn to(request: &Request) -> Self {
+        match request {
+            Request::Listen(_) | Request::Watch(_) | Request::Signals => Self::Many,
+            _ => Self::Once,
+        }
+    }
+}
+
+/// At most `LOG_BYTES_MAX` bytes, cut between characters.
+fn shorten(message: &str) -> &str {
+    &message[..message.floor_char_boundary(limits::LOG_BYTES_MAX)]
+}

@@ -1,0 +1,161 @@
+//! One running guest: start, run, and why it ended.
+
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
+
+use crate::admission::Admitted;
+use crate::backend::Backend;
+use crate::contract::{self, Answer, Level, Outcome, Server, Submission};
+use crate::engine::Engine;
+use crate::exchange::Exchange;
+use crate::limits;
+use crate::stop::Stop;
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The guest returned `exit` with this code.
+    Exit(u8),
+    /// The host ended it.
+    Stopped(Stop),
+    /// It trapped: wasmtime's message, with the backtrace.
+    Trapped(String),
+}
+
+/// A guest in a world.
+pub struct Guest {
+    store: Store<State>,
+    admitted: Admitted,
+}
+
+pub(crate) struct State {
+    exchange: Exchange,
+    limits: MemoryLimits,
+    /// The turn in which the clock last looked, and how many ticks it has seen of that turn.
+    watched: (u64, u64),
+}
+
+impl Guest {
+    /// Puts an admitted guest into a world. Nothing of it has run yet.
+    pub fn new(engine: &Engine, admitted: Admitted, backend: Box<dyn Backend>, memory_bytes_max: u64) -> Self {
+        let state = State {
+            exchange: Exchange::new(backend),
+            limits: MemoryLimits { bytes: 0, bytes_max: memory_bytes_max, elements: 0 },
+            watched: (0, 0),
+        };
+        let mut store = Store::new(engine.wasmtime(), state);
+        store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(limits::SEND_BYTES_MAX);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut context| {
+            context.data_mut().look_at_the_clock()?;
+            Ok(UpdateDeadline::Continue(1))
+        });
+        Self { store, admitted }
+    }
+
+    /// Runs it to its end. A guest that pauses is called again at once.
+    pub fn run(&mut self, arguments: &[String]) -> Ended {
+        let server = match self.admitted.instance.instantiate(&mut self.store) {
+            Ok(server) => server,
+            Err(error) => return ended_by(&error),
+        };
+        loop {
+            match self.call(&server, arguments) {
+                Ok(Outcome::Exit(code)) => return Ended::Exit(code),
+                Ok(Outcome::Paused) => {}
+                Err(error) => return ended_by(&error),
+            }
+        }
+    }
+
+    fn call(&mut self, server: &Server, arguments: &[String]) -> wasmtime::Result<Outcome> {
+        server.call_run(&mut self.store, arguments)
+    }
+
+}
+
+fn ended_by(error: &wasmtime::Error) -> Ended {
+    match error.downcast_ref::<Stop>() {
+        Some(stop) => Ended::Stopped(stop.clone()),
+        None => Ended::Trapped(format!("{error:?}")),
+    }
+}
+
+/// Tells wasmtime what a guest may import: the contract's four functions.
+pub(crate) fn link(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::<State>::new(engine.wasmtime());
+    Server::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+impl contract::Host for State {
+    fn send(&mut self, requests: Vec<Submission>) -> wasmtime::Result<()> {
+        Ok(self.exchange.send(requests)?)
+    }
+
+    fn receive(&mut self) -> wasmtime::Result<Vec<Answer>> {
+        Ok(self.exchange.receive()?)
+    }
+
+    fn time(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.exchange.time())
+    }
+
+    fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        self.exchange.log(level, &message);
+        Ok(())
+    }
+}
+
+impl State {
+    /// Called at each tick of the engine's clock while the guest computes.
+    fn look_at_the_clock(&mut self) -> Result<(), Stop> {
+        let (turn, ticks) = self.watched;
+        let now = self.exchange.turns();
+        self.watched = if turn == now { (now, ticks + 1) } else { (now, 1) };
+        let millis = self.watched.1 * limits::TURN_TICK_MILLIS;
+        if millis > limits::TURN_SECONDS_MAX * 1_000 { Err(Stop::TurnTooLong) } else { Ok(()) }
+    }
+}
+
+/// What a guest has of memory and tables, against what it may have.
+struct MemoryLimits {
+    bytes: u64,
+    bytes_max: u64,
+    elements: usize,
+}
+
+impl ResourceLimiter for MemoryLimits {
+    /// Growth beyond the limit ends the guest: a guest that goes on without the memory it asked for fails later, in a
+    /// place that says nothing.
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let wanted = self.bytes + (desired - current) as u64;
+        if wanted > self.bytes_max {
+            return Err(Stop::Memory { wanted, limit: self.bytes_max }.into());
+        }
+        self.bytes = wanted;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let wanted = self.elements + (desired - current);
+        if wanted > limits::TABLE_ELEMENTS_MAX {
+            return Err(Stop::Tables { wanted: wanted as u64 }.into());
+        }
+        self.elements = wanted;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        limits::INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        limits::INSTANCES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        limits::INSTANCES_MAX
+    }
+}

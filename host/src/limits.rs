@@ -1,0 +1,104 @@
+//! Every limit of the host: its unit ends its name, its reason stands above it.
+//!
+//! The contract (`wit/system.wit`) names those that a guest can meet.
+
+/// Size of a guest's file. Compiling takes about a second for each MiB, and a server is rarely larger than two.
+pub const GUEST_BYTES_MAX: u64 = 64 << 20;
+
+/// Default of `--memory-max`: linear memory of a guest, all its memories together. Room for 50,000 connections
+/// of 16 KiB each and as much again; a guest that leaks is stopped before the machine swaps.
+pub const MEMORY_BYTES_DEFAULT: u64 = 1 << 30;
+
+/// Elements of all tables of a guest together. A table element takes 8 bytes of the host.
+pub const TABLE_ELEMENTS_MAX: usize = 1 << 20;
+
+/// Core instances, memories and tables that one component may have. `wit-component` makes three or four.
+pub const INSTANCES_MAX: usize = 64;
+
+/// Stack of a guest. wasmtime's own default, stated because a run must replay to the same depth.
+pub const STACK_BYTES_MAX: usize = 512 << 10;
+
+/// How long a guest may compute between two calls of `receive`. All other clients wait meanwhile, so it is a bug
+/// detector and not a budget: a turn takes microseconds, and this leaves room for a stalled machine.
+pub const TURN_SECONDS_MAX: u64 = 5;
+
+/// How often the turn limit is looked at.
+pub const TURN_TICK_MILLIS: u64 = 100;
+
+/// What one call may bring from the guest into the host's memory.
+pub const SEND_BYTES_MAX: usize = 64 << 20;
+
+/// Pending requests of a guest, with the answers that it has not yet received. Five for each of 50,000 connections.
+pub const REQUESTS_PENDING_MAX: usize = 262_144;
+
+/// Handles that are open at once. Most are connections, each of which costs the host about 500 bytes.
+pub const HANDLES_MAX: usize = 131_072;
+
+/// A path. `PATH_MAX` of Linux, without the final NUL.
+pub const PATH_BYTES_MAX: usize = 4_095;
+
+/// Bytes of one `read` of a connection: what one buffer of the pool holds. A request head is rarely above 2 KiB.
+pub const READ_BYTES_MAX: usize = 16 << 10;
+
+/// Buffers that the kernel fills on the completion queue, together 4 MiB. More connections than this can wait; so
+/// many can become readable in one turn before the others are asked again.
+pub const READ_BUFFERS: u16 = 256;
+
+/// Parts of one `write`. Sixteen pipelined responses of head, buffer and file, and room to spare.
+pub const WRITE_PARTS_MAX: usize = 1_024;
+
+/// The guest's own bytes in one `write`.
+pub const WRITE_BYTES_MAX: usize = 4 << 20;
+
+/// The guests' own bytes in all pending writes. A client that does not read holds its share until the guest gives up.
+pub const WRITE_BYTES_PENDING_MAX: usize = 256 << 20;
+
+/// A file part up to this size is read and sent together with what stands before it: one system call less than
+/// `sendfile`, which pays for itself by copying at about 10 GB/s.
+pub const FILE_COPY_BYTES_MAX: u64 = 32 << 10;
+
+/// What `sendfile` is asked to send in one call. The other clients wait for so long: about 50 µs from the page cache.
+pub const FILE_SEND_BYTES_MAX: usize = 512 << 10;
+
+/// Bytes of one `read-file`.
+pub const FILE_READ_BYTES_MAX: u64 = 1 << 20;
+
+/// Size of a host-held buffer.
+pub const BUFFER_BYTES_MAX: u64 = 16 << 20;
+
+/// All host-held buffers together.
+pub const BUFFERS_BYTES_MAX: u64 = 512 << 20;
+
+/// Bytes of answers that wait for `receive`: what one turn can have asked for without looking at any of it.
+pub const ANSWER_BYTES_QUEUED_MAX: usize = 64 << 20;
+
+/// Entries of one `list`.
+pub const LIST_ENTRIES_MAX: usize = 100_000;
+
+/// Directories and files that are watched at once; Linux allows a user about as many by default.
+pub const WATCHES_MAX: usize = 65_536;
+
+/// A log line.
+pub const LOG_BYTES_MAX: usize = 8 << 10;
+
+/// Connections that wait to be accepted. Linux's own default for `net.core.somaxconn`.
+pub const LISTEN_BACKLOG: i32 = 4_096;
+
+/// Connections accepted before anything else is looked at.
+pub const ACCEPT_BATCH_MAX: usize = 64;
+
+/// After the system refused to give a connection (no descriptors, no memory), accepting rests for so long.
+pub const ACCEPT_REST_MILLIS: u64 = 100;
+
+/// Turns that are answered from what is at hand before the network is looked at again.
+pub const TURNS_WITHOUT_POLL_MAX: u32 = 4;
+
+/// How long a guest that was told to stop has to finish what is under way. Shorter than the 10 s that container
+/// systems wait before they kill.
+pub const STOP_SECONDS_MAX: u64 = 9;
+
+/// Entries of the submission queue. One turn of 64 busy connections takes about 128.
+pub const QUEUE_ENTRIES: u32 = 1_024;
+
+/// Times that an `openat2` which met a concurrent rename is tried again before the guest is told.
+pub const OPEN_RETRIES_MAX: usize = 8;
