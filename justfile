@@ -1,0 +1,25 @@
+# Names for the tasks; what they do is in xtask/, and `cargo xtask help` tells it without just.
+
+[private]
+default:
+    @just --list
+
+# the host and the guests: target/release/pluto-host, target/guests/*.wasm
+build:
+    cargo xtask build
+
+# build, then serve html/ on port 8000; or: just serve guest.wasm 8000 html/
+serve *ARGS:
+    cargo xtask serve -- {{ARGS}}
+
+# every check and every test
+test:
+    cargo xtask test
+
+# the house rules alone
+tidy:
+    cargo xtask tidy
+
+# only what compiling guests needs
+setup:
+    cargo xtask setup

@@ -1,0 +1,23 @@
+//! `cargo xtask serve`: from the sources to a running server.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::Result;
+use crate::workspace;
+
+/// What is served when nothing is said, beneath the workspace's folder.
+const DEFAULT_ARGS: [&str; 3] = ["target/guests/pluto.wasm", "8000", "html/"];
+
+/// Builds everything and becomes the host, so that signals reach it and its exit code is ours.
+pub(crate) fn serve(args: &[&str]) -> Result<()> {
+    workspace::build()?;
+    let mut host = Command::new(workspace::host());
+    if args.is_empty() {
+        host.args(DEFAULT_ARGS).current_dir(workspace::root());
+    } else {
+        host.args(args); // names of files are relative to where the caller stands
+    }
+    let error = host.exec();
+    Err(format!("cannot run {}: {error}", workspace::host().display()))
+}
