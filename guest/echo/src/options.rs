@@ -1,0 +1,72 @@
+//! The arguments of the echo server.
+
+use std::time::Duration;
+
+/// What the arguments say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    pub(crate) port: u16,
+    /// Whether a client is sent back one read, and then closed.
+    pub(crate) once: bool,
+    /// A client that has sent nothing for so long is closed.
+    pub(crate) idle: Option<Duration>,
+}
+
+impl Options {
+    /// Reads `PORT [ROOT] [--once] [--idle SECONDS]`. An error says what to do.
+    pub(crate) fn parse(args: &[String]) -> Result<Options, String> {
+        let mut args = args.iter().map(String::as_str).peekable();
+        let port = args.next().ok_or("no port: give one as the first argument")?;
+        let port = port.parse().map_err(|_| format!("`{port}` is no port: give a number from 0 to 65535"))?;
+        // The root, which the host names here when it was given one.
+        args.next_if(|arg| !arg.starts_with("--"));
+        let mut options = Options { port, once: false, idle: None };
+        while let Some(arg) = args.next() {
+            match arg {
+                "--once" => options.once = true,
+                "--idle" => options.idle = Some(parse_seconds(args.next())?),
+                other => return Err(format!("`{other}` is no option of echo: use --once or --idle SECONDS")),
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn parse_seconds(arg: Option<&str>) -> Result<Duration, String> {
+    let seconds = arg.and_then(|arg| arg.parse().ok()).filter(|&seconds| seconds > 0);
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| "--idle needs a whole number of seconds after it, at least 1: --idle 30".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_read() {
+        let options = |port, once, idle: Option<u64>| Ok(Options { port, once, idle: idle.map(Duration::from_secs) });
+        check("8000", options(8000, false, None));
+        check("8000 html/", options(8000, false, None));
+        check("8000 html/ --once", options(8000, true, None));
+        check("8000 --once --idle 5", options(8000, true, Some(5)));
+        check("8000 html/ --idle 5", options(8000, false, Some(5)));
+    }
+
+    #[test]
+    fn bad_arguments_are_told_what_to_do() {
+        let needs = "--idle needs a whole number of seconds after it, at least 1: --idle 30";
+        check("", Err("no port: give one as the first argument".to_owned()));
+        check("--once", Err("`--once` is no port: give a number from 0 to 65535".to_owned()));
+        check("65536", Err("`65536` is no port: give a number from 0 to 65535".to_owned()));
+        check("1 --idle", Err(needs.to_owned()));
+        check("1 --idle 0", Err(needs.to_owned()));
+        check("1 --idle soon", Err(needs.to_owned()));
+        check("1 html/ more", Err("`more` is no option of echo: use --once or --idle SECONDS".to_owned()));
+    }
+
+    fn check(line: &str, expected: Result<Options, String>) {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        assert_eq!(Options::parse(&args), expected, "{line}");
+    }
+}

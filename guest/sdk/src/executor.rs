@@ -1,0 +1,340 @@
+//! The executor: a pure function from a time and a batch of answers to a batch of requests.
+//!
+//! One thread, and no call of the contract: [`turn`] delivers answers, polls every task that is ready until none is,
+//! and gives out the requests that were made meanwhile. Who calls it hands them over: the shim of `component` on
+//! wasm32, `testing` natively.
+//!
+//! Invariant: nobody else's code (a future, a handler, a waker, a destructor of one of these) runs while the state is
+//! borrowed. What is to be called or dropped is taken out first.
+
+mod slots;
+mod tasks;
+mod timers;
+
+use crate::contract::{Answer, Id, Outcome, Reply, Request, Submission};
+use crate::log;
+use slots::{Consumer, Delivery, Slots};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt::Display;
+use std::ops::ControlFlow;
+use std::task::{Poll, Waker};
+use tasks::Tasks;
+use timers::Timers;
+
+pub(crate) use slots::HandlerFn;
+pub(crate) use tasks::{TaskFuture, TaskId};
+pub(crate) use timers::Timer;
+
+thread_local! {
+    static RUNTIME: Runtime = const { Runtime::new() };
+}
+
+/// All that a guest's executor keeps between two turns.
+pub(crate) struct Runtime {
+    state: RefCell<State>,
+    /// Tasks to be polled, by their slots, in the order in which they were woken. Apart from the state, because a waker
+    /// may be called at any time.
+    ready: RefCell<VecDeque<u32>>,
+}
+
+struct State {
+    /// Whether a guest has been started here. Natively the SDK's types can be dropped where no guest is.
+    started: bool,
+    /// The time of the last batch: nanoseconds since the Unix epoch.
+    now: u64,
+    /// Requests made since the last turn ended.
+    outgoing: Vec<Submission>,
+    slots: Slots,
+    tasks: Tasks,
+    timers: Timers,
+    /// The exit code, once `main` is done.
+    exit: Option<u8>,
+    /// Whether the operator asked for a pause in this turn.
+    pause: bool,
+    /// Lines logged since the last turn ended. On wasm32 the log is called at once instead.
+    #[cfg(not(target_arch = "wasm32"))]
+    logs: Vec<(crate::Level, String)>,
+}
+
+impl Runtime {
+    pub(crate) const fn new() -> Runtime {
+        Runtime { state: RefCell::new(State::new()), ready: RefCell::new(VecDeque::new()) }
+    }
+}
+
+impl State {
+    const fn new() -> State {
+        State {
+            started: false,
+            now: 0,
+            outgoing: Vec::new(),
+            slots: Slots::new(),
+            tasks: Tasks::new(),
+            timers: Timers::new(),
+            exit: None,
+            pause: false,
+            #[cfg(not(target_arch = "wasm32"))]
+            logs: Vec::new(),
+        }
+    }
+}
+
+// ---- The guest as a whole.
+
+/// Starts a guest: its `main` is called and polled in the first turn.
+pub(crate) fn start<M, F, E>(main: M, args: Vec<String>)
+where
+    M: FnOnce(Vec<String>) -> F + 'static,
+    F: Future<Output = Result<(), E>> + 'static,
+    E: Display,
+{
+    with(|state| state.started = true);
+    spawn(Box::pin(async move {
+        let code = match main(args).await {
+            Ok(()) => 0,
+            Err(error) => {
+                log::log(crate::Level::Error, error.to_string());
+                1
+            }
+        };
+        with(|state| state.exit = Some(code));
+    }));
+}
+
+/// Delivers the answers, runs the guest until it waits, and puts its requests into `requests` (which is empty, and
+/// given only so that its memory is used again). Returns how the guest ended or paused, when it did.
+pub(crate) fn turn(time: u64, answers: Vec<Answer>, requests: &mut Vec<Submission>) -> Option<Outcome> {
+    // Time never goes back, whatever a host says.
+    with(|state| state.now = state.now.max(time));
+    for answer in answers {
+        deliver(answer);
+    }
+    while let Some(waker) = with(|state| state.timers.pop_due(state.now)) {
+        waker.wake();
+    }
+    while let Some(slot) = next_ready() {
+        poll_task(slot);
+    }
+    with(|state| {
+        state.arm_timer();
+        std::mem::swap(&mut state.outgoing, requests);
+    });
+    outcome()
+}
+
+/// What the guest's turn ended with. A guest that waits for nothing would wait forever: it is ended, and says so.
+fn outcome() -> Option<Outcome> {
+    let (exit, waits, pause) = with(|state| (state.exit, state.slots.waiting() > 0, std::mem::take(&mut state.pause)));
+    match exit {
+        Some(code) => Some(Outcome::Exit(code)),
+        None if !waits => {
+            log::log(crate::Level::Error, "the guest waits, but no request of it is pending: it can never go on");
+            with(|state| state.exit = Some(1));
+            Some(Outcome::Exit(1))
+        }
+        None if pause => Some(Outcome::Paused),
+        None => None,
+    }
+}
+
+fn deliver(answer: Answer) {
+    match with(|state| state.slots.deliver(answer)) {
+        Delivery::Nothing => {}
+        Delivery::Wake(waker) => waker.wake(),
+        Delivery::Discard(reply) => discard(&reply),
+        Delivery::Timer => with(|state| state.timers.disarm()),
+        Delivery::Pause => with(|state| state.pause = true),
+        Delivery::CallLast(mut handler, reply) => {
+            let _ = handler(reply);
+        }
+        Delivery::Call(id, mut handler, reply) => {
+            let flow = handler(reply);
+            let rest = with(|state| state.slots.put_back(id, handler));
+            drop(rest);
+            if flow == ControlFlow::Break(()) {
+                disconnect(id);
+            }
+        }
+    }
+}
+
+// ---- Requests.
+
+/// Makes a request whose answer [`poll_answer`] takes. Panics when no guest runs here, for nobody would answer it.
+pub(crate) fn submit(request: Request) -> Id {
+    with(|state| {
+        assert!(state.started, "a request was made outside of a guest: start one with pluto_sdk::testing");
+        let id = state.slots.insert_single(&request);
+        state.outgoing.push(Submission { id, request });
+        id
+    })
+}
+
+/// The answer to a request of [`submit`]; else the waker is kept, and woken by the answer. Takes each answer once.
+pub(crate) fn poll_answer(id: Id, waker: &Waker) -> Poll<Reply> {
+    let (poll, replaced) = with(|state| state.slots.poll(id, waker));
+    drop(replaced);
+    poll
+}
+
+/// Nobody wants the answer to a request of [`submit`] any more: cancels it, or throws the answer away.
+pub(crate) fn abandon(id: Id) {
+    let consumer = try_with(|state| {
+        let consumer = state.slots.abandon(id);
+        if consumer.waits() {
+            state.send_ignored(Request::Cancel(id));
+        }
+        consumer
+    });
+    if let Some(Consumer::Answered(reply)) = &consumer {
+        discard(reply);
+    }
+}
+
+/// Makes a request whose answers all go to a handler, until it breaks, is disconnected, or has had the final answer.
+pub(crate) fn connect(request: Request, handler: HandlerFn) -> Id {
+    with(|state| {
+        assert!(state.started, "a request was made outside of a guest: start one with pluto_sdk::testing");
+        let id = state.slots.insert_handler(&request, handler);
+        state.outgoing.push(Submission { id, request });
+        id
+    })
+}
+
+/// The handler of [`connect`] is not called again, and its request is cancelled.
+pub(crate) fn disconnect(id: Id) {
+    // One operation: a handler and a future are abandoned alike.
+    abandon(id);
+}
+
+/// Gives a handle back.
+pub(crate) fn close(handle: u64) {
+    try_with(|state| state.send_ignored(Request::Close(handle)));
+}
+
+/// Throws an answer away: a handle that it brings is given back, for nobody else knows it.
+fn discard(reply: &Reply) {
+    match reply {
+        Reply::Accepted(accepted) => close(accepted.connection),
+        Reply::Opened(opened) => close(opened.file),
+        Reply::Loaded(loaded) => close(loaded.buffer),
+        _ => {}
+    }
+}
+
+impl State {
+    /// Makes a request whose answer does not matter.
+    fn send_ignored(&mut self, request: Request) {
+        if self.started {
+            let id = self.slots.insert_ignored(&request);
+            self.outgoing.push(Submission { id, request });
+        }
+    }
+
+    /// Sees to it that the host wakes the guest for the earliest timer. One `sleep` is pending at most: a later one
+    /// is cancelled, an earlier one left to pass, for it does no harm.
+    fn arm_timer(&mut self) {
+        let Some(earliest) = self.timers.needs_arming() else { return };
+        if let Some(id) = self.timers.armed() {
+            self.slots.abandon(id);
+            self.send_ignored(Request::Cancel(id));
+        }
+        let request = Request::Sleep(earliest.saturating_sub(self.now));
+        let id = self.slots.insert_timer(&request);
+        self.outgoing.push(Submission { id, request });
+        self.timers.arm(id, earliest);
+    }
+}
+
+// ---- Tasks.
+
+/// Starts a task: it is polled in this turn.
+pub(crate) fn spawn(future: TaskFuture) -> TaskId {
+    let (id, waker) = with(|state| state.tasks.insert(future));
+    waker.wake();
+    id
+}
+
+/// Ends a task: its future is dropped now, or, when it is just being polled, after that.
+pub(crate) fn cancel(id: TaskId) {
+    let future = try_with(|state| state.tasks.cancel(id));
+    drop(future);
+}
+
+/// Puts a task on the ready list.
+fn push_ready(slot: u32) {
+    // During the thread's own end there is nothing left to run.
+    let _ = RUNTIME.try_with(|runtime| runtime.ready.borrow_mut().push_back(slot));
+}
+
+fn next_ready() -> Option<u32> {
+    RUNTIME.with(|runtime| {
+        if runtime.state.borrow().exit.is_some() {
+            return None;
+        }
+        runtime.ready.borrow_mut().pop_front()
+    })
+}
+
+fn poll_task(slot: u32) {
+    let Some((mut future, waker)) = with(|state| state.tasks.begin(slot)) else { return };
+    let done = future.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_ready();
+    let ended = with(|state| state.tasks.end(slot, future, done));
+    drop(ended);
+}
+
+// ---- Time and log.
+
+/// The time of the last batch.
+pub(crate) fn now() -> u64 {
+    with(|state| state.now)
+}
+
+/// Keeps a log line for the end of the turn. Outside of a guest nobody reads it.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn log_line(level: crate::Level, message: &str) {
+    try_with(|state| {
+        if state.started {
+            state.logs.push((level, message.to_owned()));
+        }
+    });
+}
+
+/// The lines logged since the last call.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn take_logs() -> Vec<(crate::Level, String)> {
+    with(|state| std::mem::take(&mut state.logs))
+}
+
+// ---- The state, and exchanging it.
+
+fn with<T>(f: impl FnOnce(&mut State) -> T) -> T {
+    RUNTIME.with(|runtime| f(&mut runtime.state.borrow_mut()))
+}
+
+/// As `with`, for destructors, which may run when the thread's own state is gone already.
+fn try_with<T>(f: impl FnOnce(&mut State) -> T) -> Option<T> {
+    RUNTIME.try_with(|runtime| f(&mut runtime.state.borrow_mut())).ok()
+}
+
+/// Exchanges this thread's guest for another: how `testing` keeps many guests in one thread.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn exchange(other: &mut Runtime) {
+    RUNTIME.with(|runtime| {
+        runtime.state.swap(&other.state);
+        runtime.ready.swap(&other.ready);
+    });
+}
+
+/// Drops all that this thread's guest still holds.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn drop_guest() {
+    while let Some(future) = with(|state| state.tasks.pop()) {
+        drop(future);
+    }
+    let handlers = with(|state| state.slots.take_handlers());
+    drop(handlers);
+    let rest = with(|state| std::mem::replace(state, State::new()));
+    drop(rest);
+}

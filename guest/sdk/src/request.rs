@@ -1,0 +1,275 @@
+//! The typed core: each kind of request is a type with its own answer type.
+//!
+//! A request is sent at once when it is made (with the others of the same turn), whether or not anybody has awaited
+//! it. What nobody waits for any more is cancelled.
+
+use crate::contract::{Error, Id, Reply, Request};
+use crate::executor;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// A request with one answer.
+///
+/// Sealed: the kinds of requests are those of the contract.
+pub trait Ask: Sealed {
+    /// What it is answered when it does not fail.
+    type Answer;
+
+    /// The request as the contract writes it.
+    fn request(self) -> Request;
+
+    /// What a reply says; `None` for one of another kind, which is ignored.
+    fn answer(reply: Reply) -> Option<Result<Self::Answer, Error>>;
+}
+
+/// A request that is answered any number of times. The final answer is an `Err`.
+///
+/// Sealed: the kinds of requests are those of the contract.
+pub trait AskMany: Sealed {
+    /// What it is answered each time, until it fails.
+    type Answer;
+
+    /// The request as the contract writes it.
+    fn request(self) -> Request;
+
+    /// What a reply says; `None` for one of another kind, which is ignored.
+    fn answer(reply: Reply) -> Option<Result<Self::Answer, Error>>;
+}
+
+/// Makes a request: it is sent with the batch of this turn, even if the answer is never awaited.
+///
+/// Panics when no guest runs in this thread (natively: outside of `pluto_sdk::testing`).
+pub fn ask<A: Ask>(ask: A) -> Pending<A> {
+    Pending { id: executor::submit(ask.request()), taken: false, kind: PhantomData }
+}
+
+/// Makes a request and calls `handler` for each answer, in the order in which they come, before any task runs.
+///
+/// The handler has its own memory, and may do what a task may. It is disconnected when it returns `Break`, when its
+/// [`Handler`] is dropped, and after the final answer; then it is not called again. Panics when no guest runs here.
+pub fn handle<A, H>(ask: A, mut handler: H) -> Handler
+where
+    A: AskMany,
+    H: FnMut(Result<A::Answer, Error>) -> ControlFlow<()> + 'static,
+{
+    let typed = move |reply| match A::answer(reply) {
+        Some(answer) => handler(answer),
+        None => ControlFlow::Continue(()),
+    };
+    Handler { id: Some(executor::connect(ask.request(), Box::new(typed))) }
+}
+
+/// Makes a request whose answers are taken one after the other. What has come and was not taken is kept in a queue
+/// without a limit of its own: the request must have one, as `listen` has its `connections_max`. Panics when no
+/// guest runs here.
+pub fn answers<A>(ask: A) -> Answers<A>
+where
+    A: AskMany,
+    A::Answer: 'static,
+{
+    let queue = Rc::new(RefCell::new(Queue { answers: VecDeque::new(), ended: None, waker: None }));
+    let filled = Rc::clone(&queue);
+    let handler = handle(ask, move |answer| {
+        let waker = filled.borrow_mut().push(answer);
+        waker.inspect(Waker::wake_by_ref);
+        ControlFlow::Continue(())
+    });
+    Answers { _handler: handler, queue }
+}
+
+/// A request that was sent: awaiting it gives its answer. Dropped before the answer has come, it is cancelled; an
+/// answer that nobody takes is thrown away, with the handle that it brings.
+#[must_use = "a request that nobody awaits is cancelled"]
+pub struct Pending<A: Ask> {
+    id: Id,
+    taken: bool,
+    kind: PhantomData<fn() -> A>,
+}
+
+impl<A: Ask> Future for Pending<A> {
+    type Output = Result<A::Answer, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        assert!(!self.taken, "a request was polled after its answer");
+        let Poll::Ready(reply) = executor::poll_answer(self.id, cx.waker()) else { return Poll::Pending };
+        self.taken = true;
+        Poll::Ready(A::answer(reply).expect("only replies that fit the request are delivered"))
+    }
+}
+
+impl<A: Ask> Drop for Pending<A> {
+    fn drop(&mut self) {
+        if !self.taken {
+            executor::abandon(self.id);
+        }
+    }
+}
+
+impl<A: Ask> fmt::Debug for Pending<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A connected handler. Dropping it disconnects the handler and cancels the request.
+#[must_use = "dropping it disconnects the handler"]
+#[derive(Debug)]
+pub struct Handler {
+    /// `None` once detached.
+    id: Option<Id>,
+}
+
+impl Handler {
+    /// Disconnects the handler and cancels the request, as dropping does.
+    pub fn cancel(self) {}
+
+    /// Leaves the handler connected until it breaks or has had the final answer.
+    pub fn detach(mut self) {
+        self.id = None;
+    }
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            executor::disconnect(id);
+        }
+    }
+}
+
+/// The answers of a request, one after the other. Dropping it cancels the request.
+pub struct Answers<A: AskMany> {
+    _handler: Handler,
+    queue: Rc<RefCell<Queue<A::Answer>>>,
+}
+
+struct Queue<T> {
+    answers: VecDeque<T>,
+    /// The final answer, which stands behind all others.
+    ended: Option<Final>,
+    waker: Option<Waker>,
+}
+
+struct Final {
+    error: Error,
+    taken: bool,
+}
+
+impl<A: AskMany> Answers<A> {
+    /// Waits for the next answer. The final one is an `Err`; after it there is `None`.
+    pub async fn next(&mut self) -> Option<Result<A::Answer, Error>> {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// As [`next`](Answers::next), and gives the final answer again and again.
+    pub(crate) async fn next_or_final(&mut self) -> Result<A::Answer, Error> {
+        match self.next().await {
+            Some(answer) => answer,
+            None => {
+                let queue = self.queue.borrow();
+                Err(queue.ended.as_ref().expect("a stream that ended has had its final answer").error)
+            }
+        }
+    }
+
+    fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Result<A::Answer, Error>>> {
+        let mut queue = self.queue.borrow_mut();
+        if let Some(answer) = queue.answers.pop_front() {
+            return Poll::Ready(Some(Ok(answer)));
+        }
+        match &mut queue.ended {
+            Some(ended) if ended.taken => Poll::Ready(None),
+            Some(ended) => {
+                ended.taken = true;
+                Poll::Ready(Some(Err(ended.error)))
+            }
+            None => {
+                queue.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<A: AskMany> fmt::Debug for Answers<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answers").field("queued", &self.queue.borrow().answers.len()).finish_non_exhaustive()
+    }
+}
+
+impl<T> Queue<T> {
+    /// Keeps an answer; returns who waits for it.
+    fn push(&mut self, answer: Result<T, Error>) -> Option<Waker> {
+        match answer {
+            Ok(answer) => self.answers.push_back(answer),
+            Err(error) => self.ended = Some(Final { error, taken: false }),
+        }
+        self.waker.take()
+    }
+}
+
+/// Which replies answer a request when it does not fail: the contract's table, in one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Connections,
+    Data,
+    Written,
+    Done,
+    Opened,
+    Loaded,
+    Listed,
+    Changed,
+    Elapsed,
+    Signal,
+}
+
+impl Expected {
+    pub(crate) fn answers_to(request: &Request) -> Expected {
+        match request {
+            Request::Listen(_) => Expected::Connections,
+            Request::Read(_) | Request::ReadFile(_) => Expected::Data,
+            Request::Write(_) => Expected::Written,
+            Request::Shutdown(_) | Request::Close(_) | Request::Cancel(_) => Expected::Done,
+            Request::Open(_) => Expected::Opened,
+            Request::Load(_) => Expected::Loaded,
+            Request::List(_) => Expected::Listed,
+            Request::Watch(_) => Expected::Changed,
+            Request::Sleep(_) => Expected::Elapsed,
+            Request::Signals => Expected::Signal,
+        }
+    }
+
+    /// Whether the request has any number of answers before the final one.
+    pub(crate) fn is_many(self) -> bool {
+        matches!(self, Expected::Connections | Expected::Changed | Expected::Signal)
+    }
+
+    pub(crate) fn fits(self, reply: &Reply) -> bool {
+        match reply {
+            Reply::Failed(_) => true,
+            Reply::Listening(_) | Reply::Accepted(_) => self == Expected::Connections,
+            Reply::Data(_) => self == Expected::Data,
+            Reply::Written(_) => self == Expected::Written,
+            Reply::Done => self == Expected::Done,
+            Reply::Opened(_) => self == Expected::Opened,
+            Reply::Loaded(_) => self == Expected::Loaded,
+            Reply::Listed(_) => self == Expected::Listed,
+            Reply::Changed(_) => self == Expected::Changed,
+            Reply::Elapsed => self == Expected::Elapsed,
+            Reply::Signal(_) => self == Expected::Signal,
+        }
+    }
+}
+
+pub(crate) use sealed::Sealed;
+
+mod sealed {
+    /// Only this crate knows the kinds of requests.
+    pub trait Sealed {}
+}
