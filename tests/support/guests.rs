@@ -1,0 +1,38 @@
+//! Guests to test with: the built ones, and small ones written as text.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use wit_component::{StringEncoding, embed_component_metadata};
+use wit_parser::{Resolve, WorldId};
+
+/// The repository's folder.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the repository")
+}
+
+/// A guest that `cargo xtask build` has left in target/guests.
+pub fn built(name: &str) -> PathBuf {
+    let path = repository().join("target/guests").join(format!("{name}.wasm"));
+    assert!(path.exists(), "{} is missing: run `cargo xtask build` first", path.display());
+    path
+}
+
+/// A core module that begins with the prelude, with the world of wit/ embedded: what a compiler makes of a guest.
+pub fn module(body: &str) -> Vec<u8> {
+    static WORLD: LazyLock<(Resolve, WorldId)> = LazyLock::new(|| {
+        let mut resolve = Resolve::default();
+        let (package, _) = resolve.push_dir(repository().join("wit")).expect("wit/ is sound");
+        let world = resolve.select_world(&[package], Some("server")).expect("the world is there");
+        (resolve, world)
+    });
+    let text = format!("(module\n{}\n{body})", include_str!("../guests/prelude.wat"));
+    let mut module = wat::parse_str(text).expect("the text is sound");
+    embed_component_metadata(&mut module, &WORLD.0, WORLD.1, StringEncoding::UTF8).expect("the world is embedded");
+    module
+}
+
+/// A guest whose `run` is this body.
+pub fn run(body: &str) -> Vec<u8> {
+    module(&format!("(func (export \"run\") (param i32 i32) (result i32)\n{body})"))
+}

@@ -1,0 +1,150 @@
+//! The command `pluto-host`, run as a user runs it.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::guests::repository;
+
+/// How long anything may take before a test gives up: far longer than it should, for the machine may be busy.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code; none when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub output: String,
+    /// Standard error.
+    pub errors: String,
+}
+
+/// A run under way. It is killed when it is dropped.
+pub struct Host {
+    child: Child,
+    address: Option<SocketAddr>,
+    output: Option<JoinHandle<String>>,
+    errors: Receiver<String>,
+    seen: String,
+}
+
+/// The built command.
+pub fn command() -> PathBuf {
+    let path = repository().join("target/release/pluto-host");
+    assert!(path.exists(), "{} is missing: run `cargo xtask build` first", path.display());
+    path
+}
+
+/// Runs the command to its end.
+pub fn run(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Ended {
+    Host::spawn(arguments).wait()
+}
+
+impl Host {
+    /// Starts the command.
+    pub fn spawn(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        let mut child = Command::new(command())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let (sender, errors) = channel();
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut stdout = child.stdout.take().expect("piped");
+        let output = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = stdout.read_to_end(&mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        Self { child, address: None, output: Some(output), errors, seen: String::new() }
+    }
+
+    /// Starts the command and waits until it serves.
+    pub fn serve(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        let mut host = Self::spawn(arguments);
+        let line = host.wait_for_error("serving ");
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).expect("an address");
+        host.address = Some(address.parse().expect("a socket address"));
+        host
+    }
+
+    /// Where it serves.
+    pub fn address(&self) -> SocketAddr {
+        self.address.expect("it serves")
+    }
+
+    /// A new client.
+    pub fn connect(&self) -> TcpStream {
+        let client = TcpStream::connect(self.address()).expect("it accepts");
+        client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        client.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+        client.set_nodelay(true).expect("no delay");
+        client
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal, by name.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()), "kill -s {name}");
+    }
+
+    /// Waits for a line on standard error that contains `text`.
+    pub fn wait_for_error(&mut self, text: &str) -> String {
+        loop {
+            match self.errors.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    self.seen.push_str(&line);
+                    self.seen.push('\n');
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => panic!("no {text:?} in time, but:\n{}", self.seen),
+                Err(RecvTimeoutError::Disconnected) => panic!("it ended without {text:?}:\n{}", self.seen),
+            }
+        }
+    }
+
+    /// Waits until it ends.
+    pub fn wait(mut self) -> Ended {
+        let status = self.wait_for_exit();
+        let output = self.output.take().expect("taken once").join().expect("it reads");
+        while let Ok(line) = self.errors.recv() {
+            self.seen.push_str(&line);
+            self.seen.push('\n');
+        }
+        Ended { code: status.code(), output, errors: std::mem::take(&mut self.seen) }
+    }
+
+    fn wait_for_exit(&mut self) -> ExitStatus {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                return status;
+            }
+            assert!(begin.elapsed() < PATIENCE, "it does not end; it said:\n{}", self.seen);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
