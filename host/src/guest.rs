@@ -72,7 +72,6 @@ impl Guest {
     fn call(&mut self, server: &Server, arguments: &[String]) -> wasmtime::Result<Outcome> {
         server.call_run(&mut self.store, arguments)
     }
-
 }
 
 fn ended_by(error: &wasmtime::Error) -> Ended {

@@ -62,9 +62,8 @@ fn serve(run: &Run) -> Result<Exit> {
         console: Console::new(run.log),
         on_listening: Box::new(move |address| report(&serving(&what, address, begin))),
     };
-    let live = Live::new(run.driver, grant).context(
-        "cannot open the system's queue; where io_uring is not allowed, --driver poll or auto does without",
-    )?;
+    let live = Live::new(run.driver, grant)
+        .context("cannot open the system's queue; where io_uring is not allowed, --driver poll or auto does without")?;
     let mut guest = Guest::new(&engine, admitted, Box::new(live), run.memory_max);
     let ended = guest.run(&run.guest_arguments());
     // The log comes before the last word.

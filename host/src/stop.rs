@@ -70,9 +70,7 @@ impl fmt::Display for Stop {
                 limits::REQUESTS_PENDING_MAX
             ),
             Self::DuplicateId(id) => write!(f, "it has sent a request with id {id} while that id was pending"),
-            Self::NothingPending => {
-                f.write_str("it called receive with no request pending, which would wait forever")
-            }
+            Self::NothingPending => f.write_str("it called receive with no request pending, which would wait forever"),
             Self::AnswersEnded => f.write_str("there are no more answers"),
             Self::System(what) => write!(f, "the system failed the host: {what}"),
         }

@@ -75,7 +75,15 @@ impl<O> Driver<O> {
     pub fn new(choice: Choice) -> io::Result<Self> {
         let mut proactor = open(choice)?;
         let pool = proactor.buffer_pool()?;
-        Ok(Self { slots: Vec::new(), free: Vec::new(), ready: Arc::default(), batch: Vec::new(), pool, scratch: vec![0; limits::READ_BYTES_MAX], proactor })
+        Ok(Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            ready: Arc::default(),
+            batch: Vec::new(),
+            pool,
+            scratch: vec![0; limits::READ_BYTES_MAX],
+            proactor,
+        })
     }
 
     /// Whether it is io_uring.

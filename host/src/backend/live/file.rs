@@ -8,10 +8,10 @@ use std::rc::Rc;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
+use super::Live;
 use super::errors::error;
 use super::handles::Object;
 use super::transfer::read_range;
-use super::Live;
 use crate::contract::{Entry, Error, Kind, Loaded, Metadata, Open, Opened, Range, Reply};
 use crate::limits;
 
