@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::backend::live::DriverChoice;
-use crate::console::Format;
+use crate::console::{Format, Verbosity};
 use crate::limits;
 
 /// Runs a server that is a WebAssembly component which can do four things: send requests, receive answers, read the
@@ -79,6 +79,10 @@ pub struct Run {
     /// How the guest's log is written to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     pub log: Format,
+
+    /// Which lines of the log are written
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = Verbosity::Info)]
+    pub log_level: Verbosity,
 
     /// Do not keep compiled code in ~/.cache/pluto-host
     #[arg(long)]

@@ -17,9 +17,23 @@ pub enum Format {
     Off,
 }
 
+/// Which log lines are written: those of a level, and of the levels that matter more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Verbosity {
+    /// Errors only.
+    Error,
+    /// And warnings.
+    Warn,
+    /// And what a server says of its work: of the web server, a line for each request.
+    Info,
+    /// And what only its author wants to know.
+    Debug,
+}
+
 /// The log of one guest. Lines are kept until the guest waits, and then written together.
 pub struct Console {
     format: Format,
+    verbosity: Verbosity,
     lines: String,
     output: Stdout,
 }
@@ -28,14 +42,17 @@ pub struct Console {
 const LINES_BYTES_MAX: usize = 64 << 10;
 
 impl Console {
-    /// A log in that format.
-    pub fn new(format: Format) -> Self {
-        Self { format, lines: String::new(), output: std::io::stdout() }
+    /// A log in that format, of lines that matter as much.
+    pub fn new(format: Format, verbosity: Verbosity) -> Self {
+        Self { format, verbosity, lines: String::new(), output: std::io::stdout() }
     }
 
     /// Adds a line, stamped with nanoseconds since the Unix epoch. Control characters are escaped: what a client sends
     /// must not move the cursor of whoever reads the log.
     pub fn line(&mut self, time: u64, level: Level, message: &str) {
+        if rank(level) > self.verbosity as u8 {
+            return;
+        }
         match self.format {
             Format::Text => text_line(&mut self.lines, level, message),
             Format::Json => json_line(&mut self.lines, time, level, message),
@@ -94,6 +111,15 @@ fn escape(out: &mut String, message: &str, must: fn(char) -> bool) {
             }
         }
     }
+}
+
+fn rank(level: Level) -> u8 {
+    (match level {
+        Level::Error => Verbosity::Error,
+        Level::Warn => Verbosity::Warn,
+        Level::Info => Verbosity::Info,
+        Level::Debug => Verbosity::Debug,
+    }) as u8
 }
 
 fn name(level: Level) -> &'static str {

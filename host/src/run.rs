@@ -59,7 +59,7 @@ fn serve(run: &Run) -> Result<Exit> {
         ports: vec![port],
         root,
         signals: Some(Signals::install().context("cannot take over the signals")?),
-        console: Console::new(run.log),
+        console: Console::new(run.log, run.log_level),
         on_listening: Box::new(move |address| report(&serving(&what, address, begin))),
     };
     let live = Live::new(run.driver, grant)
@@ -189,4 +189,35 @@ fn raise_descriptor_limit() {
     limit.current = limit.maximum;
     // The old limit is enough for a small server.
     let _ = setrlimit(Resource::Nofile, limit);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_forbids_a_port_is_explained() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 80));
+        for (errno, says) in [
+            (Errno::ACCESS, "ports below 1024 need privileges"),
+            (Errno::ADDRINUSE, "port 80 is in use"),
+            (Errno::ADDRNOTAVAIL, "--listen"),
+        ] {
+            let message = explain_bind(address, errno).to_string();
+            assert!(message.contains(says), "no {says:?} in {message:?}");
+        }
+    }
+
+    #[test]
+    fn the_startup_line_says_who_can_reach_the_server() {
+        for (address, url, reach) in [
+            ("127.0.0.1:8000", "http://127.0.0.1:8000/", "this machine only"),
+            ("[::1]:80", "http://[::1]:80/", "this machine only"),
+            ("0.0.0.0:80", "http://localhost:80/", "every network"),
+            ("192.0.2.1:80", "http://192.0.2.1:80/", "the network of this address"),
+        ] {
+            let line = serving("html/", address.parse().expect("an address"), Instant::now());
+            assert!(line.contains(url) && line.contains(reach), "{line}");
+        }
+    }
 }

@@ -256,6 +256,12 @@ impl Live {
     }
 }
 
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.listeners.iter().for_each(Listener::stop);
+    }
+}
+
 impl Backend for Live {
     fn start(&mut self) -> u64 {
         self.clock.stamp()

@@ -81,6 +81,15 @@ impl Port {
     }
 }
 
+impl Listener {
+    /// Gives the port back at once. The queue holds the descriptor until its wait has ended, which on io_uring may be
+    /// after this process.
+    pub fn stop(&self) {
+        // It listens, so it can be shut down.
+        let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);
+    }
+}
+
 fn bind(address: SocketAddr) -> Result<OwnedFd, Errno> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -115,9 +124,11 @@ impl Live {
 
     pub(super) fn end_listen(&mut self, serial: u64) {
         let Some(index) = self.listeners.iter().position(|listener| listener.serial == serial) else { return };
-        if let Some(token) = self.listeners.swap_remove(index).token {
+        let listener = self.listeners.swap_remove(index);
+        if let Some(token) = listener.token {
             self.driver.cancel(token);
         }
+        listener.stop();
     }
 
     /// Waits for the next client, unless the listener waits already or has as many as it may have.
