@@ -1,15 +1,14 @@
 //! Which guests may run: those that import the one interface, export `run`, and nothing else is asked of the host.
 
+use std::fmt;
+
 use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
-use std::fmt;
-use std::path::Path;
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload};
 
 use crate::contract::{ENTRY, INTERFACE, ServerPre};
 use crate::engine::{self, Engine};
 use crate::guest::{self, State};
-use crate::limits;
 
 /// What is in a guest's file.
 pub struct Inspection {
@@ -30,19 +29,6 @@ pub struct Inspection {
 /// A guest that may run.
 pub struct Admitted {
     pub(crate) instance: ServerPre<State>,
-}
-
-/// Reads a guest's file. Errors say what to do.
-pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let advice = "give the path of a guest's .wasm file, such as target/guests/pluto.wasm";
-    let metadata = std::fs::metadata(path).with_context(|| format!("no guest at {}: {advice}", path.display()))?;
-    if !metadata.is_file() {
-        bail!("{} is not a file: {advice}", path.display());
-    }
-    if metadata.len() > limits::GUEST_BYTES_MAX {
-        bail!("{} has {} bytes; a guest may have {}", path.display(), metadata.len(), limits::GUEST_BYTES_MAX);
-    }
-    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Looks at a guest. An error means that the bytes are not a component and cannot be made one.

@@ -15,6 +15,7 @@ use crate::cli::{Cli, Command, Run};
 use crate::console::Console;
 use crate::engine::{self, Engine};
 use crate::guest::{Ended, Guest};
+use crate::limits;
 
 /// The exit codes, as the help text documents them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub fn report(message: &str) {
 
 fn serve(run: &Run) -> Result<Exit> {
     let begin = Instant::now();
-    let bytes = admission::read(&run.guest)?;
+    let bytes = read_guest(&run.guest)?;
     let address = SocketAddr::new(run.listen, run.port);
     let port = Port::bind(address).map_err(|error| explain_bind(address, error))?;
     let root = run.root().map(open_root).transpose()?;
@@ -119,8 +120,21 @@ fn admit(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Admitted> {
     admission::inspect(engine, bytes).with_context(refused)?.admitted.with_context(refused)
 }
 
+/// Reads a guest's file. Errors say what to do.
+fn read_guest(path: &Path) -> Result<Vec<u8>> {
+    let advice = "give the path of a guest's .wasm file, such as target/guests/pluto.wasm";
+    let metadata = std::fs::metadata(path).with_context(|| format!("no guest at {}: {advice}", path.display()))?;
+    if !metadata.is_file() {
+        bail!("{} is not a file: {advice}", path.display());
+    }
+    if metadata.len() > limits::GUEST_BYTES_MAX {
+        bail!("{} has {} bytes; a guest may have {}", path.display(), metadata.len(), limits::GUEST_BYTES_MAX);
+    }
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
 fn inspect(path: &Path) -> Result<Exit> {
-    let bytes = admission::read(path)?;
+    let bytes = read_guest(path)?;
     let engine = engine(false)?;
     let inspection = admission::inspect(&engine, &bytes).with_context(|| path.display().to_string())?;
     let mut text = describe(path, &inspection);
@@ -153,7 +167,7 @@ fn describe(path: &Path, inspection: &Inspection) -> String {
 }
 
 fn componentize(module: &Path, output: &Path) -> Result<Exit> {
-    let bytes = admission::read(module)?;
+    let bytes = read_guest(module)?;
     let component = engine::componentize(&bytes).with_context(|| module.display().to_string())?;
     std::fs::write(output, component).with_context(|| format!("cannot write {}", output.display()))?;
     Ok(Exit::Well)
