@@ -1,0 +1,343 @@
+//! The request head, read strictly (RFC 9112 §2 to §5) and incrementally.
+//!
+//! The scanner looks at each byte once, however the head is cut into pieces, and refuses a byte that cannot be right
+//! when it comes: before the head is complete, and whatever follows. What it finds is kept as spans of the buffer;
+//! what they mean is `request`'s business.
+
+use super::status::{Fault, Status};
+use super::syntax::{self, TARGET, TOKEN, VALUE};
+use crate::limits::{EMPTY_LINES_MAX, FIELDS_MAX, HEAD_BYTES_MAX, TARGET_BYTES_MAX};
+
+/// Reads one head. The memory for its fields is used again for the next.
+#[derive(Debug, Default)]
+pub struct Scanner {
+    state: State,
+    /// How many bytes of the head have been looked at.
+    position: usize,
+    /// Where the element that is being read began.
+    mark: usize,
+    empty_lines: u8,
+    method: Span,
+    target: Span,
+    version: Version,
+    name: Span,
+    fields: Vec<(Span, Span)>,
+    /// What `position` says, counted where the work is done.
+    #[cfg(test)]
+    looked_at: usize,
+}
+
+/// A part of the head. `HEAD_BYTES_MAX` fits into 16 bits.
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    start: u16,
+    end: u16,
+}
+
+/// The two versions of HTTP/1 that differ. A higher minor version is answered as the highest that is known
+/// (RFC 9110 §6.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1 to HTTP/1.9.
+    #[default]
+    Http11,
+}
+
+/// What is expected next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Start,
+    StartLf,
+    Method,
+    Target,
+    Version,
+    VersionEnd,
+    RequestLineLf,
+    FieldStart,
+    Name,
+    Value,
+    ValueLf,
+    EndLf,
+    Done,
+}
+
+const BARE_LF: Fault = Fault::bad("A line ends in CR LF; here a line feed stands alone.");
+const BARE_CR: Fault = Fault::bad("A line ends in CR LF; here a carriage return stands alone.");
+const NO_HTTP: Fault = Fault::bad("The bytes do not begin an HTTP/1.1 request.");
+const VERSION: Fault = Fault::bad("A request line ends in a version of the form HTTP/1.1.");
+const HEAD_LENGTH: Fault = Fault::fatal(Status::HeadTooLarge, "The request head is longer than 32 KiB.");
+const FIELD_COUNT: Fault = Fault::fatal(Status::HeadTooLarge, "The request has more than 100 fields.");
+
+impl Scanner {
+    /// Goes on with a head, of which `bytes` are all that have come: from its first byte, with those that were
+    /// already scanned. Whether it is complete now; more bytes may follow it.
+    pub fn scan(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+        let bytes = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
+        while self.position < bytes.len() && self.state != State::Done {
+            self.step(bytes)?;
+        }
+        match self.state {
+            State::Done => Ok(true),
+            _ if self.position < HEAD_BYTES_MAX => Ok(false),
+            // A method of any length is an unknown method.
+            State::Method => Err(Fault::fatal(Status::NotImplemented, "No method is as long as this.")),
+            _ => Err(HEAD_LENGTH),
+        }
+    }
+
+    /// Whether more has come than the empty lines that may precede a request line.
+    pub fn has_begun(&self) -> bool {
+        !matches!(self.state, State::Start | State::StartLf)
+    }
+
+    /// How many bytes a complete head took.
+    pub fn length(&self) -> usize {
+        self.position
+    }
+
+    /// What was found, in the bytes that were scanned.
+    pub fn head<'a>(&'a self, bytes: &'a [u8]) -> Head<'a> {
+        Head { scanner: self, bytes }
+    }
+
+    /// Makes ready for the next head.
+    pub fn reset(&mut self) {
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.clear();
+        *self = Scanner { fields, ..Scanner::default() };
+    }
+
+    /// Looks at the next element, or at as much of it as there is.
+    fn step(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        match self.state {
+            State::Start => self.start(bytes),
+            State::StartLf => self.expect(bytes, b'\n', State::Start, NO_HTTP),
+            State::Method => self.method(bytes),
+            State::Target => self.target(bytes),
+            State::Version => self.version(bytes),
+            State::VersionEnd => self.expect(bytes, b'\r', State::RequestLineLf, VERSION),
+            State::RequestLineLf | State::ValueLf => self.expect(bytes, b'\n', State::FieldStart, BARE_CR),
+            State::FieldStart => self.field_start(bytes),
+            State::Name => self.name(bytes),
+            State::Value => self.value(bytes),
+            State::EndLf => self.expect(bytes, b'\n', State::Done, BARE_CR),
+            State::Done => Ok(()),
+        }
+    }
+
+    /// RFC 9112 §2.2: an empty line before the request line is skipped.
+    fn start(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.mark = self.position;
+        if bytes[self.position] != b'\r' {
+            self.state = State::Method;
+            return Ok(());
+        }
+        if self.empty_lines == EMPTY_LINES_MAX {
+            return Err(Fault::bad("A request begins with its method, not with empty lines."));
+        }
+        self.empty_lines += 1;
+        self.take(State::StartLf);
+        Ok(())
+    }
+
+    /// RFC 9112 §3: one space after the method, one after the target, and nothing else between them.
+    fn method(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        match self.run(bytes, TOKEN) {
+            None => Ok(()),
+            Some(b' ') if self.position > self.mark => {
+                self.method = self.span();
+                self.take(State::Target);
+                Ok(())
+            }
+            Some(_) => Err(NO_HTTP),
+        }
+    }
+
+    /// RFC 9112 §3.2.
+    fn target(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        let end = bytes.len().min(self.mark + TARGET_BYTES_MAX + 1);
+        let next = self.run(&bytes[..end], TARGET);
+        if self.position - self.mark > TARGET_BYTES_MAX {
+            return Err(Fault::fatal(Status::UriTooLong, "The request target is longer than 8 KiB."));
+        }
+        match next {
+            None => Ok(()),
+            Some(b' ') if self.position > self.mark => {
+                self.target = self.span();
+                self.take(State::Version);
+                Ok(())
+            }
+            Some(b'\r' | b'\n') => Err(VERSION),
+            Some(b' ') => Err(Fault::bad("A request line has single spaces between method, target and version.")),
+            Some(_) => Err(Fault::bad("A request target is made of visible ASCII without a fragment.")),
+        }
+    }
+
+    /// RFC 9112 §2.3: `HTTP/`, a digit, a dot and a digit, in capitals. The HTTP/2 preface ends here.
+    fn version(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        const FORM: &[u8] = b"HTTP/1.1";
+        const MAJOR: usize = 5;
+        const MINOR: usize = 7;
+        let byte = bytes[self.position];
+        let index = self.position - self.mark;
+        let right = match index {
+            MAJOR | MINOR => byte.is_ascii_digit(),
+            _ => byte == FORM[index],
+        };
+        if !right {
+            return Err(VERSION);
+        }
+        if index < MINOR {
+            self.take(State::Version);
+            return Ok(());
+        }
+        // RFC 9110 §15.6.6: another major version is refused as soon as it is there.
+        if bytes[self.mark + MAJOR] != b'1' {
+            return Err(Fault::fatal(Status::VersionNotSupported, "This server speaks HTTP/1.1 and HTTP/1.0 only."));
+        }
+        self.version = if byte == b'0' { Version::Http10 } else { Version::Http11 };
+        self.take(State::VersionEnd);
+        Ok(())
+    }
+
+    fn field_start(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        match bytes[self.position] {
+            b'\r' => {
+                self.take(State::EndLf);
+                return Ok(());
+            }
+            b'\n' => return Err(BARE_LF),
+            // RFC 9112 §5.2, and §2.2 for the first line.
+            b' ' | b'\t' => return Err(Fault::bad("A field line does not begin with white space.")),
+            _ => (),
+        }
+        if self.fields.len() == FIELDS_MAX {
+            return Err(FIELD_COUNT);
+        }
+        self.mark = self.position;
+        self.state = State::Name;
+        Ok(())
+    }
+
+    /// RFC 9112 §5.1: no white space between the name and its colon.
+    fn name(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        match self.run(bytes, TOKEN) {
+            None => Ok(()),
+            Some(b':') if self.position > self.mark => {
+                self.name = self.span();
+                self.take(State::Value);
+                Ok(())
+            }
+            Some(b':') => Err(Fault::bad("A field has a name.")),
+            Some(b' ' | b'\t') => Err(Fault::bad("No white space stands between a field's name and its colon.")),
+            Some(b'\r' | b'\n') => Err(Fault::bad("A field line is a name, a colon and a value.")),
+            Some(_) => Err(Fault::bad("A field's name is a token.")),
+        }
+    }
+
+    /// RFC 9110 §5.5.
+    fn value(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        match self.run(bytes, VALUE) {
+            None => Ok(()),
+            Some(b'\r') => {
+                let value = self.span();
+                self.fields.push((self.name, value));
+                self.take(State::ValueLf);
+                Ok(())
+            }
+            Some(b'\n') => Err(BARE_LF),
+            Some(_) => Err(Fault::bad("A field's value holds no control bytes.")),
+        }
+    }
+
+    /// Passes over the bytes of a class; the first of another class is next, and is returned when it is there.
+    fn run(&mut self, bytes: &[u8], class: u8) -> Option<u8> {
+        let rest = &bytes[self.position..];
+        let length = rest.iter().position(|&byte| !syntax::is(byte, class)).unwrap_or(rest.len());
+        self.position += length;
+        #[cfg(test)]
+        {
+            self.looked_at += length;
+        }
+        rest.get(length).copied()
+    }
+
+    /// Passes over one byte that must be there.
+    fn expect(&mut self, bytes: &[u8], byte: u8, then: State, otherwise: Fault) -> Result<(), Fault> {
+        if bytes[self.position] != byte {
+            return Err(otherwise);
+        }
+        self.take(then);
+        Ok(())
+    }
+
+    /// Passes over one byte that was looked at; the next element begins behind it.
+    fn take(&mut self, then: State) {
+        self.position += 1;
+        #[cfg(test)]
+        {
+            self.looked_at += 1;
+        }
+        if then != self.state {
+            self.mark = self.position;
+        }
+        self.state = then;
+    }
+
+    fn span(&self) -> Span {
+        Span { start: narrow(self.mark), end: narrow(self.position) }
+    }
+}
+
+/// A position in a head, of which there are no more than `HEAD_BYTES_MAX`.
+fn narrow(position: usize) -> u16 {
+    const { assert!(HEAD_BYTES_MAX <= u16::MAX as usize) };
+    u16::try_from(position).unwrap_or(u16::MAX)
+}
+
+/// A head, as far as it was scanned.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    scanner: &'a Scanner,
+    bytes: &'a [u8],
+}
+
+impl<'a> Head<'a> {
+    /// The method; empty when it is not complete.
+    pub fn method(&self) -> &'a [u8] {
+        self.slice(self.scanner.method)
+    }
+
+    /// The request target; empty when it is not complete.
+    pub fn target(&self) -> &'a [u8] {
+        self.slice(self.scanner.target)
+    }
+
+    /// The version, with which the request line ends.
+    pub fn version(&self) -> Version {
+        self.scanner.version
+    }
+
+    /// The request line without its end, or as much of it as came.
+    pub fn line(&self) -> &'a [u8] {
+        let scanned = &self.bytes[..self.bytes.len().min(HEAD_BYTES_MAX)];
+        let line = &scanned[scanned.iter().take_while(|&&byte| byte == b'\r' || byte == b'\n').count()..];
+        &line[..line.iter().position(|&byte| byte == b'\r' || byte == b'\n').unwrap_or(line.len())]
+    }
+
+    /// Names and values of the fields, in their order, without the white space around a value.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let head = *self;
+        self.scanner.fields.iter().map(move |&(name, value)| (head.slice(name), syntax::trim(head.slice(value))))
+    }
+
+    fn slice(&self, span: Span) -> &'a [u8] {
+        &self.bytes[usize::from(span.start)..usize::from(span.end)]
+    }
+}
+
+#[cfg(test)]
+mod tests;

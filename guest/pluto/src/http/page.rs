@@ -1,0 +1,126 @@
+//! The pages of errors and redirects: responses whose content the server writes itself.
+
+use super::date::Date;
+use super::media::Media;
+use super::request::ALLOW;
+use super::response::{Persistence, ResponseHead};
+use super::status::{Fault, Status};
+
+/// Seconds after which a client may come again when the server has no more of something.
+const RETRY_AFTER: &[u8] = b"2";
+
+/// Writes an error, with the page or, in answer to HEAD, without. How many bytes of content that were.
+pub fn write_fault(out: &mut Vec<u8>, date: &Date, persistence: Persistence, fault: Fault, content: bool) -> u64 {
+    let page = page(fault.status, &escape(fault.why));
+    let mut head = ResponseHead::new(out, fault.status, date);
+    match fault.status {
+        // RFC 9110 §15.5.6.
+        Status::MethodNotAllowed => head = head.field("Allow", ALLOW.as_bytes()),
+        // RFC 9110 §15.6.4.
+        Status::ServiceUnavailable => head = head.field("Retry-After", RETRY_AFTER),
+        _ => (),
+    }
+    finish(head, persistence, &page, content)
+}
+
+/// Writes a redirect to a path on this host, which is already escaped as one.
+pub fn write_redirect(out: &mut Vec<u8>, date: &Date, persistence: Persistence, location: &str, content: bool) -> u64 {
+    let link = escape(location);
+    let page = page(Status::MovedPermanently, &format!("This is at <a href=\"{link}\">{link}</a>."));
+    let head = ResponseHead::new(out, Status::MovedPermanently, date).field("Location", location.as_bytes());
+    finish(head, persistence, &page, content)
+}
+
+/// Text as HTML content or as an attribute in quotes.
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+fn finish(head: ResponseHead<'_>, persistence: Persistence, page: &str, content: bool) -> u64 {
+    let head = head.media(Media::of(b"page.html")).content_length(page.len() as u64);
+    let out = head.finish(persistence);
+    if !content {
+        return 0;
+    }
+    out.extend_from_slice(page.as_bytes());
+    page.len() as u64
+}
+
+/// A page that stands for itself: it loads nothing. The message is HTML.
+fn page(status: Status, message: &str) -> String {
+    let (code, reason) = (status.code(), status.reason());
+    format!(
+        r#"<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{code} {reason}</title>
+<style>
+:root {{ color-scheme: light dark }}
+body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 18vh auto 0; padding: 0 1.5rem }}
+h1 {{ font-size: 1.6rem; font-weight: 600; margin: 0 }}
+h1 span {{ font-weight: 300; opacity: .6; margin-right: .4em }}
+p {{ margin: .6rem 0 0; overflow-wrap: anywhere }}
+</style>
+<h1><span>{code}</span>{reason}</h1>
+<p>{message}</p>
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Head and content of what was written, and how much content was said to be.
+    fn split(written: u64, out: &[u8]) -> (String, String) {
+        let text = String::from_utf8_lossy(out);
+        let (head, content) = text.split_once("\r\n\r\n").expect("the end of the head");
+        assert_eq!(written, content.len() as u64);
+        (head.to_owned(), content.to_owned())
+    }
+
+    #[test]
+    fn an_error_says_what_is_wrong() {
+        let check = |fault: Fault, fields: &[&str]| {
+            let (mut full, mut bare) = (Vec::new(), Vec::new());
+            let date = Date::at(0);
+            let written = write_fault(&mut full, &date, Persistence::Kept, fault, true);
+            let (head, content) = split(written, &full);
+            assert!(head.starts_with(fault.status.line().trim_end()));
+            assert!(head.contains(&format!("Content-Length: {}", content.len())), "{head}");
+            assert!(content.contains(&format!("<title>{} {}</title>", fault.status.code(), fault.status.reason())));
+            assert!(content.contains(&escape(fault.why)));
+            for field in ["Content-Type: text/html; charset=utf-8", "X-Content-Type-Options: nosniff"].iter().chain(fields) {
+                assert!(head.split("\r\n").any(|line| line == *field), "{field} in {head}");
+            }
+            assert_eq!(write_fault(&mut bare, &date, Persistence::Kept, fault, false), 0);
+            assert_eq!(bare, format!("{head}\r\n\r\n").as_bytes(), "HEAD gets the same without the content");
+        };
+        check(Fault::NOT_FOUND, &[]);
+        check(Fault::bad("<b>"), &[]);
+        check(Fault::soft(Status::MethodNotAllowed, "no"), &["Allow: GET, HEAD, OPTIONS"]);
+        check(Fault::soft(Status::ServiceUnavailable, "no"), &["Retry-After: 2"]);
+    }
+
+    #[test]
+    fn a_redirect_s_link_is_escaped() {
+        let mut out = Vec::new();
+        let written = write_redirect(&mut out, &Date::at(0), Persistence::Kept, "/a/?b=\"><script>&'", true);
+        let (head, content) = split(written, &out);
+        assert!(head.contains("\r\nLocation: /a/?b=\"><script>&'\r\n"), "{head}");
+        assert!(content.contains("<a href=\"/a/?b=&quot;&gt;&lt;script&gt;&amp;&#39;\">"), "{content}");
+        assert!(!content.contains("<script>"));
+    }
+}

@@ -1,0 +1,247 @@
+//! What a head means: what is asked for, where the body ends, whether the connection is kept (RFC 9110, RFC 9112).
+
+use super::authority;
+use super::body::{Framing, FramingFields};
+use super::head::{Head, Version};
+use super::status::{Fault, Status};
+use super::syntax;
+use super::target::{Path, Target};
+use std::ops::Range;
+
+/// A request, with nothing borrowed from the bytes that it came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The request line as it came, without its end; a part of it when it was refused before its end.
+    pub line: Vec<u8>,
+    /// The method.
+    pub method: Method,
+    /// What is to be done.
+    pub action: Action,
+    /// Whether another request may follow on the connection.
+    pub persistent: bool,
+    /// The version: one of HTTP/1.0 must be told that the connection is kept.
+    pub version: Version,
+    /// Where in the line the path is, still escaped.
+    path: Range<usize>,
+    /// Where in the line the query is.
+    query: Option<Range<usize>>,
+}
+
+/// A method, as far as the server tells them apart (RFC 9110 §9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Transfer a representation.
+    Get,
+    /// The same without the content.
+    Head,
+    /// Say what is allowed.
+    Options,
+    /// A method that is known, and that no file allows.
+    Refused,
+    /// No method of RFC 9110 or 5789. Also that of a request which was refused before it was known.
+    Unknown,
+}
+
+/// The methods that a file allows: the value of `Allow`.
+pub const ALLOW: &str = "GET, HEAD, OPTIONS";
+
+/// What a request comes to, before anybody has looked at a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Serve what is at this path.
+    Serve(Path),
+    /// Say which methods are allowed.
+    Options,
+    /// Refuse it.
+    Refuse(Fault),
+}
+
+impl Method {
+    /// Methods are case-sensitive (RFC 9110 §9.1).
+    pub fn parse(method: &[u8]) -> Method {
+        match method {
+            b"GET" => Method::Get,
+            b"HEAD" => Method::Head,
+            b"OPTIONS" => Method::Options,
+            b"POST" | b"PUT" | b"DELETE" | b"CONNECT" | b"TRACE" | b"PATCH" => Method::Refused,
+            _ => Method::Unknown,
+        }
+    }
+}
+
+impl Request {
+    /// Reads a complete head, and says how its body is framed. A body that is not to be read (after a fatal fault, or
+    /// because the client waits for permission to send it) is `Framing::None`, and the request not persistent.
+    pub fn read(head: Head<'_>) -> (Request, Framing) {
+        let mut request = Request::refused(head, Fault::NOT_FOUND);
+        let fields = match Fields::read(head) {
+            Ok(fields) => fields,
+            Err(fault) => return (request.with(Err(fault)), Framing::None),
+        };
+        let action = request.decide(head);
+        request.persistent = fields.persistent;
+        // RFC 9110 §10.1.1: the final status at once instead of 100, and then the end, for the body may or may not come.
+        let framing = match fields.framing {
+            Framing::None => Framing::None,
+            _ if fields.waits => {
+                request.persistent = false;
+                Framing::None
+            }
+            framing => framing,
+        };
+        let request = request.with(action);
+        // After a fatal fault nothing more is read.
+        match request.action {
+            Action::Refuse(fault) if fault.fatal => (request, Framing::None),
+            _ => (request, framing),
+        }
+    }
+
+    /// A request that is refused, whose head may not be complete.
+    pub fn refused(head: Head<'_>, fault: Fault) -> Request {
+        Request {
+            line: head.line().to_vec(),
+            method: Method::parse(head.method()),
+            action: Action::Refuse(fault),
+            persistent: false,
+            version: head.version(),
+            path: 0..0,
+            query: None,
+        }
+    }
+
+    /// The same request, with a fault found later.
+    pub fn fail(&mut self, fault: Fault) {
+        self.action = Action::Refuse(fault);
+        self.persistent &= !fault.fatal;
+    }
+
+    /// Where a request for a directory without its slash is sent: a path on this host, escaped, with the query.
+    pub fn directory_location(&self) -> String {
+        let mut location = match Path::parse(&self.line[self.path.clone()]) {
+            Ok(Some(path)) => path.escape(),
+            _ => "/".to_owned(),
+        };
+        if !location.ends_with('/') {
+            location.push('/');
+        }
+        if let Some(query) = &self.query {
+            location.push('?');
+            // A target is visible ASCII.
+            location.extend(self.line[query.clone()].iter().map(|&byte| char::from(byte)));
+        }
+        location
+    }
+
+    /// What is to be done, from the request line alone.
+    fn decide(&mut self, head: Head<'_>) -> Result<Action, Fault> {
+        // RFC 9110 §9.1: not recognised, or recognised but not allowed. TRACE and CONNECT are of the latter kind, so
+        // that the authority which is the target of CONNECT (RFC 9112 §3.2.3) is never looked at.
+        match self.method {
+            Method::Unknown => return Err(Fault::soft(Status::NotImplemented, "The method is not known here.")),
+            Method::Refused => {
+                return Err(Fault::soft(Status::MethodNotAllowed, "Files can be read here, and nothing else."));
+            }
+            Method::Get | Method::Head | Method::Options => (),
+        }
+        let target = head.target();
+        let start = head.method().len() + 1;
+        match Target::parse(target)? {
+            Target::Server if self.method == Method::Options => Ok(Action::Options),
+            Target::Server => Err(Fault::bad("Only OPTIONS has an asterisk for a target.")),
+            Target::Resource { path, query, .. } => {
+                let parsed = Path::parse(&target[path.clone()])?;
+                self.path = path.start + start..path.end + start;
+                self.query = query.map(|query| query.start + start..query.end + start);
+                match parsed {
+                    _ if self.method == Method::Options => Ok(Action::Options),
+                    Some(path) => Ok(Action::Serve(path)),
+                    None => Err(Fault::NOT_FOUND),
+                }
+            }
+        }
+    }
+
+    fn with(mut self, action: Result<Action, Fault>) -> Request {
+        match action {
+            Ok(action) => self.action = action,
+            Err(fault) => self.fail(fault),
+        }
+        self
+    }
+}
+
+/// What the fields say. A field that the server does not know is ignored (RFC 9110 §5.1).
+#[derive(Clone, Copy, Debug)]
+struct Fields {
+    framing: Framing,
+    persistent: bool,
+    /// The client waits for `100 Continue`.
+    waits: bool,
+}
+
+impl Fields {
+    fn read(head: Head<'_>) -> Result<Fields, Fault> {
+        let version = head.version();
+        let mut host = None;
+        let mut framing = FramingFields::default();
+        let mut connection = ConnectionOptions::default();
+        let mut waits = false;
+        for (name, value) in head.fields() {
+            match name.len() {
+                4 if name.eq_ignore_ascii_case(b"host") => {
+                    if host.replace(value).is_some() {
+                        return Err(Fault::bad("A request has one Host."));
+                    }
+                }
+                6 if name.eq_ignore_ascii_case(b"expect") => waits |= expectation(value, version)?,
+                10 if name.eq_ignore_ascii_case(b"connection") => connection.read(value),
+                14 if name.eq_ignore_ascii_case(b"content-length") => framing.content_length(value)?,
+                17 if name.eq_ignore_ascii_case(b"transfer-encoding") => framing.transfer_encoding(value)?,
+                _ => (),
+            }
+        }
+        // RFC 9112 §3.2. In an absolute target the authority wins, but a Host must be there and valid all the same.
+        match host {
+            None if version == Version::Http11 => return Err(Fault::bad("A request of HTTP/1.1 has a Host.")),
+            Some(host) if !authority::is_valid(host) => {
+                return Err(Fault::bad("A Host is a name or an address, and perhaps a port."));
+            }
+            _ => (),
+        }
+        Ok(Fields { framing: framing.framing(version)?, persistent: connection.persistent(version), waits })
+    }
+}
+
+/// Whether the client waits for permission to send its body (RFC 9110 §10.1.1).
+fn expectation(value: &[u8], version: Version) -> Result<bool, Fault> {
+    match value.eq_ignore_ascii_case(b"100-continue") {
+        _ if version == Version::Http10 => Ok(false),
+        true => Ok(true),
+        false => Err(Fault::fatal(Status::ExpectationFailed, "The only expectation known here is 100-continue.")),
+    }
+}
+
+/// The options of `Connection` that matter here (RFC 9112 §9.3); the others are ignored.
+#[derive(Clone, Copy, Debug, Default)]
+struct ConnectionOptions {
+    close: bool,
+    keep_alive: bool,
+}
+
+impl ConnectionOptions {
+    fn read(&mut self, value: &[u8]) {
+        for option in value.split(|&byte| byte == b',') {
+            let option = syntax::trim(option);
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+
+    fn persistent(self, version: Version) -> bool {
+        !self.close && (version == Version::Http11 || self.keep_alive)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! What requests come to, from their heads alone.
+
+use super::*;
+use crate::http::head::Scanner;
+
+fn read(head: &str) -> (Request, Framing) {
+    let mut scanner = Scanner::default();
+    assert_eq!(scanner.scan(head.as_bytes()), Ok(true), "{head}");
+    Request::read(scanner.head(head.as_bytes()))
+}
+
+/// A request line and fields, each ended by a semicolon here; what it comes to, and whether the connection is kept.
+#[track_caller]
+fn check(head: &str, action: &str, persistent: bool) {
+    let (request, framing) = read(&format!("{}\r\n", head.replace(';', "\r\n")));
+    let found = match &request.action {
+        Action::Serve(path) => path.escape(),
+        Action::Options => "options".to_owned(),
+        Action::Refuse(fault) => {
+            assert!(!(fault.fatal && request.persistent), "{head}");
+            fault.status.code().to_string()
+        }
+    };
+    let found = match framing {
+        Framing::None => found,
+        framing => format!("{found} {framing:?}"),
+    };
+    assert_eq!((found.as_str(), request.persistent), (action, persistent), "{head}");
+}
+
+#[test]
+fn the_request_line_decides_the_action() {
+    check("GET / HTTP/1.1;Host: a;", "/", true);
+    check("HEAD /a/../b/?c HTTP/1.1;Host: a;", "/b/", true);
+    check("GET http://b:80/c HTTP/1.1;Host: a;", "/c", true);
+    check("GET http://b HTTP/1.1;Host: a;", "/", true);
+    check("GET http://b/c HTTP/1.1;", "400", false);
+    check("GET http://b@c/ HTTP/1.1;Host: a;", "400", false);
+    check("OPTIONS * HTTP/1.1;Host: a;", "options", true);
+    check("OPTIONS /a HTTP/1.1;Host: a;", "options", true);
+    check("OPTIONS /a%2fb HTTP/1.1;Host: a;", "options", true);
+    check("OPTIONS /.. HTTP/1.1;Host: a;", "400", false);
+    check("GET * HTTP/1.1;Host: a;", "400", false);
+    check("GET /a%2fb HTTP/1.1;Host: a;", "404", true);
+    check("GET /%zz HTTP/1.1;Host: a;", "400", false);
+    check("GET a HTTP/1.1;Host: a;", "400", false);
+    for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"] {
+        check(&format!("{method} /a HTTP/1.1;Host: a;"), "405", true);
+    }
+    check("CONNECT a:80 HTTP/1.1;Host: a:80;", "405", true);
+    for method in ["get", "GETS", "G", "BREW", &"X".repeat(4000)] {
+        check(&format!("{method} / HTTP/1.1;Host: a;"), "501", true);
+    }
+}
+
+#[test]
+fn a_host_is_there_once_and_valid() {
+    check("GET / HTTP/1.1;", "400", false);
+    check("GET / HTTP/1.0;", "/", false);
+    check("GET / HTTP/1.1;Host:;", "400", false);
+    check("GET / HTTP/1.1;Host: a b;", "400", false);
+    check("GET / HTTP/1.0;Host: a/b;", "400", false);
+    check("GET / HTTP/1.1;Host: a;Host: a;", "400", false);
+    check("GET / HTTP/1.1;hOST: [::1]:80;", "/", true);
+    check("GET / HTTP/1.1;Host: a;X-Host: b;Hos: c;", "/", true);
+}
+
+#[test]
+fn a_connection_is_kept_when_both_sides_can() {
+    check("GET / HTTP/1.1;Host: a;Connection: close;", "/", false);
+    check("GET / HTTP/1.1;Host: a;Connection: a, ClosE ,b;", "/", false);
+    check("GET / HTTP/1.1;Host: a;Connection: a;connection: close;", "/", false);
+    check("GET / HTTP/1.1;Host: a;Connection: keep-alive, close;", "/", false);
+    check("GET / HTTP/1.1;Host: a;Connection: closed;", "/", true);
+    check("GET / HTTP/1.1;Host: a;Connection: upgrade, HTTP2-Settings;Upgrade: h2c;", "/", true);
+    check("GET / HTTP/1.9;Host: a;", "/", true);
+    check("GET / HTTP/1.0;", "/", false);
+    check("GET / HTTP/1.0;Connection: Keep-Alive;", "/", true);
+    check("GET / HTTP/1.0;Connection: Keep-Alive;Connection: close;", "/", false);
+    check("GET /%2f HTTP/1.1;Host: a;Connection: close;", "404", false);
+}
+
+#[test]
+fn a_body_is_framed_or_the_request_refused() {
+    check("GET / HTTP/1.1;Host: a;Content-Length: 5;", "/ Length(5)", true);
+    check("POST / HTTP/1.1;Host: a;Transfer-Encoding: chunked;", "405 Chunked", true);
+    check("BREW / HTTP/1.1;Host: a;Content-Length: 5;", "501 Length(5)", true);
+    check("GET / HTTP/1.1;Host: a;Content-Length: 5;Transfer-Encoding: chunked;", "400", false);
+    check("GET / HTTP/1.1;Host: a;Content-Length: x;", "400", false);
+    check("GET / HTTP/1.1;Host: a;Content-Length: 5;Content-Length: 5;", "400", false);
+    check("GET / HTTP/1.1;Host: a;Transfer-Encoding: gzip;", "501", false);
+    check("GET / HTTP/1.0;Transfer-Encoding: chunked;Connection: keep-alive;", "400", false);
+    check("GET /.. HTTP/1.1;Host: a;Content-Length: 5;", "400", false);
+}
+
+#[test]
+fn a_client_that_waits_for_permission_gets_the_final_status() {
+    check("POST / HTTP/1.1;Host: a;Content-Length: 5;Expect: 100-Continue;", "405", false);
+    check("GET / HTTP/1.1;Host: a;Transfer-Encoding: chunked;Expect: 100-continue;", "/", false);
+    check("GET / HTTP/1.1;Host: a;Expect: 100-continue;", "/", true);
+    check("GET / HTTP/1.1;Host: a;Expect: tea;", "417", false);
+    check("GET / HTTP/1.0;Expect: tea;", "/", false);
+    check("POST / HTTP/1.0;Content-Length: 5;Expect: 100-continue;Connection: keep-alive;", "405 Length(5)", true);
+}
+
+#[test]
+fn a_directory_s_location_is_escaped_and_keeps_the_query() {
+    let check = |target: &str, location: &str| {
+        let (request, _) = read(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert_eq!(request.directory_location(), location, "{target}");
+    };
+    check("/a", "/a/");
+    check("/a/./b//c?d=/e&f?", "/a/b/c/?d=/e&f?");
+    check("//evil.example/%2e%2e/b", "/b/");
+    check("//evil.example", "/evil.example/");
+    check("/%20\"<%ff", "/%20%22%3C%FF/");
+    check("http://b/a?", "/a/?");
+    check("/a%0d%0ab", "/a%0D%0Ab/");
+}

@@ -1,0 +1,116 @@
+//! Status codes that the server sends, and faults: why a request gets no representation.
+
+/// A status code (RFC 9110 §15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are those of RFC 9110 §15")]
+pub enum Status {
+    Ok = 200,
+    NoContent = 204,
+    MovedPermanently = 301,
+    BadRequest = 400,
+    Forbidden = 403,
+    NotFound = 404,
+    MethodNotAllowed = 405,
+    RequestTimeout = 408,
+    UriTooLong = 414,
+    ExpectationFailed = 417,
+    HeadTooLarge = 431,
+    InternalServerError = 500,
+    NotImplemented = 501,
+    ServiceUnavailable = 503,
+    VersionNotSupported = 505,
+}
+
+impl Status {
+    /// The number.
+    pub fn code(self) -> u16 {
+        self as u16
+    }
+
+    /// The whole status line, with its end. The version is the server's own, whatever the client's minor version
+    /// (RFC 9110 §6.2).
+    pub fn line(self) -> &'static str {
+        match self {
+            Status::Ok => "HTTP/1.1 200 OK\r\n",
+            Status::NoContent => "HTTP/1.1 204 No Content\r\n",
+            Status::MovedPermanently => "HTTP/1.1 301 Moved Permanently\r\n",
+            Status::BadRequest => "HTTP/1.1 400 Bad Request\r\n",
+            Status::Forbidden => "HTTP/1.1 403 Forbidden\r\n",
+            Status::NotFound => "HTTP/1.1 404 Not Found\r\n",
+            Status::MethodNotAllowed => "HTTP/1.1 405 Method Not Allowed\r\n",
+            Status::RequestTimeout => "HTTP/1.1 408 Request Timeout\r\n",
+            Status::UriTooLong => "HTTP/1.1 414 URI Too Long\r\n",
+            Status::ExpectationFailed => "HTTP/1.1 417 Expectation Failed\r\n",
+            Status::HeadTooLarge => "HTTP/1.1 431 Request Header Fields Too Large\r\n",
+            Status::InternalServerError => "HTTP/1.1 500 Internal Server Error\r\n",
+            Status::NotImplemented => "HTTP/1.1 501 Not Implemented\r\n",
+            Status::ServiceUnavailable => "HTTP/1.1 503 Service Unavailable\r\n",
+            Status::VersionNotSupported => "HTTP/1.1 505 HTTP Version Not Supported\r\n",
+        }
+    }
+
+    /// The reason phrase, cut out of the line: `HTTP/1.1 404 Not Found\r\n`.
+    pub fn reason(self) -> &'static str {
+        self.line()["HTTP/1.1 404 ".len()..].trim_end()
+    }
+}
+
+/// Why a request is answered by an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The status of the answer.
+    pub status: Status,
+    /// A sentence for whoever sent the request: what was expected and what was found. It never repeats the request.
+    pub why: &'static str,
+    /// Whether the connection ends with the answer: it is no longer certain where the next request begins, or the
+    /// client is not to be trusted to know.
+    pub fatal: bool,
+}
+
+impl Fault {
+    /// A fault that ends the connection.
+    pub const fn fatal(status: Status, why: &'static str) -> Fault {
+        Fault { status, why, fatal: true }
+    }
+
+    /// A malformed request: 400, and the connection ends.
+    pub const fn bad(why: &'static str) -> Fault {
+        Fault::fatal(Status::BadRequest, why)
+    }
+
+    /// A fault of this one request, after which the connection can be kept.
+    pub const fn soft(status: Status, why: &'static str) -> Fault {
+        Fault { status, why, fatal: false }
+    }
+
+    /// There is nothing of that name. One sentence for all its reasons: a hidden file is not to be told from none.
+    pub const NOT_FOUND: Fault = Fault::soft(Status::NotFound, "There is nothing at this address.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_line_has_the_number_and_the_reason() {
+        let check = |status: Status, reason: &str| {
+            assert_eq!(status.line(), format!("HTTP/1.1 {} {reason}\r\n", status.code()));
+            assert_eq!(status.reason(), reason);
+        };
+        check(Status::Ok, "OK");
+        check(Status::NoContent, "No Content");
+        check(Status::MovedPermanently, "Moved Permanently");
+        check(Status::BadRequest, "Bad Request");
+        check(Status::Forbidden, "Forbidden");
+        check(Status::NotFound, "Not Found");
+        check(Status::MethodNotAllowed, "Method Not Allowed");
+        check(Status::RequestTimeout, "Request Timeout");
+        check(Status::UriTooLong, "URI Too Long");
+        check(Status::ExpectationFailed, "Expectation Failed");
+        check(Status::HeadTooLarge, "Request Header Fields Too Large");
+        check(Status::InternalServerError, "Internal Server Error");
+        check(Status::NotImplemented, "Not Implemented");
+        check(Status::ServiceUnavailable, "Service Unavailable");
+        check(Status::VersionNotSupported, "HTTP Version Not Supported");
+    }
+}

@@ -1,0 +1,118 @@
+//! Classes of bytes: one table, looked up once for each byte of a head.
+
+/// `tchar` of RFC 9110 §5.6.2: what a token (method, field name, coding) is made of.
+pub const TOKEN: u8 = 1;
+/// What a request target is made of: visible ASCII. RFC 3986 allows fewer, but browsers send `|` and `{` as they are;
+/// a fragment (`#`) is the client's own and never sent (RFC 9112 §3.2).
+pub const TARGET: u8 = 2;
+/// What a field value is made of (RFC 9110 §5.5): visible ASCII, space, tab, and bytes above 0x7f, whose meaning is
+/// nobody's business here.
+pub const VALUE: u8 = 4;
+/// What needs no escape in the path of a URI (RFC 3986 §3.3): `pchar` without `pct-encoded`.
+pub const PATH: u8 = 8;
+/// `unreserved` and `sub-delims` of RFC 3986 §2: what a registered name is made of, besides escapes.
+pub const NAME: u8 = 16;
+
+static CLASSES: [u8; 256] = classes();
+
+/// Whether a byte is in a class.
+#[inline]
+pub fn is(byte: u8, class: u8) -> bool {
+    CLASSES[usize::from(byte)] & class != 0
+}
+
+/// Whether a string is a token: at least one byte, all of them `tchar`.
+pub fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&byte| is(byte, TOKEN))
+}
+
+/// The value of a hexadecimal digit of either case.
+pub fn hex_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// Without optional white space (RFC 9110 §5.6.3: spaces and tabs only) on both sides.
+pub fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut index = 0;
+    while index < 256 {
+        let byte = index as u8;
+        let visible = byte.is_ascii_graphic();
+        let unreserved = byte.is_ascii_alphanumeric() || contains(b"-._~", byte);
+        if byte.is_ascii_alphanumeric() || contains(b"!#$%&'*+-.^_`|~", byte) {
+            table[index] |= TOKEN;
+        }
+        if visible && byte != b'#' {
+            table[index] |= TARGET;
+        }
+        if visible || byte == b' ' || byte == b'\t' || byte >= 0x80 {
+            table[index] |= VALUE;
+        }
+        if unreserved || contains(b"!$&'()*+,;=", byte) {
+            table[index] |= NAME | PATH;
+        }
+        if contains(b":@", byte) {
+            table[index] |= PATH;
+        }
+        index += 1;
+    }
+    table
+}
+
+const fn contains(set: &[u8], byte: u8) -> bool {
+    let mut index = 0;
+    while index < set.len() {
+        if set[index] == byte {
+            return true;
+        }
+        index += 1;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_hold_what_the_grammar_says() {
+        let check = |class: u8, expected: &str| {
+            let found: String = (0..0x80u8).filter(|&byte| is(byte, class)).map(char::from).collect();
+            assert_eq!(found, expected);
+        };
+        let letters = "abcdefghijklmnopqrstuvwxyz";
+        let (digits, capitals) = ("0123456789", letters.to_uppercase());
+        check(TOKEN, &format!("!#$%&'*+-.{digits}{capitals}^_`{letters}|~"));
+        check(TARGET, &format!("!\"$%&'()*+,-./{digits}:;<=>?@{capitals}[\\]^_`{letters}{{|}}~"));
+        check(VALUE, &format!("\t !\"#$%&'()*+,-./{digits}:;<=>?@{capitals}[\\]^_`{letters}{{|}}~"));
+        check(NAME, &format!("!$&'()*+,-.{digits};={capitals}_{letters}~"));
+        check(PATH, &format!("!$&'()*+,-.{digits}:;=@{capitals}_{letters}~"));
+        for byte in 0x80..=0xff {
+            assert!(is(byte, VALUE) && !is(byte, TOKEN | TARGET | NAME | PATH));
+        }
+    }
+
+    #[test]
+    fn trimming_takes_spaces_and_tabs_only() {
+        let check = |from: &str, to: &str| assert_eq!(trim(from.as_bytes()), to.as_bytes());
+        check("", "");
+        check(" \t ", "");
+        check("\ta b\t ", "a b");
+        check("\u{a0}a\n", "\u{a0}a\n");
+    }
+}

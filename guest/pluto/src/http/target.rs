@@ -1,0 +1,164 @@
+//! The request target and the path in it: decoded once, then split, then normalised (RFC 3986 §5.2.4, §6.2.2).
+//!
+//! Every decision about a file rests on what `Path::parse` gives; nothing looks at the raw target again.
+
+use super::authority;
+use super::status::Fault;
+use super::syntax::{self, PATH};
+use std::ops::Range;
+
+/// A target, taken apart. The ranges are of its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A resource of this server (RFC 9112 §3.2.1, §3.2.2). An empty path stands for `/`.
+    Resource {
+        /// The path, still escaped.
+        path: Range<usize>,
+        /// What follows a `?`, without it.
+        query: Option<Range<usize>>,
+        /// The authority of an absolute target, which wins over `Host`.
+        authority: Option<Range<usize>>,
+    },
+    /// `*`: the server itself (§3.2.4).
+    Server,
+}
+
+impl Target {
+    /// Takes a target apart.
+    pub fn parse(target: &[u8]) -> Result<Target, Fault> {
+        match target {
+            [b'/', ..] => Ok(Target::resource(target, 0, None)),
+            b"*" => Ok(Target::Server),
+            _ => Target::absolute(target),
+        }
+    }
+
+    /// RFC 9112 §3.2.2: a server must accept the absolute form, though only proxies are sent it.
+    fn absolute(target: &[u8]) -> Result<Target, Fault> {
+        const FORM: Fault = Fault::bad("A request target is a path, an http address or an asterisk.");
+        let scheme = ["http://", "https://"].into_iter().find(|scheme| {
+            target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
+        });
+        let start = scheme.ok_or(FORM)?.len();
+        let rest = &target[start..];
+        let end = start + rest.iter().position(|&byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+        if !authority::is_valid(&target[start..end]) {
+            return Err(Fault::bad("The host in the request target is not valid."));
+        }
+        Ok(Target::resource(target, end, Some(start..end)))
+    }
+
+    fn resource(target: &[u8], start: usize, authority: Option<Range<usize>>) -> Target {
+        let mark = target[start..].iter().position(|&byte| byte == b'?').map(|length| start + length);
+        let path = start..mark.unwrap_or(target.len());
+        Target::Resource { path, query: mark.map(|mark| mark + 1..target.len()), authority }
+    }
+}
+
+/// A path beneath the root, normalised: no empty name, no `.` or `..`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// The names, each but the last followed by `/`; also the last when the path is that of a directory. Bytes as
+    /// they are: a name need not be UTF-8.
+    bytes: Vec<u8>,
+}
+
+impl Path {
+    /// Decodes, splits and normalises. `Ok(None)`: a path that no file can have.
+    pub fn parse(escaped: &[u8]) -> Result<Option<Path>, Fault> {
+        // Room for the name of an index file.
+        let mut bytes = Vec::with_capacity(escaped.len() + 16);
+        let mut name = 0;
+        let mut possible = true;
+        let mut rest = escaped;
+        while let [byte, tail @ ..] = rest {
+            rest = tail;
+            match byte {
+                b'/' => name = end_name(&mut bytes, name, true)?,
+                b'%' => {
+                    let (decoded, tail) = decode(tail)?;
+                    rest = tail;
+                    // An escaped slash is a byte of a name, and no file's name has one.
+                    possible &= decoded != b'/';
+                    bytes.push(if decoded == b'/' { b'\\' } else { decoded });
+                }
+                _ => bytes.push(*byte),
+            }
+        }
+        end_name(&mut bytes, name, false)?;
+        // Other systems take a backslash for a separator, so that no file is served whose name has one.
+        possible &= !bytes.contains(&b'\\');
+        Ok(possible.then_some(Path { bytes }))
+    }
+
+    /// The names, separated by `/`; with one at the end when the path is that of a directory, unless it is the root.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The same, without a copy.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Whether it names a directory: the root, or a path that ends in `/`, `.` or `..`.
+    pub fn is_directory(&self) -> bool {
+        matches!(self.bytes.last(), None | Some(b'/'))
+    }
+
+    /// Whether a name in it begins with a dot, `.well-known` in the root aside (RFC 8615 §3).
+    pub fn is_hidden(&self) -> bool {
+        let hidden = |name: &[u8]| name.first() == Some(&b'.');
+        let mut names = self.bytes.split(|&byte| byte == b'/');
+        names.next().is_some_and(|first| hidden(first) && first != b".well-known") || names.any(hidden)
+    }
+
+    /// Escapes it again, as a path on this host: it begins with exactly one `/`.
+    pub fn escape(&self) -> String {
+        let mut escaped = String::with_capacity(self.bytes.len() + 16);
+        escaped.push('/');
+        for &byte in &self.bytes {
+            if byte == b'/' || syntax::is(byte, PATH) {
+                escaped.push(char::from(byte));
+            } else {
+                escaped.push('%');
+                for digit in [byte >> 4, byte & 15] {
+                    escaped.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
+                }
+            }
+        }
+        escaped
+    }
+}
+
+/// The byte of an escape, whose `%` is gone, and what follows it. RFC 3986 §2.1: two hexadecimal digits.
+fn decode(rest: &[u8]) -> Result<(u8, &[u8]), Fault> {
+    const BROKEN: Fault = Fault::bad("In a path, a percent sign is followed by two hexadecimal digits.");
+    let [high, low, tail @ ..] = rest else { return Err(BROKEN) };
+    match (syntax::hex_digit(*high), syntax::hex_digit(*low)) {
+        (Some(0), Some(0)) => Err(Fault::bad("A path does not contain a NUL.")),
+        (Some(high), Some(low)) => Ok((high << 4 | low, tail)),
+        _ => Err(BROKEN),
+    }
+}
+
+/// Ends the name that began at `name`, at a slash or at the end: keeps it, or does what `.` and `..` say (RFC 3986
+/// §5.2.4). Where the next name begins.
+fn end_name(bytes: &mut Vec<u8>, name: usize, slash: bool) -> Result<usize, Fault> {
+    match &bytes[name..] {
+        b"" | b"." => bytes.truncate(name),
+        b".." => {
+            let Some(above) = name.checked_sub(1) else {
+                return Err(Fault::bad("The path leads out of the site."));
+            };
+            let parent = bytes[..above].iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+            bytes.truncate(parent);
+        }
+        _ if slash => bytes.push(b'/'),
+        _ => (),
+    }
+    Ok(bytes.len())
+}
+
+#[cfg(test)]
+mod tests;

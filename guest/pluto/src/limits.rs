@@ -1,0 +1,85 @@
+//! Every limit of the web server: its unit ends its name, its reason stands above it.
+//!
+//! Those that a site can need otherwise are options of the command line (see `options`); the `_DEFAULT`s are what
+//! protects a server whose operator gave none. The others are constants, because a reason to change them is a reason
+//! to think about the code that rests on them.
+
+/// A request head: request line, fields and the empty line. Four times what browsers send with their largest cookies;
+/// the parser's spans are 16 bits wide, so that it cannot be more than 64 KiB.
+pub const HEAD_BYTES_MAX: usize = 32 << 10;
+
+/// A request target. RFC 9112 §3 asks for at least 8000 bytes.
+pub const TARGET_BYTES_MAX: usize = 8 << 10;
+
+/// Fields of one head. Browsers send about 20; each costs the server 8 bytes for as long as the head is read.
+pub const FIELDS_MAX: usize = 100;
+
+/// Empty lines before a request line. RFC 9112 §2.2 asks for one, which some old clients send after a body.
+pub const EMPTY_LINES_MAX: u8 = 4;
+
+/// The line that gives the size of a chunk, with its extensions. A size takes 16 digits; extensions are not in use.
+pub const CHUNK_LINE_BYTES_MAX: usize = 256;
+
+/// Bytes asked for in one read: one head of a browser with room for a few that are pipelined behind it.
+pub const READ_BYTES: u32 = 16 << 10;
+
+/// An input buffer larger than this is given back while a client is idle: 10,000 idle clients then hold 40 MiB at most.
+pub const IDLE_BUFFER_BYTES_MAX: usize = 4 << 10;
+
+/// Pipelined requests that are answered together: so many files are open for one client at once.
+pub const PIPELINE_MAX: usize = 16;
+
+/// The server's own bytes (heads, error pages) that may gather before a write is sent.
+pub const GATHER_BYTES_MAX: usize = 32 << 10;
+
+/// Content that is sent before the first sign that the client takes it; also what pipelined responses may gather.
+/// In `WRITE_SECONDS_DEFAULT` even a client of 5 kB/s takes so much.
+pub const PIECE_BYTES_START: u64 = 256 << 10;
+
+/// Least content in one write, once a client has shown that it is slow: 1 kB/s is enough then.
+pub const PIECE_BYTES_MIN: u64 = 64 << 10;
+
+/// Most content in one write, for a client that has shown that it is fast. One that slows down to less than 17 kB/s in
+/// the middle of such a piece is taken for a stalled one; larger pieces save next to nothing.
+pub const PIECE_BYTES_MAX: u64 = 1 << 20;
+
+/// A piece taken sooner than this may be followed by one of twice its size.
+pub const PIECE_FAST_MILLIS: u64 = 1_000;
+
+/// A piece that took longer than this is followed by one of half its size.
+pub const PIECE_SLOW_MILLIS: u64 = 8_000;
+
+/// Bytes of a request line that the access log shows. The host cuts a log line at 8 KiB, and each may take four.
+pub const LOGGED_LINE_BYTES_MAX: usize = 1 << 10;
+
+/// Connections in all: a desktop's usual limit of descriptors is more than ten times that, and the memory below 1 GiB
+/// even if each of them holds the largest head.
+pub const CONNECTIONS_DEFAULT: u64 = 10_000;
+
+/// Time for one request head, from its first byte to its last. An honest one comes in one or two segments; this leaves
+/// room for several that are lost and sent again.
+pub const HEAD_SECONDS_DEFAULT: u64 = 20;
+
+/// Time for a request body, which is only read to be dropped.
+pub const BODY_SECONDS_DEFAULT: u64 = 20;
+
+/// Time that a client may keep a connection without a request. Browsers give theirs up after one to five minutes.
+pub const IDLE_SECONDS_DEFAULT: u64 = 60;
+
+/// Time for a client to take one piece of a response (see `PIECE_BYTES_START`). Not shorter than the idle time, so that
+/// the deadline of a connection only ever moves later, which costs nothing.
+pub const WRITE_SECONDS_DEFAULT: u64 = 60;
+
+/// Time that the server reads on after its last response, so that no reset overtakes it (RFC 9112 §9.6).
+pub const LINGER_SECONDS_DEFAULT: u64 = 5;
+
+/// Bytes that the server reads and drops after its last response: a client in the middle of an upload still gets to
+/// read why it was refused.
+pub const LINGER_BYTES_DEFAULT: u64 = 4 << 20;
+
+/// A request body that is read and dropped, framing included, so that the connection can be kept. Dropping more costs
+/// more than a new connection.
+pub const BODY_BYTES_DEFAULT: u64 = 64 << 10;
+
+/// Time for clients that are still served when the server is told to stop; the host allows 9 s.
+pub const GRACE_SECONDS_DEFAULT: u64 = 8;
