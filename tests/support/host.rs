@@ -50,6 +50,7 @@ impl Host {
     /// Starts the command.
     pub fn spawn(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         let mut child = Command::new(command())
+            .current_dir(repository())
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

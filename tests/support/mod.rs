@@ -2,3 +2,4 @@
 
 pub mod guests;
 pub mod host;
+pub mod http;

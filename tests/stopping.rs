@@ -1,0 +1,114 @@
+//! How a run ends: by the guest, by the operator, by a second Ctrl-C.
+
+use std::io::{Read, Write};
+
+use crate::support::guests;
+use crate::support::host::{self, Host};
+
+fn serve(guest: &str) -> Host {
+    Host::serve([guests::built(guest).display().to_string().as_str(), "0", "html/"])
+}
+
+#[test]
+fn hello_world_logs_its_two_lines_and_ends() {
+    let ended = host::run([guests::built("hello").display().to_string().as_str(), "0"]);
+    assert_eq!((ended.code, ended.output.as_str(), ended.errors.as_str()), (Some(0), "Hello,\nworld!\n", ""));
+}
+
+#[test]
+fn log_lines_can_be_json_or_off() {
+    let hello = guests::built("hello").display().to_string();
+    let json = host::run(["--log", "json", &hello, "0"]).output;
+    let lines: Vec<&str> = json.lines().collect();
+    assert_eq!(lines.len(), 2, "{json}");
+    assert!(lines[0].ends_with(r#","level":"info","message":"Hello,"}"#), "{json}");
+    assert_eq!(host::run(["--log", "off", &hello, "0"]).output, "");
+    assert_eq!(host::run(["--log-level", "warn", &hello, "0"]).output, "");
+}
+
+#[test]
+fn idle_servers_stop_at_once_with_exit_code_0() {
+    for signal in ["INT", "TERM"] {
+        for guest in ["echo", "pluto"] {
+            let host = serve(guest);
+            host.signal(signal);
+            let ended = host.wait();
+            assert_eq!(ended.code, Some(0), "{guest}, {signal}: {ended:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_guest_that_did_not_ask_for_signals_is_stopped_with_exit_code_0() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let path = folder.path().join("guest.wasm");
+    // Listens, and waits for clients for ever.
+    let guest = "(call $submit (i32.const 0) (i64.const 42949672960) (i64.const 0) (i64.const 0))
+        (loop $forever (drop (call $answer)) (br $forever)) unreachable";
+    std::fs::write(&path, guests::run(guest)).expect("a file");
+    let host = Host::serve(["--no-cache", &path.display().to_string(), "0"]);
+    host.signal("TERM");
+    assert_eq!(host.wait().code, Some(0));
+}
+
+#[test]
+fn what_is_under_way_is_finished_and_new_clients_are_refused() {
+    let mut host = serve("echo");
+    let address = host.address();
+    let mut client = host.connect();
+    client.write_all(b"before").expect("it reads");
+    client.read_exact(&mut [0; 6]).expect("it answers");
+    host.signal("TERM");
+    let refused = (0..500).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::net::TcpStream::connect(address).is_err()
+    });
+    assert!(refused, "it still accepts");
+    client.write_all(b"after").expect("it reads");
+    let mut back = [0; 5];
+    client.read_exact(&mut back).expect("it answers");
+    assert_eq!(&back, b"after");
+    drop(client);
+    let ended = { std::mem::replace(&mut host, Host::spawn(["--version"])) }.wait();
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let host = serve("echo");
+    let _client = host.connect();
+    // Served, so that there is something to wait for.
+    let mut client = host.connect();
+    client.write_all(b"x").expect("it reads");
+    client.read_exact(&mut [0; 1]).expect("it answers");
+    host.signal("INT");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    host.signal("INT");
+    assert_eq!(host.wait().code, Some(130));
+}
+
+#[test]
+fn a_port_is_free_again_at_once() {
+    let first = serve("echo");
+    let port = first.address().port().to_string();
+    let mut client = first.connect();
+    client.write_all(b"x").expect("it reads");
+    client.read_exact(&mut [0; 1]).expect("it answers");
+    drop(client);
+    first.signal("TERM");
+    assert_eq!(first.wait().code, Some(0));
+    let second = Host::serve([guests::built("echo").display().to_string().as_str(), &port]);
+    assert_eq!(second.address().port().to_string(), port);
+}
+
+#[test]
+fn nobody_reading_the_log_is_no_error() {
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(host::command())
+        .args([guests::built("hello").display().to_string().as_str(), "0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
