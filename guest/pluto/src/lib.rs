@@ -1,3 +1,48 @@
-//! The web server.
+//! A web server that serves the files beneath its root, as a guest of pluto-host.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`http`] | HTTP/1.1 as a pure state machine: bytes and facts in, decisions and bytes out |
+//! | [`connection`] | one client's conversation: the thin shell around it |
+//! | [`outbox`] | responses that are gathered for one write |
+//! | [`site`] | from a path to the file, redirect or error that answers it |
+//! | [`access`] | the line of the access log |
+//! | [`options`] | the command line |
+//! | [`limits`] | every limit, with its reason |
+
+pub mod access;
+pub mod connection;
 pub mod http;
 pub mod limits;
+pub mod options;
+pub mod outbox;
+pub mod site;
+
+use connection::Server;
+use options::Command;
+use pluto_sdk::{ServerOptions, info, serve};
+use std::rc::Rc;
+
+pluto_sdk::main!(main);
+
+/// Serves until the operator says stop. The arguments are the granted port, the root as the operator named it, and
+/// options. The error is a line for the operator.
+pub async fn main(args: Vec<String>) -> Result<(), String> {
+    let options = match options::parse(&args)? {
+        Command::Serve(options) => options,
+        Command::Help => {
+            options::help().iter().for_each(|line| info!("{line}"));
+            return Ok(());
+        }
+    };
+    let port = options.port;
+    info!("serving {}", options.root);
+    let limits = ServerOptions {
+        port,
+        connections_max: u32::try_from(options.connections).unwrap_or(u32::MAX),
+        grace: options::seconds(options.grace_seconds),
+    };
+    let server = Rc::new(Server::new(options));
+    let served = serve(limits, move |client| connection::converse(client, Rc::clone(&server))).await;
+    served.map_err(|error| format!("cannot listen on port {port}: {error}"))
+}

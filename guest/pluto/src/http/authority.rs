@@ -22,9 +22,7 @@ fn is_registered_name(mut name: &[u8]) -> bool {
     loop {
         name = match name {
             [] => return true,
-            [b'%', high, low, rest @ ..]
-                if syntax::hex_digit(*high).is_some() && syntax::hex_digit(*low).is_some() =>
-            {
+            [b'%', high, low, rest @ ..] if syntax::hex_digit(*high).is_some() && syntax::hex_digit(*low).is_some() => {
                 rest
             }
             [byte, rest @ ..] if syntax::is(*byte, NAME) => rest,

@@ -118,7 +118,8 @@ enum State {
 
 const BAD_SIZE: Fault = Fault::bad("A chunk begins with its size, a hexadecimal number in a line of its own.");
 const BAD_CHUNK_END: Fault = Fault::bad("A chunk ends in CR LF, after as many bytes as it said.");
-const BAD_TRAILER: Fault = Fault::bad("After the last chunk come fields, each in a line of its own, and an empty line.");
+const BAD_TRAILER: Fault =
+    Fault::bad("After the last chunk come fields, each in a line of its own, and an empty line.");
 
 impl Dropper {
     /// For a body of this framing; nothing when there is none. At most `budget` bytes are dropped.

@@ -16,6 +16,8 @@ pub struct Inbound {
     scanner: Scanner,
     /// A request whose body has not yet ended.
     held: Option<(Request, Dropper)>,
+    /// All that has come was looked at, and is not enough.
+    hungry: bool,
     over: bool,
     body_bytes_max: u64,
 }
@@ -47,12 +49,13 @@ impl Inbound {
             start: 0,
             scanner: Scanner::default(),
             held: None,
+            hungry: true,
             over: false,
             body_bytes_max,
         }
     }
 
-    /// Takes bytes that the client sent. To be called when `next` has nothing more.
+    /// Takes bytes that the client sent. To be called when `next_request` has nothing more.
     pub fn feed(&mut self, bytes: Vec<u8>) {
         if self.start == self.buffer.len() {
             self.buffer = bytes;
@@ -62,10 +65,22 @@ impl Inbound {
             self.buffer.extend_from_slice(&bytes);
         }
         self.start = 0;
+        self.hungry = false;
+    }
+
+    /// Whether `next_request` has said that it needs more bytes; never so behind the last request.
+    pub fn is_hungry(&self) -> bool {
+        self.hungry && !self.over
     }
 
     /// The next request, when it has come with its body.
     pub fn next_request(&mut self) -> Option<Request> {
+        let request = self.cut_request();
+        self.hungry = request.is_none();
+        request
+    }
+
+    fn cut_request(&mut self) -> Option<Request> {
         if self.over {
             return None;
         }

@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn a_content_type_follows_from_the_extension() {
-        let check = |name: &str, expected: &str| assert_eq!(Media::of(name.as_bytes()).content_type().concat(), expected);
+        let check =
+            |name: &str, expected: &str| assert_eq!(Media::of(name.as_bytes()).content_type().concat(), expected);
         check("index.html", "text/html; charset=utf-8");
         check("a.b/c.HTM", "text/html; charset=utf-8");
         check("a.css", "text/css; charset=utf-8");

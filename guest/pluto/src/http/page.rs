@@ -102,7 +102,9 @@ mod tests {
             assert!(head.contains(&format!("Content-Length: {}", content.len())), "{head}");
             assert!(content.contains(&format!("<title>{} {}</title>", fault.status.code(), fault.status.reason())));
             assert!(content.contains(&escape(fault.why)));
-            for field in ["Content-Type: text/html; charset=utf-8", "X-Content-Type-Options: nosniff"].iter().chain(fields) {
+            for field in
+                ["Content-Type: text/html; charset=utf-8", "X-Content-Type-Options: nosniff"].iter().chain(fields)
+            {
                 assert!(head.split("\r\n").any(|line| line == *field), "{field} in {head}");
             }
             assert_eq!(write_fault(&mut bare, &date, Persistence::Kept, fault, false), 0);

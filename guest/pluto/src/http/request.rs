@@ -116,6 +116,11 @@ impl Request {
         self.persistent &= !fault.fatal;
     }
 
+    /// Whether the path, as it came, is that of no directory, so that a redirect to one leads on.
+    pub fn names_no_directory(&self) -> bool {
+        Path::parse(&self.line[self.path.clone()]).is_ok_and(|path| path.is_some_and(|path| !path.is_directory()))
+    }
+
     /// Where a request for a directory without its slash is sent: a path on this host, escaped, with the query.
     pub fn directory_location(&self) -> String {
         let mut location = match Path::parse(&self.line[self.path.clone()]) {
@@ -183,17 +188,13 @@ struct Fields {
 impl Fields {
     fn read(head: Head<'_>) -> Result<Fields, Fault> {
         let version = head.version();
-        let mut host = None;
+        let mut host = Host(None);
         let mut framing = FramingFields::default();
         let mut connection = ConnectionOptions::default();
         let mut waits = false;
         for (name, value) in head.fields() {
             match name.len() {
-                4 if name.eq_ignore_ascii_case(b"host") => {
-                    if host.replace(value).is_some() {
-                        return Err(Fault::bad("A request has one Host."));
-                    }
-                }
+                4 if name.eq_ignore_ascii_case(b"host") => host.push(value)?,
                 6 if name.eq_ignore_ascii_case(b"expect") => waits |= expectation(value, version)?,
                 10 if name.eq_ignore_ascii_case(b"connection") => connection.read(value),
                 14 if name.eq_ignore_ascii_case(b"content-length") => framing.content_length(value)?,
@@ -201,15 +202,31 @@ impl Fields {
                 _ => (),
             }
         }
-        // RFC 9112 §3.2. In an absolute target the authority wins, but a Host must be there and valid all the same.
-        match host {
-            None if version == Version::Http11 => return Err(Fault::bad("A request of HTTP/1.1 has a Host.")),
-            Some(host) if !authority::is_valid(host) => {
-                return Err(Fault::bad("A Host is a name or an address, and perhaps a port."));
-            }
-            _ => (),
-        }
+        host.check(version)?;
         Ok(Fields { framing: framing.framing(version)?, persistent: connection.persistent(version), waits })
+    }
+}
+
+/// `Host`: exactly one in HTTP/1.1, and a valid one in every version (RFC 9112 §3.2). In an absolute target the
+/// authority wins, but a Host must be there and valid all the same.
+struct Host<'a>(Option<&'a [u8]>);
+
+impl<'a> Host<'a> {
+    fn push(&mut self, value: &'a [u8]) -> Result<(), Fault> {
+        match self.0.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(Fault::bad("A request has one Host.")),
+        }
+    }
+
+    fn check(&self, version: Version) -> Result<(), Fault> {
+        match self.0 {
+            None if version == Version::Http11 => Err(Fault::bad("A request of HTTP/1.1 has a Host.")),
+            Some(host) if !authority::is_valid(host) => {
+                Err(Fault::bad("A Host is a name or an address, and perhaps a port."))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -121,7 +121,9 @@ pub fn write_ok(out: &mut Vec<u8>, date: &Date, persistence: Persistence, repres
 
 /// The answer to OPTIONS: no content, and so no length (RFC 9110 §8.6).
 pub fn write_options(out: &mut Vec<u8>, date: &Date, persistence: Persistence) {
-    ResponseHead::new(out, Status::NoContent, date).field("Allow", super::request::ALLOW.as_bytes()).finish(persistence);
+    ResponseHead::new(out, Status::NoContent, date)
+        .field("Allow", super::request::ALLOW.as_bytes())
+        .finish(persistence);
 }
 
 #[cfg(test)]

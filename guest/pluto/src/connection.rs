@@ -1,0 +1,316 @@
+//! One client's conversation: reads, looks up, writes, and watches the time. What is said is decided in `http`.
+
+use crate::access::Access;
+use crate::http::date::Date;
+use crate::http::inbound::{Inbound, Phase};
+use crate::http::page;
+use crate::http::request::{Method, Request};
+use crate::http::response::{self, Persistence, Representation};
+use crate::http::status::Status;
+use crate::limits::{PIECE_BYTES_START, PIPELINE_MAX, READ_BYTES};
+use crate::options::{Options, seconds};
+use crate::outbox::{Batch, Outbox, next_piece};
+use crate::site::{Found, Lookup, Site};
+use pluto_sdk::net::Read;
+use pluto_sdk::{Client, Deadline, Error, File, Level, Pending, now, warn};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// What all conversations share.
+#[derive(Debug)]
+pub struct Server {
+    options: Options,
+    site: Site,
+    /// The current second, written once for all responses in it.
+    date: RefCell<Date>,
+}
+
+impl Server {
+    /// As the operator wants it.
+    pub fn new(options: Options) -> Server {
+        Server { site: Site::new(&options), date: RefCell::new(Date::at(now())), options }
+    }
+}
+
+/// Serves one client until one of both has had enough, and closes the connection.
+pub async fn converse(client: Client, server: Rc<Server>) {
+    let mut conversation = Conversation::new(client, server);
+    match conversation.run().await {
+        End::Linger if !conversation.ended => conversation.linger().await,
+        _ => (),
+    }
+}
+
+/// How a conversation ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// At once: nothing is on its way that matters, or the client is to notice that the response is not whole.
+    Cut,
+    /// Behind the last response, which is to arrive.
+    Linger,
+}
+
+/// A request that is being answered.
+struct Exchange {
+    request: Request,
+    lookup: Lookup,
+    /// When the request was complete.
+    began: u64,
+}
+
+struct Conversation {
+    client: Client,
+    server: Rc<Server>,
+    /// The client's address, as the access log has it.
+    peer: String,
+    deadline: Deadline,
+    inbound: Inbound,
+    /// A read that was sent ahead, with the last write.
+    reading: Option<Pending<Read>>,
+    /// For which phase the deadline is set; `Over` while requests are answered.
+    phase: Phase,
+    exchanges: VecDeque<Exchange>,
+    outbox: Outbox,
+    /// Content for one write.
+    piece: u64,
+    /// The client has ended its direction.
+    ended: bool,
+    /// The last response has been written, or stands in the outbox.
+    closing: bool,
+}
+
+impl Conversation {
+    fn new(client: Client, server: Rc<Server>) -> Conversation {
+        Conversation {
+            peer: client.connection.peer().ip().to_string(),
+            deadline: Deadline::new(),
+            inbound: Inbound::new(server.options.body_bytes),
+            reading: None,
+            phase: Phase::Over,
+            exchanges: VecDeque::new(),
+            outbox: Outbox::default(),
+            piece: PIECE_BYTES_START,
+            ended: false,
+            closing: false,
+            client,
+            server,
+        }
+    }
+
+    async fn run(&mut self) -> End {
+        loop {
+            let turn = match self.take_requests() {
+                true => self.answer().await,
+                false => self.fill().await,
+            };
+            if let Err(end) = turn {
+                return end;
+            }
+        }
+    }
+
+    /// Takes the requests that have come, as many as are answered together, and looks for all of their answers.
+    /// Whether there are any.
+    fn take_requests(&mut self) -> bool {
+        while self.exchanges.len() < PIPELINE_MAX
+            && let Some(request) = self.inbound.next_request()
+        {
+            self.begin(request);
+        }
+        !self.exchanges.is_empty()
+    }
+
+    fn begin(&mut self, mut request: Request) {
+        let lookup = self.server.site.look_up(&mut request);
+        self.exchanges.push_back(Exchange { request, lookup, began: now() });
+    }
+
+    /// Answers the requests that were taken, in their order.
+    async fn answer(&mut self) -> Result<(), End> {
+        self.phase = Phase::Over;
+        while let Some(Exchange { request, lookup, began }) = self.exchanges.pop_front() {
+            let found = lookup.found(&request).await;
+            self.respond(request, found, began).await?;
+            if self.outbox.is_full(self.piece) {
+                self.flush().await?;
+            }
+        }
+        if !self.outbox.is_empty() {
+            self.flush().await?;
+        }
+        if self.closing { Err(End::Linger) } else { Ok(()) }
+    }
+
+    /// Puts a response into the outbox; all of it, unless its content is too long for one write.
+    async fn respond(&mut self, request: Request, found: Found, began: u64) -> Result<(), End> {
+        // Told to stop, the server says so in the last response that is under way.
+        let last = self.client.stopping() && self.exchanges.is_empty();
+        let persistent = request.persistent && !last;
+        self.closing |= !persistent;
+        let persistence = Persistence::new(persistent, request.version);
+        let (status, bytes) = self.write_head(&request, &found, persistence);
+        let access = Access { line: request.line, status: status.code(), bytes, began };
+        match found {
+            Found::File(file, _) => self.send_content(file, access).await,
+            _ => {
+                self.outbox.end_response(access, None);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes all of a response but the content of a file. The status, and how many bytes of content there are.
+    fn write_head(&mut self, request: &Request, found: &Found, persistence: Persistence) -> (Status, u64) {
+        let mut date = self.server.date.borrow_mut();
+        date.set(now());
+        let out = self.outbox.own();
+        let content = request.method != Method::Head;
+        match found {
+            Found::File(file, media) => {
+                let (length, modified) = (file.len(), file.metadata().modified);
+                response::write_ok(out, &date, persistence, Representation { length, modified, media: *media });
+                (Status::Ok, if content { length } else { 0 })
+            }
+            Found::Directory => {
+                let location = request.directory_location();
+                let bytes = page::write_redirect(out, &date, persistence, &location, content);
+                (Status::MovedPermanently, bytes)
+            }
+            Found::Options => {
+                response::write_options(out, &date, persistence);
+                (Status::NoContent, 0)
+            }
+            Found::Fault(fault) => (fault.status, page::write_fault(out, &date, persistence, *fault, content)),
+        }
+    }
+
+    /// Puts the content of a file behind its head, in pieces that a slow client takes in time.
+    async fn send_content(&mut self, file: File, access: Access) -> Result<(), End> {
+        let mut sent = 0;
+        while sent < access.bytes {
+            let room = self.piece.saturating_sub(self.outbox.content());
+            if room == 0 {
+                let sending = self.flush().await;
+                if let Err(end) = sending {
+                    self.log(&Access { bytes: sent, ..access }, false);
+                    return Err(end);
+                }
+                continue;
+            }
+            let length = room.min(access.bytes - sent);
+            self.outbox.push_range(&file, sent, length);
+            sent += length;
+        }
+        self.outbox.end_response(access, Some(file));
+        Ok(())
+    }
+
+    /// Writes what has gathered; with it, asks for what the client sends next, unless there is more to answer.
+    async fn flush(&mut self) -> Result<(), End> {
+        let Batch { parts, content, files, accesses } = self.outbox.take();
+        let began = now();
+        let writing = self.client.connection.write(parts);
+        // The write keeps them alive: they are closed in the same batch.
+        drop(files);
+        if self.reads_ahead() {
+            self.reading = Some(self.client.connection.read(READ_BYTES));
+        }
+        self.deadline.set(seconds(self.server.options.write_seconds));
+        let written = self.deadline.limit(writing).await;
+        if content >= self.piece {
+            self.piece = next_piece(self.piece, now() - began);
+        }
+        let whole = matches!(written, Ok(Ok(_)));
+        accesses.iter().for_each(|access| self.log(access, whole));
+        match written {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(Error::Truncated)) => warn!("a file became shorter while it was sent to {}", self.peer),
+            // The client is gone, or reads no more.
+            Ok(Err(_)) | Err(_) => (),
+        }
+        Err(End::Cut)
+    }
+
+    /// Whether what the client sends next is asked for before it has its response: when all that came is answered, so
+    /// that one read is all that can gather behind a client that does not read.
+    fn reads_ahead(&self) -> bool {
+        self.reading.is_none() && !self.closing && !self.ended && self.exchanges.is_empty() && self.inbound.is_hungry()
+    }
+
+    /// Reads once, within the time that the client has for what it is in the middle of.
+    async fn fill(&mut self) -> Result<(), End> {
+        if self.ended {
+            return self.interrupt(Inbound::end);
+        }
+        let phase = self.inbound.phase();
+        if phase != self.phase || phase == Phase::Idle {
+            self.arm(phase);
+        }
+        let reading = self.reading.take().unwrap_or_else(|| self.client.connection.read(READ_BYTES));
+        let waiting = self.deadline.limit(reading);
+        let read = match phase {
+            // An idle client is let go at once when the server is told to stop.
+            Phase::Idle => self.client.until_stop(waiting).await.ok_or(End::Cut)?,
+            _ => waiting.await,
+        };
+        match read {
+            Ok(Ok(bytes)) if bytes.is_empty() => {
+                self.ended = true;
+                self.interrupt(Inbound::end)
+            }
+            Ok(Ok(bytes)) => {
+                self.inbound.feed(bytes);
+                Ok(())
+            }
+            Ok(Err(_)) => Err(End::Cut),
+            Err(_) => self.interrupt(Inbound::time_out),
+        }
+    }
+
+    fn arm(&mut self, phase: Phase) {
+        let options = &self.server.options;
+        self.deadline.set(seconds(match phase {
+            Phase::Idle => options.idle_seconds,
+            Phase::Head => options.head_seconds,
+            Phase::Body | Phase::Over => options.body_seconds,
+        }));
+        self.phase = phase;
+        if phase == Phase::Idle {
+            self.inbound.shrink();
+        }
+    }
+
+    /// Refuses what the client is in the middle of; when that is nothing, the conversation is over.
+    fn interrupt(&mut self, how: impl Fn(&mut Inbound) -> Option<Request>) -> Result<(), End> {
+        let request = how(&mut self.inbound).ok_or(End::Cut)?;
+        self.begin(request);
+        Ok(())
+    }
+
+    /// RFC 9112 §9.6: says that nothing more comes, and drops what the client still sends, so that no reset overtakes
+    /// the last response. Ends when the client does, or after a bounded time and amount.
+    async fn linger(&mut self) {
+        let options = &self.server.options;
+        let connection = &self.client.connection;
+        let _shutting = connection.shutdown();
+        let mut left = options.linger_bytes;
+        self.deadline.set(seconds(options.linger_seconds));
+        let mut reading = self.reading.take().unwrap_or_else(|| connection.read(READ_BYTES));
+        while let Ok(Ok(bytes)) = self.deadline.limit(reading).await {
+            left = left.saturating_sub(bytes.len() as u64);
+            if bytes.is_empty() || left == 0 {
+                return;
+            }
+            reading = connection.read(READ_BYTES);
+        }
+    }
+
+    fn log(&self, access: &Access, whole: bool) {
+        if self.server.options.access_log {
+            let mut date = self.server.date.borrow_mut();
+            date.set(now());
+            pluto_sdk::log::log(Level::Info, access.format(&self.peer, &date, now(), whole));
+        }
+    }
+}

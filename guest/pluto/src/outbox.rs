@@ -1,0 +1,121 @@
+//! Responses on their way to a client, gathered for one write.
+
+use crate::access::Access;
+use crate::limits::{GATHER_BYTES_MAX, PIECE_BYTES_MAX, PIECE_BYTES_MIN, PIECE_FAST_MILLIS, PIECE_SLOW_MILLIS};
+use pluto_sdk::{File, Part};
+
+/// What the next write of a connection will send: heads and pages as bytes, content as ranges of files.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    parts: Vec<Part>,
+    /// Bytes behind the last part.
+    own: Vec<u8>,
+    /// Bytes of the server's own in the parts.
+    own_before: usize,
+    /// Bytes of files in the parts.
+    content: u64,
+    /// Files that end with this write.
+    files: Vec<File>,
+    /// Responses that end with this write.
+    accesses: Vec<Access>,
+}
+
+/// One write, and what ends with it.
+#[derive(Debug)]
+pub struct Batch {
+    /// What is sent.
+    pub parts: Vec<Part>,
+    /// Bytes of files among it.
+    pub content: u64,
+    /// Files to close once the write has been sent: it keeps them alive itself.
+    pub files: Vec<File>,
+    /// Responses to log when the write has been answered.
+    pub accesses: Vec<Access>,
+}
+
+impl Outbox {
+    /// The server's own bytes: to write a head, and a page, behind what is there.
+    pub fn own(&mut self) -> &mut Vec<u8> {
+        &mut self.own
+    }
+
+    /// Bytes of files that have gathered.
+    pub fn content(&self) -> u64 {
+        self.content
+    }
+
+    /// Adds a range of a file.
+    pub fn push_range(&mut self, file: &File, offset: u64, length: u64) {
+        self.flush_own();
+        self.parts.push(file.part(offset, length));
+        self.content += length;
+    }
+
+    /// Adds the end of a response: what it was, and its file, when it has one.
+    pub fn end_response(&mut self, access: Access, file: Option<File>) {
+        self.accesses.push(access);
+        self.files.extend(file);
+    }
+
+    /// Whether nothing is to be sent.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.own.is_empty()
+    }
+
+    /// Whether enough has gathered, when so much content may be sent in one piece.
+    pub fn is_full(&self, piece: u64) -> bool {
+        self.content >= piece || self.own_before + self.own.len() >= GATHER_BYTES_MAX
+    }
+
+    /// Takes out all that has gathered.
+    pub fn take(&mut self) -> Batch {
+        self.flush_own();
+        let Outbox { parts, content, files, accesses, .. } = std::mem::take(self);
+        Batch { parts, content, files, accesses }
+    }
+
+    fn flush_own(&mut self) {
+        if !self.own.is_empty() {
+            self.own_before += self.own.len();
+            self.parts.push(Part::Bytes(std::mem::take(&mut self.own)));
+        }
+    }
+}
+
+/// How much content the next write may send, when one of `piece` bytes took so long: a fast client is asked rarely
+/// whether it still reads, and a slow one is not taken for a stalled one.
+pub fn next_piece(piece: u64, nanoseconds: u64) -> u64 {
+    match nanoseconds / 1_000_000 {
+        millis if millis < PIECE_FAST_MILLIS => (piece * 2).min(PIECE_BYTES_MAX),
+        millis if millis > PIECE_SLOW_MILLIS => (piece / 2).max(PIECE_BYTES_MIN),
+        _ => piece,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_grow_for_a_fast_client_and_shrink_for_a_slow_one() {
+        let check = |piece: u64, millis: u64, next: u64| assert_eq!(next_piece(piece, millis * 1_000_000), next);
+        check(PIECE_BYTES_MIN, 0, 2 * PIECE_BYTES_MIN);
+        check(PIECE_BYTES_MAX, 999, PIECE_BYTES_MAX);
+        check(PIECE_BYTES_MAX, 1_000, PIECE_BYTES_MAX);
+        check(PIECE_BYTES_MAX, 8_000, PIECE_BYTES_MAX);
+        check(PIECE_BYTES_MAX, 8_001, PIECE_BYTES_MAX / 2);
+        check(PIECE_BYTES_MIN, 60_000, PIECE_BYTES_MIN);
+    }
+
+    #[test]
+    fn own_bytes_gather_until_there_are_enough() {
+        let mut outbox = Outbox::default();
+        assert!(outbox.is_empty() && !outbox.is_full(1));
+        outbox.own().extend_from_slice(&[b'a'; GATHER_BYTES_MAX - 1]);
+        assert!(!outbox.is_empty() && !outbox.is_full(1));
+        outbox.own().push(b'a');
+        assert!(outbox.is_full(1));
+        assert_eq!(outbox.take().parts.len(), 1);
+        assert!(outbox.is_empty() && !outbox.is_full(1));
+    }
+}

@@ -1,0 +1,112 @@
+//! From a path to what is sent: the file, the redirect or the error that answers a request.
+
+use crate::http::media::Media;
+use crate::http::request::{Action, Request};
+use crate::http::status::{Fault, Status};
+use crate::http::target::Path;
+use crate::options::Options;
+use pluto_sdk::fs::{Open, open};
+use pluto_sdk::{Error, File, Kind, Pending, Symlinks, error, warn};
+
+/// The file that is served for its directory.
+const INDEX: &[u8] = b"index.html";
+
+/// How files are found beneath the root.
+#[derive(Clone, Copy, Debug)]
+pub struct Site {
+    symlinks: Symlinks,
+    allow_hidden: bool,
+}
+
+/// The answer to a request, which may have to wait for a file.
+#[derive(Debug)]
+pub enum Lookup {
+    /// What is known already.
+    Known(Found),
+    /// What depends on this file.
+    Opening(Pending<Open>, Media),
+}
+
+/// What answers a request.
+#[derive(Debug)]
+pub enum Found {
+    /// A file.
+    File(File, Media),
+    /// A directory, asked for without its slash.
+    Directory,
+    /// The methods that are allowed.
+    Options,
+    /// An error.
+    Fault(Fault),
+}
+
+impl Site {
+    /// As the operator wants it.
+    pub fn new(options: &Options) -> Site {
+        Site { symlinks: options.symlinks, allow_hidden: options.allow_hidden }
+    }
+
+    /// Looks for the answer to a request, whose action it takes. A file is asked for at once, so that several lookups
+    /// wait together.
+    pub fn look_up(self, request: &mut Request) -> Lookup {
+        match std::mem::replace(&mut request.action, Action::Options) {
+            Action::Serve(path) if path.is_hidden() && !self.allow_hidden => {
+                Lookup::Known(Found::Fault(Fault::NOT_FOUND))
+            }
+            Action::Serve(path) => self.open(path),
+            Action::Options => Lookup::Known(Found::Options),
+            Action::Refuse(fault) => Lookup::Known(Found::Fault(fault)),
+        }
+    }
+
+    fn open(self, path: Path) -> Lookup {
+        let is_directory = path.is_directory();
+        let mut path = path.into_bytes();
+        if is_directory {
+            path.extend_from_slice(INDEX);
+        }
+        let media = Media::of(&path);
+        Lookup::Opening(open(path, self.symlinks), media)
+    }
+}
+
+impl Lookup {
+    /// Waits for the answer to a request.
+    pub async fn found(self, request: &Request) -> Found {
+        match self {
+            Lookup::Known(found) => found,
+            Lookup::Opening(opening, media) => match opening.await {
+                // The host opens regular files only; a guest bears any answer.
+                Ok(file) if file.metadata().kind == Kind::Regular => Found::File(file, media),
+                Ok(_) => Found::Fault(Fault::NOT_FOUND),
+                // Not so when the path ends in a slash, and the directory is called like an index file.
+                Err(Error::IsDirectory) if request.names_no_directory() => Found::Directory,
+                Err(error) => Found::Fault(fault_of(error, request)),
+            },
+        }
+    }
+}
+
+/// What a client is told when a file cannot be opened.
+fn fault_of(error: Error, request: &Request) -> Fault {
+    let line = || String::from_utf8_lossy(&request.line).into_owned();
+    match error {
+        // What is outside of the root, too long, a link that is not followed or no file: nothing of the site.
+        Error::NotFound
+        | Error::NotDirectory
+        | Error::IsDirectory
+        | Error::NotRegular
+        | Error::NotPermitted
+        | Error::Symlink
+        | Error::Invalid => Fault::NOT_FOUND,
+        Error::AccessDenied => Fault::soft(Status::Forbidden, "This file is not for everybody."),
+        Error::Exhausted => {
+            warn!("no file can be opened now: {error} ({})", line());
+            Fault::soft(Status::ServiceUnavailable, "The server is very busy. Please try again in a moment.")
+        }
+        _ => {
+            error!("a file cannot be opened: {error} ({})", line());
+            Fault::soft(Status::InternalServerError, "The file could not be read.")
+        }
+    }
+}
