@@ -1,6 +1,8 @@
 //! How a run ends: by the guest, by the operator, by a second Ctrl-C.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
 
 use crate::support::guests;
 use crate::support::host::{self, Host};
@@ -51,40 +53,44 @@ fn a_guest_that_did_not_ask_for_signals_is_stopped_with_exit_code_0() {
     assert_eq!(host.wait().code, Some(0));
 }
 
+/// A client of the echo server that sends without reading, until the server can take no more: an answer is under way.
+fn busy_client(host: &Host) -> TcpStream {
+    let mut client = host.connect();
+    client.set_write_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+    let bytes: Vec<u8> = (0..1_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    while client.write_all(&bytes).is_ok() {}
+    client
+}
+
 #[test]
 fn what_is_under_way_is_finished_and_new_clients_are_refused() {
-    let mut host = serve("echo");
+    let host = serve("echo");
     let address = host.address();
-    let mut client = host.connect();
-    client.write_all(b"before").expect("it reads");
-    client.read_exact(&mut [0; 6]).expect("it answers");
+    let mut client = busy_client(&host);
     host.signal("TERM");
     let refused = (0..500).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-        std::net::TcpStream::connect(address).is_err()
+        std::thread::sleep(Duration::from_millis(10));
+        TcpStream::connect(address).is_err()
     });
     assert!(refused, "it still accepts");
-    client.write_all(b"after").expect("it reads");
-    let mut back = [0; 5];
-    client.read_exact(&mut back).expect("it answers");
-    assert_eq!(&back, b"after");
-    drop(client);
-    let ended = { std::mem::replace(&mut host, Host::spawn(["--version"])) }.wait();
+    let mut back = vec![0; 4_000_000];
+    client.read_exact(&mut back).expect("the answer goes on");
+    assert!(back.chunks(4).zip(0..1_000_000_u32).all(|(bytes, n)| bytes == n.to_le_bytes()), "bytes are wrong");
+    std::io::copy(&mut client, &mut std::io::sink()).ok();
+    let ended = host.wait();
     assert_eq!(ended.code, Some(0), "{ended:#?}");
 }
 
 #[test]
 fn a_second_signal_ends_at_once() {
-    let host = serve("echo");
-    let _client = host.connect();
-    // Served, so that there is something to wait for.
-    let mut client = host.connect();
-    client.write_all(b"x").expect("it reads");
-    client.read_exact(&mut [0; 1]).expect("it answers");
-    host.signal("INT");
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    host.signal("INT");
-    assert_eq!(host.wait().code, Some(130));
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let host = serve("echo");
+        let _client = busy_client(&host);
+        host.signal(signal);
+        std::thread::sleep(Duration::from_millis(300));
+        host.signal(signal);
+        assert_eq!(host.wait().code, Some(code));
+    }
 }
 
 #[test]
