@@ -1,8 +1,10 @@
 # Names for the tasks; what they do is in xtask/, and `cargo xtask help` tells it without just.
 
+set positional-arguments
+
 [private]
 default:
-    @just --list
+    @{{ just_executable() }} --list
 
 # the host and the guests: target/release/pluto-host, target/guests/*.wasm
 build:
@@ -10,7 +12,7 @@ build:
 
 # build, then serve html/ on port 8000; or: just serve guest.wasm 8000 html/
 serve *ARGS:
-    cargo xtask serve -- {{ARGS}}
+    cargo xtask serve -- "$@"
 
 # every check and every test
 test:
