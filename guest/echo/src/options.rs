@@ -45,28 +45,36 @@ mod tests {
 
     #[test]
     fn arguments_are_read() {
-        let options = |port, once, idle: Option<u64>| Ok(Options { port, once, idle: idle.map(Duration::from_secs) });
-        check("8000", options(8000, false, None));
-        check("8000 html/", options(8000, false, None));
-        check("8000 html/ --once", options(8000, true, None));
-        check("8000 --once --idle 5", options(8000, true, Some(5)));
-        check("8000 html/ --idle 5", options(8000, false, Some(5)));
+        let options = |port, once, idle: Option<u64>| Options { port, once, idle: idle.map(Duration::from_secs) };
+        for (line, expected) in [
+            ("8000", options(8000, false, None)),
+            ("8000 html/", options(8000, false, None)),
+            ("8000 html/ --once", options(8000, true, None)),
+            ("8000 --once --idle 5", options(8000, true, Some(5))),
+            ("8000 html/ --idle 5", options(8000, false, Some(5))),
+        ] {
+            assert_eq!(parse(line), Ok(expected), "{line}");
+        }
     }
 
     #[test]
     fn bad_arguments_are_told_what_to_do() {
-        let needs = "--idle needs a whole number of seconds after it, at least 1: --idle 30";
-        check("", Err("no port: give one as the first argument".to_owned()));
-        check("--once", Err("`--once` is no port: give a number from 0 to 65535".to_owned()));
-        check("65536", Err("`65536` is no port: give a number from 0 to 65535".to_owned()));
-        check("1 --idle", Err(needs.to_owned()));
-        check("1 --idle 0", Err(needs.to_owned()));
-        check("1 --idle soon", Err(needs.to_owned()));
-        check("1 html/ more", Err("`more` is no option of echo: use --once or --idle SECONDS".to_owned()));
+        let seconds = "--idle needs a whole number of seconds after it, at least 1: --idle 30";
+        for (line, expected) in [
+            ("", "no port: give one as the first argument"),
+            ("--once", "`--once` is no port: give a number from 0 to 65535"),
+            ("65536", "`65536` is no port: give a number from 0 to 65535"),
+            ("1 --idle", seconds),
+            ("1 --idle 0", seconds),
+            ("1 --idle soon", seconds),
+            ("1 html/ more", "`more` is no option of echo: use --once or --idle SECONDS"),
+        ] {
+            assert_eq!(parse(line), Err(expected.to_owned()), "{line}");
+        }
     }
 
-    fn check(line: &str, expected: Result<Options, String>) {
+    fn parse(line: &str) -> Result<Options, String> {
         let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        assert_eq!(Options::parse(&args), expected, "{line}");
+        Options::parse(&args)
     }
 }

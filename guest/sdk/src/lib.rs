@@ -11,8 +11,8 @@
 //! use std::time::Duration;
 //!
 //! /// Sends back the first bytes of each client.
-//! async fn main(args: Vec<String>) -> Result<(), Error> {
-//!     let port = args[0].parse().map_err(|_| Error::Invalid)?;
+//! async fn greeter(args: Vec<String>) -> Result<(), Error> {
+//!     let port = args.first().and_then(|port| port.parse().ok()).ok_or(Error::Invalid)?;
 //!     serve(ServerOptions { port, connections_max: 1_000, grace: Duration::from_secs(5) }, greet).await
 //! }
 //!
@@ -24,7 +24,7 @@
 //!     }
 //! }
 //!
-//! pluto_sdk::main!(main);
+//! pluto_sdk::main!(greeter);
 //! ```
 //!
 //! | module | what is in it |

@@ -273,3 +273,83 @@ mod sealed {
     /// Only this crate knows the kinds of requests.
     pub trait Sealed {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Accepted, IpAddress, Kind, Loaded, Metadata, Opened, Range, Signal, SocketAddress};
+    use crate::fs::{List, Open, Symlinks, WatchPath};
+    use crate::net::Listen;
+    use crate::signals::SignalsRequest;
+
+    #[test]
+    fn the_table_of_replies_agrees_with_the_types() {
+        let path = Vec::new;
+        agrees_many(Listen { port: 1, connections_max: 1 });
+        agrees_many(WatchPath { path: path() });
+        agrees_many(SignalsRequest);
+        agrees(Open { path: path(), links: Symlinks::Follow });
+        agrees(List { path: path() });
+    }
+
+    #[test]
+    fn every_request_has_its_own_replies() {
+        let range = Range { handle: 1, offset: 0, length: 1 };
+        check(Request::ReadFile(range), &["data"]);
+        check(Request::Load(range), &["loaded"]);
+        check(Request::Read(crate::contract::Read { connection: 1, bytes_max: 1 }), &["data"]);
+        check(Request::Write(crate::contract::Write { connection: 1, parts: Vec::new() }), &["written"]);
+        check(Request::Shutdown(1), &["done"]);
+        check(Request::Close(1), &["done"]);
+        check(Request::Cancel(1), &["done"]);
+        check(Request::Sleep(1), &["elapsed"]);
+        check(Request::Signals, &["signal"]);
+        check(Request::Listen(crate::contract::Listen { port: 1, connections_max: 1 }), &["listening", "accepted"]);
+        check(Request::Watch(Vec::new()), &["changed"]);
+        check(Request::List(Vec::new()), &["listed"]);
+        check(Request::Open(crate::contract::Open { path: Vec::new(), follow_symlinks: true }), &["opened"]);
+    }
+
+    fn agrees<A: Ask>(ask: A) {
+        let expected = Expected::answers_to(&ask.request());
+        for (name, reply) in replies() {
+            assert_eq!(expected.fits(&reply), A::answer(reply).is_some(), "{expected:?} {name}");
+        }
+    }
+
+    fn agrees_many<A: AskMany>(ask: A) {
+        let expected = Expected::answers_to(&ask.request());
+        assert!(expected.is_many());
+        for (name, reply) in replies() {
+            assert_eq!(expected.fits(&reply), A::answer(reply).is_some(), "{expected:?} {name}");
+        }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "the table reads better")]
+    fn check(request: Request, names: &[&str]) {
+        let expected = Expected::answers_to(&request);
+        let fitting = replies().into_iter().filter(|(_, reply)| expected.fits(reply)).map(|(name, _)| name);
+        let fitting: Vec<&str> = fitting.filter(|name| *name != "failed").collect();
+        assert_eq!(fitting, names, "{request:?}");
+        assert!(expected.fits(&Reply::Failed(Error::Io)), "{request:?}");
+    }
+
+    fn replies() -> Vec<(&'static str, Reply)> {
+        let peer = SocketAddress { address: IpAddress::Ipv4((127, 0, 0, 1)), port: 1 };
+        let metadata = Metadata { kind: Kind::Regular, size: 0, modified: 0, changed: 0, inode: 1 };
+        vec![
+            ("listening", Reply::Listening(1)),
+            ("accepted", Reply::Accepted(Accepted { connection: 1, peer })),
+            ("data", Reply::Data(Vec::new())),
+            ("written", Reply::Written(0)),
+            ("done", Reply::Done),
+            ("opened", Reply::Opened(Opened { file: 1, metadata })),
+            ("loaded", Reply::Loaded(Loaded { buffer: 1, length: 0 })),
+            ("listed", Reply::Listed(Vec::new())),
+            ("changed", Reply::Changed(Vec::new())),
+            ("elapsed", Reply::Elapsed),
+            ("signal", Reply::Signal(Signal::Stop)),
+            ("failed", Reply::Failed(Error::Io)),
+        ]
+    }
+}

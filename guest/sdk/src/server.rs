@@ -44,11 +44,8 @@ where
     info!("listening on port {}", listener.port());
     let clients = Rc::new(Clients::default());
     let _ends_with_this = (CancelOnDrop(spawn(obey_stop(Rc::clone(&clients)))), DropClients(Rc::clone(&clients)));
-    loop {
-        match race(accept(&mut listener, options), clients.stopped()).await {
-            Either::Left(connection) => clients.start(connection?, &handler),
-            Either::Right(()) => break,
-        }
+    while let Either::Left(connection) = race(accept(&mut listener, options), clients.stopped()).await {
+        clients.start(connection?, &handler);
     }
     drop(listener);
     info!("stopping: {} clients are still served", clients.served.borrow().len());

@@ -5,6 +5,8 @@
 //! deterministic.
 
 mod guest;
+mod world;
 
 pub use crate::contract::{self, Answer, Outcome, Reply, Request, Submission};
 pub use guest::{Guest, Turn, run_on_answers};
+pub use world::{ClientId, World, limits};

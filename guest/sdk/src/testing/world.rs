@@ -1,0 +1,264 @@
+//! A small system in memory: files, clients, timers and signals, answering one guest as the contract says.
+//!
+//! Nothing happens by itself: a test changes the world, and then lets the guest run.
+
+mod clients;
+mod files;
+mod system;
+
+use super::{Guest, Turn};
+use crate::contract::{Level, Outcome, Signal, Submission};
+use clients::Client;
+use std::fmt::{self, Display};
+use std::time::Duration;
+use system::System;
+
+/// The limits of this world. They are those of the host's `limits.rs` at the time of writing, which a guest must not
+/// rely on.
+pub mod limits {
+    /// Bytes of one `read`.
+    pub const READ_BYTES_MAX: usize = 16 << 10;
+    /// Parts of one `write`.
+    pub const WRITE_PARTS_MAX: usize = 1_024;
+    /// The guest's own bytes in one `write`.
+    pub const WRITE_BYTES_MAX: usize = 4 << 20;
+    /// Bytes of one `read-file`.
+    pub const FILE_READ_BYTES_MAX: u64 = 1 << 20;
+    /// Bytes of one buffer.
+    pub const BUFFER_BYTES_MAX: u64 = 16 << 20;
+    /// Bytes of a path.
+    pub const PATH_BYTES_MAX: usize = 4_095;
+    /// Symbolic links in one path, as Linux has it.
+    pub const SYMLINKS_MAX: usize = 40;
+}
+
+/// When a world begins: nanoseconds since the Unix epoch. It is 2023-11-14, 22:13:20 UTC.
+const START: u64 = 1_700_000_000_000_000_000;
+
+/// Names a client of a [`World`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientId(usize);
+
+/// A system with one guest in it.
+pub struct World {
+    system: System,
+    guest: Option<Guest>,
+    logs: Vec<(Level, String)>,
+    requests: Vec<Submission>,
+    outcome: Option<Outcome>,
+}
+
+impl World {
+    /// A world with an empty root, no client and no guest.
+    pub fn new() -> World {
+        World { system: System::new(START), guest: None, logs: Vec::new(), requests: Vec::new(), outcome: None }
+    }
+
+    // ---- Files.
+
+    /// Puts a file beneath the root, in place of what has this path, and the directories above it. A guest that has the
+    /// old file open keeps it.
+    pub fn file(&mut self, path: impl AsRef<[u8]>, bytes: impl Into<Vec<u8>>) {
+        self.system.put(path.as_ref(), files::Content::File(files::shared(bytes.into())));
+    }
+
+    /// Puts an empty directory beneath the root, and those above it.
+    pub fn directory(&mut self, path: impl AsRef<[u8]>) {
+        self.system.put(path.as_ref(), files::Content::Directory);
+    }
+
+    /// Puts a symbolic link beneath the root. The target is relative to the link's directory; one that begins with `/`
+    /// leads out of the root.
+    pub fn symlink(&mut self, path: impl AsRef<[u8]>, target: impl Into<Vec<u8>>) {
+        self.system.put(path.as_ref(), files::Content::Symlink(target.into()));
+    }
+
+    /// Puts something beneath the root that is neither a regular file nor a directory, as a pipe is.
+    pub fn special(&mut self, path: impl AsRef<[u8]>) {
+        self.system.put(path.as_ref(), files::Content::Special);
+    }
+
+    /// Changes a file's content in place, also for a guest that has it open.
+    ///
+    /// Panics when there is no file of this path.
+    pub fn overwrite(&mut self, path: impl AsRef<[u8]>, bytes: impl Into<Vec<u8>>) {
+        self.system.overwrite(path.as_ref(), bytes.into());
+    }
+
+    /// Removes a file, or a directory with all beneath it. A guest that has a file open keeps it.
+    pub fn remove(&mut self, path: impl AsRef<[u8]>) {
+        self.system.remove(path.as_ref());
+    }
+
+    /// Takes the guest's permission for a path away. Panics when there is nothing of this path.
+    pub fn deny(&mut self, path: impl AsRef<[u8]>) {
+        self.system.files.node(path.as_ref()).denied = true;
+    }
+
+    /// Sets when a file's content was last changed: nanoseconds since the Unix epoch. Panics when there is nothing of
+    /// this path.
+    pub fn set_modified(&mut self, path: impl AsRef<[u8]>, modified: i64) {
+        self.system.files.node(path.as_ref()).metadata.modified = modified;
+    }
+
+    // ---- The guest.
+
+    /// Starts the guest, with the arguments that the host would give it (the first is the granted port), up to its
+    /// first wait.
+    ///
+    /// Panics when a guest was started here already.
+    pub fn start<M, F, E>(&mut self, main: M, args: &[&str])
+    where
+        M: FnOnce(Vec<String>) -> F + 'static,
+        F: Future<Output = Result<(), E>> + 'static,
+        E: Display,
+    {
+        assert!(self.guest.is_none(), "a world has one guest");
+        self.system.grant(args.first().and_then(|port| port.parse().ok()));
+        let (guest, turn) = Guest::start(main, args, self.system.now);
+        self.guest = Some(guest);
+        self.take(turn);
+    }
+
+    /// Lets the guest run until all that waits for an answer waits for a client, the time, or the operator; or until it
+    /// has ended or paused.
+    pub fn run_until_idle(&mut self) {
+        while self.outcome.is_none()
+            && let Some(guest) = &mut self.guest
+        {
+            let answers = self.system.answers();
+            if answers.is_empty() {
+                return;
+            }
+            let turn = guest.turn(self.system.now, answers);
+            self.take(turn);
+        }
+    }
+
+    /// Lets time pass, and the guest run whenever one of its waits is over.
+    pub fn advance(&mut self, duration: Duration) {
+        self.run_until_idle();
+        let nanos = u64::try_from(duration.as_nanos()).expect("a test lasts less than 584 years");
+        let end = self.system.now + nanos;
+        while let Some(due) = self.system.next_due().filter(|&due| due <= end && self.outcome.is_none()) {
+            self.system.now = due;
+            self.run_until_idle();
+        }
+        self.system.now = end;
+    }
+
+    /// Tells the guest what the operator wants, if it has asked to be told.
+    pub fn signal(&mut self, signal: Signal) {
+        self.system.signal(signal);
+    }
+
+    /// Calls a paused guest again. Does nothing for one that is not paused.
+    pub fn resume(&mut self) {
+        self.outcome = self.outcome.filter(|outcome| *outcome != Outcome::Paused);
+    }
+
+    /// How the guest has ended or paused.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// All that the guest has logged.
+    pub fn logs(&self) -> &[(Level, String)] {
+        &self.logs
+    }
+
+    /// All that the guest has sent.
+    pub fn requests(&self) -> &[Submission] {
+        &self.requests
+    }
+
+    /// The requests that are waiting for their final answer.
+    pub fn pending(&self) -> impl Iterator<Item = &Submission> {
+        // An id is unique among the pending requests, so the last of an id is the one that is meant.
+        let last = |at: usize, id| !self.requests[at + 1..].iter().any(|later| later.id == id);
+        let sent = self.requests.iter().enumerate();
+        sent.filter(move |(at, sent)| self.system.is_pending(sent.id) && last(*at, sent.id)).map(|(_, sent)| sent)
+    }
+
+    /// The time of the world: nanoseconds since the Unix epoch.
+    pub fn now(&self) -> u64 {
+        self.system.now
+    }
+
+    // ---- Clients.
+
+    /// A new client connects. It waits in the backlog until the guest listens, and has room for it.
+    pub fn connect(&mut self) -> ClientId {
+        ClientId(self.system.clients.connect())
+    }
+
+    /// The client sends bytes, which wait until the guest reads them. A client that has ended cannot send.
+    pub fn client_sends(&mut self, client: ClientId, bytes: impl AsRef<[u8]>) {
+        self.client_mut(client).send(bytes.as_ref());
+    }
+
+    /// The client ends its direction, and still receives.
+    pub fn client_ends(&mut self, client: ClientId) {
+        self.client_mut(client).end();
+    }
+
+    /// The client is gone, without a word.
+    pub fn client_resets(&mut self, client: ClientId) {
+        self.client_mut(client).reset();
+    }
+
+    /// The client takes only so many bytes more, until this is called again. Without it a client takes everything.
+    pub fn client_takes(&mut self, client: ClientId, bytes: u64) {
+        self.client_mut(client).takes(bytes);
+    }
+
+    /// All that the client has received.
+    pub fn received(&self, client: ClientId) -> &[u8] {
+        self.client(client).received()
+    }
+
+    /// Whether the client was accepted.
+    pub fn is_accepted(&self, client: ClientId) -> bool {
+        self.client(client).is_accepted()
+    }
+
+    /// Whether the guest has ended its direction, or closed the connection: the client reads an end.
+    pub fn is_ended(&self, client: ClientId) -> bool {
+        self.client(client).is_ended()
+    }
+
+    /// Whether the guest has closed the connection.
+    pub fn is_closed(&self, client: ClientId) -> bool {
+        self.client(client).is_closed()
+    }
+
+    fn client(&self, client: ClientId) -> &Client {
+        self.system.clients.get(client.0)
+    }
+
+    fn client_mut(&mut self, client: ClientId) -> &mut Client {
+        self.system.clients.get_mut(client.0)
+    }
+
+    /// Takes what a turn of the guest gives.
+    fn take(&mut self, turn: Turn) {
+        self.logs.extend(turn.logs);
+        self.outcome = turn.outcome;
+        self.requests.extend(turn.requests.iter().cloned());
+        for submission in turn.requests {
+            self.system.submit(submission);
+        }
+    }
+}
+
+impl Default for World {
+    fn default() -> World {
+        World::new()
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("now", &self.system.now).field("outcome", &self.outcome).finish_non_exhaustive()
+    }
+}
