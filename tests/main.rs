@@ -8,3 +8,4 @@ mod echo;
 mod hostile;
 mod stopping;
 mod support;
+mod website;

@@ -3,3 +3,4 @@
 pub mod guests;
 pub mod host;
 pub mod http;
+pub mod site;
