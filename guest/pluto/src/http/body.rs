@@ -134,11 +134,11 @@ impl Dropper {
 
     /// Goes on with the bytes that came next.
     pub fn take(&mut self, bytes: &[u8]) -> Result<Progress, Fault> {
-        if self.state == State::Length && self.left > self.budget {
-            return Ok(Progress::TooMuch);
-        }
         let mut position = 0;
         while self.state != State::Done {
+            if matches!(self.state, State::Length | State::Chunk) && self.left > self.budget {
+                return Ok(Progress::TooMuch);
+            }
             let Some(&byte) = bytes.get(position) else { return Ok(Progress::More) };
             let step = match self.state {
                 State::Length | State::Chunk => self.skip(bytes.len() - position),

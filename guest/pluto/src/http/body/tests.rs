@@ -135,6 +135,8 @@ fn a_chunked_body_is_dropped_within_a_limit_that_counts_its_framing() {
     check("0\r\n\r\n", 5, Progress::Done(5));
     check("0\r\n\r\n", 4, Progress::TooMuch);
     check(&"1\r\na\r\n".repeat(100), 599, Progress::TooMuch);
-    check("ffffffffffffffff\r\nabc", 1000, Progress::More);
+    check("3e8\r\nabc", 1005, Progress::More);
+    check("3e8\r\nabc", 1004, Progress::TooMuch);
+    check("ffffffffffffffff\r\n", 1000, Progress::TooMuch);
     check("0\r\nA: b\r\nA: b\r\nA: b\r\n", 12, Progress::TooMuch);
 }

@@ -1,0 +1,191 @@
+//! Several requests at once: answered in order, gathered, and never more than a bounded number at a time.
+
+use crate::support::{ARGS, After, after, get, responses, send, serve};
+use pluto::limits::PIPELINE_MAX;
+use pluto_sdk::testing::contract::{Accepted, IpAddress, Opened, Part, SocketAddress};
+use pluto_sdk::testing::{Answer, Guest, Reply, Request, Submission};
+use pluto_sdk::{Kind, Metadata};
+
+#[test]
+fn pipelined_requests_are_answered_in_order_however_they_are_cut() {
+    let mut world = serve(&[]);
+    let requests = [
+        get("/a.txt"),
+        get("/missing"),
+        get("/b.css").replace("GET", "HEAD"),
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 23\r\n\r\nGET /c HTTP/1.1\r\nX: y\r\n".to_owned(),
+        get("/dir"),
+        get("/empty.txt"),
+        get("/dir/"),
+    ];
+    let bytes = requests.concat().into_bytes();
+    let methods = ["GET", "GET", "HEAD", "POST", "GET", "GET", "GET"];
+    let whole = send(&mut world, &[&bytes]);
+    let expected = world.received(whole).to_vec();
+    let found = responses(&expected, &methods);
+    let statuses: Vec<u16> = found.iter().map(|response| response.status).collect();
+    assert_eq!(statuses, [200, 404, 200, 405, 301, 200, 200]);
+    assert_eq!([found[0].text(), found[6].text()], ["alpha", "<h1>dir</h1>"]);
+    for cut in 1..bytes.len() {
+        let client = send(&mut world, &[&bytes[..cut], &bytes[cut..]]);
+        assert!(world.received(client) == expected, "cut at {cut}");
+        world.client_ends(client);
+    }
+    let client = send(&mut world, &bytes.chunks(1).collect::<Vec<_>>());
+    assert!(world.received(client) == expected);
+}
+
+#[test]
+fn nothing_is_answered_behind_the_last_request() {
+    let mut world = serve(&[]);
+    let check = |world: &mut pluto_sdk::testing::World, request: &str, status: u16| {
+        let bytes = get("/a.txt") + request + &get("/b.css");
+        let client = send(world, &[bytes.as_bytes()]);
+        let found = responses(world.received(client), &[]);
+        assert_eq!((found.len(), found[1].status), (2, status), "{request}");
+        assert_eq!(after(world, client), After::Lingers, "{request}");
+    };
+    check(&mut world, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 200);
+    check(&mut world, "GET / HTTP/1.0\r\n\r\n", 200);
+    check(&mut world, "GET / HTTP/1.1\n", 400);
+    check(&mut world, "GET /.. HTTP/1.1\r\nHost: a\r\n\r\n", 400);
+    check(&mut world, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", 405);
+}
+
+/// A guest driven by hand, so that the test decides when each request is answered, and sees each turn.
+struct Hand {
+    guest: Guest,
+    /// What waits for an answer.
+    waiting: Vec<Submission>,
+    /// Bytes that were written, with `<handle>` in place of a file's range.
+    written: String,
+    time: u64,
+}
+
+impl Hand {
+    /// A server with one client, which has sent these bytes.
+    fn new(bytes: String) -> Hand {
+        let (guest, turn) = Guest::start(pluto::main, &ARGS, 0);
+        let mut hand = Hand { guest, waiting: turn.requests, written: String::new(), time: 0 };
+        let listen = hand.id(|request| matches!(request, Request::Listen(_)));
+        let peer = SocketAddress { address: IpAddress::Ipv4((192, 0, 2, 7)), port: 40_000 };
+        hand.answer(vec![(listen, Reply::Listening(8000))]);
+        hand.answer(vec![(listen, Reply::Accepted(Accepted { connection: 1, peer }))]);
+        let read = hand.id(|request| matches!(request, Request::Read(_)));
+        hand.answer(vec![(read, Reply::Data(bytes.into_bytes()))]);
+        hand
+    }
+
+    fn ids(&self, kind: fn(&Request) -> bool) -> Vec<u64> {
+        self.waiting.iter().filter(|submission| kind(&submission.request)).map(|submission| submission.id).collect()
+    }
+
+    #[track_caller]
+    fn id(&self, kind: fn(&Request) -> bool) -> u64 {
+        let ids = self.ids(kind);
+        assert_eq!(ids.len(), 1, "{:?}", self.waiting);
+        ids[0]
+    }
+
+    fn answer(&mut self, replies: Vec<(u64, Reply)>) {
+        self.time += 1;
+        for (id, reply) in &replies {
+            if !matches!(reply, Reply::Listening(_) | Reply::Accepted(_)) {
+                self.waiting.retain(|submission| submission.id != *id);
+            }
+        }
+        let answers = replies.into_iter().map(|(id, reply)| Answer { id, reply }).collect();
+        let turn = self.guest.turn(self.time, answers);
+        for submission in turn.requests {
+            if let Request::Write(write) = &submission.request {
+                for part in &write.parts {
+                    match part {
+                        Part::Bytes(bytes) => self.written += std::str::from_utf8(bytes).expect("text"),
+                        Part::File(range) => self.written += &format!("<{}>", range.handle),
+                        Part::Buffer(_) => panic!("no buffer is in use"),
+                    }
+                }
+            }
+            self.waiting.push(submission);
+        }
+    }
+
+    /// Answers an open by a file with this handle.
+    fn open(&mut self, id: u64, file: u64) {
+        let metadata = Metadata { kind: Kind::Regular, size: 10, modified: 0, changed: 0, inode: file };
+        self.answer(vec![(id, Reply::Opened(Opened { file, metadata }))]);
+    }
+}
+
+fn is_open(request: &Request) -> bool {
+    matches!(request, Request::Open(_))
+}
+
+fn is_write(request: &Request) -> bool {
+    matches!(request, Request::Write(_))
+}
+
+fn is_read(request: &Request) -> bool {
+    matches!(request, Request::Read(_))
+}
+
+#[test]
+fn answers_are_in_order_whatever_the_order_of_the_files() {
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for order in orders {
+        let mut hand = Hand::new(get("/a") + &get("/b") + &get("/c"));
+        let opens = hand.ids(is_open);
+        assert_eq!(opens.len(), 3, "all files are asked for at once");
+        for index in order {
+            hand.open(opens[index], 100 + index as u64);
+        }
+        let places = ["<100>", "<101>", "<102>"].map(|content| hand.written.find(content).expect(content));
+        assert!(places.is_sorted(), "{order:?}: {}", hand.written);
+        assert_eq!(hand.written.matches("HTTP/1.1 200 OK").count(), 3);
+    }
+}
+
+/// One turn answers a request: the file's close and the next read go with the write.
+#[test]
+fn a_request_takes_two_turns_of_the_guest() {
+    let mut hand = Hand::new(get("/a"));
+    let open = hand.id(is_open);
+    let before = hand.waiting.len();
+    hand.open(open, 100);
+    let new: Vec<_> = hand.waiting[before - 1..].iter().map(|submission| &submission.request).collect();
+    assert!(matches!(new[..], [Request::Write(_), Request::Close(100), Request::Read(_)]), "{new:?}");
+    let write = hand.id(is_write);
+    hand.answer(vec![(write, Reply::Written(1))]);
+    let read = hand.id(is_read);
+    hand.answer(vec![(read, Reply::Data(get("/b").into_bytes()))]);
+    assert_eq!(hand.ids(is_open).len(), 1);
+}
+
+/// A client that sends and does not read finds the server waiting, not gathering.
+#[test]
+fn a_client_that_does_not_read_is_not_read_from() {
+    let mut hand = Hand::new(get("/a").repeat(3 * PIPELINE_MAX));
+    let opens = hand.ids(is_open);
+    assert_eq!(opens.len(), PIPELINE_MAX, "so many files for one client at once");
+    for (index, open) in opens.iter().enumerate() {
+        hand.open(*open, 100 + index as u64);
+    }
+    assert_eq!((hand.ids(is_write).len(), hand.ids(is_read).len(), hand.ids(is_open).len()), (1, 0, 0));
+    let write = hand.id(is_write);
+    hand.answer(vec![(write, Reply::Written(1))]);
+    assert_eq!(hand.ids(is_open).len(), PIPELINE_MAX, "the next ones");
+}
+
+/// One read is sent ahead with the write, and what it brings is not looked at while the write is pending.
+#[test]
+fn what_comes_behind_a_pending_write_waits() {
+    let mut hand = Hand::new(get("/a"));
+    let open = hand.id(is_open);
+    hand.open(open, 100);
+    let read = hand.id(is_read);
+    hand.answer(vec![(read, Reply::Data(get("/b").into_bytes()))]);
+    assert_eq!((hand.ids(is_write).len(), hand.ids(is_read).len(), hand.ids(is_open).len()), (1, 0, 0));
+    let write = hand.id(is_write);
+    hand.answer(vec![(write, Reply::Written(1))]);
+    assert_eq!(hand.ids(is_open).len(), 1);
+}
