@@ -171,9 +171,10 @@ pub(crate) fn submit(request: Request) -> Id {
     })
 }
 
-/// The answer to a request of [`submit`]; else the waker is kept, and woken by the answer. Takes each answer once.
-pub(crate) fn poll_answer(id: Id, waker: &Waker) -> Poll<Reply> {
-    let (poll, replaced) = with(|state| state.slots.poll(id, waker));
+/// What `decode` makes of the answer to a request of [`submit`]; else the waker is kept, and woken by the answer. Takes
+/// each answer once. `decode` must not come back to the executor.
+pub(crate) fn poll_answer<T>(id: Id, waker: &Waker, decode: impl FnOnce(Reply) -> T) -> Poll<T> {
+    let (poll, replaced) = with(|state| state.slots.poll(id, waker, decode));
     drop(replaced);
     poll
 }

@@ -97,9 +97,10 @@ impl<A: Ask> Future for Pending<A> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(!self.taken, "a request was polled after its answer");
-        let Poll::Ready(reply) = executor::poll_answer(self.id, cx.waker()) else { return Poll::Pending };
-        self.taken = true;
-        Poll::Ready(A::answer(reply).expect("only replies that fit the request are delivered"))
+        let decode = |reply| A::answer(reply).expect("only replies that fit the request are delivered");
+        let poll = executor::poll_answer(self.id, cx.waker(), decode);
+        self.taken = poll.is_ready();
+        poll
     }
 }
 

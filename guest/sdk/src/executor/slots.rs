@@ -120,16 +120,26 @@ impl Slots {
         }
     }
 
-    /// The answer, if it has come, and the waker that was kept before.
-    pub(super) fn poll(&mut self, id: Id, waker: &Waker) -> (Poll<Reply>, Option<Waker>) {
+    /// What `decode` makes of the answer, if it has come, and the waker that was kept before.
+    ///
+    /// The reply is decoded where it lies: to move its 64 bytes out first would be the largest cost of an answer.
+    pub(super) fn poll<T>(
+        &mut self,
+        id: Id,
+        waker: &Waker,
+        decode: impl FnOnce(Reply) -> T,
+    ) -> (Poll<T>, Option<Waker>) {
         let slot = self.get(id).expect("a request that was not taken yet has its slot");
         match &mut slot.consumer {
             Consumer::Single(kept) if kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) => (Poll::Pending, None),
             Consumer::Single(kept) => (Poll::Pending, kept.replace(waker.clone())),
-            _ => match self.release(id) {
-                Consumer::Answered(reply) => (Poll::Ready(reply), None),
-                _ => unreachable!("only the future of a request polls for its answer"),
-            },
+            Consumer::Answered(reply) => {
+                let decoded = decode(std::mem::replace(reply, Reply::Done));
+                slot.consumer = Consumer::None;
+                self.free.push(index_of(id));
+                (Poll::Ready(decoded), None)
+            }
+            _ => unreachable!("only the future of a request polls for its answer"),
         }
     }
 

@@ -7,7 +7,7 @@ mod files;
 mod system;
 
 use super::{Guest, Turn};
-use crate::contract::{Level, Outcome, Signal, Submission};
+use crate::contract::{Answer, Level, Outcome, Signal, Submission};
 use clients::Client;
 use std::fmt::{self, Display};
 use std::time::Duration;
@@ -45,13 +45,21 @@ pub struct World {
     guest: Option<Guest>,
     logs: Vec<(Level, String)>,
     requests: Vec<Submission>,
+    batches: Vec<(u64, Vec<Answer>)>,
     outcome: Option<Outcome>,
 }
 
 impl World {
     /// A world with an empty root, no client and no guest.
     pub fn new() -> World {
-        World { system: System::new(START), guest: None, logs: Vec::new(), requests: Vec::new(), outcome: None }
+        World {
+            system: System::new(START),
+            guest: None,
+            logs: Vec::new(),
+            requests: Vec::new(),
+            batches: Vec::new(),
+            outcome: None,
+        }
     }
 
     // ---- Files.
@@ -130,6 +138,7 @@ impl World {
             if answers.is_empty() {
                 return;
             }
+            self.batches.push((self.system.now, answers.clone()));
             let turn = guest.turn(self.system.now, answers);
             self.take(turn);
         }
@@ -170,6 +179,12 @@ impl World {
     /// All that the guest has sent.
     pub fn requests(&self) -> &[Submission] {
         &self.requests
+    }
+
+    /// All that the guest has received: each batch, with its time. Given to
+    /// [`run_on_answers`](super::run_on_answers), or to the guest's component, they make the same run again.
+    pub fn batches(&self) -> &[(u64, Vec<Answer>)] {
+        &self.batches
     }
 
     /// The requests that are waiting for their final answer.
