@@ -6,6 +6,7 @@
 mod admission;
 mod echo;
 mod hostile;
+mod parity;
 mod stopping;
 mod support;
 mod website;

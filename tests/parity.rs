@@ -1,0 +1,260 @@
+//! The native build of a guest and its component give the same requests for the same script of answers, byte for byte;
+//! and both bear answers that no sane host would give.
+
+use std::fmt::{Debug, Display};
+use std::fs;
+
+use pluto_host::admission;
+use pluto_host::backend::Batch;
+use pluto_host::backend::script::Script;
+use pluto_host::contract as host;
+use pluto_host::engine::Engine;
+use pluto_host::guest::{Ended, Guest};
+use pluto_host::limits;
+use pluto_host::stop::Stop;
+use pluto_sdk::contract as sdk;
+use pluto_sdk::testing::{World, run_on_answers};
+use std::time::Duration;
+
+use crate::support::guests;
+
+/// What a guest did: its requests, one line each, turn by turn, and its log.
+#[derive(Debug, PartialEq, Eq)]
+struct Run {
+    requests: Vec<Vec<String>>,
+    log: Vec<String>,
+    exit: Option<u8>,
+}
+
+/// Runs the component and the native build on the same answers.
+fn agree<M, F, E>(name: &str, main: M, arguments: &[&str], start: u64, batches: &[(u64, Vec<sdk::Answer>)]) -> Run
+where
+    M: FnOnce(Vec<String>) -> F + 'static,
+    F: Future<Output = Result<(), E>> + 'static,
+    E: Display,
+{
+    let native = run_native(main, arguments, start, batches);
+    let component = run_component(name, arguments, start, batches);
+    for (turn, (native, component)) in native.requests.iter().zip(&component.requests).enumerate() {
+        assert_eq!(native, component, "{name}: send number {turn} differs");
+    }
+    assert_eq!(native, component, "{name}");
+    native
+}
+
+fn run_native<M, F, E>(main: M, arguments: &[&str], start: u64, batches: &[(u64, Vec<sdk::Answer>)]) -> Run
+where
+    M: FnOnce(Vec<String>) -> F + 'static,
+    F: Future<Output = Result<(), E>> + 'static,
+    E: Display,
+{
+    let turns = run_on_answers(main, arguments, start, batches.to_vec());
+    let exit = match turns.last().and_then(|turn| turn.outcome) {
+        Some(sdk::Outcome::Exit(code)) => Some(code),
+        _ => None,
+    };
+    Run {
+        requests: turns.iter().map(|turn| lines(&turn.requests)).filter(|turn| !turn.is_empty()).collect(),
+        log: turns.iter().flat_map(|turn| &turn.logs).map(|line| format!("{line:?}")).collect(),
+        exit,
+    }
+}
+
+fn run_component(name: &str, arguments: &[&str], start: u64, batches: &[(u64, Vec<sdk::Answer>)]) -> Run {
+    let engine = Engine::new(None).expect("the engine starts");
+    let bytes = fs::read(guests::built(name)).expect("it is built");
+    let admitted = admission::inspect(&engine, &bytes).and_then(|guest| guest.admitted).expect("it is admitted");
+    let batches = batches
+        .iter()
+        .map(|(time, answers)| Batch { time: *time, answers: answers.iter().cloned().map(answer).collect() });
+    let (script, transcript) = Script::new(start, batches);
+    let mut guest = Guest::new(&engine, admitted, Box::new(script), limits::MEMORY_BYTES_DEFAULT);
+    let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
+    let exit = match guest.run(&arguments) {
+        Ended::Exit(code) => Some(code),
+        Ended::Stopped(Stop::AnswersEnded) => None,
+        other => panic!("{name} ended otherwise: {other:?}"),
+    };
+    let transcript = transcript.borrow();
+    Run {
+        requests: transcript.sent.iter().map(|sent| lines(sent)).collect(),
+        log: transcript.log.iter().map(|line| format!("{line:?}")).collect(),
+        exit,
+    }
+}
+
+/// Both bindings are generated from the same WIT, and so are their names.
+fn lines(requests: &[impl Debug]) -> Vec<String> {
+    requests.iter().map(|request| format!("{request:?}")).collect()
+}
+
+#[test]
+fn hello_world() {
+    let run = agree("hello", hello::main, &["8000"], 1, &[]);
+    assert_eq!(run.log, [r#"(Level::Info, "Hello,")"#, r#"(Level::Info, "world!")"#]);
+    assert_eq!((run.requests.len(), run.exit), (0, Some(0)));
+}
+
+#[test]
+fn the_echo_server() {
+    let mut world = World::new();
+    let start = world.now();
+    world.start(echo::main, &["7000"]);
+    let clients: Vec<_> = (0..20).map(|_| world.connect()).collect();
+    for (index, client) in clients.iter().enumerate() {
+        world.client_sends(*client, vec![index as u8; 100 * (index + 1)]);
+        world.run_until_idle();
+    }
+    for client in &clients {
+        world.client_sends(*client, b"again");
+        world.client_ends(*client);
+    }
+    world.client_resets(clients[3]);
+    world.run_until_idle();
+    world.signal(sdk::Signal::Stop);
+    world.advance(Duration::from_secs(10));
+    let run = agree("echo", echo::main, &["7000"], start, world.batches());
+    assert!(run.requests.len() > 40 && run.exit == Some(0), "{} sends, {:?}", run.requests.len(), run.exit);
+}
+
+#[test]
+fn the_web_server() {
+    let arguments = ["8000", "html/"];
+    let mut world = World::new();
+    let start = world.now();
+    world.file("index.html", "<p>hello</p>");
+    world.file("a b.css", vec![b'x'; 100_000]);
+    world.file("empty.txt", "");
+    world.directory("sub/dir");
+    world.start(pluto::main, &arguments);
+    for requests in [
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /a%20b.css HTTP/1.1\r\nHost: x\r\n\r\nHEAD /empty.txt HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /sub?query HTTP/1.0\r\n\r\n",
+        "GET /../x HTTP/1.1\r\nHost: x\r\n\r\nDELETE / HTTP/1.1\r\nHost: x\r\n\r\nBREW / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nGET /none HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1\nHost: x\n\n",
+        "GET / HT",
+    ] {
+        let client = world.connect();
+        for byte in requests.as_bytes().chunks(7) {
+            world.client_sends(client, byte);
+            world.run_until_idle();
+        }
+    }
+    world.advance(Duration::from_secs(300));
+    let last = world.connect();
+    world.client_sends(last, "GET /a%20b.css HTTP/1.1\r\nHost: x\r\n\r\n");
+    world.client_takes(last, 5_000);
+    world.run_until_idle();
+    world.signal(sdk::Signal::Stop);
+    world.advance(Duration::from_secs(20));
+    let run = agree("pluto", pluto::main, &arguments, start, world.batches());
+    assert!(run.requests.len() > 20 && run.exit == Some(0), "{} sends, {:?}", run.requests.len(), run.exit);
+}
+
+/// Answers for ids that were never issued, of the wrong kind, and all of them twice and late: nothing changes but that
+/// the guest is called more often.
+#[test]
+fn answers_that_no_sane_host_would_give_change_nothing() {
+    let mut world = World::new();
+    let start = world.now();
+    world.start(echo::main, &["7000"]);
+    let client = world.connect();
+    for text in ["one", "two"] {
+        world.client_sends(client, text);
+        world.run_until_idle();
+    }
+    let sane = run_native(echo::main, &["7000"], start, world.batches());
+    let mut seen = Vec::new();
+    let mut insane = Vec::new();
+    for (time, answers) in world.batches() {
+        let mut batch = Vec::new();
+        for answer in answers {
+            let wrong = [sdk::Reply::Elapsed, sdk::Reply::Listed(Vec::new()), sdk::Reply::Signal(sdk::Signal::Pause)];
+            batch.extend(wrong.map(|reply| sdk::Answer { id: answer.id, reply }));
+            batch.extend([7, u64::MAX, 1 << 40].map(|id| sdk::Answer { id, reply: answer.reply.clone() }));
+            batch.push(answer.clone());
+        }
+        // A listener's answers are many, and each of them counts; all others only once.
+        let once = |answer: &&sdk::Answer| {
+            !matches!(answer.reply, sdk::Reply::Listening(_) | sdk::Reply::Accepted(_) | sdk::Reply::Signal(_))
+        };
+        seen.extend(answers.iter().filter(once).cloned());
+        batch.extend(seen.iter().cloned());
+        insane.push((*time, batch));
+    }
+    let disturbed = agree("echo", echo::main, &["7000"], start, &insane);
+    assert_eq!(disturbed, sane);
+}
+
+/// The same answer in the host's types.
+fn answer(answer: sdk::Answer) -> host::Answer {
+    host::Answer { id: answer.id, reply: reply(answer.reply) }
+}
+
+fn reply(reply: sdk::Reply) -> host::Reply {
+    match reply {
+        sdk::Reply::Listening(port) => host::Reply::Listening(port),
+        sdk::Reply::Accepted(sdk::Accepted { connection, peer }) => {
+            let address = match peer.address {
+                sdk::IpAddress::Ipv4(address) => host::IpAddress::Ipv4(address),
+                sdk::IpAddress::Ipv6(address) => host::IpAddress::Ipv6(address),
+            };
+            let peer = host::SocketAddress { address, port: peer.port };
+            host::Reply::Accepted(host::Accepted { connection, peer })
+        }
+        sdk::Reply::Data(bytes) => host::Reply::Data(bytes),
+        sdk::Reply::Written(bytes) => host::Reply::Written(bytes),
+        sdk::Reply::Done => host::Reply::Done,
+        sdk::Reply::Opened(sdk::Opened { file, metadata: facts }) => {
+            host::Reply::Opened(host::Opened { file, metadata: metadata(facts) })
+        }
+        sdk::Reply::Loaded(sdk::Loaded { buffer, length }) => host::Reply::Loaded(host::Loaded { buffer, length }),
+        sdk::Reply::Listed(entries) => {
+            let entry = |entry: sdk::Entry| host::Entry { name: entry.name, metadata: metadata(entry.metadata) };
+            host::Reply::Listed(entries.into_iter().map(entry).collect())
+        }
+        sdk::Reply::Changed(name) => host::Reply::Changed(name),
+        sdk::Reply::Elapsed => host::Reply::Elapsed,
+        sdk::Reply::Signal(signal) => host::Reply::Signal(match signal {
+            sdk::Signal::Stop => host::Signal::Stop,
+            sdk::Signal::Reload => host::Signal::Reload,
+            sdk::Signal::Pause => host::Signal::Pause,
+        }),
+        sdk::Reply::Failed(error) => host::Reply::Failed(failure(error)),
+    }
+}
+
+fn metadata(facts: sdk::Metadata) -> host::Metadata {
+    let kind = match facts.kind {
+        sdk::Kind::Regular => host::Kind::Regular,
+        sdk::Kind::Directory => host::Kind::Directory,
+        sdk::Kind::Symlink => host::Kind::Symlink,
+        sdk::Kind::Other => host::Kind::Other,
+    };
+    let sdk::Metadata { size, modified, changed, inode, .. } = facts;
+    host::Metadata { kind, size, modified, changed, inode }
+}
+
+fn failure(error: sdk::Error) -> host::Error {
+    use sdk::Error::*;
+    match error {
+        NotPermitted => host::Error::NotPermitted,
+        BadHandle => host::Error::BadHandle,
+        Invalid => host::Error::Invalid,
+        Busy => host::Error::Busy,
+        Cancelled => host::Error::Cancelled,
+        TooLarge => host::Error::TooLarge,
+        Exhausted => host::Error::Exhausted,
+        AddressInUse => host::Error::AddressInUse,
+        Disconnected => host::Error::Disconnected,
+        NotFound => host::Error::NotFound,
+        AccessDenied => host::Error::AccessDenied,
+        IsDirectory => host::Error::IsDirectory,
+        NotDirectory => host::Error::NotDirectory,
+        NotRegular => host::Error::NotRegular,
+        Symlink => host::Error::Symlink,
+        Truncated => host::Error::Truncated,
+        Io => host::Error::Io,
+    }
+}
