@@ -63,7 +63,9 @@ impl Live {
             return Err(Error::Exhausted);
         }
         let file = self.handles.file(range.handle)?;
-        Ok(Reply::Data(read_range(file, range.offset, length).map_err(error)?))
+        let mut bytes = Vec::new();
+        read_range(file, range.offset, length, &mut bytes).map_err(error)?;
+        Ok(Reply::Data(bytes))
     }
 
     pub(super) fn load(&mut self, range: &Range) -> Result<Reply, Error> {
@@ -74,9 +76,9 @@ impl Live {
             return Err(Error::Exhausted);
         }
         let file = self.handles.file(range.handle)?;
-        let mut bytes = read_range(file, range.offset, range.length).map_err(error)?;
+        let mut bytes = Vec::new();
+        let length = read_range(file, range.offset, range.length, &mut bytes).map_err(error)?;
         bytes.shrink_to_fit();
-        let length = bytes.len() as u64;
         let buffer = self.handles.insert(Object::Buffer(Rc::new(bytes)))?;
         self.buffer_bytes += length;
         Ok(Reply::Loaded(Loaded { buffer, length }))
@@ -133,13 +135,13 @@ fn metadata(stat: &Stat) -> Metadata {
     Metadata {
         kind,
         size,
-        modified: nanoseconds(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-        changed: nanoseconds(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+        modified: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),
+        changed: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
         inode: stat.st_ino,
     }
 }
 
 /// Dates before 1677 and after 2262 become the first and last that fit.
-fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
-    seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
+fn nanoseconds(seconds: i64, nanoseconds: u64) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add_unsigned(nanoseconds)
 }

@@ -145,19 +145,33 @@ impl Transfer {
         Ok(())
     }
 
-    /// Reads the small files among the next pieces.
+    /// Reads the small files among the next pieces, each behind the bytes before it: one piece for the system to copy
+    /// costs it less than two.
     fn read_small_files(&mut self) -> Result<(), Errno> {
-        for index in 0..PIECES_MAX {
-            let Some(segment) = self.segments.get(index) else { break };
-            let Segment::File(file, offset, length) = segment else { continue };
-            if *length > limits::FILE_COPY_BYTES_MAX {
+        let mut index = 0;
+        while index < PIECES_MAX.min(self.segments.len()) {
+            let Segment::File(file, offset, length) = &self.segments[index] else {
+                index += 1;
+                continue;
+            };
+            let (file, offset, length) = (file.clone(), *offset, *length);
+            if length > limits::FILE_COPY_BYTES_MAX {
                 break;
             }
-            let bytes = read_range(file, *offset, *length)?;
-            let is_short = (bytes.len() as u64) < *length;
-            self.segments[index] = Segment::Bytes(bytes, 0);
-            if is_short {
-                self.truncate(index + 1);
+            let before = index.checked_sub(1).and_then(|before| self.segments.get_mut(before));
+            let read = if let Some(Segment::Bytes(bytes, _)) = before {
+                let read = read_range(&file, offset, length, bytes)?;
+                self.segments.remove(index);
+                read
+            } else {
+                let mut bytes = Vec::new();
+                let read = read_range(&file, offset, length, &mut bytes)?;
+                self.segments[index] = Segment::Bytes(bytes, 0);
+                index += 1;
+                read
+            };
+            if read < length {
+                self.truncate(index);
             }
         }
         Ok(())
@@ -209,19 +223,20 @@ impl Segment {
     }
 }
 
-/// The bytes of a range of a file; fewer where the file ends before.
-pub fn read_range(file: &OwnedFd, offset: u64, length: u64) -> Result<Vec<u8>, Errno> {
-    let wanted = usize::try_from(length).map_err(|_| Errno::INVAL)?;
-    let mut bytes = Vec::with_capacity(wanted);
-    while bytes.len() < wanted {
-        let at = offset.checked_add(bytes.len() as u64).ok_or(Errno::INVAL)?;
-        match rustix::io::pread(file, spare_capacity(&mut bytes), at) {
+/// Adds the bytes of a range of a file to others; fewer where the file ends before. Returns how many.
+pub fn read_range(file: &OwnedFd, offset: u64, length: u64, bytes: &mut Vec<u8>) -> Result<u64, Errno> {
+    let start = bytes.len();
+    let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length)).ok_or(Errno::INVAL)?;
+    bytes.reserve_exact(end - start);
+    while bytes.len() < end {
+        let at = offset.checked_add((bytes.len() - start) as u64).ok_or(Errno::INVAL)?;
+        match rustix::io::pread(file, spare_capacity(bytes), at) {
             Ok(0) => break,
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }
     }
     // The allocation may be larger than what was asked for.
-    bytes.truncate(wanted);
-    Ok(bytes)
+    bytes.truncate(end);
+    Ok((bytes.len() - start) as u64)
 }
