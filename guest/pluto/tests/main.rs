@@ -7,6 +7,7 @@
 
 mod connections;
 mod costs;
+mod hand;
 mod operator;
 mod original;
 mod paths;

@@ -1,10 +1,9 @@
 //! Several requests at once: answered in order, gathered, and never more than a bounded number at a time.
 
-use crate::support::{ARGS, After, after, get, responses, send, serve};
+use crate::hand::{Hand, is_open, is_read, is_write};
+use crate::support::{After, after, get, responses, send, serve};
 use pluto::limits::PIPELINE_MAX;
-use pluto_sdk::testing::contract::{Accepted, IpAddress, Opened, Part, SocketAddress};
-use pluto_sdk::testing::{Answer, Guest, Reply, Request, Submission};
-use pluto_sdk::{Kind, Metadata};
+use pluto_sdk::testing::{Reply, Request};
 
 #[test]
 fn pipelined_requests_are_answered_in_order_however_they_are_cut() {
@@ -50,83 +49,6 @@ fn nothing_is_answered_behind_the_last_request() {
     check(&mut world, "GET / HTTP/1.1\n", 400);
     check(&mut world, "GET /.. HTTP/1.1\r\nHost: a\r\n\r\n", 400);
     check(&mut world, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", 405);
-}
-
-/// A guest driven by hand, so that the test decides when each request is answered, and sees each turn.
-struct Hand {
-    guest: Guest,
-    /// What waits for an answer.
-    waiting: Vec<Submission>,
-    /// Bytes that were written, with `<handle>` in place of a file's range.
-    written: String,
-    time: u64,
-}
-
-impl Hand {
-    /// A server with one client, which has sent these bytes.
-    fn new(bytes: String) -> Hand {
-        let (guest, turn) = Guest::start(pluto::main, &ARGS, 0);
-        let mut hand = Hand { guest, waiting: turn.requests, written: String::new(), time: 0 };
-        let listen = hand.id(|request| matches!(request, Request::Listen(_)));
-        let peer = SocketAddress { address: IpAddress::Ipv4((192, 0, 2, 7)), port: 40_000 };
-        hand.answer(vec![(listen, Reply::Listening(8000))]);
-        hand.answer(vec![(listen, Reply::Accepted(Accepted { connection: 1, peer }))]);
-        let read = hand.id(|request| matches!(request, Request::Read(_)));
-        hand.answer(vec![(read, Reply::Data(bytes.into_bytes()))]);
-        hand
-    }
-
-    fn ids(&self, kind: fn(&Request) -> bool) -> Vec<u64> {
-        self.waiting.iter().filter(|submission| kind(&submission.request)).map(|submission| submission.id).collect()
-    }
-
-    #[track_caller]
-    fn id(&self, kind: fn(&Request) -> bool) -> u64 {
-        let ids = self.ids(kind);
-        assert_eq!(ids.len(), 1, "{:?}", self.waiting);
-        ids[0]
-    }
-
-    fn answer(&mut self, replies: Vec<(u64, Reply)>) {
-        self.time += 1;
-        for (id, reply) in &replies {
-            if !matches!(reply, Reply::Listening(_) | Reply::Accepted(_)) {
-                self.waiting.retain(|submission| submission.id != *id);
-            }
-        }
-        let answers = replies.into_iter().map(|(id, reply)| Answer { id, reply }).collect();
-        let turn = self.guest.turn(self.time, answers);
-        for submission in turn.requests {
-            if let Request::Write(write) = &submission.request {
-                for part in &write.parts {
-                    match part {
-                        Part::Bytes(bytes) => self.written += std::str::from_utf8(bytes).expect("text"),
-                        Part::File(range) => self.written += &format!("<{}>", range.handle),
-                        Part::Buffer(_) => panic!("no buffer is in use"),
-                    }
-                }
-            }
-            self.waiting.push(submission);
-        }
-    }
-
-    /// Answers an open by a file with this handle.
-    fn open(&mut self, id: u64, file: u64) {
-        let metadata = Metadata { kind: Kind::Regular, size: 10, modified: 0, changed: 0, inode: file };
-        self.answer(vec![(id, Reply::Opened(Opened { file, metadata }))]);
-    }
-}
-
-fn is_open(request: &Request) -> bool {
-    matches!(request, Request::Open(_))
-}
-
-fn is_write(request: &Request) -> bool {
-    matches!(request, Request::Write(_))
-}
-
-fn is_read(request: &Request) -> bool {
-    matches!(request, Request::Read(_))
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What one request is answered, and whether the connection is kept.
 
+use crate::hand::{Hand, is_open};
 use crate::support::{After, Response, after, ask, get, responses, send, serve};
-use pluto_sdk::testing::World;
+use pluto_sdk::testing::{Reply, World};
+use pluto_sdk::{Error, Kind};
 
 /// Sends one request, whole, cut in two at every byte, and byte by byte: the same bytes come back. The response must
 /// have this status, and the connection be kept or end in order.
@@ -276,5 +278,41 @@ fn an_error_has_a_page_that_repeats_nothing_unescaped() {
             "{page}"
         );
         assert!(!page.contains("<script>"), "{page}");
+    }
+}
+
+/// What a file's answer makes of a request, and that the connection is kept.
+#[test]
+fn every_error_of_a_file_has_a_status() {
+    let check = |error: Error, status: &str| {
+        let mut hand = Hand::new(get("/a/b"));
+        let open = hand.id(is_open);
+        hand.answer(vec![(open, Reply::Failed(error))]);
+        assert!(hand.written.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{error}: {}", hand.written);
+        assert!(!hand.written.contains("Connection: close"), "{error}");
+        assert_eq!(hand.written.contains("\r\nRetry-After: "), status.starts_with("503"), "{error}");
+    };
+    check(Error::NotFound, "404 Not Found");
+    check(Error::NotDirectory, "404 Not Found");
+    check(Error::NotRegular, "404 Not Found");
+    check(Error::NotPermitted, "404 Not Found");
+    check(Error::Symlink, "404 Not Found");
+    check(Error::Invalid, "404 Not Found");
+    check(Error::IsDirectory, "301 Moved Permanently");
+    check(Error::AccessDenied, "403 Forbidden");
+    check(Error::Exhausted, "503 Service Unavailable");
+    for error in [Error::Io, Error::TooLarge, Error::BadHandle, Error::Cancelled, Error::Busy] {
+        check(error, "500 Internal Server Error");
+    }
+}
+
+/// A host gives regular files only; one that does not must not make the server send a directory.
+#[test]
+fn what_was_opened_and_is_no_file_is_not_sent() {
+    for kind in [Kind::Directory, Kind::Symlink, Kind::Other] {
+        let mut hand = Hand::new(get("/a"));
+        let open = hand.id(is_open);
+        hand.open_as(open, 100, kind);
+        assert!(hand.written.starts_with("HTTP/1.1 404 Not Found\r\n") && !hand.written.contains("<100>"), "{kind:?}");
     }
 }

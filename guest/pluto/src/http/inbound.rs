@@ -237,6 +237,37 @@ mod tests {
         check(&(with("Expect: 100-continue\r\nContent-Length: 3", "abc") + get), &["/a"], Phase::Over);
     }
 
+    /// Every sequence of up to four of these: what is found does not depend on how it is cut, and nothing panics.
+    #[test]
+    fn any_bytes_are_read_alike_whole_and_one_by_one() {
+        const FRAGMENTS: [&str; 15] = [
+            "GET /a",
+            " HTTP/1.1\r\n",
+            " HTTP/1.0\r\n",
+            "Host: a\r\n",
+            "\r\n",
+            "\n",
+            "\r",
+            "Content-Length: 3\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "3\r\nabc\r\n",
+            "0\r\n\r\n",
+            "abc",
+            "/../",
+            "GET /b HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ];
+        for mut number in 0..FRAGMENTS.len().pow(4) {
+            let mut bytes = Vec::new();
+            for _ in 0..4 {
+                bytes.extend_from_slice(FRAGMENTS[number % FRAGMENTS.len()].as_bytes());
+                number /= FRAGMENTS.len();
+            }
+            let cuts: Vec<usize> = (0..bytes.len()).collect();
+            assert_eq!(requests(&bytes, &[]), requests(&bytes, &cuts), "{}", bytes.escape_ascii());
+        }
+    }
+
     #[test]
     fn what_is_not_finished_can_be_refused() {
         let check = |bytes: &str, expected: [Option<u16>; 2]| {

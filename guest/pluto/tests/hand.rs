@@ -1,0 +1,88 @@
+//! A guest driven by hand: the test decides when and how each request is answered, and sees each turn.
+
+use crate::support::ARGS;
+use pluto_sdk::testing::contract::{Accepted, IpAddress, Opened, Part, SocketAddress};
+use pluto_sdk::testing::{Answer, Guest, Reply, Request, Submission};
+use pluto_sdk::{Kind, Metadata};
+
+/// A guest driven by hand.
+pub struct Hand {
+    guest: Guest,
+    /// What waits for an answer.
+    pub waiting: Vec<Submission>,
+    /// Bytes that were written, with `<handle>` in place of a file's range.
+    pub written: String,
+    time: u64,
+}
+
+impl Hand {
+    /// A server with one client, which has sent these bytes.
+    pub fn new(bytes: String) -> Hand {
+        let (guest, turn) = Guest::start(pluto::main, &ARGS, 0);
+        let mut hand = Hand { guest, waiting: turn.requests, written: String::new(), time: 0 };
+        let listen = hand.id(|request| matches!(request, Request::Listen(_)));
+        let peer = SocketAddress { address: IpAddress::Ipv4((192, 0, 2, 7)), port: 40_000 };
+        hand.answer(vec![(listen, Reply::Listening(8000))]);
+        hand.answer(vec![(listen, Reply::Accepted(Accepted { connection: 1, peer }))]);
+        let read = hand.id(|request| matches!(request, Request::Read(_)));
+        hand.answer(vec![(read, Reply::Data(bytes.into_bytes()))]);
+        hand
+    }
+
+    pub fn ids(&self, kind: fn(&Request) -> bool) -> Vec<u64> {
+        self.waiting.iter().filter(|submission| kind(&submission.request)).map(|submission| submission.id).collect()
+    }
+
+    #[track_caller]
+    pub fn id(&self, kind: fn(&Request) -> bool) -> u64 {
+        let ids = self.ids(kind);
+        assert_eq!(ids.len(), 1, "{:?}", self.waiting);
+        ids[0]
+    }
+
+    pub fn answer(&mut self, replies: Vec<(u64, Reply)>) {
+        self.time += 1;
+        for (id, reply) in &replies {
+            if !matches!(reply, Reply::Listening(_) | Reply::Accepted(_)) {
+                self.waiting.retain(|submission| submission.id != *id);
+            }
+        }
+        let answers = replies.into_iter().map(|(id, reply)| Answer { id, reply }).collect();
+        let turn = self.guest.turn(self.time, answers);
+        for submission in turn.requests {
+            if let Request::Write(write) = &submission.request {
+                for part in &write.parts {
+                    match part {
+                        Part::Bytes(bytes) => self.written += std::str::from_utf8(bytes).expect("text"),
+                        Part::File(range) => self.written += &format!("<{}>", range.handle),
+                        Part::Buffer(_) => panic!("no buffer is in use"),
+                    }
+                }
+            }
+            self.waiting.push(submission);
+        }
+    }
+
+    /// Answers an open by a file with this handle.
+    pub fn open(&mut self, id: u64, file: u64) {
+        self.open_as(id, file, Kind::Regular);
+    }
+
+    /// Answers an open by something of this kind, as no host should.
+    pub fn open_as(&mut self, id: u64, file: u64, kind: Kind) {
+        let metadata = Metadata { kind, size: 10, modified: 0, changed: 0, inode: file };
+        self.answer(vec![(id, Reply::Opened(Opened { file, metadata }))]);
+    }
+}
+
+pub fn is_open(request: &Request) -> bool {
+    matches!(request, Request::Open(_))
+}
+
+pub fn is_write(request: &Request) -> bool {
+    matches!(request, Request::Write(_))
+}
+
+pub fn is_read(request: &Request) -> bool {
+    matches!(request, Request::Read(_))
+}
