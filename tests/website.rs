@@ -34,7 +34,7 @@ fn arrives(client: &mut Client, root: &Path, file: &Path) {
 }
 
 /// So many files, the same in each run, from all over the list.
-fn some(files: Vec<PathBuf>, count: usize) -> Vec<PathBuf> {
+fn some(files: &[PathBuf], count: usize) -> Vec<PathBuf> {
     let step = (files.len() / count).max(1);
     let offset = |n: usize| (n.wrapping_mul(2_654_435_761) >> 7) % step;
     (0..files.len() / step).map(|n| files[n * step + offset(n)].clone()).collect()
@@ -59,7 +59,7 @@ fn every_file_of_the_odd_site_arrives_byte_for_byte() {
 fn a_large_site_arrives_byte_for_byte_also_over_256_connections() {
     let documentation = site::rust_documentation();
     let root = documentation.as_deref().unwrap_or(site::odd());
-    let files = some(site::files(root), 2_000);
+    let files = some(&site::files(root), 2_000);
     for driver in DRIVERS {
         let host = serve(driver, root);
         let mut client = Client::new(host.connect());

@@ -86,7 +86,7 @@ fn text_line(out: &mut String, level: Level, message: &str) {
         out.push_str(name(level));
         out.push_str(": ");
     }
-    escape(out, message, |c| c.is_control());
+    escape(out, message, char::is_control);
     out.push('\n');
 }
 

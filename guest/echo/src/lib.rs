@@ -4,7 +4,7 @@ mod options;
 
 use options::Options;
 use pluto_sdk::time::with_timeout;
-use pluto_sdk::{Client, Error, ServerOptions, debug, serve};
+use pluto_sdk::{Client, Deadline, Error, ServerOptions, debug, serve};
 use std::time::Duration;
 
 /// Clients at once. Each holds one request, of at most [`RECEIVE_BYTES_MAX`]: 10,000 of them stay below 200 MiB.
@@ -15,6 +15,9 @@ const RECEIVE_BYTES_MAX: u32 = 16 << 10;
 
 /// How long a client may take to receive the rest when the server stops; below the 9 s that the host allows.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a client may take to end after its last answer.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Serves until the operator says stop. Arguments: the port, the root if the host was given one (it is not used), and
 /// the options `--once` and `--idle SECONDS`.
@@ -49,7 +52,22 @@ async fn echo(client: &Client, options: Options) -> Result<u64, Error> {
             break;
         }
     }
+    finish(client).await;
     Ok(sent)
+}
+
+/// Ends our direction, and drops what the client still sends: closing with bytes unread would reset the connection, and
+/// the client would lose what it has not received yet.
+async fn finish(client: &Client) {
+    let deadline = Deadline::new();
+    deadline.set(LINGER);
+    // An error means that the client is gone.
+    let _ = deadline.limit(client.connection.shutdown()).await;
+    while let Ok(Ok(bytes)) = deadline.limit(client.connection.read(RECEIVE_BYTES_MAX)).await {
+        if bytes.is_empty() {
+            return;
+        }
+    }
 }
 
 /// The next bytes of a client; `None` when there will be none.

@@ -50,6 +50,9 @@ fn once_sends_back_one_read_and_closes() {
     let client = world.connect();
     say(&mut world, client, "hello");
     assert_eq!(world.received(client), b"hello");
+    assert!(world.is_ended(client) && !world.is_closed(client), "closing could reset what it has not received yet");
+    world.client_ends(client);
+    world.run_until_idle();
     assert!(world.is_closed(client));
     let next = world.connect();
     say(&mut world, next, "again");
@@ -65,9 +68,11 @@ fn an_idle_client_is_closed_and_a_busy_one_is_not() {
         world.advance(Duration::from_secs(6));
     }
     assert!(world.is_closed(idle));
-    assert!(!world.is_closed(busy));
+    assert!(!world.is_ended(busy));
     world.advance(Duration::from_secs(4));
-    assert!(world.is_closed(busy));
+    assert!(world.is_ended(busy) && !world.is_closed(busy));
+    world.advance(Duration::from_secs(2));
+    assert!(world.is_closed(busy), "it had its time to end as well");
     assert_eq!(world.received(busy), b"xxx");
 }
 
@@ -108,11 +113,14 @@ fn stops_when_told_after_what_is_under_way() {
     say(&mut world, slow, "slow");
     world.signal(Signal::Stop);
     world.run_until_idle();
-    assert!(world.is_closed(silent), "nothing is under way");
+    assert!(world.is_ended(silent), "nothing is under way");
     assert_eq!(world.outcome(), None, "what was received is still to be sent back");
     world.client_takes(slow, 4);
     world.run_until_idle();
     assert_eq!(world.received(slow), b"slow");
+    assert!(world.is_ended(slow));
+    world.client_ends(slow);
+    world.advance(Duration::from_secs(2));
     assert_eq!(world.outcome(), Some(Outcome::Exit(0)));
 }
 
