@@ -58,7 +58,6 @@ pub enum Either<A, B> {
 }
 
 /// A task. Awaiting it gives its output, or `None` when it was cancelled; dropping it leaves the task running.
-#[must_use = "to leave a task running, drop it: `drop(spawn(...))`"]
 pub struct Task<T> {
     id: TaskId,
     end: Rc<RefCell<End<T>>>,

@@ -6,7 +6,9 @@ use pluto_sdk::net::{Listen, Listened};
 use pluto_sdk::request::{answers, handle};
 use pluto_sdk::testing::{Guest, Outcome, Reply, Request, Turn};
 use pluto_sdk::{Error, Symlinks, error, fs, info, listen, race, signals, spawn};
+use std::cell::Cell;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 const LISTEN: Listen = Listen { port: 8000, connections_max: 10 };
 
@@ -207,6 +209,29 @@ fn a_handler_that_breaks_is_not_called_again() {
     assert_eq!(lines(&turn), ["ok: 1", "ok: 2"]);
     id_of(&turn, &Request::Cancel(id));
     id_of(&turn, &Request::Close(3));
+}
+
+#[test]
+fn a_handler_that_cancels_itself_is_not_called_again_and_dropped() {
+    let (mut guest, turn) = start(|| async {
+        let memory = Rc::new(());
+        let (held, own) = (Rc::clone(&memory), Rc::new(Cell::new(None)));
+        let shared = Rc::clone(&own);
+        own.set(Some(handle(LISTEN, move |_| {
+            info!("called");
+            drop(shared.take());
+            assert_eq!(Rc::strong_count(&held), 2, "a handler that runs is still there");
+            ControlFlow::Continue(())
+        })));
+        let _ = fs::list("").await;
+        assert_eq!(Rc::strong_count(&memory), 1);
+        let _ = fs::list("").await;
+    });
+    let (id, go) = (id_of(&turn, &listen_request()), id_of(&turn, &list("")));
+    let listed = (go, Reply::Listed(Vec::new()));
+    let turn = answer(&mut guest, &[(id, Reply::Listening(8000)), (id, accepted(1)), listed]);
+    assert_eq!(lines(&turn), ["called"]);
+    assert_eq!(requests(&turn), [Request::Cancel(id), Request::Close(1), list("")]);
 }
 
 #[test]
