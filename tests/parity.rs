@@ -111,6 +111,14 @@ fn the_echo_server() {
     }
     world.client_resets(clients[3]);
     world.run_until_idle();
+    world.signal(sdk::Signal::Pause);
+    world.run_until_idle();
+    assert_eq!(world.outcome(), Some(sdk::Outcome::Paused));
+    world.resume();
+    let late = world.connect();
+    world.client_sends(late, "after the pause");
+    world.run_until_idle();
+    assert_eq!(world.received(late), b"after the pause");
     world.signal(sdk::Signal::Stop);
     world.advance(Duration::from_secs(10));
     let run = agree("echo", echo::main, &["7000"], start, world.batches());
