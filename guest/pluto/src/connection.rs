@@ -244,7 +244,7 @@ impl Conversation {
             return self.interrupt(Inbound::end);
         }
         let phase = self.inbound.phase();
-        if phase != self.phase || phase == Phase::Idle {
+        if phase != self.phase {
             self.arm(phase);
         }
         let reading = self.reading.take().unwrap_or_else(|| self.client.connection.read(READ_BYTES));

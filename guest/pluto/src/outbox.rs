@@ -115,6 +115,8 @@ mod tests {
         assert!(!outbox.is_empty() && !outbox.is_full(1));
         outbox.own().push(b'a');
         assert!(outbox.is_full(1));
+        outbox.flush_own();
+        assert!(outbox.is_full(1), "also those in the parts count");
         assert_eq!(outbox.take().parts.len(), 1);
         assert!(outbox.is_empty() && !outbox.is_full(1));
     }

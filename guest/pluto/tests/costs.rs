@@ -1,6 +1,8 @@
 //! What a client can make the server spend. Work is counted in requests to the host and bytes, never by a clock.
 
 use crate::support::{get, responses, send, serve};
+use pluto::limits::{GATHER_BYTES_MAX, PIPELINE_MAX};
+use pluto_sdk::Part;
 use pluto_sdk::testing::Request;
 
 /// The scanner's own test counts the bytes that it looks at; this one, what the whole server does for each byte.
@@ -50,6 +52,24 @@ fn small_requests_cost_a_bounded_number_of_requests_to_the_host() {
         world.run_until_idle();
         let cost = world.requests().len() - before;
         assert!(cost <= limit, "{cost} requests for {:?}...", request.get(..20));
+    }
+}
+
+/// Escaping makes a redirect longer than its request, but not by much, and what gathers for one write is bounded.
+#[test]
+fn long_redirects_do_not_gather_without_limit() {
+    let mut world = serve(&[]);
+    let request = get(&format!("/dir?{}", "&".repeat(8_000)));
+    let client = send(&mut world, &[request.repeat(PIPELINE_MAX).as_bytes()]);
+    let received = world.received(client).len();
+    assert_eq!(responses(world.received(client), &[]).len(), PIPELINE_MAX);
+    assert!(received < 8 * request.len() * PIPELINE_MAX, "{received} bytes");
+    let most = received / PIPELINE_MAX + GATHER_BYTES_MAX;
+    for submission in world.requests() {
+        if let Request::Write(write) = &submission.request {
+            let own = write.parts.iter().map(|part| if let Part::Bytes(bytes) = part { bytes.len() } else { 0 });
+            assert!(own.sum::<usize>() <= most);
+        }
     }
 }
 

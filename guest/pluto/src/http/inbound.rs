@@ -269,6 +269,21 @@ mod tests {
     }
 
     #[test]
+    fn an_idle_client_holds_no_large_buffer() {
+        let check = |bytes: String, kept: bool| {
+            let mut inbound = Inbound::default();
+            inbound.feed(bytes.into_bytes());
+            while inbound.next_request().is_some() {}
+            inbound.shrink();
+            assert_eq!(inbound.buffer.capacity() > 0, kept);
+        };
+        let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        check(get.to_owned(), true);
+        check(get.repeat(500), false);
+        check(get.repeat(500) + "\r\n", true);
+    }
+
+    #[test]
     fn what_is_not_finished_can_be_refused() {
         let check = |bytes: &str, expected: [Option<u16>; 2]| {
             let refuse = |how: fn(&mut Inbound) -> Option<Request>| {
