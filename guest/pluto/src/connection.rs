@@ -233,9 +233,9 @@ impl Conversation {
     }
 
     /// Whether what the client sends next is asked for before it has its response: when all that came is answered, so
-    /// that one read is all that can gather behind a client that does not read.
+    /// that one read is all that can gather behind a client that does not read. Behind the last request nothing is.
     fn reads_ahead(&self) -> bool {
-        self.reading.is_none() && !self.closing && !self.ended && self.exchanges.is_empty() && self.inbound.is_hungry()
+        self.reading.is_none() && self.exchanges.is_empty() && self.inbound.is_hungry()
     }
 
     /// Reads once, within the time that the client has for what it is in the middle of.
