@@ -7,6 +7,7 @@ mod admission;
 mod echo;
 mod hostile;
 mod parity;
+mod replay;
 mod stopping;
 mod support;
 mod website;

@@ -38,6 +38,13 @@ pub enum Command {
         /// The guest's .wasm file
         guest: PathBuf,
     },
+    /// Run a guest on a recorded trace, and tell whether it does what was recorded
+    Replay {
+        /// The guest's .wasm file
+        guest: PathBuf,
+        /// What `--record` has written
+        trace: PathBuf,
+    },
     /// Turn a core module with an embedded world into a component
     Componentize {
         /// The core module, as a compiler for wasm32-unknown-unknown makes it
@@ -84,6 +91,10 @@ pub struct Run {
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = Verbosity::Info)]
     pub log_level: Verbosity,
 
+    /// Record the run, to be replayed exactly: all that the guest receives, and the guest itself
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+
     /// Do not keep compiled code in ~/.cache/pluto-host
     #[arg(long)]
     pub no_cache: bool,
@@ -97,6 +108,7 @@ Exit codes:
   0    the guest ended well, or was stopped by Ctrl-C or SIGTERM
   1    the host could not start: the message says what to change
   2    the command line could not be understood
+  3    a replay is not the run that was recorded
   4    the host ended the guest: it trapped, or exceeded a limit
   5    the guest ended with an error of its own
   130  a second Ctrl-C (143: a second SIGTERM) ended everything at once

@@ -6,6 +6,7 @@ use crate::backend::Backend;
 use crate::contract::{Answer, Level, Reply, Request, Submission};
 use crate::limits;
 use crate::stop::Stop;
+use crate::trace::How;
 
 /// One guest's side of a world.
 pub struct Exchange {
@@ -68,6 +69,11 @@ impl Exchange {
     /// The contract's `log`.
     pub fn log(&mut self, level: Level, message: &str) {
         self.backend.log(level, shorten(message));
+    }
+
+    /// Tells the world that the run has ended.
+    pub fn ended(&mut self, how: &How) {
+        self.backend.ended(how);
     }
 
     /// How often the guest has received: the number of its turn.

@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::exchange::Exchange;
 use crate::limits;
 use crate::stop::Stop;
+use crate::trace::How;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,16 @@ pub enum Ended {
     Stopped(Stop),
     /// It trapped: wasmtime's message, with the backtrace.
     Trapped(String),
+}
+
+impl Ended {
+    fn how(&self) -> How {
+        match self {
+            Self::Exit(code) => How::Exit(*code),
+            Self::Stopped(stop) => How::Stopped(stop.clone()),
+            Self::Trapped(_) => How::Trapped,
+        }
+    }
 }
 
 /// A guest in a world.
@@ -56,6 +67,12 @@ impl Guest {
 
     /// Runs it to its end. A guest that pauses is called again at once.
     pub fn run(&mut self, arguments: &[String]) -> Ended {
+        let ended = self.run_to_its_end(arguments);
+        self.store.data_mut().exchange.ended(&ended.how());
+        ended
+    }
+
+    fn run_to_its_end(&mut self, arguments: &[String]) -> Ended {
         let server = match self.admitted.instance.instantiate(&mut self.store) {
             Ok(server) => server,
             Err(error) => return ended_by(&error),

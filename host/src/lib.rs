@@ -4,11 +4,12 @@
 pub mod admission;
 pub mod backend;
 pub mod cli;
+pub mod command;
 pub mod console;
 pub mod contract;
 pub mod engine;
 pub mod exchange;
 pub mod guest;
 pub mod limits;
-pub mod run;
 pub mod stop;
+pub mod trace;

@@ -97,6 +97,12 @@ pub const TURNS_WITHOUT_POLL_MAX: u32 = 4;
 /// systems wait before they kill.
 pub const STOP_SECONDS_MAX: u64 = 9;
 
+/// How long a recording waits for more before it writes a block: what a host that is killed can lose.
+pub const TRACE_FLUSH_MILLIS: u64 = 5;
+
+/// What a recording holds while its file takes nothing. About a second of a saturated server; then recording ends.
+pub const TRACE_BYTES_BUFFERED_MAX: usize = 64 << 20;
+
 /// Entries of the submission queue. One turn of 64 busy connections takes about 128.
 pub const QUEUE_ENTRIES: u32 = 1_024;
 

@@ -4,14 +4,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use pluto_host::cli::Cli;
-use pluto_host::run;
+use pluto_host::command::{self, Exit};
 
 fn main() -> ExitCode {
-    match run::command(Cli::parse()) {
+    match command::run(Cli::parse()) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
-            run::report(&format!("{error:#}"));
-            ExitCode::from(run::Exit::CannotStart as u8)
+            command::report(&format!("{error:#}"));
+            ExitCode::from(Exit::CannotStart as u8)
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What is behind the interface: the one seam, and the worlds on its other side.
 
 pub mod live;
+pub mod record;
+pub mod replay;
 pub mod script;
 
 use crate::contract::{Answer, Level, Submission};
 use crate::stop::Stop;
+use crate::trace::How;
 
 /// A world: it takes requests and gives answers. Nothing above this trait can tell which one it is.
 ///
@@ -22,6 +25,9 @@ pub trait Backend {
 
     /// A line for the log, already within its limit.
     fn log(&mut self, level: Level, message: &str);
+
+    /// The run has ended. Nothing is asked of this world any more.
+    fn ended(&mut self, _: &How) {}
 }
 
 /// What one `receive` brings.

@@ -1,52 +1,27 @@
-//! What the commands do.
+//! Running a guest in the live world.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
+use std::fs::File;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use rustix::io::Errno;
 
-use crate::admission::{self, Admitted, Inspection};
+use super::{Exit, engine, read_guest, report};
+use crate::admission::{self, Admitted};
+use crate::backend::Backend;
 use crate::backend::live::{Grant, Live, Port, Root, Signals};
-use crate::cli::{Cli, Command, Run};
+use crate::backend::record::{Record, Tape};
+use crate::cli::Run;
 use crate::console::Console;
-use crate::engine::{self, Engine};
+use crate::engine::Engine;
 use crate::guest::{Ended, Guest};
-use crate::limits;
+use crate::trace::{Header, binary};
 
-/// The exit codes, as the help text documents them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// The guest ended well, or was stopped.
-    Well = 0,
-    /// The host could not start.
-    CannotStart = 1,
-    /// The host ended the guest.
-    GuestEnded = 4,
-    /// The guest ended with an error of its own.
-    GuestFailed = 5,
-}
-
-/// Does what the command line says. An error means that nothing was started.
-pub fn command(cli: Cli) -> Result<Exit> {
-    match (cli.command, cli.run) {
-        (Some(Command::Inspect { guest }), _) => inspect(&guest),
-        (Some(Command::Componentize { module, output }), _) => componentize(&module, &output),
-        (None, Some(run)) => serve(&run),
-        (None, None) => bail!("no guest to run; see pluto-host --help"),
-    }
-}
-
-/// Writes a message of the host to standard error.
-pub fn report(message: &str) {
-    // Nobody may be there to read it; that is no reason to end.
-    let _ = writeln!(std::io::stderr(), "pluto-host: {message}");
-}
-
-fn serve(run: &Run) -> Result<Exit> {
+/// Runs a guest until it ends.
+pub fn serve(run: &Run) -> Result<Exit> {
     let begin = Instant::now();
     let bytes = read_guest(&run.guest)?;
     let address = SocketAddr::new(run.listen, run.port);
@@ -65,11 +40,24 @@ fn serve(run: &Run) -> Result<Exit> {
     };
     let live = Live::new(run.driver, grant)
         .context("cannot open the system's queue; where io_uring is not allowed, --driver poll or auto does without")?;
-    let mut guest = Guest::new(&engine, admitted, Box::new(live), run.memory_max);
+    let world: Box<dyn Backend> = match &run.record {
+        Some(path) => Box::new(record(live, path, run, &bytes)?),
+        None => Box::new(live),
+    };
+    let mut guest = Guest::new(&engine, admitted, world, run.memory_max);
     let ended = guest.run(&run.guest_arguments());
     // The log comes before the last word.
     drop(guest);
     Ok(conclude(ended))
+}
+
+/// Puts a recorder before the live world.
+fn record(mut live: Live, path: &Path, run: &Run, guest: &[u8]) -> Result<Record> {
+    let failed = || format!("cannot record to {}", path.display());
+    let header = Header::new(guest, run.memory_max, run.guest_arguments(), live.start());
+    let mut file = File::create(path).with_context(failed)?;
+    file.write_all(&binary::begin(&header, guest)?).with_context(failed)?;
+    Ok(Record::new(Box::new(live), Tape::new(file, report).with_context(failed)?))
 }
 
 fn conclude(ended: Ended) -> Exit {
@@ -103,74 +91,9 @@ fn serving(what: &str, address: SocketAddr, begin: Instant) -> String {
     format!("serving {what} at http://{host}/ ({reach}), ready in {:.0?}", begin.elapsed())
 }
 
-fn engine(no_cache: bool) -> Result<Engine> {
-    let cache = if no_cache { None } else { engine::cache_folder() };
-    match Engine::new(cache.clone()) {
-        // A read-only home is no reason not to serve.
-        Err(error) if cache.is_some() => {
-            report(&format!("{error:#}; going on without"));
-            Engine::new(None)
-        }
-        result => result,
-    }
-}
-
 fn admit(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Admitted> {
     let refused = || format!("{} is refused", path.display());
     admission::inspect(engine, bytes).with_context(refused)?.admitted.with_context(refused)
-}
-
-/// Reads a guest's file. Errors say what to do.
-fn read_guest(path: &Path) -> Result<Vec<u8>> {
-    let advice = "give the path of a guest's .wasm file, such as target/guests/pluto.wasm";
-    let metadata = std::fs::metadata(path).with_context(|| format!("no guest at {}: {advice}", path.display()))?;
-    if !metadata.is_file() {
-        bail!("{} is not a file: {advice}", path.display());
-    }
-    if metadata.len() > limits::GUEST_BYTES_MAX {
-        bail!("{} has {} bytes; a guest may have {}", path.display(), metadata.len(), limits::GUEST_BYTES_MAX);
-    }
-    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-fn inspect(path: &Path) -> Result<Exit> {
-    let bytes = read_guest(path)?;
-    let engine = engine(false)?;
-    let inspection = admission::inspect(&engine, &bytes).with_context(|| path.display().to_string())?;
-    let mut text = describe(path, &inspection);
-    let exit = match &inspection.admitted {
-        Ok(_) => {
-            text.push_str("admitted  yes\n");
-            Exit::Well
-        }
-        Err(error) => {
-            let _ = writeln!(text, "admitted  no: {error:#}");
-            Exit::CannotStart
-        }
-    };
-    // A closed pipe is no error.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(exit)
-}
-
-fn describe(path: &Path, inspection: &Inspection) -> String {
-    let kind = if inspection.is_core_module { "core module (made a component when loaded)" } else { "component" };
-    let sha256: String = inspection.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-    let list = |names: &[String]| if names.is_empty() { "nothing".to_owned() } else { names.join("\n          ") };
-    format!(
-        "guest     {}\nkind      {kind}\nsize      {} bytes\nsha256    {sha256}\nimports   {}\nexports   {}\n",
-        path.display(),
-        inspection.size,
-        list(&inspection.imports),
-        list(&inspection.exports),
-    )
-}
-
-fn componentize(module: &Path, output: &Path) -> Result<Exit> {
-    let bytes = read_guest(module)?;
-    let component = engine::componentize(&bytes).with_context(|| module.display().to_string())?;
-    std::fs::write(output, component).with_context(|| format!("cannot write {}", output.display()))?;
-    Ok(Exit::Well)
 }
 
 fn open_root(path: &str) -> Result<Root> {

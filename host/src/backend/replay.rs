@@ -1,0 +1,172 @@
+//! A world that is a trace: no sockets, no files, no clock. It gives the answers that were recorded, and holds what the
+//! guest sends against what was sent then.
+
+use std::cell::RefCell;
+use std::io::Read;
+use std::rc::Rc;
+
+use super::{Backend, Batch};
+use crate::contract::{Level, Submission};
+use crate::stop::Stop;
+use crate::trace::binary::{TraceError, TraceReader};
+use crate::trace::{End, How, Record, Sent, Sum};
+
+/// The world of a trace.
+pub struct Replay<R> {
+    trace: TraceReader<R>,
+    sum: Sum,
+    /// The guest behaves otherwise than it was recorded; nothing more is compared.
+    outcome: Rc<RefCell<Outcome>>,
+    /// Runs up to this turn, and keeps what was sent before it.
+    until: u64,
+}
+
+/// What has come of a replay.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// How many batches were given.
+    pub turns: u64,
+    /// The requests of all turns.
+    pub requests: u64,
+    /// Where the guest did something else than it was recorded to do.
+    pub divergence: Option<Divergence>,
+    /// Why the trace could not be read to its end.
+    pub error: Option<TraceError>,
+    /// Whether the trace says how the run ended; a host that was killed could not write it.
+    pub ended: bool,
+    /// What the guest sent since the last turn.
+    pub sent: Vec<Submission>,
+    /// The last lines of the guest's log.
+    pub log: Vec<(Level, String)>,
+}
+
+/// How a replay differs from its recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Divergence {
+    /// Other requests were sent.
+    Requests {
+        /// So many, as the recording has it.
+        recorded: u64,
+        /// So many, now.
+        found: u64,
+    },
+    /// The guest received once more, where the recorded one ended.
+    WentOn(How),
+    /// The guest ended, where the recorded one received.
+    EndedEarly(How),
+    /// It ended otherwise.
+    EndedOtherwise {
+        /// As the recording has it.
+        recorded: How,
+        /// Now.
+        found: How,
+    },
+}
+
+/// How many lines of the log are kept for whoever looks for the reason.
+const LOG_LINES_KEPT: usize = 20;
+
+impl<R: Read> Replay<R> {
+    /// The world of `trace`, up to turn number `until`.
+    pub fn new(trace: TraceReader<R>, until: u64) -> (Self, Rc<RefCell<Outcome>>) {
+        let outcome = Rc::<RefCell<Outcome>>::default();
+        (Self { trace, sum: Sum::default(), outcome: outcome.clone(), until }, outcome)
+    }
+
+    fn next(&mut self) -> Result<Record, Stop> {
+        match self.trace.record() {
+            Ok(Some(record)) => Ok(record),
+            Ok(None) => Err(Stop::AnswersEnded),
+            Err(error) => {
+                self.outcome.borrow_mut().error = Some(error);
+                Err(Stop::AnswersEnded)
+            }
+        }
+    }
+
+    fn diverge(&self, divergence: Divergence) -> Stop {
+        self.outcome.borrow_mut().divergence = Some(divergence);
+        Stop::AnswersEnded
+    }
+
+    /// Holds what was sent since the last turn against the recording.
+    fn compare(&mut self, recorded: Sent) -> Result<(), Stop> {
+        let found = self.sum.take();
+        if found == recorded {
+            return Ok(());
+        }
+        Err(self.diverge(Divergence::Requests { recorded: recorded.count, found: found.count }))
+    }
+}
+
+impl<R: Read> Backend for Replay<R> {
+    fn start(&mut self) -> u64 {
+        self.trace.header.start
+    }
+
+    fn submit(&mut self, submissions: Vec<Submission>) {
+        self.sum.add(&submissions);
+        let mut outcome = self.outcome.borrow_mut();
+        outcome.requests += submissions.len() as u64;
+        outcome.sent.extend(submissions);
+    }
+
+    fn wait(&mut self) -> Result<Batch, Stop> {
+        if self.outcome.borrow().turns == self.until {
+            return Err(Stop::AnswersEnded);
+        }
+        match self.next()? {
+            Record::Turn(turn) => {
+                self.compare(turn.sent)?;
+                let mut outcome = self.outcome.borrow_mut();
+                outcome.turns += 1;
+                outcome.sent.clear();
+                Ok(Batch { time: turn.time, answers: turn.answers })
+            }
+            // The world itself had ended the run as the guest waited.
+            Record::End(End { sent, how: How::Stopped(stop) }) if ends_in_wait(&stop) => {
+                self.compare(sent)?;
+                self.outcome.borrow_mut().ended = true;
+                Err(stop)
+            }
+            Record::End(end) => Err(self.diverge(Divergence::WentOn(end.how))),
+        }
+    }
+
+    fn log(&mut self, level: Level, message: &str) {
+        let log = &mut self.outcome.borrow_mut().log;
+        if log.len() == LOG_LINES_KEPT {
+            log.remove(0);
+        }
+        log.push((level, message.to_owned()));
+    }
+
+    fn ended(&mut self, how: &How) {
+        let (known, diverged) = {
+            let outcome = self.outcome.borrow();
+            (outcome.ended, outcome.divergence.is_some() || outcome.error.is_some())
+        };
+        if known || diverged || *how == How::Stopped(Stop::AnswersEnded) {
+            return;
+        }
+        let divergence = match self.next() {
+            Ok(Record::End(End { sent, how: recorded })) if recorded == *how => {
+                self.outcome.borrow_mut().ended = true;
+                // How far a guest that was ended for its slowness had come is a matter of chance.
+                if recorded != How::Stopped(Stop::TurnTooLong) {
+                    let _ = self.compare(sent);
+                }
+                return;
+            }
+            Ok(Record::End(end)) => Divergence::EndedOtherwise { recorded: end.how, found: how.clone() },
+            Ok(Record::Turn(_)) => Divergence::EndedEarly(how.clone()),
+            // The recording broke off before the run had ended.
+            Err(_) => return,
+        };
+        self.outcome.borrow_mut().divergence = Some(divergence);
+    }
+}
+
+fn ends_in_wait(stop: &Stop) -> bool {
+    matches!(stop, Stop::Asked | Stop::StopTooSlow | Stop::System(_) | Stop::AnswersEnded)
+}

@@ -1,0 +1,53 @@
+//! Looking at a guest, and making one of a core module.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::{Exit, engine, read_guest};
+use crate::admission::{self, Inspection};
+use crate::engine::componentize as make_component;
+
+/// Tells what a guest is, and whether it would be admitted.
+pub fn inspect(path: &Path) -> Result<Exit> {
+    let bytes = read_guest(path)?;
+    let engine = engine(false)?;
+    let inspection = admission::inspect(&engine, &bytes).with_context(|| path.display().to_string())?;
+    let mut text = describe(path, &inspection);
+    let exit = match &inspection.admitted {
+        Ok(_) => {
+            text.push_str("admitted  yes\n");
+            Exit::Well
+        }
+        Err(error) => {
+            let _ = writeln!(text, "admitted  no: {error:#}");
+            Exit::CannotStart
+        }
+    };
+    // A closed pipe is no error.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(exit)
+}
+
+fn describe(path: &Path, inspection: &Inspection) -> String {
+    let kind = if inspection.is_core_module { "core module (made a component when loaded)" } else { "component" };
+    let sha256: String = inspection.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let list = |names: &[String]| if names.is_empty() { "nothing".to_owned() } else { names.join("\n          ") };
+    format!(
+        "guest     {}\nkind      {kind}\nsize      {} bytes\nsha256    {sha256}\nimports   {}\nexports   {}\n",
+        path.display(),
+        inspection.size,
+        list(&inspection.imports),
+        list(&inspection.exports),
+    )
+}
+
+/// Turns a core module into a component.
+pub fn componentize(module: &Path, output: &Path) -> Result<Exit> {
+    let bytes = read_guest(module)?;
+    let component = make_component(&bytes).with_context(|| module.display().to_string())?;
+    std::fs::write(output, component).with_context(|| format!("cannot write {}", output.display()))?;
+    Ok(Exit::Well)
+}

@@ -1,0 +1,71 @@
+//! What the commands do.
+
+mod inspect;
+mod replay;
+mod serve;
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cli::{Cli, Command};
+use crate::engine::{self, Engine};
+use crate::limits;
+
+/// The exit codes, as the help text documents them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The guest ended well, or was stopped.
+    Well = 0,
+    /// The host could not start.
+    CannotStart = 1,
+    /// A replay is not the run that was recorded.
+    Diverged = 3,
+    /// The host ended the guest.
+    GuestEnded = 4,
+    /// The guest ended with an error of its own.
+    GuestFailed = 5,
+}
+
+/// Does what the command line says. An error means that nothing was started.
+pub fn run(cli: Cli) -> Result<Exit> {
+    match (cli.command, cli.run) {
+        (Some(Command::Inspect { guest }), _) => inspect::inspect(&guest),
+        (Some(Command::Componentize { module, output }), _) => inspect::componentize(&module, &output),
+        (Some(Command::Replay { guest, trace }), _) => replay::replay(&guest, &trace),
+        (None, Some(run)) => serve::serve(&run),
+        (None, None) => bail!("no guest to run; see pluto-host --help"),
+    }
+}
+
+/// Writes a message of the host to standard error.
+pub fn report(message: &str) {
+    // Nobody may be there to read it; that is no reason to end.
+    let _ = writeln!(std::io::stderr(), "pluto-host: {message}");
+}
+
+/// Reads a guest's file. Errors say what to do.
+fn read_guest(path: &Path) -> Result<Vec<u8>> {
+    let advice = "give the path of a guest's .wasm file, such as target/guests/pluto.wasm";
+    let metadata = std::fs::metadata(path).with_context(|| format!("no guest at {}: {advice}", path.display()))?;
+    if !metadata.is_file() {
+        bail!("{} is not a file: {advice}", path.display());
+    }
+    if metadata.len() > limits::GUEST_BYTES_MAX {
+        bail!("{} has {} bytes; a guest may have {}", path.display(), metadata.len(), limits::GUEST_BYTES_MAX);
+    }
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn engine(no_cache: bool) -> Result<Engine> {
+    let cache = if no_cache { None } else { engine::cache_folder() };
+    match Engine::new(cache.clone()) {
+        // A read-only home is no reason not to serve.
+        Err(error) if cache.is_some() => {
+            report(&format!("{error:#}; going on without"));
+            Engine::new(None)
+        }
+        result => result,
+    }
+}

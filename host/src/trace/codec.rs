@@ -1,0 +1,328 @@
+//! Requests and answers as bytes. Requests are only written, to be summed up; answers are read again.
+
+use super::wire::{Malformed, Reader, put_bytes, put_halves, put_number, put_signed};
+use crate::contract::{
+    Accepted, Answer, Entry, Error, IpAddress, Kind, Loaded, Metadata, Opened, Part, Range, Reply, Request, Signal,
+    SocketAddress, Submission,
+};
+
+/// Facts about files, of which a server is told the same ones over and over: each is written once a block.
+#[derive(Default)]
+pub struct Facts {
+    known: Vec<Metadata>,
+}
+
+/// How many are remembered. They are looked up one after the other, the last used first.
+const FACTS_MAX: usize = 32;
+
+impl Facts {
+    fn put(&mut self, out: &mut Vec<u8>, metadata: &Metadata) {
+        if let Some(index) = self.known.iter().rposition(|known| known == metadata) {
+            put_number(out, (self.known.len() - index) as u64);
+            return;
+        }
+        out.push(0);
+        out.push(metadata.kind as u8);
+        put_number(out, metadata.size);
+        put_signed(out, metadata.modified);
+        put_signed(out, metadata.changed);
+        put_number(out, metadata.inode);
+        self.add(*metadata);
+    }
+
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<Metadata, Malformed> {
+        let back: usize = reader.small()?;
+        if back > 0 {
+            let index = self.known.len().checked_sub(back).ok_or(Malformed::Number)?;
+            return Ok(self.known[index]);
+        }
+        let metadata = Metadata {
+            kind: case(&KINDS, reader)?,
+            size: reader.number()?,
+            modified: reader.signed()?,
+            changed: reader.signed()?,
+            inode: reader.number()?,
+        };
+        self.add(metadata);
+        Ok(metadata)
+    }
+
+    fn add(&mut self, metadata: Metadata) {
+        if self.known.len() == FACTS_MAX {
+            self.known.clear();
+        }
+        self.known.push(metadata);
+    }
+}
+
+/// Adds a request's encoding.
+pub fn put_submission(out: &mut Vec<u8>, submission: &Submission) {
+    put_halves(out, submission.id);
+    match &submission.request {
+        Request::Listen(listen) => {
+            out.push(0);
+            put_number(out, listen.port.into());
+            put_number(out, listen.connections_max.into());
+        }
+        Request::Read(read) => {
+            out.push(1);
+            put_halves(out, read.connection);
+            put_number(out, read.bytes_max.into());
+        }
+        Request::Write(write) => {
+            out.push(2);
+            put_halves(out, write.connection);
+            put_number(out, write.parts.len() as u64);
+            write.parts.iter().for_each(|part| put_part(out, part));
+        }
+        Request::Shutdown(handle) => put_handle(out, 3, *handle),
+        Request::Close(handle) => put_handle(out, 4, *handle),
+        Request::Open(open) => {
+            out.push(5);
+            put_bytes(out, &open.path);
+            out.push(open.follow_symlinks.into());
+        }
+        Request::ReadFile(range) => put_range(out, 6, range),
+        Request::Load(range) => put_range(out, 7, range),
+        Request::List(path) => put_path(out, 8, path),
+        Request::Watch(path) => put_path(out, 9, path),
+        Request::Sleep(nanoseconds) => {
+            out.push(10);
+            put_number(out, *nanoseconds);
+        }
+        Request::Signals => out.push(11),
+        Request::Cancel(target) => put_handle(out, 12, *target),
+    }
+}
+
+fn put_part(out: &mut Vec<u8>, part: &Part) {
+    match part {
+        Part::Bytes(bytes) => {
+            out.push(0);
+            put_bytes(out, bytes);
+        }
+        Part::Buffer(range) => put_range(out, 1, range),
+        Part::File(range) => put_range(out, 2, range),
+    }
+}
+
+fn put_handle(out: &mut Vec<u8>, case: u8, handle: u64) {
+    out.push(case);
+    put_halves(out, handle);
+}
+
+fn put_path(out: &mut Vec<u8>, case: u8, path: &[u8]) {
+    out.push(case);
+    put_bytes(out, path);
+}
+
+fn put_range(out: &mut Vec<u8>, case: u8, range: &Range) {
+    out.push(case);
+    put_halves(out, range.handle);
+    put_number(out, range.offset);
+    put_number(out, range.length);
+}
+
+/// Adds an answer's encoding.
+pub fn put_answer(out: &mut Vec<u8>, facts: &mut Facts, answer: &Answer) {
+    put_halves(out, answer.id);
+    match &answer.reply {
+        Reply::Listening(port) => {
+            out.push(0);
+            put_number(out, (*port).into());
+        }
+        Reply::Accepted(accepted) => {
+            out.push(1);
+            put_halves(out, accepted.connection);
+            put_peer(out, &accepted.peer);
+        }
+        Reply::Data(bytes) => {
+            out.push(2);
+            put_bytes(out, bytes);
+        }
+        Reply::Written(bytes) => {
+            out.push(3);
+            put_number(out, *bytes);
+        }
+        Reply::Done => out.push(4),
+        Reply::Opened(opened) => {
+            out.push(5);
+            put_halves(out, opened.file);
+            facts.put(out, &opened.metadata);
+        }
+        Reply::Loaded(loaded) => {
+            out.push(6);
+            put_halves(out, loaded.buffer);
+            put_number(out, loaded.length);
+        }
+        Reply::Listed(entries) => {
+            out.push(7);
+            put_number(out, entries.len() as u64);
+            for entry in entries {
+                put_bytes(out, &entry.name);
+                facts.put(out, &entry.metadata);
+            }
+        }
+        Reply::Changed(name) => {
+            out.push(8);
+            put_bytes(out, name);
+        }
+        Reply::Elapsed => out.push(9),
+        Reply::Signal(signal) => out.extend([10, *signal as u8]),
+        Reply::Failed(error) => out.extend([11, *error as u8]),
+    }
+}
+
+fn put_peer(out: &mut Vec<u8>, peer: &SocketAddress) {
+    match peer.address {
+        IpAddress::Ipv4((a, b, c, d)) => out.extend([4, a, b, c, d]),
+        IpAddress::Ipv6(groups) => {
+            out.push(6);
+            out.extend(core::net::Ipv6Addr::from(<[u16; 8]>::from(groups)).octets());
+        }
+    }
+    put_number(out, peer.port.into());
+}
+
+/// Reads an answer.
+pub fn read_answer(reader: &mut Reader<'_>, facts: &mut Facts) -> Result<Answer, Malformed> {
+    let id = reader.halves()?;
+    let reply = match reader.byte()? {
+        0 => Reply::Listening(reader.small()?),
+        1 => Reply::Accepted(Accepted { connection: reader.halves()?, peer: read_peer(reader)? }),
+        2 => Reply::Data(reader.bytes()?.to_vec()),
+        3 => Reply::Written(reader.number()?),
+        4 => Reply::Done,
+        5 => Reply::Opened(Opened { file: reader.halves()?, metadata: facts.read(reader)? }),
+        6 => Reply::Loaded(Loaded { buffer: reader.halves()?, length: reader.number()? }),
+        7 => {
+            let length = reader.length()?;
+            let mut entries = Vec::new();
+            for _ in 0..length {
+                entries.push(Entry { name: reader.bytes()?.to_vec(), metadata: facts.read(reader)? });
+            }
+            Reply::Listed(entries)
+        }
+        8 => Reply::Changed(reader.bytes()?.to_vec()),
+        9 => Reply::Elapsed,
+        10 => Reply::Signal(case(&SIGNALS, reader)?),
+        11 => Reply::Failed(case(&ERRORS, reader)?),
+        _ => return Err(Malformed::Case),
+    };
+    Ok(Answer { id, reply })
+}
+
+fn read_peer(reader: &mut Reader<'_>) -> Result<SocketAddress, Malformed> {
+    let version = reader.byte()?;
+    let address = match version {
+        4 => {
+            let octets: [u8; 4] = reader.take(4)?.try_into().map_err(|_| Malformed::Short)?;
+            IpAddress::Ipv4(octets.into())
+        }
+        6 => {
+            let octets: [u8; 16] = reader.take(16)?.try_into().map_err(|_| Malformed::Short)?;
+            IpAddress::Ipv6(core::net::Ipv6Addr::from(octets).segments().into())
+        }
+        _ => return Err(Malformed::Case),
+    };
+    Ok(SocketAddress { address, port: reader.small()? })
+}
+
+fn case<T: Copy>(cases: &[T], reader: &mut Reader<'_>) -> Result<T, Malformed> {
+    cases.get(usize::from(reader.byte()?)).copied().ok_or(Malformed::Case)
+}
+
+const KINDS: [Kind; 4] = [Kind::Regular, Kind::Directory, Kind::Symlink, Kind::Other];
+
+const SIGNALS: [Signal; 3] = [Signal::Stop, Signal::Reload, Signal::Pause];
+
+const ERRORS: [Error; 17] = [
+    Error::NotPermitted,
+    Error::BadHandle,
+    Error::Invalid,
+    Error::Busy,
+    Error::Cancelled,
+    Error::TooLarge,
+    Error::Exhausted,
+    Error::AddressInUse,
+    Error::Disconnected,
+    Error::NotFound,
+    Error::AccessDenied,
+    Error::IsDirectory,
+    Error::NotDirectory,
+    Error::NotRegular,
+    Error::Symlink,
+    Error::Truncated,
+    Error::Io,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata(inode: u64) -> Metadata {
+        Metadata { kind: Kind::Directory, size: 1 << 40, modified: -5, changed: i64::MAX, inode }
+    }
+
+    fn every_reply() -> Vec<Reply> {
+        let v4 = SocketAddress { address: IpAddress::Ipv4((127, 0, 0, 1)), port: 65_535 };
+        let v6 = SocketAddress { address: IpAddress::Ipv6((0x2001, 0xdb8, 0, 0, 0, 0, 0, 0xffff)), port: 0 };
+        let entry = |inode| Entry { name: vec![0xff; 3], metadata: metadata(inode) };
+        let mut replies = vec![
+            Reply::Listening(8_000),
+            Reply::Accepted(Accepted { connection: 7 << 32 | 3, peer: v4 }),
+            Reply::Accepted(Accepted { connection: u64::MAX, peer: v6 }),
+            Reply::Data(Vec::new()),
+            Reply::Data(b"GET /".to_vec()),
+            Reply::Written(u64::MAX),
+            Reply::Done,
+            Reply::Opened(Opened { file: 1, metadata: metadata(1) }),
+            Reply::Opened(Opened { file: 2, metadata: metadata(1) }),
+            Reply::Loaded(Loaded { buffer: 9, length: 1_024 }),
+            Reply::Listed((0..100).map(|n| entry(n % 40)).collect()),
+            Reply::Changed(b"name".to_vec()),
+            Reply::Elapsed,
+        ];
+        replies.extend(SIGNALS.map(Reply::Signal));
+        replies.extend(ERRORS.map(Reply::Failed));
+        replies
+    }
+
+    #[test]
+    fn answers_come_back() {
+        let (mut bytes, mut facts) = (Vec::new(), Facts::default());
+        let answers: Vec<Answer> =
+            (0..).zip(every_reply()).map(|(n, reply)| Answer { id: n << 31 | 5, reply }).collect();
+        answers.iter().for_each(|answer| put_answer(&mut bytes, &mut facts, answer));
+        let (mut reader, mut facts) = (Reader::new(&bytes), Facts::default());
+        for answer in &answers {
+            assert_eq!(read_answer(&mut reader, &mut facts).as_ref(), Ok(answer));
+        }
+        assert!(reader.is_empty());
+    }
+
+    /// The numbers in a trace are the order of the cases in the WIT.
+    #[test]
+    fn cases_are_numbered_as_in_the_contract() {
+        assert!(ERRORS.iter().enumerate().all(|(number, error)| *error as usize == number));
+        assert!(SIGNALS.iter().enumerate().all(|(number, signal)| *signal as usize == number));
+        assert!(KINDS.iter().enumerate().all(|(number, kind)| *kind as usize == number));
+    }
+
+    /// Cuts and flips: reading ends in an error or in another answer, and in no other way.
+    #[test]
+    fn damaged_answers_are_borne() {
+        for reply in every_reply() {
+            let mut bytes = Vec::new();
+            put_answer(&mut bytes, &mut Facts::default(), &Answer { id: 1, reply });
+            for at in 0..bytes.len() {
+                let _ = read_answer(&mut Reader::new(&bytes[..at]), &mut Facts::default());
+                for bit in 0..8 {
+                    let mut damaged = bytes.clone();
+                    damaged[at] ^= 1 << bit;
+                    let _ = read_answer(&mut Reader::new(&damaged), &mut Facts::default());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A trace: the batches of answers that a guest received, which are the whole of its run.
+//!
+//! ```text
+//! trace   = preamble, header block, guest block, block...
+//! block   = length, checksum, records
+//! record  = turn | end
+//! turn    = what was sent since the last turn (count and hash), time, answers
+//! ```
+//!
+//! Requests are not in it: the same guest sends them again, and the hashes prove it. Neither is what the guest never
+//! saw, such as the content of files that it only named, nor what it logged.
+
+pub mod binary;
+pub mod codec;
+pub mod wire;
+
+use sha2::{Digest, Sha256};
+
+use crate::contract::{self, Answer, Submission};
+use crate::limits;
+use crate::stop::Stop;
+
+/// What a run was a run of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// SHA-256 of the guest, as the bytes that were given to the host.
+    pub guest_sha256: [u8; 32],
+    /// SHA-256 of `wit/system.wit`.
+    pub contract_sha256: [u8; 32],
+    /// The limits of the host at which a guest's run can change, each as `name=value`.
+    pub limits: Vec<String>,
+    /// Memory that the guest may have, in bytes.
+    pub memory_max: u64,
+    /// The arguments that the guest was given.
+    pub arguments: Vec<String>,
+    /// The time at which the run began: nanoseconds since the Unix epoch.
+    pub start: u64,
+}
+
+impl Header {
+    /// The header of a run of `guest` that begins now.
+    pub fn new(guest: &[u8], memory_max: u64, arguments: Vec<String>, start: u64) -> Self {
+        let contract_sha256 = Self::digest(contract::SOURCE.as_bytes());
+        let guest_sha256 = Self::digest(guest);
+        Self { guest_sha256, contract_sha256, limits: limits_that_matter(), memory_max, arguments, start }
+    }
+
+    /// SHA-256.
+    pub fn digest(bytes: &[u8]) -> [u8; 32] {
+        Sha256::digest(bytes).into()
+    }
+
+    /// Why this host cannot repeat the run exactly.
+    pub fn differs(&self) -> Option<String> {
+        if self.contract_sha256 != Self::digest(contract::SOURCE.as_bytes()) {
+            return Some("it was recorded with another version of wit/system.wit".to_owned());
+        }
+        let mine = limits_that_matter();
+        let other = self.limits.iter().find(|limit| !mine.contains(limit));
+        other.map(|limit| format!("it was recorded with {limit}; here are {}", mine.join(", ")))
+    }
+}
+
+/// A guest that meets one of these is ended.
+fn limits_that_matter() -> Vec<String> {
+    vec![
+        format!("stack-bytes={}", limits::STACK_BYTES_MAX),
+        format!("table-elements={}", limits::TABLE_ELEMENTS_MAX),
+        format!("requests-pending={}", limits::REQUESTS_PENDING_MAX),
+        format!("send-bytes={}", limits::SEND_BYTES_MAX),
+    ]
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// The guest received.
+    Turn(Turn),
+    /// The run ended. Nothing follows.
+    End(End),
+}
+
+/// What one `receive` was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// What the guest had sent since the last one.
+    pub sent: Sent,
+    /// The time of the batch: nanoseconds since the Unix epoch.
+    pub time: u64,
+    /// The answers, in order.
+    pub answers: Vec<Answer>,
+}
+
+/// What a guest sent between two turns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// How many requests.
+    pub count: u64,
+    /// XXH3 of their encodings, one after the other; 0 when there is none.
+    pub hash: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// What the guest had sent since the last turn.
+    pub sent: Sent,
+    /// Why.
+    pub how: How,
+}
+
+/// Why a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum How {
+    /// `run` returned `exit`.
+    Exit(u8),
+    /// The guest trapped. What wasmtime said of it is not compared.
+    Trapped,
+    /// The host ended it.
+    Stopped(Stop),
+}
+
+/// Sums up what a guest sends.
+#[derive(Default)]
+pub struct Sum {
+    count: u64,
+    encoded: Vec<u8>,
+}
+
+impl Sum {
+    /// Adds the requests of one `send`.
+    pub fn add(&mut self, submissions: &[Submission]) {
+        self.count += submissions.len() as u64;
+        for submission in submissions {
+            codec::put_submission(&mut self.encoded, submission);
+        }
+    }
+
+    /// The sum since the last call.
+    pub fn take(&mut self) -> Sent {
+        if self.count == 0 {
+            return Sent::default();
+        }
+        let sent = Sent { count: self.count, hash: xxhash_rust::xxh3::xxh3_64(&self.encoded) };
+        self.count = 0;
+        self.encoded.clear();
+        sent
+    }
+}

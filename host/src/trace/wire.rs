@@ -1,0 +1,174 @@
+//! Numbers and strings as bytes, and back. Reading bears any input.
+
+use std::fmt;
+
+/// What is wrong with bytes that should be a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// They end too early.
+    Short,
+    /// A number is too large for what it means.
+    Number,
+    /// A string is no UTF-8.
+    Text,
+    /// There is no such case.
+    Case,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Short => "it ends in the midst of a record",
+            Self::Number => "a number is too large",
+            Self::Text => "a string is no UTF-8",
+            Self::Case => "a record is of no known kind",
+        })
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// Seven bits a byte, the lowest first; the highest bit says that more follow (LEB128).
+pub fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// Ids and handles are often two small numbers in one: a slot and how often it was used.
+pub fn put_halves(out: &mut Vec<u8>, number: u64) {
+    put_number(out, number & u64::from(u32::MAX));
+    put_number(out, number >> 32);
+}
+
+/// A signed number: small ones stay short (zigzag).
+pub fn put_signed(out: &mut Vec<u8>, number: i64) {
+    put_number(out, (number << 1 ^ number >> 63) as u64);
+}
+
+/// A length, and so many bytes.
+pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_number(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Takes from bytes what was put.
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Reads these bytes.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// Whether all is read.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// How much is left. A list has no more elements than this.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// One byte.
+    pub fn byte(&mut self) -> Result<u8, Malformed> {
+        let (first, rest) = self.bytes.split_first().ok_or(Malformed::Short)?;
+        self.bytes = rest;
+        Ok(*first)
+    }
+
+    /// What `put_number` wrote.
+    pub fn number(&mut self) -> Result<u64, Malformed> {
+        let mut number = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                return Err(Malformed::Number);
+            }
+            number |= bits << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(Malformed::Number)
+    }
+
+    /// A number of a smaller type.
+    pub fn small<T: TryFrom<u64>>(&mut self) -> Result<T, Malformed> {
+        T::try_from(self.number()?).map_err(|_| Malformed::Number)
+    }
+
+    /// What `put_halves` wrote.
+    pub fn halves(&mut self) -> Result<u64, Malformed> {
+        let (low, high): (u32, u32) = (self.small()?, self.small()?);
+        Ok(u64::from(high) << 32 | u64::from(low))
+    }
+
+    /// What `put_signed` wrote.
+    pub fn signed(&mut self) -> Result<i64, Malformed> {
+        let number = self.number()?;
+        Ok((number >> 1) as i64 ^ -((number & 1) as i64))
+    }
+
+    /// So many bytes.
+    pub fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
+        let (taken, rest) = self.bytes.split_at_checked(length).ok_or(Malformed::Short)?;
+        self.bytes = rest;
+        Ok(taken)
+    }
+
+    /// What `put_bytes` wrote.
+    pub fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+        let length = self.number()?;
+        self.take(usize::try_from(length).map_err(|_| Malformed::Short)?)
+    }
+
+    /// The same, as text.
+    pub fn text(&mut self) -> Result<&'a str, Malformed> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| Malformed::Text)
+    }
+
+    /// The length of a list whose elements take at least one byte each.
+    pub fn length(&mut self) -> Result<usize, Malformed> {
+        let length: usize = self.small()?;
+        if length > self.len() { Err(Malformed::Short) } else { Ok(length) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_back() {
+        for shift in 0..64 {
+            for number in [1_u64 << shift, (1 << shift) - 1, !(1 << shift), u64::MAX >> shift] {
+                let mut bytes = Vec::new();
+                put_number(&mut bytes, number);
+                put_halves(&mut bytes, number);
+                put_signed(&mut bytes, number as i64);
+                let mut reader = Reader::new(&bytes);
+                assert_eq!(reader.number(), Ok(number));
+                assert_eq!(reader.halves(), Ok(number));
+                assert_eq!(reader.signed(), Ok(number as i64));
+                assert!(reader.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_borne() {
+        for bytes in [&[][..], &[0x80], &[0xff; 10], &[0xff; 11], &[5, 1, 2], &[0xff, 0xff, 0xff, 0xff, 0x7f, 1]] {
+            let read = |read: fn(&mut Reader<'_>) -> bool| read(&mut Reader::new(bytes));
+            read(|reader| reader.number().is_ok());
+            assert!(!read(|reader| reader.bytes().is_ok()), "{bytes:?}");
+            assert!(!read(|reader| reader.length().is_ok()), "{bytes:?}");
+        }
+    }
+}

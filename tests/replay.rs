@@ -1,0 +1,203 @@
+//! A run is a file: recorded live, replayed exactly, and another run is told apart.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::support::guests;
+use crate::support::host::{self, Ended, Host};
+use crate::support::http::Client;
+use crate::support::site;
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(TempDir::new().expect("a folder"))
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+
+    fn guest(&self, name: &str, body: &str) -> String {
+        let path = self.path(name);
+        fs::write(&path, guests::module(body)).expect("a file");
+        path
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn record(driver: &str, trace: &str, guest: &Path, arguments: &[&str]) -> Host {
+    let guest = text(guest);
+    let mut all = vec!["--driver", driver, "--log", "off", "--record", trace, &guest, "0"];
+    all.extend(arguments);
+    Host::serve(all)
+}
+
+fn replay(guest: &Path, trace: &str) -> Ended {
+    host::run(["replay", &text(guest), trace])
+}
+
+fn replays(guest: &Path, trace: &str, says: &str) {
+    let ended = replay(guest, trace);
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert!(ended.errors.contains("the same run") && ended.errors.contains(says), "no {says:?} in {ended:#?}");
+}
+
+/// Clients of all kinds at the web server, which is then stopped.
+fn visit(host: &Host) {
+    let root = site::odd();
+    let mut clients: Vec<Client> = (0..20).map(|_| Client::new(host.connect())).collect();
+    for (index, file) in site::files(root).iter().enumerate() {
+        assert_eq!(clients[index % 20].get(&site::url(root, file)).status, 200);
+    }
+    clients[0].send("GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(50));
+    (0..50).for_each(|_| assert_eq!(clients[0].response(true).status, 200));
+    clients[1].send("nonsense\r\n\r\n");
+    assert_eq!(clients[1].response(true).status, 400);
+    let mut leaves = host.connect();
+    leaves.write_all(b"GET /size/3000000.bin HTTP/1.1\r\nHost: x\r\n\r\n").expect("it reads");
+    leaves.read_exact(&mut [0; 10]).expect("it answers");
+}
+
+#[test]
+fn what_was_served_live_replays_to_its_end() {
+    let pluto = guests::built("pluto");
+    for driver in ["io-uring", "poll"] {
+        let folder = Folder::new();
+        let trace = folder.path("run.trace");
+        let host = record(driver, &trace, &pluto, &[&text(site::odd())]);
+        visit(&host);
+        host.signal("TERM");
+        assert_eq!(host.wait().code, Some(0));
+        replays(&pluto, &trace, "to its end");
+        let size = fs::metadata(&trace).expect("a trace").len();
+        assert!(size < 200_000, "{size} bytes: what the guest never saw is not in the trace");
+    }
+}
+
+#[test]
+fn a_host_that_was_killed_leaves_a_trace_that_replays_as_far_as_it_goes() {
+    let echo = guests::built("echo");
+    for round in 0..10_u64 {
+        let folder = Folder::new();
+        let trace = folder.path("run.trace");
+        let host = record("auto", &trace, &echo, &[]);
+        let mut client = host.connect();
+        for _ in 0..50 {
+            client.write_all(&[7; 1_000]).expect("it reads");
+            client.read_exact(&mut [0; 1_000]).expect("it answers");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20 + round));
+        host.signal("KILL");
+        drop(host.wait());
+        let ended = replay(&echo, &trace);
+        assert_eq!(ended.code, Some(0), "{ended:#?}");
+        assert!(ended.errors.contains("the host was killed"), "{ended:#?}");
+        let turns: u64 =
+            ended.errors.split(": ").last().and_then(|it| it.split(' ').next()?.parse().ok()).expect("turns");
+        assert!(turns > 50, "only {turns} turns of a client that had 50 answers 20 ms before");
+    }
+}
+
+#[test]
+fn a_trap_and_a_limit_replay_to_the_same_end() {
+    let folder = Folder::new();
+    for (name, body, code) in [
+        ("trap", "(drop (call $ask (i32.const 10) (i64.const 1000) (i64.const 0) (i64.const 0))) unreachable", 4),
+        ("memory", "(loop $more (drop (memory.grow (i32.const 16))) (br $more)) unreachable", 4),
+        ("waits", "(drop (call $answer)) unreachable", 4),
+        ("exit", "(call $exit (i32.const 7))", 5),
+    ] {
+        let run = format!("(func (export \"run\") (param i32 i32) (result i32) {body})");
+        let guest = folder.guest(&format!("{name}.wasm"), &run);
+        let trace = folder.path(&format!("{name}.trace"));
+        let ended = host::run(["--memory-max", "16M", "--record", &trace, &guest, "0"]);
+        assert_eq!(ended.code, Some(code), "{ended:#?}");
+        replays(Path::new(&guest), &trace, "to its end");
+    }
+}
+
+/// A guest that sleeps twice, and logs a line.
+fn sleeper(second: u64, line: &str, end: &str) -> String {
+    let sleep = |time: u64| format!("(drop (call $ask (i32.const 10) (i64.const {time}) (i64.const 0) (i64.const 0)))");
+    format!(
+        "(data (i32.const 1024) \"{line}\")
+        (func (export \"run\") (param i32 i32) (result i32)
+          {} (call $log (i32.const 2) (i32.const 1024) (i32.const {})) {} {end})",
+        sleep(1_000),
+        line.len(),
+        sleep(second)
+    )
+}
+
+#[test]
+fn a_change_of_behaviour_is_found_at_its_turn_and_another_log_line_is_none() {
+    let folder = Folder::new();
+    let recorded = folder.guest("a.wasm", &sleeper(2_000, "a", "(call $exit (i32.const 0))"));
+    let trace = folder.path("run.trace");
+    assert_eq!(host::run(["--record", &trace, &recorded, "0"]).code, Some(0));
+    replays(Path::new(&recorded), &trace, "2 turns, 2 requests");
+    let talks = folder.guest("b.wasm", &sleeper(2_000, "another line", "(call $exit (i32.const 0))"));
+    replays(Path::new(&talks), &trace, "2 turns, 2 requests");
+    let once_more =
+        "(drop (call $ask (i32.const 10) (i64.const 1) (i64.const 0) (i64.const 0))) (call $exit (i32.const 0))";
+    for (body, says) in [
+        (sleeper(3_000, "a", "(call $exit (i32.const 0))"), ["after turn 1", "recorded: 2000", "found:    3000"]),
+        (sleeper(2_000, "a", "(call $exit (i32.const 1))"), ["after turn 2", "(exit code 1)", "(exit code 0)"]),
+        (sleeper(2_000, "a", once_more), ["after turn 2", "goes on", "exit code 0"]),
+        (sleeper(2_000, "a", "unreachable"), ["after turn 2", "a trap", "exit code 0"]),
+    ] {
+        let changed = folder.guest("c.wasm", &body);
+        let ended = replay(Path::new(&changed), &trace);
+        assert_eq!(ended.code, Some(3), "{ended:#?}");
+        for text in says {
+            assert!(ended.errors.contains(text), "no {text:?} in {ended:#?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_trace_or_a_damaged_one_is_told() {
+    let folder = Folder::new();
+    let guest = folder.guest("a.wasm", &sleeper(1, "a", "(call $exit (i32.const 0))"));
+    let good = folder.path("good.trace");
+    assert_eq!(host::run(["--record", &good, &guest, "0"]).code, Some(0));
+    let bytes = fs::read(&good).expect("a trace");
+    let with = |at: usize, change: u8| {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= change;
+        bytes
+    };
+    let cases: [(&str, Vec<u8>, &str); 6] = [
+        ("empty", Vec::new(), "this is no trace"),
+        ("foreign", b"GET / HTTP/1.1\r\n\r\n".to_vec(), "this is no trace"),
+        ("future", with(8, 0x40), "format version 65, and this pluto-host reads version 1"),
+        ("headless", bytes[..60].to_vec(), "ends before the first record"),
+        ("damaged", with(bytes.len() - 1, 1), "is damaged: the checksum"),
+        ("header", with(40, 1), "is damaged: the checksum"),
+    ];
+    for (name, bytes, says) in cases {
+        let path = folder.path(name);
+        fs::write(&path, bytes).expect("a file");
+        let ended = replay(Path::new(&guest), &path);
+        assert_eq!(ended.code, Some(1), "{name}: {ended:#?}");
+        assert!(ended.errors.contains(says), "no {says:?} in {ended:#?}");
+    }
+    let missing: PathBuf = folder.path("none").into();
+    assert_eq!(replay(Path::new(&guest), &text(&missing)).code, Some(1));
+}
+
+/// /dev/full takes no byte: the recording cannot begin, and says so before anything is served.
+#[test]
+fn a_full_disk_is_told() {
+    let ended = host::run(["--record", "/dev/full", &text(&guests::built("echo")), "0"]);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(ended.errors.contains("cannot record to /dev/full"), "{ended:#?}");
+}
