@@ -6,7 +6,7 @@ use std::io::Read;
 use std::rc::Rc;
 
 use super::{Backend, Batch};
-use crate::contract::{Level, Submission};
+use crate::contract::{Answer, Level, Submission};
 use crate::stop::Stop;
 use crate::trace::binary::{TraceError, TraceReader};
 use crate::trace::{End, How, Record, Sent, Sum};
@@ -19,6 +19,29 @@ pub struct Replay<R> {
     outcome: Rc<RefCell<Outcome>>,
     /// Runs up to this turn, and keeps what was sent before it.
     until: u64,
+    /// Of the last batch.
+    time: u64,
+    observer: Option<Observer>,
+}
+
+/// Is told of each turn, as it begins.
+pub type Observer = Box<dyn FnMut(Step)>;
+
+/// One turn, with what led to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Counted from 1; the number 0 is what the guest does before it receives for the first time.
+    pub turn: u64,
+    /// What the guest sent since the turn before.
+    pub sent: Vec<Submission>,
+    /// What it logged meanwhile.
+    pub log: Vec<(Level, String)>,
+    /// The time of the batch: nanoseconds since the Unix epoch. At the end of the run, that of the last batch.
+    pub time: u64,
+    /// What it receives. Nothing at the end of the run.
+    pub answers: Vec<Answer>,
+    /// How the run ended; the last step only.
+    pub end: Option<How>,
 }
 
 /// What has come of a replay.
@@ -70,7 +93,13 @@ impl<R: Read> Replay<R> {
     /// The world of `trace`, up to turn number `until`.
     pub fn new(trace: TraceReader<R>, until: u64) -> (Self, Rc<RefCell<Outcome>>) {
         let outcome = Rc::<RefCell<Outcome>>::default();
-        (Self { trace, sum: Sum::default(), outcome: outcome.clone(), until }, outcome)
+        (Self { trace, sum: Sum::default(), outcome: outcome.clone(), until, time: 0, observer: None }, outcome)
+    }
+
+    /// Tells `observer` of each turn.
+    pub fn observed(mut self, observer: Observer) -> Self {
+        self.observer = Some(observer);
+        self
     }
 
     fn next(&mut self) -> Result<Record, Stop> {
@@ -82,6 +111,15 @@ impl<R: Read> Replay<R> {
                 Err(Stop::AnswersEnded)
             }
         }
+    }
+
+    fn observe(&mut self, time: u64, answers: &[Answer], end: Option<How>) {
+        self.time = time;
+        let Some(observer) = &mut self.observer else { return };
+        let mut outcome = self.outcome.borrow_mut();
+        let turn = if end.is_some() { outcome.turns + 1 } else { outcome.turns };
+        let (sent, log) = (std::mem::take(&mut outcome.sent), std::mem::take(&mut outcome.log));
+        observer(Step { turn, sent, log, time, answers: answers.to_vec(), end });
     }
 
     fn diverge(&self, divergence: Divergence) -> Stop {
@@ -118,9 +156,9 @@ impl<R: Read> Backend for Replay<R> {
         match self.next()? {
             Record::Turn(turn) => {
                 self.compare(turn.sent)?;
-                let mut outcome = self.outcome.borrow_mut();
-                outcome.turns += 1;
-                outcome.sent.clear();
+                self.outcome.borrow_mut().turns += 1;
+                self.observe(turn.time, &turn.answers, None);
+                self.outcome.borrow_mut().sent.clear();
                 Ok(Batch { time: turn.time, answers: turn.answers })
             }
             // The world itself had ended the run as the guest waited.
@@ -135,13 +173,14 @@ impl<R: Read> Backend for Replay<R> {
 
     fn log(&mut self, level: Level, message: &str) {
         let log = &mut self.outcome.borrow_mut().log;
-        if log.len() == LOG_LINES_KEPT {
+        if self.observer.is_none() && log.len() == LOG_LINES_KEPT {
             log.remove(0);
         }
         log.push((level, message.to_owned()));
     }
 
     fn ended(&mut self, how: &How) {
+        self.observe(self.time, &[], Some(how.clone()));
         let (known, diverged) = {
             let outcome = self.outcome.borrow();
             (outcome.ended, outcome.divergence.is_some() || outcome.error.is_some())

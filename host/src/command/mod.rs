@@ -3,6 +3,7 @@
 mod inspect;
 mod replay;
 mod serve;
+mod trace;
 
 use std::io::Write;
 use std::path::Path;

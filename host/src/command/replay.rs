@@ -1,18 +1,13 @@
 //! Running a guest on a trace.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use super::trace::{open, play};
 use super::{Exit, engine, read_guest, report};
-use crate::admission;
-use crate::backend::replay::{Divergence, Outcome, Replay};
+use crate::backend::replay::Divergence;
 use crate::contract::Submission;
-use crate::engine::Engine;
-use crate::guest::Guest;
-use crate::trace::binary::TraceReader;
 use crate::trace::{Header, How};
 
 /// Runs a guest on the answers of a trace, and says whether it does what was recorded.
@@ -23,7 +18,7 @@ pub fn replay(guest: &Path, trace: &Path) -> Result<Exit> {
         report("note: this is not the guest that was recorded");
     }
     let engine = engine(false)?;
-    let outcome = run(&engine, &bytes, reader, u64::MAX).with_context(|| guest.display().to_string())?;
+    let outcome = play(&engine, &bytes, reader, u64::MAX, None).with_context(|| guest.display().to_string())?;
     if let Some(error) = &outcome.error {
         bail!("{}: {error}", trace.display());
     }
@@ -36,31 +31,13 @@ pub fn replay(guest: &Path, trace: &Path) -> Result<Exit> {
     if let Divergence::Requests { .. } = divergence {
         let original = open(trace)?;
         let recorded = original.guest.clone();
-        let original = run(&engine, &recorded, original, outcome.turns).context("the guest in the trace")?;
+        let original = play(&engine, &recorded, original, outcome.turns, None).context("the guest in the trace")?;
         report(&difference(&original.sent, &outcome.sent));
     }
     for (level, line) in &outcome.log {
         report(&format!("log: {level:?}: {line}"));
     }
     Ok(Exit::Diverged)
-}
-
-fn open(path: &Path) -> Result<TraceReader<BufReader<File>>> {
-    let file = File::open(path).with_context(|| format!("no trace at {}", path.display()))?;
-    let reader = TraceReader::open(BufReader::new(file)).with_context(|| path.display().to_string())?;
-    if let Some(difference) = reader.header.differs() {
-        bail!("{} cannot be replayed exactly by this pluto-host: {difference}", path.display());
-    }
-    Ok(reader)
-}
-
-fn run(engine: &Engine, guest: &[u8], trace: TraceReader<BufReader<File>>, until: u64) -> Result<Outcome> {
-    let (arguments, memory_max) = (trace.header.arguments.clone(), trace.header.memory_max);
-    let (world, outcome) = Replay::new(trace, until);
-    let admitted = admission::inspect(engine, guest)?.admitted?;
-    // How it ends is in the outcome.
-    let _ = Guest::new(engine, admitted, Box::new(world), memory_max).run(&arguments);
-    Ok(outcome.take())
 }
 
 fn describe(divergence: &Divergence) -> String {
