@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::backend::live::DriverChoice;
 use crate::console::{Format, Verbosity};
 use crate::limits;
+use crate::trace::explain::Filter;
 
 /// Runs a server that is a WebAssembly component which can do four things: send requests, receive answers, read the
 /// time, log.
@@ -45,11 +46,41 @@ pub enum Command {
         /// What `--record` has written
         trace: PathBuf,
     },
+    /// Tell what happened in a recorded run, turn by turn
+    Explain(Explain),
+    /// Turn a trace into text for people, and back
+    Trace {
+        /// Into which form
+        #[command(subcommand)]
+        form: Form,
+    },
     /// Turn a core module with an embedded world into a component
     Componentize {
         /// The core module, as a compiler for wasm32-unknown-unknown makes it
         module: PathBuf,
         /// Where to write the component
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
+    },
+}
+
+/// The two forms of a trace.
+#[derive(Debug, Subcommand)]
+pub enum Form {
+    /// Write a trace as text to standard output: all of it but the guest, which the text names by its SHA-256
+    Text {
+        /// What `--record` or `trace binary` has written
+        trace: PathBuf,
+    },
+    /// Make a trace of a text, to be replayed
+    Binary {
+        /// What `trace text` has written, perhaps edited. Requests that are not known are written `sent ?`, and not
+        /// compared in a replay
+        text: PathBuf,
+        /// The guest's .wasm file, which goes into the trace. Its SHA-256 must be the one in the text
+        #[arg(long, value_name = "FILE")]
+        guest: PathBuf,
+        /// Where to write the trace
         #[arg(long, short, value_name = "FILE")]
         output: PathBuf,
     },
@@ -100,6 +131,41 @@ pub struct Run {
     pub no_cache: bool,
 }
 
+/// What to tell of a recorded run.
+#[derive(Args, Debug)]
+pub struct Explain {
+    /// What `--record` has written
+    #[arg(value_name = "TRACE")]
+    pub trace: PathBuf,
+
+    /// Only what concerns this connection: they are numbered from 1, as they were accepted
+    #[arg(long, value_name = "N")]
+    pub connection: Option<u64>,
+
+    /// Only what happened at this time or later: seconds since the start, or with a unit, such as 1.5 or 250ms
+    #[arg(long, value_name = "TIME", value_parser = nanoseconds)]
+    pub from: Option<u64>,
+
+    /// Only what happened at this time or before
+    #[arg(long, value_name = "TIME", value_parser = nanoseconds)]
+    pub to: Option<u64>,
+
+    /// Leave out what clients sent and were sent, paths, names, arguments and log lines; tell their lengths only
+    #[arg(long)]
+    pub no_data: bool,
+
+    /// Write a page for a browser instead of text
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+impl Explain {
+    /// What of the run is told.
+    pub fn filter(&self) -> Filter {
+        Filter { connection: self.connection, from: self.from.unwrap_or(0), to: self.to.unwrap_or(u64::MAX) }
+    }
+}
+
 /// The last part of the help text.
 const AFTER_HELP: &str = "\
 The options of the host stand before GUEST; what follows ROOT is for the guest.
@@ -148,6 +214,14 @@ fn size(text: &str) -> Result<u64, String> {
     })
 }
 
+/// A span of time in nanoseconds: a number of seconds, or with units.
+fn nanoseconds(text: &str) -> Result<u64, String> {
+    let is_number = text.parse::<f64>().is_ok();
+    let span = humantime::parse_duration(&if is_number { format!("{text}s") } else { text.to_owned() });
+    let nanoseconds = span.ok().and_then(|span| u64::try_from(span.as_nanos()).ok());
+    nanoseconds.ok_or_else(|| "a time is a number of seconds, or one with a unit, such as 1.5 or 250ms".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -193,6 +267,18 @@ mod tests {
         }
         for text in ["", "0", "M", "-1", "1.5G", "5 M", "5Q"] {
             assert!(size(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        for (text, expected) in
+            [("0", Some(0)), ("1.5", Some(1_500_000_000)), ("250ms", Some(250_000_000)), ("1m 2s", Some(62_000_000_000))]
+        {
+            assert_eq!(nanoseconds(text).ok(), expected, "{text}");
+        }
+        for text in ["", "-1", "inf", "NaN", "1e99", "5 parsecs"] {
+            assert!(nanoseconds(text).is_err(), "{text:?}");
         }
     }
 }

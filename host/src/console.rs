@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 use std::io::{Stdout, Write};
 use std::time::{Duration, SystemTime};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use crate::contract::Level;
+use crate::limits;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -30,21 +33,27 @@ pub enum Verbosity {
     Debug,
 }
 
-/// The log of one guest. Lines are kept until the guest waits, and then written together.
+/// The log of one guest. Lines are kept until the guest waits, and then written together, as far as the reader takes
+/// them: when he does not, lines are lost and counted, and no client waits for him.
 pub struct Console {
     format: Format,
     verbosity: Verbosity,
     lines: String,
+    /// Lines for which there was no room.
+    lost: u64,
     output: Stdout,
 }
 
-/// Lines are written when there are so many bytes of them, even in the midst of a turn.
-const LINES_BYTES_MAX: usize = 64 << 10;
+/// What a pipe that can be written to takes without blocking: `PIPE_BUF` of Linux.
+const PIECE_BYTES: usize = 4 << 10;
+
+/// How long the end of the log waits for a reader that does not read.
+const LAST_WORDS_MILLIS: i64 = 1_000;
 
 impl Console {
     /// A log in that format, of lines that matter as much.
     pub fn new(format: Format, verbosity: Verbosity) -> Self {
-        Self { format, verbosity, lines: String::new(), output: std::io::stdout() }
+        Self { format, verbosity, lines: String::new(), lost: 0, output: std::io::stdout() }
     }
 
     /// Adds a line, stamped with nanoseconds since the Unix epoch. Control characters are escaped: what a client sends
@@ -53,32 +62,61 @@ impl Console {
         if rank(level) > self.verbosity as u8 {
             return;
         }
+        if self.lines.len() > limits::LOG_BYTES_WAITING_MAX {
+            self.lost += 1;
+            return;
+        }
         match self.format {
             Format::Text => text_line(&mut self.lines, level, message),
             Format::Json => json_line(&mut self.lines, time, level, message),
             Format::Off => {}
         }
-        if self.lines.len() > LINES_BYTES_MAX {
-            self.flush();
+    }
+
+    /// Writes what is kept, as far as it is taken at once. When nobody can read the log any more, the server goes on
+    /// without.
+    pub fn flush(&mut self) {
+        self.write(0);
+    }
+
+    fn write(&mut self, wait_millis: i64) {
+        let mut written = 0;
+        while written < self.lines.len() && self.takes_more(wait_millis) {
+            let piece = &self.lines.as_bytes()[written..self.lines.len().min(written + PIECE_BYTES)];
+            if self.output.write_all(piece).and_then(|()| self.output.flush()).is_err() {
+                self.format = Format::Off;
+                self.lines.clear();
+                return;
+            }
+            written += piece.len();
+        }
+        self.lines.drain(..written);
+        if self.lines.is_empty() && self.lost > 0 {
+            let lost = std::mem::take(&mut self.lost);
+            text_line(&mut self.lines, Level::Warn, &format!("{lost} lines of the log were lost: nobody read them"));
         }
     }
 
-    /// Writes what is kept. When nobody reads the log any more, the server goes on without.
-    pub fn flush(&mut self) {
-        if self.lines.is_empty() {
-            return;
-        }
-        if self.output.write_all(self.lines.as_bytes()).and_then(|()| self.output.flush()).is_err() {
-            self.format = Format::Off;
-        }
-        self.lines.clear();
+    fn takes_more(&self, wait_millis: i64) -> bool {
+        let mut output = [PollFd::new(&self.output, PollFlags::OUT)];
+        let wait = Timespec { tv_sec: wait_millis / 1_000, tv_nsec: wait_millis % 1_000 * 1_000_000 };
+        // An error is for `write` to tell.
+        poll(&mut output, Some(&wait)).is_ok_and(|ready| ready > 0)
     }
 }
 
 impl Drop for Console {
     fn drop(&mut self) {
-        self.flush();
+        self.write(LAST_WORDS_MILLIS);
     }
+}
+
+/// Text in which control characters are escaped but for the ends of lines: for messages that name what a guest or a
+/// client has chosen.
+pub fn printable(text: &str) -> String {
+    let mut out = String::new();
+    escape(&mut out, text, |c| c.is_control() && c != '\n');
+    out
 }
 
 fn text_line(out: &mut String, level: Level, message: &str) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -14,8 +14,8 @@ use crate::limits;
 /// wasmtime, configured so that a run depends on nothing but the answers that the guest receives.
 pub struct Engine {
     engine: wasmtime::Engine,
-    /// Stops the clock thread when the engine is dropped.
-    _clock: Clock,
+    /// Stops its thread when the engine is dropped.
+    ticker: Ticker,
 }
 
 impl Engine {
@@ -31,13 +31,18 @@ impl Engine {
             config.cache(Some(cache));
         }
         let engine = wasmtime::Engine::new(&config)?;
-        let _clock = Clock::start(engine.clone())?;
-        Ok(Self { engine, _clock })
+        let ticker = Ticker::start(engine.clone())?;
+        Ok(Self { engine, ticker })
     }
 
     /// Compiles a component, or takes it from the cache.
     pub fn compile(&self, component: &[u8]) -> Result<Component> {
         Ok(Component::new(&self.engine, component)?)
+    }
+
+    /// The ticks of this engine: one each `TURN_TICK_MILLIS`.
+    pub fn ticks(&self) -> Ticks {
+        self.ticker.ticks.clone()
     }
 
     /// The wasmtime engine itself.
@@ -93,27 +98,40 @@ fn core_imports(module: &[u8]) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// A thread that ends wasmtime's epoch at each tick, so that a guest which never receives is noticed.
-struct Clock {
-    running: Arc<AtomicBool>,
-}
+/// Counts the ticks of the engine.
+#[derive(Clone)]
+pub struct Ticks(Arc<AtomicU64>);
 
-impl Clock {
-    fn start(engine: wasmtime::Engine) -> Result<Self> {
-        let running = Arc::new(AtomicBool::new(true));
-        let clock = Self { running: running.clone() };
-        let tick = move || {
-            while running.load(Ordering::Relaxed) {
-                std::thread::sleep(Duration::from_millis(limits::TURN_TICK_MILLIS));
-                engine.increment_epoch();
-            }
-        };
-        std::thread::Builder::new().name("turn clock".into()).spawn(tick).context("cannot start a thread")?;
-        Ok(clock)
+impl Ticks {
+    /// How many there were.
+    pub fn now(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for Clock {
+/// A thread that ends wasmtime's epoch at each tick, so that a guest which never receives is noticed.
+struct Ticker {
+    running: Arc<AtomicBool>,
+    ticks: Ticks,
+}
+
+impl Ticker {
+    fn start(engine: wasmtime::Engine) -> Result<Self> {
+        let ticker = Self { running: Arc::new(AtomicBool::new(true)), ticks: Ticks(Arc::default()) };
+        let (running, Ticks(ticks)) = (ticker.running.clone(), ticker.ticks.clone());
+        let tick = move || {
+            while running.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(limits::TURN_TICK_MILLIS));
+                ticks.fetch_add(1, Ordering::Relaxed);
+                engine.increment_epoch();
+            }
+        };
+        std::thread::Builder::new().name("ticker".into()).spawn(tick).context("cannot start a thread")?;
+        Ok(ticker)
+    }
+}
+
+impl Drop for Ticker {
     fn drop(&mut self) {
         self.running.store(false, Ordering::Relaxed);
     }

@@ -12,16 +12,14 @@ use crate::trace::How;
 pub struct Exchange {
     backend: Box<dyn Backend>,
     /// The requests whose final answer the guest has not received, by id.
-    pending: HashMap<u64, Answers>,
+    pending: HashMap<u64, Arity>,
     /// Of the last batch: nanoseconds since the Unix epoch.
     time: u64,
-    /// How often the guest has received.
-    turns: u64,
 }
 
 /// How often a request is answered.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Answers {
+enum Arity {
     Once,
     Many,
 }
@@ -30,20 +28,18 @@ impl Exchange {
     /// An exchange with `backend`, at the time at which that begins.
     pub fn new(mut backend: Box<dyn Backend>) -> Self {
         let time = backend.start();
-        Self { backend, pending: HashMap::new(), time, turns: 0 }
+        Self { backend, pending: HashMap::new(), time }
     }
 
-    /// The contract's `send`.
-    pub fn send(&mut self, submissions: Vec<Submission>) -> Result<(), Stop> {
-        for submission in &submissions {
-            if self.pending.insert(submission.id, Answers::to(&submission.request)).is_some() {
-                return Err(Stop::DuplicateId(submission.id));
-            }
+    /// One request of the contract's `send`.
+    pub fn send(&mut self, submission: Submission) -> Result<(), Stop> {
+        if self.pending.insert(submission.id, Arity::of(&submission.request)).is_some() {
+            return Err(Stop::DuplicateId(submission.id));
         }
         if self.pending.len() > limits::REQUESTS_PENDING_MAX {
             return Err(Stop::RequestsPending);
         }
-        self.backend.submit(submissions);
+        self.backend.submit(submission);
         Ok(())
     }
 
@@ -54,7 +50,6 @@ impl Exchange {
         }
         let batch = self.backend.wait()?;
         self.time = self.time.max(batch.time);
-        self.turns += 1;
         for answer in &batch.answers {
             self.settle(answer);
         }
@@ -76,16 +71,11 @@ impl Exchange {
         self.backend.ended(how);
     }
 
-    /// How often the guest has received: the number of its turn.
-    pub fn turns(&self) -> u64 {
-        self.turns
-    }
-
     /// Frees the id of a final answer. An answer that fits no request frees nothing.
     fn settle(&mut self, answer: &Answer) {
         let is_final = match self.pending.get(&answer.id) {
-            Some(Answers::Once) => true,
-            Some(Answers::Many) => matches!(answer.reply, Reply::Failed(_)),
+            Some(Arity::Once) => true,
+            Some(Arity::Many) => matches!(answer.reply, Reply::Failed(_)),
             None => false,
         };
         if is_final {
@@ -94,8 +84,8 @@ impl Exchange {
     }
 }
 
-impl Answers {
-    fn to(request: &Request) -> Self {
+impl Arity {
+    fn of(request: &Request) -> Self {
         match request {
             Request::Listen(_) | Request::Watch(_) | Request::Signals => Self::Many,
             _ => Self::Once,

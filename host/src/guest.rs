@@ -6,7 +6,7 @@ use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use crate::admission::Admitted;
 use crate::backend::Backend;
 use crate::contract::{self, Answer, Level, Outcome, Server, Submission};
-use crate::engine::Engine;
+use crate::engine::{Engine, Ticks};
 use crate::exchange::Exchange;
 use crate::limits;
 use crate::stop::Stop;
@@ -42,8 +42,9 @@ pub struct Guest {
 pub(crate) struct State {
     exchange: Exchange,
     limits: MemoryLimits,
-    /// The turn in which the clock last looked, and how many ticks it has seen of that turn.
-    watched: (u64, u64),
+    ticker: Ticks,
+    /// The tick at which the turn began.
+    turn_began: u64,
 }
 
 impl Guest {
@@ -52,14 +53,15 @@ impl Guest {
         let state = State {
             exchange: Exchange::new(backend),
             limits: MemoryLimits { bytes: 0, bytes_max: memory_bytes_max, elements: 0 },
-            watched: (0, 0),
+            turn_began: engine.ticks().now(),
+            ticker: engine.ticks(),
         };
         let mut store = Store::new(engine.wasmtime(), state);
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(limits::SEND_BYTES_MAX);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut context| {
-            context.data_mut().look_at_the_clock()?;
+        store.epoch_deadline_callback(|context| {
+            context.data().look_at_the_clock()?;
             Ok(UpdateDeadline::Continue(1))
         });
         Self { store, admitted }
@@ -78,16 +80,12 @@ impl Guest {
             Err(error) => return ended_by(&error),
         };
         loop {
-            match self.call(&server, arguments) {
+            match server.call_run(&mut self.store, arguments) {
                 Ok(Outcome::Exit(code)) => return Ended::Exit(code),
                 Ok(Outcome::Paused) => {}
                 Err(error) => return ended_by(&error),
             }
         }
-    }
-
-    fn call(&mut self, server: &Server, arguments: &[String]) -> wasmtime::Result<Outcome> {
-        server.call_run(&mut self.store, arguments)
     }
 }
 
@@ -107,11 +105,19 @@ pub(crate) fn link(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 
 impl contract::Host for State {
     fn send(&mut self, requests: Vec<Submission>) -> wasmtime::Result<()> {
-        Ok(self.exchange.send(requests)?)
+        for request in requests {
+            // What the host does for a guest is part of its turn.
+            self.look_at_the_clock()?;
+            self.exchange.send(request)?;
+        }
+        Ok(())
     }
 
     fn receive(&mut self) -> wasmtime::Result<Vec<Answer>> {
-        Ok(self.exchange.receive()?)
+        self.look_at_the_clock()?;
+        let answers = self.exchange.receive()?;
+        self.turn_began = self.ticker.now();
+        Ok(answers)
     }
 
     fn time(&mut self) -> wasmtime::Result<u64> {
@@ -125,12 +131,9 @@ impl contract::Host for State {
 }
 
 impl State {
-    /// Called at each tick of the engine's clock while the guest computes.
-    fn look_at_the_clock(&mut self) -> Result<(), Stop> {
-        let (turn, ticks) = self.watched;
-        let now = self.exchange.turns();
-        self.watched = if turn == now { (now, ticks + 1) } else { (now, 1) };
-        let millis = self.watched.1 * limits::TURN_TICK_MILLIS;
+    /// Ends a turn that takes too long. Called at each tick while the guest computes, and before each request.
+    fn look_at_the_clock(&self) -> Result<(), Stop> {
+        let millis = (self.ticker.now() - self.turn_began) * limits::TURN_TICK_MILLIS;
         if millis > limits::TURN_SECONDS_MAX * 1_000 { Err(Stop::TurnTooLong) } else { Ok(()) }
     }
 }
@@ -145,7 +148,11 @@ struct MemoryLimits {
 impl ResourceLimiter for MemoryLimits {
     /// Growth beyond the limit ends the guest: a guest that goes on without the memory it asked for fails later, in a
     /// place that says nothing.
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // Beyond the memory's own maximum the engine refuses, and the guest has asked in vain.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         let wanted = self.bytes + (desired - current) as u64;
         if wanted > self.bytes_max {
             return Err(Stop::Memory { wanted, limit: self.bytes_max }.into());
@@ -154,7 +161,10 @@ impl ResourceLimiter for MemoryLimits {
         Ok(true)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         let wanted = self.elements + (desired - current);
         if wanted > limits::TABLE_ELEMENTS_MAX {
             return Err(Stop::Tables { wanted: wanted as u64 }.into());

@@ -50,15 +50,24 @@ pub const WRITE_PARTS_MAX: usize = 1_024;
 /// The guest's own bytes in one `write`.
 pub const WRITE_BYTES_MAX: usize = 4 << 20;
 
-/// The guests' own bytes in all pending writes. A client that does not read holds its share until the guest gives up.
+/// The guests' own bytes in all pending writes, and what the host needs to keep each of their parts. A client that does not read holds its share until the guest gives up.
 pub const WRITE_BYTES_PENDING_MAX: usize = 256 << 20;
 
 /// A file part up to this size is read and sent together with what stands before it: one system call less than
 /// `sendfile`, which pays for itself by copying at about 10 GB/s.
 pub const FILE_COPY_BYTES_MAX: u64 = 32 << 10;
 
-/// What `sendfile` is asked to send in one call. The other clients wait for so long: about 50 µs from the page cache.
-pub const FILE_SEND_BYTES_MAX: usize = 512 << 10;
+/// What `sendfile` is asked to send in one call.
+pub const SENDFILE_BYTES_MAX: usize = 512 << 10;
+
+/// Bytes of one write before the other clients have their turn: about 50 µs from the page cache.
+pub const WRITE_TURN_BYTES_MAX: u64 = 512 << 10;
+
+/// Content of small files that is read for one `sendmsg`; also what a client that does not read holds of it.
+pub const WRITE_GATHER_BYTES_MAX: u64 = 128 << 10;
+
+/// Pieces that one `sendmsg` takes: sixteen responses of head, body and two more.
+pub const WRITE_PIECES_MAX: usize = 64;
 
 /// Bytes of one `read-file`.
 pub const FILE_READ_BYTES_MAX: u64 = 1 << 20;
@@ -69,17 +78,30 @@ pub const BUFFER_BYTES_MAX: u64 = 16 << 20;
 /// All host-held buffers together.
 pub const BUFFERS_BYTES_MAX: u64 = 512 << 20;
 
-/// Bytes of answers that wait for `receive`: what one turn can have asked for without looking at any of it.
+/// Contents of files and directories, bytes of clients and names of changed files that wait for `receive`: what one turn can have asked for without looking at any of it.
 pub const ANSWER_BYTES_QUEUED_MAX: usize = 64 << 20;
 
 /// Entries of one `list`.
 pub const LIST_ENTRIES_MAX: usize = 100_000;
 
-/// Directories and files that are watched at once; Linux allows a user about as many by default.
+/// `watch` requests at once; Linux allows a user about as many watches by default.
 pub const WATCHES_MAX: usize = 65_536;
+
+/// `watch` requests for one file or directory: each change is told to all of them.
+pub const WATCHES_OF_ONE_MAX: usize = 16;
+
+/// Changes read from the system at a time, in bytes: about 500 of them. The rest waits, and the system counts.
+pub const WATCH_BYTES: usize = 16 << 10;
+
+/// `signals` requests at once: each signal is told to all of them.
+pub const SIGNAL_REQUESTS_MAX: usize = 16;
 
 /// A log line.
 pub const LOG_BYTES_MAX: usize = 8 << 10;
+
+/// Log lines that wait for whoever reads standard output. When there are more, lines are lost and counted: the clients
+/// do not wait for the reader of a log.
+pub const LOG_BYTES_WAITING_MAX: usize = 1 << 20;
 
 /// Connections that wait to be accepted. Linux's own default for `net.core.somaxconn`.
 pub const LISTEN_BACKLOG: i32 = 4_096;

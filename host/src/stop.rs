@@ -13,7 +13,7 @@ pub enum Stop {
     TurnTooLong,
     /// The guest wanted more memory than it may have.
     Memory {
-        /// Bytes wanted, and the limit.
+        /// Bytes wanted.
         wanted: u64,
         /// The limit of `--memory-max`.
         limit: u64,

@@ -17,8 +17,8 @@ pub trait Backend {
     /// The time at which the run begins: nanoseconds since the Unix epoch.
     fn start(&mut self) -> u64;
 
-    /// Takes the requests of one `send`, in their order.
-    fn submit(&mut self, submissions: Vec<Submission>);
+    /// Takes a request. Those of one `send` come one after the other, in their order.
+    fn submit(&mut self, submission: Submission);
 
     /// Waits until there is at least one answer. An error ends the guest.
     fn wait(&mut self) -> Result<Batch, Stop>;

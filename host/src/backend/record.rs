@@ -33,9 +33,9 @@ impl Backend for Record {
         self.inner.start()
     }
 
-    fn submit(&mut self, submissions: Vec<Submission>) {
-        self.sum.add(&submissions);
-        self.inner.submit(submissions);
+    fn submit(&mut self, submission: Submission) {
+        self.sum.add(&submission);
+        self.inner.submit(submission);
     }
 
     fn wait(&mut self) -> Result<Batch, Stop> {

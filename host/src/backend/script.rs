@@ -13,12 +13,14 @@ pub struct Script {
     start: u64,
     batches: VecDeque<Batch>,
     transcript: Rc<RefCell<Transcript>>,
+    /// Whether the next request is the first since an answer.
+    is_new_turn: bool,
 }
 
 /// What a guest did.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Transcript {
-    /// The requests of each `send`.
+    /// The requests of each turn in which there were any.
     pub sent: Vec<Vec<Submission>>,
     /// The log.
     pub log: Vec<(Level, String)>,
@@ -28,7 +30,15 @@ impl Script {
     /// A script that begins at `start` (nanoseconds since the Unix epoch), and the transcript that it writes.
     pub fn new(start: u64, batches: impl IntoIterator<Item = Batch>) -> (Self, Rc<RefCell<Transcript>>) {
         let transcript = Rc::default();
-        (Self { start, batches: batches.into_iter().collect(), transcript: Rc::clone(&transcript) }, transcript)
+        (
+            Self {
+                start,
+                batches: batches.into_iter().collect(),
+                transcript: Rc::clone(&transcript),
+                is_new_turn: true,
+            },
+            transcript,
+        )
     }
 }
 
@@ -37,11 +47,17 @@ impl Backend for Script {
         self.start
     }
 
-    fn submit(&mut self, submissions: Vec<Submission>) {
-        self.transcript.borrow_mut().sent.push(submissions);
+    fn submit(&mut self, submission: Submission) {
+        let sent = &mut self.transcript.borrow_mut().sent;
+        match sent.last_mut() {
+            Some(turn) if !self.is_new_turn => turn.push(submission),
+            _ => sent.push(vec![submission]),
+        }
+        self.is_new_turn = false;
     }
 
     fn wait(&mut self) -> Result<Batch, Stop> {
+        self.is_new_turn = true;
         self.batches.pop_front().ok_or(Stop::AnswersEnded)
     }
 

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use super::{Exit, engine, read_guest};
 use crate::admission::{self, Inspection};
+use crate::console::printable;
 use crate::engine::componentize as make_component;
 
 /// Tells what a guest is, and whether it would be admitted.
@@ -26,8 +27,11 @@ pub fn inspect(path: &Path) -> Result<Exit> {
             Exit::CannotStart
         }
     };
-    // A closed pipe is no error.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    match std::io::stdout().write_all(printable(&text).as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot write")?,
+        // Nobody wants to read it: no error.
+        _ => {}
+    }
     Ok(exit)
 }
 

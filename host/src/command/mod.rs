@@ -1,8 +1,10 @@
 //! What the commands do.
 
+mod explain;
 mod inspect;
 mod replay;
 mod serve;
+mod text;
 mod trace;
 
 use std::io::Write;
@@ -10,7 +12,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Form};
+use crate::console::printable;
 use crate::engine::{self, Engine};
 use crate::limits;
 
@@ -35,6 +38,11 @@ pub fn run(cli: Cli) -> Result<Exit> {
         (Some(Command::Inspect { guest }), _) => inspect::inspect(&guest),
         (Some(Command::Componentize { module, output }), _) => inspect::componentize(&module, &output),
         (Some(Command::Replay { guest, trace }), _) => replay::replay(&guest, &trace),
+        (Some(Command::Explain(options)), _) => explain::explain(&options),
+        (Some(Command::Trace { form: Form::Text { trace } }), _) => text::to_text(&trace),
+        (Some(Command::Trace { form: Form::Binary { text, guest, output } }), _) => {
+            text::to_binary(&text, &guest, &output)
+        }
         (None, Some(run)) => serve::serve(&run),
         (None, None) => bail!("no guest to run; see pluto-host --help"),
     }
@@ -43,7 +51,7 @@ pub fn run(cli: Cli) -> Result<Exit> {
 /// Writes a message of the host to standard error.
 pub fn report(message: &str) {
     // Nobody may be there to read it; that is no reason to end.
-    let _ = writeln!(std::io::stderr(), "pluto-host: {message}");
+    let _ = writeln!(std::io::stderr(), "pluto-host: {}", printable(message));
 }
 
 /// Reads a guest's file. Errors say what to do.

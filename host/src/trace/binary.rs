@@ -21,6 +21,10 @@ const VERSION: u16 = 1;
 /// Before each block: its length in bytes, and the XXH3 of these bytes.
 const FRAME_BYTES: usize = 4 + 8;
 
+/// A length above this was never written: a block holds what a recording holds back at most, or a guest, which packing
+/// can make a little longer.
+const BLOCK_BYTES_MAX: usize = limits::TRACE_BYTES_BUFFERED_MAX + limits::GUEST_BYTES_MAX as usize;
+
 const TURN: u8 = 0;
 const END: u8 = 1;
 
@@ -90,6 +94,8 @@ pub struct TraceReader<R> {
     time: u64,
     /// Where in the file the block begins.
     offset: u64,
+    /// The run has ended: nothing may follow.
+    ended: bool,
 }
 
 /// Why a trace cannot be read.
@@ -147,11 +153,10 @@ impl<R: Read> TraceReader<R> {
         let mut at = preamble.len() as u64;
         let header = read_block(&mut input, at)?.ok_or(TraceError::Headless)?;
         let malformed = |why| TraceError::Malformed(at, why);
-        let parsed = read_header(&mut Reader::new(&header)).map_err(malformed)?;
+        let parsed = parse_header(&header).map_err(malformed)?;
         at += (header.len() + FRAME_BYTES) as u64;
         let packed = read_block(&mut input, at)?.ok_or(TraceError::Headless)?;
-        let guest = zstd::bulk::decompress(&packed, limits::GUEST_BYTES_MAX as usize)
-            .map_err(|_| TraceError::Malformed(at, Malformed::Case))?;
+        let guest = unpack_guest(&packed).map_err(|why| TraceError::Malformed(at, why))?;
         at += (packed.len() + FRAME_BYTES) as u64;
         Ok(Self {
             input,
@@ -162,6 +167,7 @@ impl<R: Read> TraceReader<R> {
             facts: Facts::default(),
             time: 0,
             offset: at,
+            ended: false,
         })
     }
 
@@ -175,10 +181,14 @@ impl<R: Read> TraceReader<R> {
             let Some(block) = read_block(&mut self.input, self.offset)? else { return Ok(None) };
             (self.block, self.read, self.facts, self.time) = (block, 0, Facts::default(), 0);
         }
+        if self.ended {
+            return Err(TraceError::Malformed(self.offset, Malformed::Rest));
+        }
         let mut reader = Reader::new(&self.block[self.read..]);
         let record = read_record(&mut reader, &mut self.facts, &mut self.time)
             .map_err(|why| TraceError::Malformed(self.offset, why))?;
         self.read = self.block.len() - reader.len();
+        self.ended = matches!(record, Record::End(_));
         Ok(Some(record))
     }
 }
@@ -202,6 +212,9 @@ fn read_block(input: &mut impl Read, at: u64) -> Result<Option<Vec<u8>>, TraceEr
     let (length, sum) = frame.split_at(4);
     let length = u32::from_le_bytes(length.try_into().expect("four bytes"));
     let sum = u64::from_le_bytes(sum.try_into().expect("eight bytes"));
+    if length as usize > BLOCK_BYTES_MAX {
+        return Err(TraceError::Damaged(at));
+    }
     let mut payload = Vec::new();
     input.take(length.into()).read_to_end(&mut payload).map_err(TraceError::Io)?;
     if payload.len() < length as usize {
@@ -257,6 +270,21 @@ fn put_header(header: &Header) -> Vec<u8> {
     }
     put_number(&mut out, header.start);
     out
+}
+
+fn parse_header(bytes: &[u8]) -> Result<Header, Malformed> {
+    let mut reader = Reader::new(bytes);
+    let header = read_header(&mut reader)?;
+    if reader.is_empty() { Ok(header) } else { Err(Malformed::Rest) }
+}
+
+/// Never takes more memory than the largest guest.
+fn unpack_guest(packed: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let mut guest =
+        zstd::bulk::decompress(packed, limits::GUEST_BYTES_MAX as usize).map_err(|_| Malformed::Guest)?;
+    // It was unpacked into a buffer for the largest one.
+    guest.shrink_to_fit();
+    Ok(guest)
 }
 
 fn read_header(reader: &mut Reader<'_>) -> Result<Header, Malformed> {

@@ -232,11 +232,11 @@ fn case<T: Copy>(cases: &[T], reader: &mut Reader<'_>) -> Result<T, Malformed> {
     cases.get(usize::from(reader.byte()?)).copied().ok_or(Malformed::Case)
 }
 
-const KINDS: [Kind; 4] = [Kind::Regular, Kind::Directory, Kind::Symlink, Kind::Other];
+pub(super) const KINDS: [Kind; 4] = [Kind::Regular, Kind::Directory, Kind::Symlink, Kind::Other];
 
-const SIGNALS: [Signal; 3] = [Signal::Stop, Signal::Reload, Signal::Pause];
+pub(super) const SIGNALS: [Signal; 3] = [Signal::Stop, Signal::Reload, Signal::Pause];
 
-const ERRORS: [Error; 17] = [
+pub(super) const ERRORS: [Error; 17] = [
     Error::NotPermitted,
     Error::BadHandle,
     Error::Invalid,

@@ -12,7 +12,12 @@
 
 pub mod binary;
 pub mod codec;
+pub mod text;
+pub mod explain;
 pub mod wire;
+
+#[cfg(test)]
+mod tests;
 
 use sha2::{Digest, Sha256};
 
@@ -100,6 +105,16 @@ pub struct Sent {
     pub hash: u64,
 }
 
+impl Sent {
+    /// Not known, as in a trace that was written by hand. No guest sends so many.
+    pub const UNKNOWN: Self = Self { count: u64::MAX, hash: 0 };
+
+    /// Whether a guest that sent `found` did what was recorded.
+    pub fn allows(self, found: Self) -> bool {
+        self == Self::UNKNOWN || self == found
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
@@ -128,12 +143,10 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// Adds the requests of one `send`.
-    pub fn add(&mut self, submissions: &[Submission]) {
-        self.count += submissions.len() as u64;
-        for submission in submissions {
-            codec::put_submission(&mut self.encoded, submission);
-        }
+    /// Adds a request.
+    pub fn add(&mut self, submission: &Submission) {
+        self.count += 1;
+        codec::put_submission(&mut self.encoded, submission);
     }
 
     /// The sum since the last call.

@@ -13,6 +13,10 @@ pub enum Malformed {
     Text,
     /// There is no such case.
     Case,
+    /// The guest cannot be unpacked, or is larger than one may be.
+    Guest,
+    /// There is more than what belongs there.
+    Rest,
 }
 
 impl fmt::Display for Malformed {
@@ -22,6 +26,8 @@ impl fmt::Display for Malformed {
             Self::Number => "a number is too large",
             Self::Text => "a string is no UTF-8",
             Self::Case => "a record is of no known kind",
+            Self::Guest => "the guest cannot be unpacked",
+            Self::Rest => "something follows that does not belong there",
         })
     }
 }

@@ -6,7 +6,7 @@ use crate::contract::{Answer, Reply};
 #[derive(Default)]
 pub struct Answers {
     queue: Vec<Answer>,
-    /// Of file contents and lists, which a guest can ask for in any number.
+    /// Of contents, lists and names.
     bytes: usize,
 }
 
@@ -14,7 +14,7 @@ impl Answers {
     /// Adds an answer.
     pub fn push(&mut self, id: u64, reply: Reply) {
         self.bytes += match &reply {
-            Reply::Data(bytes) => bytes.len(),
+            Reply::Data(bytes) | Reply::Changed(bytes) => bytes.len(),
             Reply::Listed(entries) => entries.iter().map(|entry| entry.name.len() + size_of_val(entry)).sum(),
             _ => 0,
         };
@@ -26,7 +26,7 @@ impl Answers {
         self.queue.is_empty()
     }
 
-    /// How many bytes of file contents and lists they hold.
+    /// How many bytes of contents, lists and names they hold.
     pub fn bytes(&self) -> usize {
         self.bytes
     }

@@ -35,8 +35,17 @@ pub struct Token(u32);
 pub enum Event {
     /// The descriptor is readable or writable, or in error.
     Ready,
+    /// The queue cannot wait for the descriptor.
+    Failed(io::Error),
     /// Bytes received; none at the end of the stream.
     Received(io::Result<Vec<u8>>),
+}
+
+/// What is to be received: from where, and at most so many bytes.
+#[derive(Clone)]
+struct Receive {
+    fd: Fd,
+    bytes_max: usize,
 }
 
 /// The waits of one thread. `O` says whose each is.
@@ -44,8 +53,11 @@ pub struct Driver<O> {
     slots: Vec<Slot<O>>,
     free: Vec<u32>,
     ready: Arc<Ready>,
-    /// Slots of `ready` that were taken off the list but not yet looked at.
+    /// Slots that were ready when the last `wait` returned, the next one last.
     batch: Vec<u32>,
+    /// Entries put into the submission queue since it was last handed over; at most, for the queue does so by itself
+    /// when it is full, except for cancellations, which it then drops.
+    staged: u32,
     pool: BufferPool,
     /// Where `recv` puts bytes on epoll.
     scratch: Vec<u8>,
@@ -64,8 +76,8 @@ enum Wait {
     None,
     Poll(Key<PollOnce<Fd>>),
     /// As `Poll`, and to be received from when it is readable.
-    PollToReceive(Key<PollOnce<Fd>>, Fd, usize),
-    Receive(Key<RecvManaged<Fd>>, Fd, usize),
+    PollToReceive(Key<PollOnce<Fd>>, Receive),
+    Receive(Key<RecvManaged<Fd>>, Receive),
     /// Over as soon as it was asked for.
     Done(Event),
 }
@@ -73,13 +85,13 @@ enum Wait {
 impl<O> Driver<O> {
     /// Opens the queue.
     pub fn new(choice: Choice) -> io::Result<Self> {
-        let mut proactor = open(choice)?;
-        let pool = proactor.buffer_pool()?;
+        let (proactor, pool) = open(choice)?;
         Ok(Self {
             slots: Vec::new(),
             free: Vec::new(),
             ready: Arc::default(),
             batch: Vec::new(),
+            staged: 0,
             pool,
             scratch: vec![0; limits::READ_BYTES_MAX],
             proactor,
@@ -94,7 +106,10 @@ impl<O> Driver<O> {
     /// Waits until the descriptor is ready.
     pub fn poll(&mut self, fd: &Fd, interest: Interest, owner: O) -> Token {
         let token = self.slot(owner);
-        let wait = self.push_poll(token, fd, interest);
+        let wait = match self.push_poll(token, fd, interest) {
+            Ok(key) => Wait::Poll(key),
+            Err(error) => self.done(token, Event::Failed(error)),
+        };
         self.slots[token.0 as usize].wait = wait;
         token
     }
@@ -102,7 +117,10 @@ impl<O> Driver<O> {
     /// Waits for bytes from a socket.
     pub fn receive(&mut self, fd: &Fd, bytes_max: usize, owner: O) -> Token {
         let token = self.slot(owner);
-        let wait = self.push_receive(token, fd, bytes_max);
+        let receive = Receive { fd: fd.clone(), bytes_max };
+        // On epoll a managed receive would hold a buffer while it waits.
+        let wait =
+            if self.is_io_uring() { self.receive_managed(token, receive) } else { self.receive_later(token, receive) };
         self.slots[token.0 as usize].wait = wait;
         token
     }
@@ -113,34 +131,39 @@ impl<O> Driver<O> {
         if slot.owner.take().is_none() {
             return;
         }
-        match std::mem::replace(&mut slot.wait, Wait::None) {
-            Wait::Poll(key) | Wait::PollToReceive(key, ..) => drop(self.proactor.cancel(key)),
-            Wait::Receive(key, ..) => drop(self.proactor.cancel(key)),
+        let wait = std::mem::replace(&mut slot.wait, Wait::None);
+        self.free.push(token.0);
+        // A cancellation that finds the submission queue full is lost, and the wait goes on with nobody to end it.
+        self.stage();
+        match wait {
+            Wait::Poll(key) | Wait::PollToReceive(key, _) => drop(self.proactor.cancel(key)),
+            Wait::Receive(key, _) => drop(self.proactor.cancel(key)),
             Wait::None | Wait::Done(_) => {}
         }
-        self.free.push(token.0);
     }
 
     /// Hands over what is to be waited for, and waits until something is ready, at most for `timeout`.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let timeout = if self.ready.is_empty() { timeout } else { Some(Duration::ZERO) };
-        match self.proactor.poll(timeout) {
+        let timeout = if self.ready.list().is_empty() { timeout } else { Some(Duration::ZERO) };
+        self.staged = 0;
+        let result = match self.proactor.poll(timeout) {
             Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) => Ok(()),
             result => result,
-        }
+        };
+        // What becomes ready while these are looked at is for the next time: timers and signals have their turn too.
+        std::mem::swap(&mut *self.ready.list(), &mut self.batch);
+        self.batch.reverse();
+        result
     }
 
-    /// The next wait that is over.
+    /// The next wait that was over when `wait` returned.
     pub fn next(&mut self) -> Option<(O, Event)> {
         loop {
-            if self.batch.is_empty() {
-                std::mem::swap(&mut *self.ready.list(), &mut self.batch);
-                self.batch.reverse();
-            }
-            let index = self.batch.pop()?;
-            if let Some(event) = self.finish(Token(index)) {
-                let owner = self.slots[index as usize].owner.take()?;
-                self.free.push(index);
+            let token = Token(self.batch.pop()?);
+            if let Some(event) = self.finish(token)
+                && let Some(owner) = self.slots[token.0 as usize].owner.take()
+            {
+                self.free.push(token.0);
                 return Some((owner, event));
             }
         }
@@ -148,23 +171,23 @@ impl<O> Driver<O> {
 
     /// What came of a wait; nothing when it goes on, or is another than the one that was over.
     fn finish(&mut self, token: Token) -> Option<Event> {
-        let slot = &mut self.slots[token.0 as usize];
-        match std::mem::replace(&mut slot.wait, Wait::None) {
-            Wait::None => None,
-            Wait::Done(event) => Some(event),
+        let wait = match std::mem::replace(&mut self.slots[token.0 as usize].wait, Wait::None) {
+            Wait::None => return None,
+            Wait::Done(event) => return Some(event),
             Wait::Poll(key) => match self.proactor.pop(key) {
-                PushEntry::Ready(_) => Some(Event::Ready),
-                PushEntry::Pending(key) => self.go_on(token, Wait::Poll(key)),
+                PushEntry::Ready(_) => return Some(Event::Ready),
+                PushEntry::Pending(key) => Wait::Poll(key),
             },
-            Wait::PollToReceive(key, fd, bytes_max) => match self.proactor.pop(key) {
-                PushEntry::Ready(_) => self.receive_now(token, &fd, bytes_max),
-                PushEntry::Pending(key) => self.go_on(token, Wait::PollToReceive(key, fd, bytes_max)),
+            Wait::PollToReceive(key, receive) => match self.proactor.pop(key) {
+                PushEntry::Ready(_) => return self.receive_now(token, receive),
+                PushEntry::Pending(key) => Wait::PollToReceive(key, receive),
             },
-            Wait::Receive(key, fd, bytes_max) => match self.proactor.pop(key) {
-                PushEntry::Ready(result) => self.take_received(token, result, &fd, bytes_max),
-                PushEntry::Pending(key) => self.go_on(token, Wait::Receive(key, fd, bytes_max)),
+            Wait::Receive(key, receive) => match self.proactor.pop(key) {
+                PushEntry::Ready(result) => return self.take_received(token, result, receive),
+                PushEntry::Pending(key) => Wait::Receive(key, receive),
             },
-        }
+        };
+        self.go_on(token, wait)
     }
 
     fn go_on(&mut self, token: Token, wait: Wait) -> Option<Event> {
@@ -177,75 +200,76 @@ impl<O> Driver<O> {
         &mut self,
         token: Token,
         result: BufResult<usize, RecvManaged<Fd>>,
-        fd: &Fd,
-        bytes_max: usize,
+        receive: Receive,
     ) -> Option<Event> {
         // SAFETY: the length is the kernel's own count of what it wrote into this buffer.
         let received = unsafe { result.take_buffer() };
-        match received {
-            Ok(buffer) => Some(Event::Received(Ok(buffer.map_or_else(Vec::new, |bytes| bytes.to_vec())))),
+        let wait = match received {
+            Ok(buffer) => return Some(Event::Received(Ok(buffer.map_or_else(Vec::new, |bytes| bytes.to_vec())))),
             // All buffers were taken in this turn. They are back by now.
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
-                let wait = self.push_receive(token, fd, bytes_max);
-                self.go_on(token, wait)
-            }
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => self.receive_managed(token, receive),
             // The socket is non-blocking for the time of a `sendfile`; then io_uring does not wait for bytes.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let wait = self.push_poll_to_receive(token, fd, bytes_max);
-                self.go_on(token, wait)
-            }
-            Err(error) => Some(Event::Received(Err(error))),
-        }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.receive_later(token, receive),
+            Err(error) => return Some(Event::Received(Err(error))),
+        };
+        self.go_on(token, wait)
     }
 
-    fn receive_now(&mut self, token: Token, fd: &Fd, bytes_max: usize) -> Option<Event> {
-        let buffer = &mut self.scratch[..bytes_max];
-        match rustix::net::recv(fd, &mut *buffer, RecvFlags::DONTWAIT) {
+    fn receive_now(&mut self, token: Token, receive: Receive) -> Option<Event> {
+        let buffer = &mut self.scratch[..receive.bytes_max];
+        match rustix::net::recv(&receive.fd, &mut *buffer, RecvFlags::DONTWAIT) {
             Ok((count, _)) => Some(Event::Received(Ok(buffer[..count].to_vec()))),
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {
-                let wait = self.push_poll_to_receive(token, fd, bytes_max);
+                let wait = self.receive_later(token, receive);
                 self.go_on(token, wait)
             }
             Err(error) => Some(Event::Received(Err(error.into()))),
         }
     }
 
-    fn push_receive(&mut self, token: Token, fd: &Fd, bytes_max: usize) -> Wait {
-        if !self.is_io_uring() {
-            // On epoll a managed receive would hold a buffer while it waits.
-            return self.push_poll_to_receive(token, fd, bytes_max);
-        }
-        let operation = match RecvManaged::new(fd.clone(), &self.pool, bytes_max, RecvFlags::empty()) {
-            Ok(operation) => operation,
+    /// Receives into a buffer that the kernel takes from the pool once there are bytes.
+    fn receive_managed(&mut self, token: Token, receive: Receive) -> Wait {
+        let Receive { fd, bytes_max } = receive.clone();
+        let pushed = match RecvManaged::new(fd, &self.pool, bytes_max, RecvFlags::empty()) {
+            Ok(operation) => self.proactor.push(operation),
             Err(error) => return self.done(token, Event::Received(Err(error))),
         };
-        match self.proactor.push(operation) {
+        self.stage();
+        match pushed {
             PushEntry::Pending(key) => {
                 self.proactor.update_waker(&key, &self.slots[token.0 as usize].waker);
-                Wait::Receive(key, fd.clone(), bytes_max)
+                Wait::Receive(key, receive)
             }
-            PushEntry::Ready(BufResult(result, _)) => {
-                let error = result.err().unwrap_or_else(|| io::ErrorKind::Other.into());
-                self.done(token, Event::Received(Err(error)))
-            }
+            PushEntry::Ready(BufResult(result, _)) => self.done(token, Event::Received(Err(error_of(result)))),
         }
     }
 
-    fn push_poll_to_receive(&mut self, token: Token, fd: &Fd, bytes_max: usize) -> Wait {
-        match self.push_poll(token, fd, Interest::Readable) {
-            Wait::Poll(key) => Wait::PollToReceive(key, fd.clone(), bytes_max),
-            _ => self.done(token, Event::Received(Err(io::ErrorKind::Other.into()))),
+    /// Waits for bytes, to receive them then.
+    fn receive_later(&mut self, token: Token, receive: Receive) -> Wait {
+        match self.push_poll(token, &receive.fd, Interest::Readable) {
+            Ok(key) => Wait::PollToReceive(key, receive),
+            Err(error) => self.done(token, Event::Received(Err(error))),
         }
     }
 
-    fn push_poll(&mut self, token: Token, fd: &Fd, interest: Interest) -> Wait {
-        match self.proactor.push(PollOnce::new(fd.clone(), interest)) {
+    fn push_poll(&mut self, token: Token, fd: &Fd, interest: Interest) -> io::Result<Key<PollOnce<Fd>>> {
+        let pushed = self.proactor.push(PollOnce::new(fd.clone(), interest));
+        self.stage();
+        match pushed {
             PushEntry::Pending(key) => {
                 self.proactor.update_waker(&key, &self.slots[token.0 as usize].waker);
-                Wait::Poll(key)
+                Ok(key)
             }
-            // An error of the queue itself; the call that follows on the descriptor says what it is.
-            PushEntry::Ready(_) => self.done(token, Event::Ready),
+            PushEntry::Ready(BufResult(result, _)) => Err(error_of(result)),
+        }
+    }
+
+    /// Counts an entry of the submission queue, and hands all of them over when there may be no room for another.
+    fn stage(&mut self) {
+        self.staged += 1;
+        if self.staged >= limits::QUEUE_ENTRIES {
+            self.proactor.flush();
+            self.staged = 0;
         }
     }
 
@@ -266,6 +290,11 @@ impl<O> Driver<O> {
     }
 }
 
+/// Why an operation was over at once.
+fn error_of(result: io::Result<usize>) -> io::Error {
+    result.err().unwrap_or_else(|| io::ErrorKind::Other.into())
+}
+
 /// The slots whose waits are over, in the order in which they were. The queue completes them on our own thread, so
 /// the lock is never waited for.
 #[derive(Default)]
@@ -274,10 +303,6 @@ struct Ready(Mutex<Vec<u32>>);
 impl Ready {
     fn list(&self) -> MutexGuard<'_, Vec<u32>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.list().is_empty()
     }
 }
 
@@ -296,17 +321,21 @@ impl Wake for SlotWaker {
     }
 }
 
-fn open(choice: Choice) -> io::Result<Proactor> {
+/// The queue with its pool of buffers. A kernel that has io_uring and not the pool, as those before 5.19, gets epoll.
+fn open(choice: Choice) -> io::Result<(Proactor, BufferPool)> {
+    let build = |builder: &ProactorBuilder| {
+        let mut proactor = builder.build()?;
+        let pool = proactor.buffer_pool()?;
+        Ok((proactor, pool))
+    };
+    let epoll = || build(settings().driver_type(DriverType::Poll));
     if choice == Choice::Poll {
-        return settings().driver_type(DriverType::Poll).build();
+        return epoll();
     }
-    let fast = settings().driver_type(DriverType::IoUring).single_issuer(true).defer_taskrun(true).build();
-    // Kernels before 6.1 know io_uring, but not these two flags.
-    let plain = fast.or_else(|_| settings().driver_type(DriverType::IoUring).build());
-    match plain {
-        Err(_) if choice == Choice::Auto => settings().driver_type(DriverType::Poll).build(),
-        result => result,
-    }
+    let fast = build(settings().driver_type(DriverType::IoUring).single_issuer(true).defer_taskrun(true));
+    // Kernels before 6.1 do not know these two flags.
+    let plain = fast.or_else(|_: io::Error| build(settings().driver_type(DriverType::IoUring)));
+    if choice == Choice::Auto { plain.or_else(|_| epoll()) } else { plain }
 }
 
 fn settings() -> ProactorBuilder {

@@ -5,7 +5,7 @@ use rustix::io::Errno;
 use crate::contract::Error;
 
 /// What the contract calls an error of the system.
-pub fn error(errno: Errno) -> Error {
+pub fn from_errno(errno: Errno) -> Error {
     match errno {
         Errno::NOENT | Errno::NAMETOOLONG => Error::NotFound,
         Errno::ACCESS | Errno::PERM => Error::AccessDenied,
@@ -32,6 +32,6 @@ pub fn error(errno: Errno) -> Error {
 }
 
 /// The same for what the standard library reports.
-pub fn io_error(error_: &std::io::Error) -> Error {
-    Errno::from_io_error(error_).map_or(Error::Io, error)
+pub fn from_io(error: &std::io::Error) -> Error {
+    Errno::from_io_error(error).map_or(Error::Io, from_errno)
 }

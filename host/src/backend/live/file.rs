@@ -9,8 +9,8 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use super::Live;
-use super::errors::error;
-use super::handles::Object;
+use super::errors::from_errno;
+use super::handles::{Buffer, File, Object};
 use super::transfer::read_range;
 use crate::contract::{Entry, Error, Kind, Loaded, Metadata, Open, Opened, Range, Reply};
 use crate::limits;
@@ -44,16 +44,18 @@ impl Root {
 impl Live {
     pub(super) fn open(&mut self, open: &Open) -> Result<Reply, Error> {
         let links = if open.follow_symlinks { ResolveFlags::empty() } else { ResolveFlags::NO_SYMLINKS };
-        // Non-blocking, or a FIFO would wait for its writer.
+        // Non-blocking, or a FIFO would wait for its writer. It is opened all the same before it is known to be none of
+        // ours: asking first what a path names (`O_PATH`, `fstat`, opening again) would cost each request two more calls.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = self.resolve(&open.path, flags, links)?;
-        let metadata = metadata(&rustix::fs::fstat(&file).map_err(error)?);
+        let metadata = metadata(&rustix::fs::fstat(&file).map_err(from_errno)?);
         match metadata.kind {
             Kind::Regular => {}
             Kind::Directory => return Err(Error::IsDirectory),
             Kind::Symlink | Kind::Other => return Err(Error::NotRegular),
         }
-        let file = self.handles.insert(Object::File(Rc::new(file)))?;
+        let file = Rc::new(File::new(file, &self.files)?);
+        let file = self.handles.insert(Object::File(file))?;
         Ok(Reply::Opened(Opened { file, metadata }))
     }
 
@@ -64,7 +66,7 @@ impl Live {
         }
         let file = self.handles.file(range.handle)?;
         let mut bytes = Vec::new();
-        read_range(file, range.offset, length, &mut bytes).map_err(error)?;
+        read_range(&file.fd, range.offset, length, &mut bytes).map_err(from_errno)?;
         Ok(Reply::Data(bytes))
     }
 
@@ -72,15 +74,12 @@ impl Live {
         if range.length > limits::BUFFER_BYTES_MAX {
             return Err(Error::TooLarge);
         }
-        if self.buffer_bytes + range.length > limits::BUFFERS_BYTES_MAX {
-            return Err(Error::Exhausted);
-        }
         let file = self.handles.file(range.handle)?;
         let mut bytes = Vec::new();
-        let length = read_range(file, range.offset, range.length, &mut bytes).map_err(error)?;
+        let length = read_range(&file.fd, range.offset, range.length, &mut bytes).map_err(from_errno)?;
         bytes.shrink_to_fit();
-        let buffer = self.handles.insert(Object::Buffer(Rc::new(bytes)))?;
-        self.buffer_bytes += length;
+        let buffer = Rc::new(Buffer::new(bytes, &self.buffer_bytes)?);
+        let buffer = self.handles.insert(Object::Buffer(buffer))?;
         Ok(Reply::Loaded(Loaded { buffer, length }))
     }
 
@@ -89,8 +88,8 @@ impl Live {
         let directory = self.resolve(path, flags, ResolveFlags::empty())?;
         let mut entries = Vec::new();
         let mut bytes = self.answers.bytes();
-        for entry in Dir::read_from(&directory).map_err(error)? {
-            let name = entry.map_err(error)?.file_name().to_owned();
+        for entry in Dir::read_from(&directory).map_err(from_errno)? {
+            let name = entry.map_err(from_errno)?.file_name().to_owned();
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
@@ -105,7 +104,7 @@ impl Live {
                 Ok(stat) => entries.push(Entry { name: name.into_bytes(), metadata: metadata(&stat) }),
                 // It went away in the meantime.
                 Err(Errno::NOENT) => {}
-                Err(errno) => return Err(error(errno)),
+                Err(errno) => return Err(from_errno(errno)),
             }
         }
         // The system's own order is that of a hash table.
@@ -120,7 +119,7 @@ impl Live {
         }
         let path = CString::new(path).map_err(|_| Error::Invalid)?;
         let path = if path.is_empty() { c"." } else { &path };
-        root.resolve(path, flags, resolve).map_err(error)
+        root.resolve(path, flags, resolve).map_err(from_errno)
     }
 }
 

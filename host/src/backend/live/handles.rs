@@ -1,5 +1,6 @@
 //! What handles name. A handle is the number of a slot and how often that slot was used, so none is given out twice.
 
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -12,9 +13,63 @@ pub enum Object {
     /// A client.
     Connection(Connection),
     /// A regular file, open for reading.
-    File(Rc<OwnedFd>),
+    File(Rc<File>),
     /// Bytes that the host holds.
-    Buffer(Rc<Vec<u8>>),
+    Buffer(Rc<Buffer>),
+}
+
+/// A regular file, open for reading. It lives as long as its handle, or a write that sends from it.
+pub struct File {
+    /// The file.
+    pub fd: OwnedFd,
+    /// Counts it among the files.
+    _held: Held,
+}
+
+/// Bytes that the host holds. They live as long as their handle, or a write that sends from them.
+pub struct Buffer {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Counts them among the bytes of buffers.
+    _held: Held,
+}
+
+/// What is held of something that has a limit, wherever it is held.
+#[derive(Clone, Default)]
+pub struct Total(Rc<Cell<u64>>);
+
+/// A share of a total, given back when it is dropped.
+struct Held(Total, u64);
+
+impl Total {
+    fn hold(&self, amount: u64, max: u64) -> Result<Held, Error> {
+        let sum = self.0.get().checked_add(amount).filter(|sum| *sum <= max).ok_or(Error::Exhausted)?;
+        self.0.set(sum);
+        Ok(Held(self.clone(), amount))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Self(Total(total), amount) = self;
+        total.set(total.get() - *amount);
+    }
+}
+
+impl File {
+    /// A file, counted among `files`.
+    pub fn new(fd: OwnedFd, files: &Total) -> Result<Self, Error> {
+        Ok(Self { fd, _held: files.hold(1, limits::HANDLES_MAX as u64)? })
+    }
+}
+
+impl Buffer {
+    /// Bytes, counted among `buffer_bytes`.
+    pub fn new(bytes: Vec<u8>, buffer_bytes: &Total) -> Result<Self, Error> {
+        // An empty one takes some memory as well.
+        let amount = (bytes.capacity() + size_of::<Self>()) as u64;
+        Ok(Self { bytes, _held: buffer_bytes.hold(amount, limits::BUFFERS_BYTES_MAX)? })
+    }
 }
 
 /// The objects of one guest.
@@ -60,7 +115,7 @@ impl Handles {
     }
 
     /// The file of that handle.
-    pub fn file(&mut self, handle: u64) -> Result<&Rc<OwnedFd>, Error> {
+    pub fn file(&mut self, handle: u64) -> Result<&Rc<File>, Error> {
         match self.slot(handle).and_then(|slot| slot.object.as_ref()) {
             Some(Object::File(file)) => Ok(file),
             _ => Err(Error::BadHandle),
@@ -68,7 +123,7 @@ impl Handles {
     }
 
     /// The buffer of that handle.
-    pub fn buffer(&mut self, handle: u64) -> Result<&Rc<Vec<u8>>, Error> {
+    pub fn buffer(&mut self, handle: u64) -> Result<&Rc<Buffer>, Error> {
         match self.slot(handle).and_then(|slot| slot.object.as_ref()) {
             Some(Object::Buffer(buffer)) => Ok(buffer),
             _ => Err(Error::BadHandle),
@@ -100,7 +155,16 @@ mod tests {
     use super::*;
 
     fn buffer() -> Object {
-        Object::Buffer(Rc::default())
+        Object::Buffer(Rc::new(Buffer::new(Vec::new(), &Total::default()).expect("room")))
+    }
+
+    #[test]
+    fn what_is_held_counts_until_it_is_dropped() {
+        let total = Total::default();
+        let half = Buffer::new(vec![0; limits::BUFFERS_BYTES_MAX as usize / 2], &total).expect("room");
+        assert_eq!(Buffer::new(vec![0; limits::BUFFERS_BYTES_MAX as usize / 2], &total).err(), Some(Error::Exhausted));
+        drop(half);
+        assert_eq!(total.0.get(), 0);
     }
 
     #[test]

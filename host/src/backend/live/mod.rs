@@ -19,7 +19,7 @@ use hashbrown::HashMap;
 use self::answers::Answers;
 use self::clock::{Clock, TimerKey, Timers};
 use self::driver::{Driver, Event};
-use self::handles::{Handles, Object};
+use self::handles::{Handles, Object, Total};
 use self::net::Listener;
 use self::watch::Watches;
 use super::{Backend, Batch};
@@ -67,7 +67,8 @@ pub struct Live {
     signal_requests: Vec<u64>,
     stopping: bool,
     write_bytes_pending: usize,
-    buffer_bytes: u64,
+    buffer_bytes: Total,
+    files: Total,
     turns_without_poll: u32,
     console: Console,
     on_listening: Box<dyn FnMut(SocketAddr)>,
@@ -128,7 +129,8 @@ impl Live {
             signal_requests: Vec::new(),
             stopping: false,
             write_bytes_pending: 0,
-            buffer_bytes: 0,
+            buffer_bytes: Total::default(),
+            files: Total::default(),
             turns_without_poll: 0,
             console: grant.console,
             on_listening: grant.on_listening,
@@ -153,8 +155,11 @@ impl Live {
             Request::Load(range) => self.load(&range).map(Some),
             Request::List(path) => self.list(&path).map(Some),
             Request::Watch(path) => self.watch(id, &path).map(|()| None),
-            Request::Sleep(duration) => Ok(self.sleep(id, duration)),
-            Request::Signals => Ok(self.tell_signals(id)),
+            Request::Sleep(duration) => {
+                self.sleep(id, duration);
+                Ok(None)
+            }
+            Request::Signals => self.subscribe(id).map(|()| None),
             Request::Cancel(target) => Ok(Some(self.cancel(target))),
         };
         if let Some(reply) = result.unwrap_or_else(|error| Some(Reply::Failed(error))) {
@@ -165,23 +170,25 @@ impl Live {
     fn close(&mut self, handle: u64) -> Result<Reply, Error> {
         match self.handles.remove(handle)? {
             Object::Connection(connection) => self.closed(connection),
-            Object::Buffer(buffer) => self.buffer_bytes -= buffer.len() as u64,
-            Object::File(_) => {}
+            Object::Buffer(_) | Object::File(_) => {}
         }
+        self.has_room();
         Ok(Reply::Done)
     }
 
-    fn sleep(&mut self, id: u64, nanoseconds: u64) -> Option<Reply> {
+    fn sleep(&mut self, id: u64, nanoseconds: u64) {
         let due = self.clock.monotonic().saturating_add(nanoseconds);
         let key = self.timers.add(due, Timer::Sleep(id));
         self.pending.insert(id, Pending::Sleep(key));
-        None
     }
 
-    fn tell_signals(&mut self, id: u64) -> Option<Reply> {
+    fn subscribe(&mut self, id: u64) -> Result<(), Error> {
+        if self.signal_requests.len() >= limits::SIGNAL_REQUESTS_MAX {
+            return Err(Error::Exhausted);
+        }
         self.signal_requests.push(id);
         self.pending.insert(id, Pending::Signals);
-        None
+        Ok(())
     }
 
     fn cancel(&mut self, target: u64) -> Reply {
@@ -210,10 +217,14 @@ impl Live {
         self.clock.look();
         while let Some((owner, event)) = self.driver.next() {
             match (owner, event) {
+                (Owner::Listener(serial), Event::Failed(_)) => self.rest_from_accepting(serial),
                 (Owner::Listener(serial), _) => self.accept(serial),
                 (Owner::Read(handle), Event::Received(result)) => self.received(handle, result),
-                (Owner::Read(_), Event::Ready) => {}
+                (Owner::Read(handle), Event::Failed(error)) => self.received(handle, Err(error)),
+                (Owner::Read(_), Event::Ready) => unreachable!("what a read waits for is bytes"),
+                (Owner::Write(handle), Event::Failed(_)) => self.fail_write(handle),
                 (Owner::Write(handle), _) => self.advance(handle),
+                (Owner::Watches | Owner::Signals, Event::Failed(error)) => return Err(Stop::System(error.to_string())),
                 (Owner::Watches, _) => self.changed(),
                 (Owner::Signals, _) => self.signalled()?,
             }
@@ -267,10 +278,8 @@ impl Backend for Live {
         self.clock.stamp()
     }
 
-    fn submit(&mut self, submissions: Vec<Submission>) {
-        for submission in submissions {
-            self.take(submission);
-        }
+    fn submit(&mut self, submission: Submission) {
+        self.take(submission);
     }
 
     /// What is at hand goes to the guest without a look at the network, but only so often: a guest that always has an

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
 
 use super::driver::Token;
-use super::errors::{error, io_error};
+use super::errors::{from_errno, from_io};
 use super::handles::Object;
 use super::transfer::{Progress, Segment, Transfer};
 use super::{Live, Owner, Pending, Timer};
@@ -111,7 +111,7 @@ impl Live {
         if self.listeners.iter().any(|listener| listener.port == number) {
             return Err(Error::AddressInUse);
         }
-        let fd = Rc::new(port.listen().map_err(error)?);
+        let fd = Rc::new(port.listen().map_err(from_errno)?);
         (self.on_listening)(port.address);
         let connections_max = wanted.connections_max;
         self.listens += 1;
@@ -160,7 +160,10 @@ impl Live {
     }
 
     /// Without descriptors or memory the next attempt fails as well, and the backlog stays readable.
-    fn rest_from_accepting(&mut self, serial: u64) {
+    pub(super) fn rest_from_accepting(&mut self, serial: u64) {
+        if let Some(listener) = self.listeners.iter_mut().find(|listener| listener.serial == serial) {
+            listener.token = None;
+        }
         let due = self.clock.monotonic() + limits::ACCEPT_REST_MILLIS * 1_000_000;
         self.timers.add(due, Timer::Accept(serial));
     }
@@ -192,7 +195,7 @@ impl Live {
         let Ok(connection) = self.handles.connection(handle) else { return };
         let Some((id, _)) = connection.read.take() else { return };
         self.pending.remove(&id);
-        self.answers.push(id, result.map_or_else(|error| Reply::Failed(io_error(&error)), Reply::Data));
+        self.answers.push(id, result.map_or_else(|error| Reply::Failed(from_io(&error)), Reply::Data));
     }
 
     pub(super) fn end_read(&mut self, handle: u64) {
@@ -206,12 +209,12 @@ impl Live {
         if self.handles.connection(write.connection)?.write.is_some() {
             return Err(Error::Busy);
         }
-        let (segments, own_bytes) = self.segments(write.parts)?;
-        if self.write_bytes_pending + own_bytes > limits::WRITE_BYTES_PENDING_MAX {
+        let (segments, held) = self.segments(write.parts)?;
+        if self.write_bytes_pending + held > limits::WRITE_BYTES_PENDING_MAX {
             return Err(Error::Exhausted);
         }
-        self.write_bytes_pending += own_bytes;
-        let transfer = Transfer::new(segments, own_bytes);
+        self.write_bytes_pending += held;
+        let transfer = Transfer::new(segments, held);
         self.handles.connection(write.connection)?.write = Some(Outgoing { id, transfer, token: None });
         self.pending.insert(id, Pending::Write(write.connection));
         self.advance(write.connection);
@@ -225,23 +228,31 @@ impl Live {
         let mut own_bytes = 0;
         let mut segments = VecDeque::with_capacity(parts.len());
         for part in parts {
-            segments.push_back(match part {
+            let segment = match part {
                 Part::Bytes(bytes) => {
                     own_bytes += bytes.len();
-                    Segment::Bytes(bytes, 0)
+                    Segment::Bytes { bytes, start: 0 }
                 }
                 Part::Buffer(range) => {
                     let buffer = self.handles.buffer(range.handle)?;
-                    Segment::Buffer(buffer.clone(), indices(&range, buffer.len())?)
+                    Segment::Buffer(buffer.clone(), indices(&range, buffer.bytes.len())?)
                 }
-                Part::File(range) => {
-                    let file = self.handles.file(range.handle)?.clone();
-                    range.offset.checked_add(range.length).ok_or(Error::Invalid)?;
-                    Segment::File(file, range.offset, range.length)
+                Part::File(Range { handle, offset, length }) => {
+                    let file = self.handles.file(handle)?.clone();
+                    offset.checked_add(length).ok_or(Error::Invalid)?;
+                    Segment::File { file, offset, length }
                 }
-            });
+            };
+            // An empty one would be waited for.
+            if segment.len() > 0 {
+                segments.push_back(segment);
+            }
         }
-        if own_bytes > limits::WRITE_BYTES_MAX { Err(Error::TooLarge) } else { Ok((segments, own_bytes)) }
+        if own_bytes > limits::WRITE_BYTES_MAX {
+            return Err(Error::TooLarge);
+        }
+        let held = own_bytes + segments.len() * size_of::<Segment>();
+        Ok((segments, held))
     }
 
     /// Sends what a connection's socket takes now.
@@ -257,17 +268,26 @@ impl Live {
                 return;
             }
         };
-        let id = outgoing.id;
-        self.write_bytes_pending -= outgoing.transfer.own_bytes();
-        connection.write = None;
-        self.pending.remove(&id);
-        self.answers.push(id, reply);
+        self.written(handle, reply);
+    }
+
+    /// The queue cannot wait for the socket.
+    pub(super) fn fail_write(&mut self, handle: u64) {
+        self.written(handle, Reply::Failed(Error::Io));
+    }
+
+    fn written(&mut self, handle: u64, reply: Reply) {
+        let Ok(connection) = self.handles.connection(handle) else { return };
+        let Some(outgoing) = connection.write.take() else { return };
+        self.write_bytes_pending -= outgoing.transfer.held();
+        self.pending.remove(&outgoing.id);
+        self.answers.push(outgoing.id, reply);
     }
 
     pub(super) fn end_write(&mut self, handle: u64) {
         let Ok(connection) = self.handles.connection(handle) else { return };
         let Some(outgoing) = connection.write.take() else { return };
-        self.write_bytes_pending -= outgoing.transfer.own_bytes();
+        self.write_bytes_pending -= outgoing.transfer.held();
         if let Some(token) = outgoing.token {
             self.driver.cancel(token);
         }
@@ -278,7 +298,7 @@ impl Live {
         if connection.write.is_some() {
             return Err(Error::Busy);
         }
-        rustix::net::shutdown(&connection.fd, Shutdown::Write).map_err(error)?;
+        rustix::net::shutdown(&connection.fd, Shutdown::Write).map_err(from_errno)?;
         Ok(Reply::Done)
     }
 
@@ -286,12 +306,14 @@ impl Live {
     pub(super) fn closed(&mut self, connection: Connection) {
         let read = connection.read.map(|(id, token)| (id, Some(token)));
         let write = connection.write.map(|outgoing| {
-            self.write_bytes_pending -= outgoing.transfer.own_bytes();
+            self.write_bytes_pending -= outgoing.transfer.held();
             (outgoing.id, outgoing.token)
         });
         for (id, token) in read.into_iter().chain(write) {
             if let Some(token) = token {
                 self.driver.cancel(token);
+                // The queue holds the descriptor until the wait has ended; the client is told now.
+                let _ = rustix::net::shutdown(&connection.fd, Shutdown::Both);
             }
             self.pending.remove(&id);
             self.answers.push(id, Reply::Failed(Error::Cancelled));
@@ -299,7 +321,10 @@ impl Live {
         if let Some(listener) = self.listeners.iter_mut().find(|listener| listener.serial == connection.listener) {
             listener.open -= 1;
         }
-        // The handle's slot is free as well, which any listener may have waited for.
+    }
+
+    /// A handle is free, which any listener may have waited for.
+    pub(super) fn has_room(&mut self) {
         for index in 0..self.listeners.len() {
             self.wait_for_clients(self.listeners[index].serial);
         }

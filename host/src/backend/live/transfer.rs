@@ -13,7 +13,8 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 
-use super::errors::error;
+use super::errors::from_errno;
+use super::handles::{Buffer, File};
 use crate::contract::Error;
 use crate::limits;
 
@@ -23,20 +24,32 @@ pub struct Transfer {
     sent: u64,
     /// A file ended before its range did: what followed it is dropped, and the transfer fails when the rest is sent.
     truncated: bool,
-    /// The guest's own bytes, which the host holds until the write is over.
-    own_bytes: usize,
+    /// Memory that the host holds for it until it is over, in bytes.
+    held: usize,
     /// Whether the socket was made non-blocking for `sendfile`, which has no flag for it.
     made_nonblocking: bool,
 }
 
-/// A piece of a write.
+/// A piece of a write. None is empty.
 pub enum Segment {
-    /// Bytes of the guest, from an index on.
-    Bytes(Vec<u8>, usize),
+    /// Bytes of the guest, or read for it.
+    Bytes {
+        /// All of them.
+        bytes: Vec<u8>,
+        /// How many of them are sent.
+        start: usize,
+    },
     /// Bytes of a buffer.
-    Buffer(Rc<Vec<u8>>, Range<usize>),
-    /// Bytes of a file: from an offset, so many.
-    File(Rc<OwnedFd>, u64, u64),
+    Buffer(Rc<Buffer>, Range<usize>),
+    /// Bytes of a file.
+    File {
+        /// The file.
+        file: Rc<File>,
+        /// Where they begin.
+        offset: u64,
+        /// How many they are.
+        length: u64,
+    },
 }
 
 /// How far a transfer has come.
@@ -49,18 +62,15 @@ pub enum Progress {
     Failed(Error),
 }
 
-/// Pieces that one `sendmsg` takes.
-const PIECES_MAX: usize = 64;
-
 impl Transfer {
-    /// A transfer of these segments.
-    pub fn new(segments: VecDeque<Segment>, own_bytes: usize) -> Self {
-        Self { segments, sent: 0, truncated: false, own_bytes, made_nonblocking: false }
+    /// A transfer of these segments, for which so much memory is held.
+    pub fn new(segments: VecDeque<Segment>, held: usize) -> Self {
+        Self { segments, sent: 0, truncated: false, held, made_nonblocking: false }
     }
 
-    /// The guest's own bytes among them.
-    pub fn own_bytes(&self) -> usize {
-        self.own_bytes
+    /// Memory that the host holds for it, in bytes.
+    pub fn held(&self) -> usize {
+        self.held
     }
 
     /// Sends what the socket takes, though not more than is fair to the other clients.
@@ -76,32 +86,24 @@ impl Transfer {
     fn send(&mut self, socket: &OwnedFd) -> Progress {
         let sent_before = self.sent;
         loop {
-            self.drop_empty();
             if self.segments.is_empty() {
                 return if self.truncated { Progress::Failed(Error::Truncated) } else { Progress::Done(self.sent) };
             }
-            if self.sent - sent_before >= limits::FILE_SEND_BYTES_MAX as u64 {
+            if self.sent - sent_before >= limits::WRITE_TURN_BYTES_MAX {
                 return Progress::Waits;
             }
             match self.step(socket) {
                 Ok(()) | Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Progress::Waits,
-                Err(errno) => return Progress::Failed(error(errno)),
+                Err(errno) => return Progress::Failed(from_errno(errno)),
             }
         }
     }
 
     fn step(&mut self, socket: &OwnedFd) -> Result<(), Errno> {
         match self.segments.front() {
-            None => Ok(()),
-            Some(Segment::File(_, _, length)) if *length > limits::FILE_COPY_BYTES_MAX => self.send_file(socket),
-            Some(_) => self.send_bytes(socket),
-        }
-    }
-
-    fn drop_empty(&mut self) {
-        while self.segments.front().is_some_and(|segment| segment.len() == 0) {
-            self.segments.pop_front();
+            Some(Segment::File { length, .. }) if *length > limits::FILE_COPY_BYTES_MAX => self.send_file(socket),
+            _ => self.send_bytes(socket),
         }
     }
 
@@ -110,21 +112,22 @@ impl Transfer {
             rustix::io::ioctl_fionbio(socket, true)?;
             self.made_nonblocking = true;
         }
-        let Some(Segment::File(file, offset, length)) = self.segments.front_mut() else { return Ok(()) };
-        let count = usize::try_from(*length).unwrap_or(usize::MAX).min(limits::FILE_SEND_BYTES_MAX);
-        let sent = rustix::fs::sendfile(socket, file, Some(offset), count)? as u64;
-        if sent == 0 {
-            self.truncate(0);
-            return Ok(());
-        }
+        let Some(Segment::File { file, offset, length }) = self.segments.front_mut() else { return Ok(()) };
+        let count = usize::try_from(*length).unwrap_or(usize::MAX).min(limits::SENDFILE_BYTES_MAX);
+        let sent = rustix::fs::sendfile(socket, &file.fd, Some(offset), count)? as u64;
         *length -= sent;
         self.sent += sent;
+        if sent == 0 {
+            self.truncate(0);
+        } else if *length == 0 {
+            self.segments.pop_front();
+        }
         Ok(())
     }
 
     fn send_bytes(&mut self, socket: &OwnedFd) -> Result<(), Errno> {
         self.read_small_files()?;
-        let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+        let mut pieces = [IoSlice::new(&[]); limits::WRITE_PIECES_MAX];
         let mut count = 0;
         for (piece, segment) in pieces.iter_mut().zip(&self.segments) {
             let Some(bytes) = segment.bytes() else { break };
@@ -145,41 +148,57 @@ impl Transfer {
         Ok(())
     }
 
-    /// Reads the small files among the next pieces, each behind the bytes before it: one piece for the system to copy
-    /// costs it less than two.
+    /// Reads the small files among the next pieces, each behind the bytes before it where there is room: one piece for
+    /// the system to copy costs it less than two.
     fn read_small_files(&mut self) -> Result<(), Errno> {
-        let mut index = 0;
-        while index < PIECES_MAX.min(self.segments.len()) {
-            let Segment::File(file, offset, length) = &self.segments[index] else {
-                index += 1;
-                continue;
-            };
-            let (file, offset, length) = (file.clone(), *offset, *length);
-            if length > limits::FILE_COPY_BYTES_MAX {
-                break;
-            }
-            let before = index.checked_sub(1).and_then(|before| self.segments.get_mut(before));
-            let read = if let Some(Segment::Bytes(bytes, _)) = before {
-                let read = read_range(&file, offset, length, bytes)?;
-                self.segments.remove(index);
-                read
-            } else {
-                let mut bytes = Vec::new();
-                let read = read_range(&file, offset, length, &mut bytes)?;
-                self.segments[index] = Segment::Bytes(bytes, 0);
-                index += 1;
-                read
-            };
-            if read < length {
-                self.truncate(index);
+        let (mut index, mut gathered) = (0, 0);
+        while index < limits::WRITE_PIECES_MAX && gathered < limits::WRITE_GATHER_BYTES_MAX {
+            match self.segments.get(index) {
+                Some(Segment::File { length, .. }) if *length <= limits::FILE_COPY_BYTES_MAX => {
+                    gathered += *length;
+                    index = self.read_file(index)?;
+                }
+                Some(Segment::File { .. }) | None => break,
+                Some(segment) => {
+                    gathered += segment.len();
+                    index += 1;
+                }
             }
         }
         Ok(())
     }
 
+    /// Puts the content of the file at an index in its place, or behind the bytes before it. Returns the next index.
+    fn read_file(&mut self, index: usize) -> Result<usize, Errno> {
+        let Segment::File { file, offset, length } = &self.segments[index] else { return Ok(index + 1) };
+        let (file, offset, length) = (file.clone(), *offset, *length);
+        let before = index.checked_sub(1).and_then(|before| self.segments.get_mut(before));
+        let (read, next) = match before {
+            Some(Segment::Bytes { bytes, .. }) if bytes.len() as u64 + length <= limits::WRITE_GATHER_BYTES_MAX => {
+                let read = read_range(&file.fd, offset, length, bytes)?;
+                self.segments.remove(index);
+                (read, index)
+            }
+            _ => {
+                let mut bytes = Vec::new();
+                let read = read_range(&file.fd, offset, length, &mut bytes)?;
+                self.segments[index] = Segment::Bytes { bytes, start: 0 };
+                (read, index + 1)
+            }
+        };
+        if read < length {
+            self.truncate(next);
+        }
+        Ok(next)
+    }
+
+    /// Drops what is behind so many segments.
     fn truncate(&mut self, segments: usize) {
         self.truncated = true;
         self.segments.truncate(segments);
+        if self.segments.back().is_some_and(|segment| segment.len() == 0) {
+            self.segments.pop_back();
+        }
     }
 
     fn consume(&mut self, mut sent: usize) {
@@ -189,33 +208,36 @@ impl Transfer {
             let taken = usize::try_from(segment.len()).unwrap_or(usize::MAX).min(sent);
             segment.advance(taken);
             sent -= taken;
-            self.drop_empty();
+            if segment.len() == 0 {
+                self.segments.pop_front();
+            }
         }
     }
 }
 
 impl Segment {
-    fn len(&self) -> u64 {
+    /// How many bytes are left of it.
+    pub fn len(&self) -> u64 {
         match self {
-            Self::Bytes(bytes, start) => (bytes.len() - start) as u64,
+            Self::Bytes { bytes, start } => (bytes.len() - start) as u64,
             Self::Buffer(_, range) => range.len() as u64,
-            Self::File(_, _, length) => *length,
+            Self::File { length, .. } => *length,
         }
     }
 
     fn bytes(&self) -> Option<&[u8]> {
         match self {
-            Self::Bytes(bytes, start) => Some(&bytes[*start..]),
-            Self::Buffer(buffer, range) => Some(&buffer[range.clone()]),
-            Self::File(..) => None,
+            Self::Bytes { bytes, start } => Some(&bytes[*start..]),
+            Self::Buffer(buffer, range) => Some(&buffer.bytes[range.clone()]),
+            Self::File { .. } => None,
         }
     }
 
     fn advance(&mut self, count: usize) {
         match self {
-            Self::Bytes(_, start) => *start += count,
+            Self::Bytes { start, .. } => *start += count,
             Self::Buffer(_, range) => range.start += count,
-            Self::File(_, offset, length) => {
+            Self::File { offset, length, .. } => {
                 *offset += count as u64;
                 *length -= count as u64;
             }
@@ -233,6 +255,8 @@ pub fn read_range(file: &OwnedFd, offset: u64, length: u64, bytes: &mut Vec<u8>)
         match rustix::io::pread(file, spare_capacity(bytes), at) {
             Ok(0) => break,
             Ok(_) | Err(Errno::INTR) => {}
+            // Some file systems have it; for whoever reads a file to send it, it would mean that the socket is full.
+            Err(Errno::AGAIN) => return Err(Errno::IO),
             Err(errno) => return Err(errno),
         }
     }

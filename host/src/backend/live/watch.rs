@@ -10,7 +10,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::fs::{OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::errors::error;
+use super::errors::from_errno;
 use super::{Live, Owner, Pending};
 use crate::contract::{Error, Reply};
 use crate::limits;
@@ -24,17 +24,32 @@ pub struct Watches {
     count: usize,
 }
 
+/// Something that the system tells.
+#[derive(PartialEq, Eq)]
+enum Change {
+    /// An entry of this name has changed; an empty name means the watched file or directory itself.
+    Entry(i32, Vec<u8>),
+    /// What was watched is deleted, or moved to where the guest may not look.
+    Gone(i32),
+    /// There were more changes than the system could count.
+    Overflow,
+}
+
 impl Live {
     pub(super) fn watch(&mut self, id: u64, path: &[u8]) -> Result<(), Error> {
         if self.watches.count >= limits::WATCHES_MAX {
             return Err(Error::Exhausted);
         }
         let target = self.resolve(path, OFlags::PATH, ResolveFlags::empty())?;
-        let inotify = self.inotify().map_err(error)?;
+        let inotify = self.inotify().map_err(from_errno)?;
         // The system watches a name; this one names what the path led to, beneath the root.
         let name = format!("/proc/self/fd/{}", target.as_raw_fd());
-        let watch = inotify::add_watch(&inotify, name, watched_changes()).map_err(error)?;
-        self.watches.requests.entry(watch).or_default().push(id);
+        let watch = inotify::add_watch(&inotify, name, watched_changes()).map_err(from_errno)?;
+        let requests = self.watches.requests.entry(watch).or_default();
+        if requests.len() >= limits::WATCHES_OF_ONE_MAX {
+            return Err(Error::Exhausted);
+        }
+        requests.push(id);
         self.watches.count += 1;
         self.pending.insert(id, Pending::Watch(watch));
         Ok(())
@@ -45,27 +60,48 @@ impl Live {
         requests.retain(|request| *request != id);
         self.watches.count -= 1;
         if requests.is_empty() {
-            self.watches.requests.remove(&watch);
-            if let Some(inotify) = &self.watches.inotify {
-                // Fails when what it watched is gone, and the watch with it.
-                let _ = inotify::remove_watch(inotify, watch);
-            }
+            self.remove_watch(watch);
         }
     }
 
-    /// Reads what has changed since it last looked.
+    /// Reads what has changed since it last looked: one piece, so that a busy directory does not keep the clients
+    /// waiting. The rest stays with the system.
     pub(super) fn changed(&mut self) {
         let Some(inotify) = self.watches.inotify.clone() else { return };
-        for (watch, name) in read_changes(&inotify) {
-            let requests = match watch {
-                Some(watch) => self.watches.requests.get(&watch).cloned().unwrap_or_default(),
-                None => self.all_watchers(),
-            };
-            for id in requests {
-                self.answers.push(id, Reply::Changed(name.clone()));
+        for change in read_changes(&inotify) {
+            match change {
+                Change::Entry(watch, name) => {
+                    for id in self.watches.requests.get(&watch).into_iter().flatten() {
+                        self.answers.push(*id, Reply::Changed(name.clone()));
+                    }
+                }
+                Change::Gone(watch) => self.lose(watch),
+                Change::Overflow => {
+                    for id in self.all_watchers() {
+                        self.answers.push(id, Reply::Changed(Vec::new()));
+                    }
+                }
             }
         }
         self.driver.poll(&inotify, Interest::Readable, Owner::Watches);
+    }
+
+    /// Ends the requests for what is gone.
+    fn lose(&mut self, watch: i32) {
+        for id in self.remove_watch(watch) {
+            self.watches.count -= 1;
+            self.pending.remove(&id);
+            self.answers.push(id, Reply::Changed(Vec::new()));
+            self.answers.push(id, Reply::Failed(Error::NotFound));
+        }
+    }
+
+    fn remove_watch(&mut self, watch: i32) -> Vec<u64> {
+        if let Some(inotify) = &self.watches.inotify {
+            // Fails when what it watched is deleted, and the watch with it.
+            let _ = inotify::remove_watch(inotify, watch);
+        }
+        self.watches.requests.remove(&watch).unwrap_or_default()
     }
 
     fn all_watchers(&self) -> Vec<u64> {
@@ -96,21 +132,27 @@ fn watched_changes() -> WatchFlags {
         | WatchFlags::MOVE_SELF
 }
 
-/// The changes that the system has counted: for each its watch and the entry's name. No watch: it has lost count.
-fn read_changes(inotify: &OwnedFd) -> Vec<(Option<i32>, Vec<u8>)> {
-    let mut changes: Vec<(Option<i32>, Vec<u8>)> = Vec::new();
-    let mut buffer = [MaybeUninit::uninit(); 16 << 10];
+/// A piece of the changes that the system has counted. Of equal ones after each other there is one: writing a file
+/// tells of each piece.
+fn read_changes(inotify: &OwnedFd) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let mut buffer = [MaybeUninit::uninit(); limits::WATCH_BYTES];
     let mut reader = inotify::Reader::new(inotify, &mut buffer);
     while let Ok(event) = reader.next() {
-        if event.events().contains(ReadFlags::IGNORED) {
-            continue;
-        }
-        let overflow = event.events().contains(ReadFlags::QUEUE_OVERFLOW);
-        let name = event.file_name().map(|name| name.to_bytes().to_vec()).unwrap_or_default();
-        let change = (if overflow { None } else { Some(event.wd()) }, name);
-        // Writing a file tells of each piece.
+        let flags = event.events();
+        let change = if flags.contains(ReadFlags::QUEUE_OVERFLOW) {
+            Change::Overflow
+        } else if flags.intersects(ReadFlags::MOVE_SELF | ReadFlags::IGNORED) {
+            Change::Gone(event.wd())
+        } else {
+            let name = event.file_name().map(|name| name.to_bytes().to_vec()).unwrap_or_default();
+            Change::Entry(event.wd(), name)
+        };
         if changes.last() != Some(&change) {
             changes.push(change);
+        }
+        if reader.is_buffer_empty() {
+            break;
         }
     }
     changes

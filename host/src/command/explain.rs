@@ -1,0 +1,140 @@
+//! Telling a person what happened in a recorded run.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io::{self, BufWriter, Stdout};
+use std::path::Path;
+use std::process;
+use std::rc::Rc;
+
+use anyhow::{Context, Result, bail};
+
+use super::trace::{open, play};
+use super::{Exit, engine, report};
+use crate::backend::replay::{Outcome, Step};
+use crate::cli::Explain;
+use crate::trace::Header;
+use crate::trace::explain::text::Text;
+use crate::trace::explain::{Event, Explainer, Filter, html};
+
+/// Replays a trace with the guest that is in it, and tells what happens.
+pub fn explain(options: &Explain) -> Result<Exit> {
+    let trace = &options.trace;
+    let reader = open(trace)?;
+    let (header, guest) = (reader.header.clone(), reader.guest.clone());
+    if let Some(page) = &options.html {
+        check_place(page, trace)?;
+    }
+    let engine = engine(false)?;
+    let narrator = Rc::new(RefCell::new(Narrator::new(header, options)));
+    narrator.borrow_mut().begin()?;
+    let listener = narrator.clone();
+    let observer = Box::new(move |step| listener.borrow_mut().step(&step));
+    let outcome = play(&engine, &guest, reader, u64::MAX, Some(observer)).context("the guest in the trace")?;
+    narrator.borrow_mut().end(&outcome, options)?;
+    if let Some(error) = &outcome.error {
+        bail!("{}: {error}", trace.display());
+    }
+    if outcome.divergence.is_some() {
+        report(&format!("the replay is another run than was recorded, after turn {}", outcome.turns));
+        return Ok(Exit::Diverged);
+    }
+    Ok(Exit::Well)
+}
+
+/// A page must not take the place of the trace that it explains.
+fn check_place(page: &Path, trace: &Path) -> Result<()> {
+    if let (Ok(page), Ok(trace)) = (page.canonicalize(), trace.canonicalize())
+        && page == trace
+    {
+        bail!("{} is the trace itself: give --html another file", page.display());
+    }
+    Ok(())
+}
+
+/// Listens to the replay, and tells.
+struct Narrator {
+    explainer: Explainer,
+    filter: Filter,
+    header: Header,
+    data: bool,
+    output: Output,
+    /// Why the text could not be written.
+    error: Option<io::Error>,
+}
+
+/// Where what is told goes.
+enum Output {
+    /// At once, to standard output.
+    Text(Text<BufWriter<Stdout>>),
+    /// Into a page in the end: the first events, and how many are too many.
+    Page(Vec<Event>, u64),
+}
+
+impl Narrator {
+    fn new(header: Header, options: &Explain) -> Self {
+        let data = !options.no_data;
+        let output = match &options.html {
+            Some(_) => Output::Page(Vec::new(), 0),
+            None => Output::Text(Text::new(BufWriter::new(io::stdout()))),
+        };
+        let (explainer, filter) = (Explainer::new(&header, data), options.filter());
+        Self { explainer, filter, header, data, output, error: None }
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        let about = self.explainer.about(&self.header, self.data);
+        match &mut self.output {
+            Output::Text(text) => written(text.table(&about)),
+            Output::Page(..) => Ok(()),
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        for event in self.explainer.step(step).into_iter().filter(|event| self.filter.shows(event)) {
+            match &mut self.output {
+                Output::Text(text) if self.error.is_none() => self.error = written_or_over(text.event(&event)),
+                Output::Page(events, _) if events.len() < html::EVENTS_MAX => events.push(event),
+                Output::Page(_, left_out) => *left_out += 1,
+                Output::Text(_) => {}
+            }
+        }
+    }
+
+    fn end(&mut self, outcome: &Outcome, options: &Explain) -> Result<()> {
+        if let Some(error) = self.error.take() {
+            return written(Err(error));
+        }
+        let (ending, totals) = (self.explainer.ending(outcome), self.explainer.totals());
+        match (&mut self.output, &options.html) {
+            (Output::Page(events, left_out), Some(path)) => {
+                let about = [self.explainer.about(&self.header, self.data), totals].concat();
+                let page = html::page(&about, &ending, events, *left_out);
+                fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))?;
+                report(&format!("{}: {} events, {left_out} left out; {ending}", path.display(), events.len()));
+            }
+            (Output::Text(text), _) => written(text.end(&ending, &totals))?,
+            (Output::Page(..), None) => {}
+        }
+        let known = self.explainer.connections();
+        match self.filter.connection {
+            Some(number) if number == 0 || number > known => {
+                bail!("there is no connection {number} in this trace; the last one is {known}")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn written(result: io::Result<()>) -> Result<()> {
+    written_or_over(result).map_or(Ok(()), |error| Err(error).context("cannot write the explanation"))
+}
+
+/// When nobody reads any more, everything is said.
+fn written_or_over(result: io::Result<()>) -> Option<io::Error> {
+    let error = result.err()?;
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        process::exit(Exit::Well as i32);
+    }
+    Some(error)
+}

@@ -1,0 +1,103 @@
+//! The trace as text, for people: to be read, compared line by line, and edited by hand.
+//!
+//! ```text
+//! pluto-trace 1
+//! guest sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+//! contract sha256 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752
+//! limit "stack-bytes=524288"
+//! memory-max 1073741824
+//! argument "8000"
+//! start 1763675000000000000
+//! # Nanoseconds since the turn before (or since the start), and what the guest sent since then.
+//! turn +1234 sent 2 0123456789abcdef
+//!   0.3 listening 8000
+//!   1.3 accepted 1.7 127.0.0.1:51234
+//! turn +800 sent ?
+//!   0.4 data
+//!     "GET / HTTP/1.1\r\n"
+//!     "\r\n"
+//!   0.5 opened 2.7 regular size 12 modified 1700000000000000000 changed 1700000000000000000 inode 5
+//!   0.6 listed
+//!     entry "caf\xe9" directory size 0 modified 0 changed 0 inode 6
+//! end exit 0 sent 0
+//! ```
+//!
+//! Ids and handles are written as their halves. Strings hold bytes: `\xNN` is one, `\n \r \t \" \\` are as in Rust, and a
+//! string goes on in the next line that begins with one. What a hand cannot know it leaves open: `sent ?` is not compared.
+//! The indentation, empty lines, and what follows a `#` mean nothing.
+//!
+//! The guest's bytes are not in the text, which only names their digest.
+
+mod names;
+mod parse;
+mod strings;
+mod words;
+mod write;
+
+use std::fmt;
+use std::io;
+
+use super::binary::{self, Block};
+use super::{Header, Record};
+
+pub use write::{TextWriter, hex};
+
+/// The version of the text form.
+const VERSION: u32 = 1;
+
+/// What a text says: a trace without its guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// What was run.
+    pub header: Header,
+    /// What happened.
+    pub records: Vec<Record>,
+}
+
+/// How many bytes of records are put in one block.
+const BLOCK_BYTES: usize = 64 << 10;
+
+impl Text {
+    /// Reads a text.
+    pub fn parse(text: &[u8]) -> Result<Self, TextError> {
+        parse::parse(text)
+    }
+
+    /// The trace in its binary form. Whether `guest` is the one that the header names is for the caller to say.
+    pub fn to_binary(&self, guest: &[u8]) -> io::Result<Vec<u8>> {
+        let mut bytes = binary::begin(&self.header, guest)?;
+        let mut block = Block::default();
+        for record in &self.records {
+            match record {
+                Record::Turn(turn) => block.turn(turn.sent, turn.time, &turn.answers),
+                Record::End(end) => block.end(end),
+            }
+            if block.len() >= BLOCK_BYTES {
+                bytes.extend(block.seal());
+            }
+        }
+        if !block.is_empty() {
+            bytes.extend(block.seal());
+        }
+        Ok(bytes)
+    }
+}
+
+/// Why a text is no trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextError {
+    /// Counted from 1.
+    pub line: usize,
+    /// What could have stood there.
+    pub expected: String,
+    /// What stands there.
+    pub found: String,
+}
+
+impl fmt::Display for TextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: expected {}, found {}", self.line, self.expected, self.found)
+    }
+}
+
+impl std::error::Error for TextError {}

@@ -1,0 +1,42 @@
+//! The contract's cases by their names in the WIT.
+
+use crate::contract::{Error, Kind, Signal};
+
+pub(super) fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Regular => "regular",
+        Kind::Directory => "directory",
+        Kind::Symlink => "symlink",
+        Kind::Other => "other",
+    }
+}
+
+pub(super) fn signal(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Stop => "stop",
+        Signal::Reload => "reload",
+        Signal::Pause => "pause",
+    }
+}
+
+pub(super) fn error(error: Error) -> &'static str {
+    match error {
+        Error::NotPermitted => "not-permitted",
+        Error::BadHandle => "bad-handle",
+        Error::Invalid => "invalid",
+        Error::Busy => "busy",
+        Error::Cancelled => "cancelled",
+        Error::TooLarge => "too-large",
+        Error::Exhausted => "exhausted",
+        Error::AddressInUse => "address-in-use",
+        Error::Disconnected => "disconnected",
+        Error::NotFound => "not-found",
+        Error::AccessDenied => "access-denied",
+        Error::IsDirectory => "is-directory",
+        Error::NotDirectory => "not-directory",
+        Error::NotRegular => "not-regular",
+        Error::Symlink => "symlink",
+        Error::Truncated => "truncated",
+        Error::Io => "io",
+    }
+}

@@ -1,0 +1,210 @@
+//! Reading the text form.
+
+use core::net::SocketAddr;
+
+use super::words::{Lines, Words};
+use super::{Text, TextError, VERSION, names};
+use crate::contract::{
+    Accepted, Answer, Entry, IpAddress, Loaded, Metadata, Opened, Reply, SocketAddress,
+};
+use crate::stop::Stop;
+use crate::trace::codec::{ERRORS, KINDS, SIGNALS};
+use crate::trace::{End, Header, How, Record, Sent, Turn};
+
+const ID: &str = "an id, such as 0.3";
+const HANDLE: &str = "a handle, such as 0.3";
+const RECORDS: &str = "`turn`, `end`, or an answer such as `0.3 done`";
+const REPLIES: &str =
+    "listening, accepted, data, written, done, opened, loaded, listed, changed, elapsed, signal or failed";
+const HOWS: &str = "exit, trapped or stopped";
+const STOPS: &str = "asked, stop-too-slow, turn-too-long, memory, tables, requests-pending, duplicate-id, \
+                     nothing-pending, answers-ended or system";
+
+pub(super) fn parse(text: &[u8]) -> Result<Text, TextError> {
+    let text = str::from_utf8(text).map_err(|error| {
+        let (before, rest) = text.split_at(error.valid_up_to());
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let found = format!("the byte \\x{:02x}", rest.first().copied().unwrap_or_default());
+        TextError { line, expected: "text in UTF-8 (in strings, \\xNN stands for other bytes)".to_owned(), found }
+    })?;
+    let mut lines = Lines::new(text);
+    let header = header(&mut lines)?;
+    let records = records(&mut lines, header.start)?;
+    Ok(Text { header, records })
+}
+
+fn header(lines: &mut Lines<'_>) -> Result<Header, TextError> {
+    lines.line("pluto-trace", |words| {
+        let expected = format!("{VERSION}, the version that this pluto-host reads");
+        words.take(&expected, |word| (word.parse() == Ok(VERSION)).then_some(()))
+    })?;
+    Ok(Header {
+        guest_sha256: lines.line("guest", digest)?,
+        contract_sha256: lines.line("contract", digest)?,
+        limits: lines.lines("limit", Words::text)?,
+        memory_max: lines.line("memory-max", |words| words.number("a number of bytes"))?,
+        arguments: lines.lines("argument", Words::text)?,
+        start: lines.line("start", |words| words.number("nanoseconds since the Unix epoch"))?,
+    })
+}
+
+fn digest(words: &mut Words<'_>) -> Result<[u8; 32], TextError> {
+    words.keyword("sha256")?;
+    words.take("64 hexadecimal digits", |word| {
+        let mut digest = [0; 32];
+        let digits: Vec<u8> = word.chars().map_while(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
+        if digits.len() != 64 || word.len() != 64 {
+            return None;
+        }
+        digest.iter_mut().zip(digits.chunks(2)).for_each(|(byte, pair)| *byte = pair[0] << 4 | pair[1]);
+        Some(digest)
+    })
+}
+
+fn records(lines: &mut Lines<'_>, start: u64) -> Result<Vec<Record>, TextError> {
+    let mut records = Vec::new();
+    let mut time = start;
+    while let Some(mut words) = lines.next() {
+        match words.word(RECORDS)? {
+            "turn" => {
+                let turn = turn(words, lines, time)?;
+                time = turn.time;
+                records.push(Record::Turn(turn));
+            }
+            "end" => {
+                records.push(Record::End(words.whole(|words| Ok(End { how: how(words)?, sent: sent(words)? }))?));
+                if let Some(words) = lines.next() {
+                    return Err(words.error("the end of the file, for the run has ended"));
+                }
+            }
+            other => return Err(words.wrong(other, RECORDS)),
+        }
+    }
+    Ok(records)
+}
+
+fn turn(mut words: Words<'_>, lines: &mut Lines<'_>, before: u64) -> Result<Turn, TextError> {
+    let (time, sent) = words.whole(|words| Ok((time(words, before)?, sent(words)?)))?;
+    let mut answers = Vec::new();
+    while let Some(words) = lines.next_if(|first| first.starts_with(|c: char| c.is_ascii_digit())) {
+        answers.push(answer(words, lines)?);
+    }
+    Ok(Turn { sent, time, answers })
+}
+
+fn time(words: &mut Words<'_>, before: u64) -> Result<u64, TextError> {
+    words.take("nanoseconds since the turn before, such as +1234", |word| match word.split_at_checked(1)? {
+        ("+", step) => before.checked_add(step.parse().ok()?),
+        ("-", step) => before.checked_sub(step.parse().ok()?),
+        _ => None,
+    })
+}
+
+fn sent(words: &mut Words<'_>) -> Result<Sent, TextError> {
+    words.keyword("sent")?;
+    let count = words.take("how many requests were sent, or ?", |word| match word {
+        "?" => Some(None),
+        _ => word.parse().ok().map(Some),
+    })?;
+    let hash = |word: &str| if word.len() == 16 { u64::from_str_radix(word, 16).ok() } else { None };
+    match count {
+        None => Ok(Sent::UNKNOWN),
+        Some(0) => Ok(Sent::default()),
+        Some(count) => Ok(Sent { count, hash: words.take("16 hexadecimal digits", hash)? }),
+    }
+}
+
+fn how(words: &mut Words<'_>) -> Result<How, TextError> {
+    let word = words.word(HOWS)?;
+    Ok(match word {
+        "exit" => How::Exit(words.number("an exit code")?),
+        "trapped" => How::Trapped,
+        "stopped" => How::Stopped(stop(words)?),
+        _ => return Err(words.wrong(word, HOWS)),
+    })
+}
+
+fn stop(words: &mut Words<'_>) -> Result<Stop, TextError> {
+    let word = words.word(STOPS)?;
+    Ok(match word {
+        "asked" => Stop::Asked,
+        "stop-too-slow" => Stop::StopTooSlow,
+        "turn-too-long" => Stop::TurnTooLong,
+        "memory" => Stop::Memory { wanted: words.field("wanted")?, limit: words.field("limit")? },
+        "tables" => Stop::Tables { wanted: words.field("wanted")? },
+        "requests-pending" => Stop::RequestsPending,
+        "duplicate-id" => Stop::DuplicateId(words.halves(ID)?),
+        "nothing-pending" => Stop::NothingPending,
+        "answers-ended" => Stop::AnswersEnded,
+        "system" => Stop::System(words.text()?),
+        _ => return Err(words.wrong(word, STOPS)),
+    })
+}
+
+fn answer(mut words: Words<'_>, lines: &mut Lines<'_>) -> Result<Answer, TextError> {
+    let (id, mut reply) = words.whole(|words| Ok((words.halves(ID)?, reply(words)?)))?;
+    match &mut reply {
+        Reply::Data(bytes) => {
+            while let Some(mut words) = lines.next_if(|first| first.starts_with('"')) {
+                words.whole(|words| strings(words, bytes))?;
+            }
+        }
+        Reply::Listed(entries) => *entries = lines.lines("entry", entry)?,
+        _ => {}
+    }
+    Ok(Answer { id, reply })
+}
+
+/// What stands in the line of the answer itself.
+fn reply(words: &mut Words<'_>) -> Result<Reply, TextError> {
+    let word = words.word(REPLIES)?;
+    Ok(match word {
+        "listening" => Reply::Listening(words.number("a port")?),
+        "accepted" => Reply::Accepted(Accepted { connection: words.halves(HANDLE)?, peer: peer(words)? }),
+        "data" => {
+            let mut bytes = Vec::new();
+            strings(words, &mut bytes)?;
+            Reply::Data(bytes)
+        }
+        "written" => Reply::Written(words.number("a number of bytes")?),
+        "done" => Reply::Done,
+        "opened" => Reply::Opened(Opened { file: words.halves(HANDLE)?, metadata: metadata(words)? }),
+        "loaded" => Reply::Loaded(Loaded { buffer: words.halves(HANDLE)?, length: words.field("length")? }),
+        "listed" => Reply::Listed(Vec::new()),
+        "changed" => Reply::Changed(words.bytes()?),
+        "elapsed" => Reply::Elapsed,
+        "signal" => Reply::Signal(words.case(&SIGNALS, names::signal)?),
+        "failed" => Reply::Failed(words.case(&ERRORS, names::error)?),
+        _ => return Err(words.wrong(word, REPLIES)),
+    })
+}
+
+fn strings(words: &mut Words<'_>, bytes: &mut Vec<u8>) -> Result<(), TextError> {
+    while !words.is_done() {
+        bytes.extend(words.bytes()?);
+    }
+    Ok(())
+}
+
+fn entry(words: &mut Words<'_>) -> Result<Entry, TextError> {
+    Ok(Entry { name: words.bytes()?, metadata: metadata(words)? })
+}
+
+fn metadata(words: &mut Words<'_>) -> Result<Metadata, TextError> {
+    Ok(Metadata {
+        kind: words.case(&KINDS, names::kind)?,
+        size: words.field("size")?,
+        modified: words.field("modified")?,
+        changed: words.field("changed")?,
+        inode: words.field("inode")?,
+    })
+}
+
+fn peer(words: &mut Words<'_>) -> Result<SocketAddress, TextError> {
+    let peer: SocketAddr = words.number("an address and a port, such as 127.0.0.1:51234 or [::1]:51234")?;
+    let address = match peer {
+        SocketAddr::V4(peer) => IpAddress::Ipv4(peer.ip().octets().into()),
+        SocketAddr::V6(peer) => IpAddress::Ipv6(peer.ip().segments().into()),
+    };
+    Ok(SocketAddress { address, port: peer.port() })
+}

@@ -1,0 +1,176 @@
+//! Writing the text form.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use super::strings::{following, quoted};
+use super::{VERSION, names};
+use crate::contract::{IpAddress, Metadata, Part, Range, Reply, Request, SocketAddress, Submission};
+use crate::stop::Stop;
+use crate::trace::{End, Header, How, Record, Sent, Turn};
+
+/// Writes a trace as text.
+pub struct TextWriter<W> {
+    output: W,
+    /// Of the last turn.
+    time: u64,
+}
+
+impl<W: Write> TextWriter<W> {
+    /// Writes the header.
+    pub fn new(mut output: W, header: &Header) -> io::Result<Self> {
+        writeln!(output, "pluto-trace {VERSION}")?;
+        writeln!(output, "guest sha256 {}", hex(&header.guest_sha256))?;
+        writeln!(output, "contract sha256 {}", hex(&header.contract_sha256))?;
+        header.limits.iter().try_for_each(|limit| writeln!(output, "limit {}", quoted(limit.as_bytes())))?;
+        writeln!(output, "memory-max {}", header.memory_max)?;
+        header.arguments.iter().try_for_each(|word| writeln!(output, "argument {}", quoted(word.as_bytes())))?;
+        writeln!(output, "start {}", header.start)?;
+        Ok(Self::records(output, header.start))
+    }
+
+    /// Writes no header, but records that begin at the time `start`.
+    pub fn records(output: W, start: u64) -> Self {
+        Self { output, time: start }
+    }
+
+    /// Writes a record.
+    pub fn record(&mut self, record: &Record) -> io::Result<()> {
+        match record {
+            Record::Turn(turn) => self.turn(turn),
+            Record::End(End { sent, how }) => writeln!(self.output, "end {} sent {}", show_how(how), show_sent(*sent)),
+        }
+    }
+
+    /// Writes what the guest sent, as a comment: a trace does not hold it.
+    pub fn request(&mut self, submission: &Submission) -> io::Result<()> {
+        let text = format!("{} {}", halves(submission.id), show_request(&submission.request));
+        text.lines().try_for_each(|line| self.comment(&format!("> {line}")))
+    }
+
+    /// Writes a comment of one line.
+    pub fn comment(&mut self, line: &str) -> io::Result<()> {
+        writeln!(self.output, "# {line}")
+    }
+
+    fn turn(&mut self, turn: &Turn) -> io::Result<()> {
+        let (sign, step) = if turn.time >= self.time { ('+', turn.time - self.time) } else { ('-', self.time - turn.time) };
+        self.time = turn.time;
+        writeln!(self.output, "turn {sign}{step} sent {}", show_sent(turn.sent))?;
+        for answer in &turn.answers {
+            writeln!(self.output, "  {} {}", halves(answer.id), show_reply(&answer.reply))?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes in hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn halves(number: u64) -> String {
+    format!("{}.{}", number >> 32, number & u64::from(u32::MAX))
+}
+
+fn show_sent(sent: Sent) -> String {
+    match sent {
+        Sent::UNKNOWN => "?".to_owned(),
+        Sent { count: 0, .. } => "0".to_owned(),
+        Sent { count, hash } => format!("{count} {hash:016x}"),
+    }
+}
+
+fn show_how(how: &How) -> String {
+    match how {
+        How::Exit(code) => format!("exit {code}"),
+        How::Trapped => "trapped".to_owned(),
+        How::Stopped(stop) => format!("stopped {}", show_stop(stop)),
+    }
+}
+
+fn show_stop(stop: &Stop) -> String {
+    let word = match stop {
+        Stop::Asked => "asked",
+        Stop::StopTooSlow => "stop-too-slow",
+        Stop::TurnTooLong => "turn-too-long",
+        Stop::RequestsPending => "requests-pending",
+        Stop::NothingPending => "nothing-pending",
+        Stop::AnswersEnded => "answers-ended",
+        Stop::Memory { wanted, limit } => return format!("memory wanted {wanted} limit {limit}"),
+        Stop::Tables { wanted } => return format!("tables wanted {wanted}"),
+        Stop::DuplicateId(id) => return format!("duplicate-id {}", halves(*id)),
+        Stop::System(what) => return format!("system {}", quoted(what.as_bytes())),
+    };
+    word.to_owned()
+}
+
+fn show_reply(reply: &Reply) -> String {
+    match reply {
+        Reply::Listening(port) => format!("listening {port}"),
+        Reply::Accepted(accepted) => format!("accepted {} {}", halves(accepted.connection), show_peer(&accepted.peer)),
+        Reply::Data(bytes) => format!("data{}", following(bytes)),
+        Reply::Written(bytes) => format!("written {bytes}"),
+        Reply::Done => "done".to_owned(),
+        Reply::Opened(opened) => format!("opened {} {}", halves(opened.file), show_metadata(&opened.metadata)),
+        Reply::Loaded(loaded) => format!("loaded {} length {}", halves(loaded.buffer), loaded.length),
+        Reply::Listed(entries) => entries.iter().fold("listed".to_owned(), |mut text, entry| {
+            let _ = write!(text, "\n    entry {} {}", quoted(&entry.name), show_metadata(&entry.metadata));
+            text
+        }),
+        Reply::Changed(name) => format!("changed {}", quoted(name)),
+        Reply::Elapsed => "elapsed".to_owned(),
+        Reply::Signal(signal) => format!("signal {}", names::signal(*signal)),
+        Reply::Failed(error) => format!("failed {}", names::error(*error)),
+    }
+}
+
+fn show_peer(peer: &SocketAddress) -> String {
+    match peer.address {
+        IpAddress::Ipv4((a, b, c, d)) => format!("{a}.{b}.{c}.{d}:{}", peer.port),
+        IpAddress::Ipv6(groups) => {
+            format!("[{}]:{}", core::net::Ipv6Addr::from(<[u16; 8]>::from(groups)), peer.port)
+        }
+    }
+}
+
+fn show_metadata(metadata: &Metadata) -> String {
+    let Metadata { kind, size, modified, changed, inode } = metadata;
+    format!("{} size {size} modified {modified} changed {changed} inode {inode}", names::kind(*kind))
+}
+
+fn show_request(request: &Request) -> String {
+    match request {
+        Request::Listen(listen) => format!("listen {} connections-max {}", listen.port, listen.connections_max),
+        Request::Read(read) => format!("read {} bytes-max {}", halves(read.connection), read.bytes_max),
+        Request::Write(write) => {
+            let parts: String = write.parts.iter().map(|part| format!("\n    {}", show_part(part).trim_start())).collect();
+            format!("write {}{parts}", halves(write.connection))
+        }
+        Request::Shutdown(handle) => format!("shutdown {}", halves(*handle)),
+        Request::Close(handle) => format!("close {}", halves(*handle)),
+        Request::Open(open) => {
+            let follow = if open.follow_symlinks { " follow-symlinks" } else { "" };
+            format!("open {}{follow}", quoted(&open.path))
+        }
+        Request::ReadFile(range) => format!("read-file {}", show_range(range)),
+        Request::Load(range) => format!("load {}", show_range(range)),
+        Request::List(path) => format!("list {}", quoted(path)),
+        Request::Watch(path) => format!("watch {}", quoted(path)),
+        Request::Sleep(nanoseconds) => format!("sleep {nanoseconds}"),
+        Request::Signals => "signals".to_owned(),
+        Request::Cancel(id) => format!("cancel {}", halves(*id)),
+    }
+}
+
+fn show_part(part: &Part) -> String {
+    match part {
+        Part::Bytes(bytes) => following(bytes),
+        Part::Buffer(range) => format!("buffer {}", show_range(range)),
+        Part::File(range) => format!("file {}", show_range(range)),
+    }
+}
+
+fn show_range(range: &Range) -> String {
+    format!("{} offset {} length {}", halves(range.handle), range.offset, range.length)
+}
