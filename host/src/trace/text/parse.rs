@@ -4,9 +4,7 @@ use core::net::SocketAddr;
 
 use super::words::{Lines, Words};
 use super::{Text, TextError, VERSION, names};
-use crate::contract::{
-    Accepted, Answer, Entry, IpAddress, Loaded, Metadata, Opened, Reply, SocketAddress,
-};
+use crate::contract::{Accepted, Answer, Entry, IpAddress, Loaded, Metadata, Opened, Reply, SocketAddress};
 use crate::stop::Stop;
 use crate::trace::codec::{ERRORS, KINDS, SIGNALS};
 use crate::trace::{End, Header, How, Record, Sent, Turn};

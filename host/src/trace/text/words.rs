@@ -105,10 +105,7 @@ impl<'a> Words<'a> {
     }
 
     /// Reads the line to its end.
-    pub(super) fn whole<T>(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<T, TextError>,
-    ) -> Result<T, TextError> {
+    pub(super) fn whole<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, TextError>) -> Result<T, TextError> {
         let value = read(self)?;
         if self.is_done() { Ok(value) } else { Err(self.error("the end of the line")) }
     }

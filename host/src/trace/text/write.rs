@@ -54,7 +54,8 @@ impl<W: Write> TextWriter<W> {
     }
 
     fn turn(&mut self, turn: &Turn) -> io::Result<()> {
-        let (sign, step) = if turn.time >= self.time { ('+', turn.time - self.time) } else { ('-', self.time - turn.time) };
+        let (sign, step) =
+            if turn.time >= self.time { ('+', turn.time - self.time) } else { ('-', self.time - turn.time) };
         self.time = turn.time;
         writeln!(self.output, "turn {sign}{step} sent {}", show_sent(turn.sent))?;
         for answer in &turn.answers {
@@ -144,7 +145,8 @@ fn show_request(request: &Request) -> String {
         Request::Listen(listen) => format!("listen {} connections-max {}", listen.port, listen.connections_max),
         Request::Read(read) => format!("read {} bytes-max {}", halves(read.connection), read.bytes_max),
         Request::Write(write) => {
-            let parts: String = write.parts.iter().map(|part| format!("\n    {}", show_part(part).trim_start())).collect();
+            let parts: String =
+                write.parts.iter().map(|part| format!("\n    {}", show_part(part).trim_start())).collect();
             format!("write {}{parts}", halves(write.connection))
         }
         Request::Shutdown(handle) => format!("shutdown {}", halves(*handle)),
