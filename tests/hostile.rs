@@ -276,3 +276,49 @@ fn a_guest_that_pauses_is_run_again() {
     let ended = run_bytes(&guests::module(guest), &[]);
     assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""), "{ended:#?}");
 }
+
+/// A clever guest keeps the host busy instead of computing itself: that is its turn as well.
+#[test]
+fn a_guest_that_keeps_the_host_busy_without_end_is_ended() {
+    let folder = world();
+    let root = folder.path().join("root");
+    for number in 0..60_000 {
+        fs::write(root.join(format!("inside/{number}")), "").expect("a file");
+    }
+    // One send of 3,000 requests to list that folder.
+    let guest = guests::module(
+        "(data (i32.const 1024) \"inside\")
+        (func (export \"run\") (param i32 i32) (result i32) (local $at i32) (local $left i32)
+          (drop (memory.grow (i32.const 4)))
+          (local.set $at (i32.const 65536)) (local.set $left (i32.const 3000))
+          (loop $more
+            (i64.store (local.get $at) (i64.extend_i32_u (local.get $left)))
+            (i32.store8 offset=8 (local.get $at) (i32.const 8))
+            (i64.store offset=16 (local.get $at) (call $list (i32.const 6)))
+            (local.set $at (i32.add (local.get $at) (i32.const 40)))
+            (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+          (call $send (i32.const 65536) (i32.const 3000))
+          (call $exit (i32.const 0)))",
+    );
+    let path = folder.path().join("guest.wasm");
+    fs::write(&path, guest).expect("a file");
+    let ended = host::run(["--no-cache", &path.display().to_string(), "0", &root.display().to_string()]);
+    assert_eq!(ended.code, Some(4), "{ended:#?}");
+    assert!(ended.errors.contains("without calling receive"), "{ended:#?}");
+}
+
+/// What a guest's author has chosen is shown to the operator; it must not move his cursor.
+#[test]
+fn names_in_a_guest_reach_the_terminal_escaped() {
+    let mut guest = guests::module(
+        "(func $XESCX unreachable) (func (export \"run\") (param i32 i32) (result i32) (call $XESCX) unreachable)",
+    );
+    for at in 0..guest.len() - 5 {
+        if &guest[at..at + 5] == b"XESCX" {
+            guest[at..at + 5].copy_from_slice(b"\x1b[31m");
+        }
+    }
+    let ended = run_bytes(&guest, &[]);
+    assert_eq!(ended.code, Some(4));
+    assert!(ended.errors.contains("\\u001b[31m") && !ended.errors.contains('\u{1b}'), "{ended:#?}");
+}

@@ -119,3 +119,36 @@ fn nobody_reading_the_log_is_no_error() {
     drop(child.stdout.take());
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
+
+/// A log that nobody takes from its pipe must not stop the server.
+#[test]
+fn a_reader_of_the_log_who_does_not_read_delays_no_client() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(host::command())
+        .args([guests::built("pluto").display().to_string().as_str(), "0", "html/"])
+        .current_dir(guests::repository())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().expect("piped")).read_line(&mut line).expect("it says where it serves");
+    let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).expect("an address").to_owned();
+    let mut client = crate::support::http::Client::new(TcpStream::connect(address).expect("it accepts"));
+    client.stream().set_read_timeout(Some(host::PATIENCE)).expect("a timeout");
+    for _ in 0..20_000 {
+        assert_eq!(client.get("/").status, 200);
+    }
+    let mut log = child.stdout.take().expect("piped");
+    let reading = std::thread::spawn(move || {
+        let mut text = String::new();
+        log.read_to_string(&mut text).expect("text");
+        text
+    });
+    assert_eq!(client.get("/last").status, 404);
+    assert!(Command::new("kill").arg(child.id().to_string()).status().expect("kill runs").success());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    let text = reading.join().expect("it reads");
+    assert!(text.contains("lines of the log were lost"), "{} bytes of log and none lost", text.len());
+}

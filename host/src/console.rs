@@ -41,6 +41,8 @@ pub struct Console {
     lines: String,
     /// Lines for which there was no room.
     lost: u64,
+    /// Of the last line.
+    time: u64,
     output: Stdout,
 }
 
@@ -53,7 +55,7 @@ const LAST_WORDS_MILLIS: i64 = 1_000;
 impl Console {
     /// A log in that format, of lines that matter as much.
     pub fn new(format: Format, verbosity: Verbosity) -> Self {
-        Self { format, verbosity, lines: String::new(), lost: 0, output: std::io::stdout() }
+        Self { format, verbosity, lines: String::new(), lost: 0, time: 0, output: std::io::stdout() }
     }
 
     /// Adds a line, stamped with nanoseconds since the Unix epoch. Control characters are escaped: what a client sends
@@ -62,6 +64,7 @@ impl Console {
         if rank(level) > self.verbosity as u8 {
             return;
         }
+        self.time = time;
         if self.lines.len() > limits::LOG_BYTES_WAITING_MAX {
             self.lost += 1;
             return;
@@ -80,6 +83,15 @@ impl Console {
     }
 
     fn write(&mut self, wait_millis: i64) {
+        self.write_lines(wait_millis);
+        if self.lines.is_empty() && self.lost > 0 {
+            let lost = std::mem::take(&mut self.lost);
+            self.line(self.time, Level::Warn, &format!("{lost} lines of the log were lost: nobody read them"));
+            self.write_lines(wait_millis);
+        }
+    }
+
+    fn write_lines(&mut self, wait_millis: i64) {
         let mut written = 0;
         while written < self.lines.len() && self.takes_more(wait_millis) {
             let piece = &self.lines.as_bytes()[written..self.lines.len().min(written + PIECE_BYTES)];
@@ -91,10 +103,6 @@ impl Console {
             written += piece.len();
         }
         self.lines.drain(..written);
-        if self.lines.is_empty() && self.lost > 0 {
-            let lost = std::mem::take(&mut self.lost);
-            text_line(&mut self.lines, Level::Warn, &format!("{lost} lines of the log were lost: nobody read them"));
-        }
     }
 
     fn takes_more(&self, wait_millis: i64) -> bool {

@@ -1,0 +1,480 @@
+//! The live world does what wit/system.wit says, sentence by sentence, on both drivers.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use pluto_host::backend::Backend;
+use pluto_host::backend::live::{DriverChoice, Grant, Live, Port, Root};
+use pluto_host::console::{Console, Format, Verbosity};
+use pluto_host::contract::*;
+use pluto_host::limits;
+use tempfile::TempDir;
+
+/// A live world, asked without a guest.
+struct World {
+    live: Live,
+    address: SocketAddr,
+    folder: TempDir,
+    next: u64,
+    /// Answers that have come and were not looked at.
+    answers: Vec<Answer>,
+}
+
+fn on_each_driver(test: impl Fn(&mut World)) {
+    for driver in [DriverChoice::IoUring, DriverChoice::Poll] {
+        test(&mut World::new(driver));
+    }
+}
+
+impl World {
+    fn new(driver: DriverChoice) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        fs::create_dir(folder.path().join("root")).expect("a folder");
+        fs::write(folder.path().join("root/file"), "0123456789").expect("a file");
+        let port = Port::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        let address = port.address();
+        let grant = Grant {
+            ports: vec![port],
+            root: Some(Root::open(&folder.path().join("root")).expect("a root")),
+            signals: None,
+            console: Console::new(Format::Off, Verbosity::Error),
+            on_listening: Box::new(|_| ()),
+        };
+        let live = Live::new(driver, grant).expect("a queue");
+        Self { live, address, folder, next: 0, answers: Vec::new() }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join("root").join(name)
+    }
+
+    /// Sends a request; its id.
+    fn send(&mut self, request: Request) -> u64 {
+        self.next += 1;
+        self.live.submit(Submission { id: self.next, request });
+        self.next
+    }
+
+    /// The next answer to a request.
+    fn answer(&mut self, id: u64) -> Reply {
+        loop {
+            if let Some(index) = self.answers.iter().position(|answer| answer.id == id) {
+                return self.answers.remove(index).reply;
+            }
+            self.answers.extend(self.live.wait().expect("the world goes on").answers);
+        }
+    }
+
+    fn ask(&mut self, request: Request) -> Reply {
+        let id = self.send(request);
+        self.answer(id)
+    }
+
+    /// Whether an answer to that request comes before one to another that is sent now and answered at once.
+    fn has_answer(&mut self, id: u64) -> bool {
+        let sleep = self.send(Request::Sleep(50_000_000));
+        self.answer(sleep);
+        self.answers.iter().any(|answer| answer.id == id)
+    }
+
+    fn listen(&mut self, connections_max: u32) -> u64 {
+        let id = self.send(Request::Listen(Listen { port: self.address.port(), connections_max }));
+        assert_eq!(self.answer(id), Reply::Listening(self.address.port()));
+        id
+    }
+
+    fn accept(&mut self, listen: u64) -> u64 {
+        match self.answer(listen) {
+            Reply::Accepted(accepted) => accepted.connection,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let client = TcpStream::connect(self.address).expect("it listens");
+        client.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        client
+    }
+
+    fn open(&mut self, path: &str) -> u64 {
+        match self.ask(Request::Open(Open { path: path.into(), follow_symlinks: true })) {
+            Reply::Opened(opened) => opened.file,
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    fn load(&mut self, file: u64, length: u64) -> u64 {
+        match self.ask(Request::Load(Range { handle: file, offset: 0, length })) {
+            Reply::Loaded(loaded) => loaded.buffer,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn read(&mut self, connection: u64, bytes_max: u32) -> u64 {
+        self.send(Request::Read(pluto_host::contract::Read { connection, bytes_max }))
+    }
+
+    fn write(&mut self, connection: u64, parts: Vec<Part>) -> u64 {
+        self.send(Request::Write(pluto_host::contract::Write { connection, parts }))
+    }
+}
+
+fn range(handle: u64, offset: u64, length: u64) -> Range {
+    Range { handle, offset, length }
+}
+
+fn failed(error: Error) -> Reply {
+    Reply::Failed(error)
+}
+
+#[test]
+fn the_parts_of_a_write_arrive_in_order_without_a_gap_also_empty_ones() {
+    on_each_driver(|world| {
+        let large: Vec<u8> = (0..700_000_u32).map(|n| (n % 251) as u8).collect();
+        fs::write(world.path("large"), &large).expect("a file");
+        let (small, big) = (world.open("file"), world.open("large"));
+        let buffer = world.load(small, 10);
+        let listen = world.listen(10);
+        let mut client = world.connect();
+        let connection = world.accept(listen);
+        let mut parts = Vec::new();
+        let mut expected = Vec::new();
+        for n in 0..200_u64 {
+            parts.extend([
+                Part::Bytes(vec![b'a'; n as usize]),
+                Part::File(range(small, n % 7, n % 3)),
+                Part::Buffer(range(buffer, 2, n % 9)),
+                Part::Bytes(Vec::new()),
+            ]);
+            expected.extend(vec![b'a'; n as usize]);
+            expected.extend(&b"0123456789"[(n % 7) as usize..(n % 7 + n % 3) as usize]);
+            expected.extend(&b"0123456789"[2..2 + (n % 9) as usize]);
+        }
+        parts.insert(0, Part::File(range(big, 5, 600_000)));
+        parts.push(Part::File(range(big, 0, 32_769)));
+        let mut all = large[5..600_005].to_vec();
+        all.extend(&expected);
+        all.extend(&large[..32_769]);
+        let write = world.write(connection, parts);
+        world.send(Request::Close(small));
+        world.send(Request::Close(buffer));
+        let mut received = vec![0; all.len()];
+        let reading = std::thread::spawn(move || {
+            client.read_exact(&mut received).expect("it arrives");
+            received
+        });
+        assert_eq!(world.answer(write), Reply::Written(all.len() as u64), "its files and buffers may be closed");
+        assert!(reading.join().expect("it reads") == all);
+    });
+}
+
+#[test]
+fn a_write_beyond_the_end_of_a_file_sends_what_there_is_and_is_truncated() {
+    on_each_driver(|world| {
+        fs::write(world.path("large"), vec![b'x'; 100_000]).expect("a file");
+        let (small, big) = (world.open("file"), world.open("large"));
+        let listen = world.listen(10);
+        for (file, offset, length, arrives) in [(small, 0, 11, 10), (small, 10, 1, 0), (big, 0, 200_000, 100_000)] {
+            let mut client = world.connect();
+            let connection = world.accept(listen);
+            let parts = vec![Part::File(range(file, offset, length)), Part::Bytes(b"never".to_vec())];
+            let write = world.write(connection, parts);
+            assert_eq!(world.answer(write), failed(Error::Truncated));
+            assert_eq!(world.ask(Request::Close(connection)), Reply::Done);
+            let mut received = Vec::new();
+            world.send(Request::Sleep(1));
+            world.live.wait().expect("it goes on");
+            client.read_to_end(&mut received).expect("an end");
+            assert_eq!(received.len(), arrives);
+        }
+    });
+}
+
+#[test]
+fn one_read_and_one_write_of_a_connection_can_be_pending() {
+    on_each_driver(|world| {
+        let listen = world.listen(10);
+        let mut client = world.connect();
+        let connection = world.accept(listen);
+        let read = world.read(connection, 100);
+        let second = world.read(connection, 100);
+        assert_eq!(world.answer(second), failed(Error::Busy));
+        // Until the sockets hold no more.
+        let pending = (0..10).map(|_| world.write(connection, vec![Part::Bytes(vec![7; 4 << 20])])).collect::<Vec<_>>();
+        let last = pending.iter().map(|id| (world.has_answer(*id), *id)).last();
+        assert_eq!(world.answer(last.expect("ten").1), failed(Error::Busy));
+        assert_eq!(world.ask(Request::Shutdown(connection)), failed(Error::Busy));
+        client.write_all(b"hello").expect("it reads");
+        assert_eq!(world.answer(read), Reply::Data(b"hello".to_vec()));
+        let zero = world.read(connection, 0);
+        assert_eq!(world.answer(zero), failed(Error::Invalid));
+    });
+}
+
+#[test]
+fn closing_answers_what_is_pending_and_ends_the_connection_at_once() {
+    on_each_driver(|world| {
+        let listen = world.listen(10);
+        let mut client = world.connect();
+        let connection = world.accept(listen);
+        let read = world.read(connection, 100);
+        assert!(!world.has_answer(read));
+        assert_eq!(world.ask(Request::Close(connection)), Reply::Done);
+        assert_eq!(world.answer(read), failed(Error::Cancelled));
+        assert_eq!(client.read(&mut [0; 1]).expect("an end"), 0);
+        assert_eq!(world.ask(Request::Close(connection)), failed(Error::BadHandle));
+        assert_eq!(world.ask(Request::Shutdown(connection)), failed(Error::BadHandle));
+    });
+}
+
+#[test]
+fn cancel_ends_each_kind_of_request_once() {
+    on_each_driver(|world| {
+        let listen = world.listen(10);
+        let mut client = world.connect();
+        let connection = world.accept(listen);
+        let read = world.read(connection, 100);
+        let sleep = world.send(Request::Sleep(u64::MAX));
+        let watch = world.send(Request::Watch(Vec::new()));
+        let signals = world.send(Request::Signals);
+        for id in [read, sleep, watch, signals, listen] {
+            assert_eq!(world.ask(Request::Cancel(id)), Reply::Done);
+            assert_eq!(world.answer(id), failed(Error::Cancelled));
+            assert_eq!(world.ask(Request::Cancel(id)), Reply::Done, "it need not be pending any more");
+            assert!(!world.has_answer(id), "a second final answer");
+        }
+        assert!(TcpStream::connect(world.address).is_err(), "it still listens");
+        client.write_all(b"after the cancel").expect("the connection lives");
+        let read = world.read(connection, 100);
+        assert_eq!(world.answer(read), Reply::Data(b"after the cancel".to_vec()));
+        world.listen(10);
+        world.connect();
+    });
+}
+
+/// A queue that is full must not lose a cancellation: the connection would stay open with nobody to close it, and a
+/// read that was cancelled would swallow what is sent later.
+#[test]
+fn thousands_of_requests_are_cancelled_in_one_turn() {
+    on_each_driver(|world| {
+        let listen = world.listen(10_000);
+        let count = limits::QUEUE_ENTRIES as usize * 2 + 100;
+        let mut clients = Vec::new();
+        let mut connections = Vec::new();
+        for _ in 0..count {
+            clients.push(world.connect());
+            connections.push(world.accept(listen));
+        }
+        let reads: Vec<u64> = connections.iter().map(|connection| world.read(*connection, 10)).collect();
+        assert!(!world.has_answer(reads[0]));
+        let cancels: Vec<u64> = reads.iter().map(|read| world.send(Request::Cancel(*read))).collect();
+        cancels.iter().for_each(|cancel| assert_eq!(world.answer(*cancel), Reply::Done));
+        clients.iter_mut().for_each(|client| client.write_all(b"mine").expect("it is open"));
+        for connection in &connections {
+            let read = world.read(*connection, 10);
+            assert_eq!(world.answer(read), Reply::Data(b"mine".to_vec()));
+        }
+        let reads: Vec<u64> = connections.iter().map(|connection| world.read(*connection, 10)).collect();
+        assert!(!world.has_answer(reads[0]));
+        let closes: Vec<u64> = connections.iter().map(|connection| world.send(Request::Close(*connection))).collect();
+        closes.iter().for_each(|close| assert_eq!(world.answer(*close), Reply::Done));
+        clients.iter_mut().for_each(|client| assert_eq!(client.read(&mut [0; 1]).expect("an end"), 0));
+    });
+}
+
+#[test]
+fn no_more_connections_are_accepted_than_the_guest_allows() {
+    on_each_driver(|world| {
+        let listen = world.listen(2);
+        let clients: Vec<TcpStream> = (0..4).map(|_| world.connect()).collect();
+        let first = world.accept(listen);
+        let _second = world.accept(listen);
+        assert!(!world.has_answer(listen), "a third one");
+        world.ask(Request::Close(first));
+        world.accept(listen);
+        assert!(!world.has_answer(listen), "a fourth one");
+        drop(clients);
+    });
+}
+
+/// The last handle may be a file's: giving it back makes room for a client.
+#[test]
+fn clients_are_accepted_again_when_there_are_handles_again() {
+    on_each_driver(|world| {
+        let file = world.open("file");
+        let buffers: Vec<u64> = (1..limits::HANDLES_MAX).map(|_| world.load(file, 0)).collect();
+        let listen = world.listen(10);
+        let _client = world.connect();
+        assert_eq!(world.ask(Request::Load(range(file, 0, 0))), failed(Error::Exhausted));
+        assert!(!world.has_answer(listen));
+        world.ask(Request::Close(buffers[0]));
+        world.accept(listen);
+    });
+}
+
+/// A buffer counts as long as a write sends from it, closed or not.
+#[test]
+fn buffers_that_are_being_sent_count_until_they_are_sent() {
+    on_each_driver(|world| {
+        fs::File::create(world.path("large")).and_then(|file| file.set_len(16 << 20)).expect("a file");
+        let file = world.open("large");
+        let listen = world.listen(10);
+        let client = world.connect();
+        let connection = world.accept(listen);
+        let most = limits::BUFFERS_BYTES_MAX / limits::BUFFER_BYTES_MAX - 1;
+        let buffers: Vec<u64> = (0..most).map(|_| world.load(file, limits::BUFFER_BYTES_MAX)).collect();
+        let parts = buffers.iter().map(|buffer| Part::Buffer(range(*buffer, 0, limits::BUFFER_BYTES_MAX))).collect();
+        let write = world.write(connection, parts);
+        buffers.iter().for_each(|buffer| assert_eq!(world.ask(Request::Close(*buffer)), Reply::Done));
+        assert!(!world.has_answer(write), "nobody reads");
+        world.load(file, limits::BUFFER_BYTES_MAX - 4_096);
+        assert_eq!(world.ask(Request::Load(range(file, 0, limits::BUFFER_BYTES_MAX))), failed(Error::Exhausted));
+        world.ask(Request::Close(connection));
+        world.load(file, limits::BUFFER_BYTES_MAX);
+        drop(client);
+    });
+}
+
+#[test]
+fn a_watch_tells_of_changes_and_ends_when_its_place_is_empty() {
+    on_each_driver(|world| {
+        fs::create_dir(world.path("sub")).expect("a folder");
+        let watch = world.send(Request::Watch(b"sub".to_vec()));
+        let file = world.send(Request::Watch(b"file".to_vec()));
+        assert!(!world.has_answer(watch));
+        fs::write(world.path("sub/new"), "x").expect("a file");
+        assert_eq!(world.answer(watch), Reply::Changed(b"new".to_vec()));
+        fs::write(world.path("file"), "other").expect("a file");
+        assert_eq!(world.answer(file), Reply::Changed(Vec::new()));
+        // Moved out of the root: what happens there is none of the guest's business.
+        let outside = world.folder.path().join("outside");
+        fs::rename(world.path("sub"), &outside).expect("it moves");
+        fs::write(outside.join("secret-name"), "x").expect("a file");
+        let mut seen = Vec::new();
+        let last = loop {
+            match world.answer(watch) {
+                Reply::Changed(name) => seen.push(name),
+                last => break last,
+            }
+        };
+        assert_eq!(last, failed(Error::NotFound));
+        assert!(!seen.contains(&b"secret-name".to_vec()), "{seen:?}");
+        fs::remove_file(world.path("file")).expect("it is there");
+        while let Reply::Changed(_) = world.answer(file) {}
+        assert_eq!(world.ask(Request::Watch(b"none".to_vec())), failed(Error::NotFound));
+    });
+}
+
+#[test]
+fn a_file_or_directory_has_so_many_watches_and_no_more() {
+    on_each_driver(|world| {
+        for _ in 0..limits::WATCHES_OF_ONE_MAX {
+            world.send(Request::Watch(b"file".to_vec()));
+        }
+        assert_eq!(world.ask(Request::Watch(b"file".to_vec())), failed(Error::Exhausted));
+        for _ in 0..limits::SIGNAL_REQUESTS_MAX {
+            world.send(Request::Signals);
+        }
+        assert_eq!(world.ask(Request::Signals), failed(Error::Exhausted));
+    });
+}
+
+#[test]
+fn directories_are_listed_in_the_order_of_their_names_with_what_they_are() {
+    on_each_driver(|world| {
+        fs::create_dir(world.path("b-folder")).expect("a folder");
+        std::os::unix::fs::symlink("file", world.path("c-link")).expect("a link");
+        fs::write(world.path("a"), "").expect("a file");
+        let Reply::Listed(entries) = world.ask(Request::List(Vec::new())) else { panic!("no list") };
+        let names: Vec<(&[u8], Kind)> = entries.iter().map(|it| (it.name.as_slice(), it.metadata.kind)).collect();
+        let expected: [(&[u8], Kind); 4] = [
+            (b"a", Kind::Regular),
+            (b"b-folder", Kind::Directory),
+            (b"c-link", Kind::Symlink),
+            (b"file", Kind::Regular),
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(world.ask(Request::List(b"file".to_vec())), failed(Error::NotDirectory));
+    });
+}
+
+#[test]
+fn files_are_opened_as_the_contract_says() {
+    on_each_driver(|world| {
+        fs::create_dir(world.path("folder")).expect("a folder");
+        std::os::unix::fs::symlink("file", world.path("link")).expect("a link");
+        std::os::unix::fs::symlink("loop", world.path("loop")).expect("a link");
+        let mut open =
+            |path: &[u8], follow_symlinks| world.ask(Request::Open(Open { path: path.to_vec(), follow_symlinks }));
+        assert!(matches!(open(b"link", true), Reply::Opened(_)));
+        assert_eq!(open(b"link", false), failed(Error::Symlink));
+        assert_eq!(open(b"loop", true), failed(Error::Symlink));
+        assert_eq!(open(b"folder", true), failed(Error::IsDirectory));
+        assert_eq!(open(b"file/x", true), failed(Error::NotDirectory));
+        assert_eq!(open(&[b'x'; 300], true), failed(Error::NotFound));
+        assert_eq!(open(&[b'x'; limits::PATH_BYTES_MAX + 1], true), failed(Error::Invalid));
+        assert_eq!(open(b"\xff\xfe", true), failed(Error::NotFound));
+        let file = world.open("file");
+        assert_eq!(world.ask(Request::ReadFile(range(file, 8, 100))), Reply::Data(b"89".to_vec()));
+        assert_eq!(world.ask(Request::ReadFile(range(file, 100, 1))), Reply::Data(Vec::new()));
+        let too_large = range(file, 0, limits::BUFFER_BYTES_MAX + 1);
+        assert_eq!(world.ask(Request::Load(too_large)), failed(Error::TooLarge));
+    });
+}
+
+#[test]
+fn sleeps_end_in_their_order_and_never_early() {
+    on_each_driver(|world| {
+        let begin = world.live.wait_stamp();
+        let sleeps: Vec<u64> = [30, 10, 20].map(|millis| world.send(Request::Sleep(millis * 1_000_000))).to_vec();
+        let mut order = Vec::new();
+        while order.len() < 3 {
+            let batch = world.live.wait().expect("it goes on");
+            for answer in batch.answers {
+                order.push(answer.id);
+                let millis = [30, 10, 20][sleeps.iter().position(|id| *id == answer.id).expect("a sleep")];
+                assert!(batch.time >= begin + millis * 1_000_000, "{millis} ms end early");
+            }
+        }
+        assert_eq!(order, [sleeps[1], sleeps[2], sleeps[0]]);
+    });
+}
+
+trait Stamp {
+    fn wait_stamp(&mut self) -> u64;
+}
+
+impl Stamp for Live {
+    /// The time of the last batch, which is what sleeps count from.
+    fn wait_stamp(&mut self) -> u64 {
+        self.start()
+    }
+}
+
+/// Without a root nothing can be read.
+#[test]
+fn without_a_root_there_are_no_files() {
+    let grant = Grant {
+        ports: Vec::new(),
+        root: None,
+        signals: None,
+        console: Console::new(Format::Off, Verbosity::Error),
+        on_listening: Box::new(|_| ()),
+    };
+    let mut live = Live::new(DriverChoice::Auto, grant).expect("a queue");
+    let requests = [
+        Request::Open(Open { path: b"etc/passwd".to_vec(), follow_symlinks: true }),
+        Request::List(Vec::new()),
+        Request::Watch(Vec::new()),
+        Request::Listen(Listen { port: 80, connections_max: 1 }),
+    ];
+    for (id, request) in (1..).zip(requests) {
+        live.submit(Submission { id, request });
+        let batch = live.wait().expect("it goes on");
+        assert_eq!(batch.answers, [Answer { id, reply: failed(Error::NotPermitted) }]);
+    }
+    assert!(Path::new("/etc/passwd").exists(), "there was something to be read");
+}
