@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use super::net::Connection;
+use super::connection::Connection;
 use crate::contract::Error;
 use crate::limits;
 

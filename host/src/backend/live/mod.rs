@@ -2,11 +2,12 @@
 
 mod answers;
 mod clock;
+mod connection;
 mod driver;
 mod errors;
 mod file;
 mod handles;
-mod net;
+mod listen;
 mod signals;
 mod transfer;
 mod watch;
@@ -20,7 +21,7 @@ use self::answers::Answers;
 use self::clock::{Clock, TimerKey, Timers};
 use self::driver::{Driver, Event};
 use self::handles::{Handles, Object, Total};
-use self::net::Listener;
+use self::listen::Listener;
 use self::watch::Watches;
 use super::{Backend, Batch};
 use crate::console::Console;
@@ -30,7 +31,7 @@ use crate::stop::Stop;
 
 pub use self::driver::Choice as DriverChoice;
 pub use self::file::Root;
-pub use self::net::Port;
+pub use self::listen::Port;
 pub use self::signals::Signals;
 
 /// What a guest is granted, and whom to tell.

@@ -1,0 +1,186 @@
+//! Listening and accepting.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use compio_driver::op::Interest;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
+
+use super::connection::Connection;
+use super::driver::Token;
+use super::errors::from_errno;
+use super::handles::Object;
+use super::{Live, Owner, Pending, Timer};
+use crate::contract::{Accepted, Error, IpAddress, Listen, Reply, SocketAddress};
+use crate::limits;
+
+/// A port that a guest may listen on. It is bound before the guest runs, so that a port that is taken is told to the
+/// operator at once; the system refuses clients until the guest listens.
+pub struct Port {
+    /// As the operator gave it: 0 lets the system choose.
+    number: u16,
+    address: SocketAddr,
+    socket: Option<OwnedFd>,
+}
+
+/// A `listen` under way.
+pub struct Listener {
+    /// Counts the listeners of a run: unlike the id of its request, never used again.
+    serial: u64,
+    /// Of its request.
+    id: u64,
+    fd: Rc<OwnedFd>,
+    port: u16,
+    connections_max: u32,
+    /// Its connections that are open. Those of an earlier `listen` on the same port do not count.
+    open: u32,
+    /// Set while it waits for clients.
+    token: Option<Token>,
+}
+
+impl Port {
+    /// Binds the port.
+    pub fn bind(address: SocketAddr) -> Result<Self, Errno> {
+        let socket = bind(address)?;
+        let actual = SocketAddr::try_from(rustix::net::getsockname(&socket)?).map_err(|_| Errno::AFNOSUPPORT)?;
+        Ok(Self { number: address.port(), address: actual, socket: Some(socket) })
+    }
+
+    /// What it is bound to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The socket, listening. It is bound again when an earlier `listen` has ended.
+    fn listen(&mut self) -> Result<OwnedFd, Errno> {
+        let socket = match self.socket.take() {
+            Some(socket) => socket,
+            None => bind(self.address)?,
+        };
+        rustix::net::listen(&socket, limits::LISTEN_BACKLOG)?;
+        Ok(socket)
+    }
+}
+
+impl Listener {
+    /// Gives the port back at once. The queue holds the descriptor until its wait has ended, which on io_uring may be
+    /// after this process.
+    pub fn stop(&self) {
+        // It listens, so it can be shut down.
+        let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<OwnedFd, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    // Connections inherit these two. Without the first, the end of a response waits for an acknowledgement; without the
+    // second, a client that vanished is never noticed.
+    sockopt::set_tcp_nodelay(&socket, true)?;
+    sockopt::set_socket_keepalive(&socket, true)?;
+    rustix::net::bind(&socket, &address)?;
+    Ok(socket)
+}
+
+impl Live {
+    pub(super) fn listen(&mut self, id: u64, wanted: &Listen) -> Result<Reply, Error> {
+        let granted = |port: &&mut Port| wanted.port == port.number || wanted.port == port.address.port();
+        let port = self.ports.iter_mut().find(granted).ok_or(Error::NotPermitted)?;
+        let number = port.address.port();
+        if self.listeners.iter().any(|listener| listener.port == number) {
+            return Err(Error::AddressInUse);
+        }
+        let fd = Rc::new(port.listen().map_err(from_errno)?);
+        (self.on_listening)(port.address);
+        let connections_max = wanted.connections_max;
+        self.listens += 1;
+        let serial = self.listens;
+        self.listeners.push(Listener { serial, id, fd, port: number, connections_max, open: 0, token: None });
+        self.pending.insert(id, Pending::Listen(serial));
+        self.wait_for_clients(serial);
+        Ok(Reply::Listening(number))
+    }
+
+    pub(super) fn end_listen(&mut self, serial: u64) {
+        let Some(index) = self.listeners.iter().position(|listener| listener.serial == serial) else { return };
+        let listener = self.listeners.swap_remove(index);
+        if let Some(token) = listener.token {
+            self.driver.cancel(token);
+        }
+        listener.stop();
+    }
+
+    /// Waits for the next client, unless the listener waits already or has as many as it may have.
+    pub(super) fn wait_for_clients(&mut self, serial: u64) {
+        let Some(listener) = self.listeners.iter_mut().find(|listener| listener.serial == serial) else { return };
+        if listener.token.is_none() && listener.open < listener.connections_max && self.handles.room() > 0 {
+            listener.token = Some(self.driver.poll(&listener.fd, Interest::Readable, Owner::Listener(serial)));
+        }
+    }
+
+    /// Takes the clients that wait in the backlog.
+    pub(super) fn accept(&mut self, serial: u64) {
+        let Some(index) = self.listeners.iter().position(|listener| listener.serial == serial) else { return };
+        self.listeners[index].token = None;
+        for _ in 0..limits::ACCEPT_BATCH_MAX {
+            let listener = &self.listeners[index];
+            if listener.open >= listener.connections_max || self.handles.room() == 0 {
+                return;
+            }
+            match rustix::net::acceptfrom_with(&listener.fd, SocketFlags::CLOEXEC) {
+                Ok((fd, peer)) => self.accepted(index, fd, peer.and_then(|peer| SocketAddr::try_from(peer).ok())),
+                Err(Errno::AGAIN) => break,
+                // Clients that went away while they waited.
+                Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO) => {}
+                Err(_) => return self.rest_from_accepting(serial),
+            }
+        }
+        self.wait_for_clients(serial);
+    }
+
+    /// Without descriptors or memory the next attempt fails as well, and the backlog stays readable.
+    pub(super) fn rest_from_accepting(&mut self, serial: u64) {
+        if let Some(listener) = self.listeners.iter_mut().find(|listener| listener.serial == serial) {
+            listener.token = None;
+        }
+        let due = self.clock.monotonic() + limits::ACCEPT_REST_MILLIS * 1_000_000;
+        self.timers.add(due, Timer::Accept(serial));
+    }
+
+    fn accepted(&mut self, index: usize, fd: OwnedFd, peer: Option<SocketAddr>) {
+        let Listener { id, serial, .. } = self.listeners[index];
+        let connection = Connection::new(fd, serial);
+        let Ok(connection) = self.handles.insert(Object::Connection(connection)) else { return };
+        self.listeners[index].open += 1;
+        self.answers.push(id, Reply::Accepted(Accepted { connection, peer: peer_address(peer) }));
+    }
+
+    /// One of a listener's connections is closed.
+    pub(super) fn forget(&mut self, serial: u64) {
+        if let Some(listener) = self.listeners.iter_mut().find(|listener| listener.serial == serial) {
+            listener.open -= 1;
+        }
+    }
+
+    /// A handle is free, which any listener may have waited for.
+    pub(super) fn has_room(&mut self) {
+        for index in 0..self.listeners.len() {
+            self.wait_for_clients(self.listeners[index].serial);
+        }
+    }
+}
+
+fn peer_address(peer: Option<SocketAddr>) -> SocketAddress {
+    let Some(peer) = peer else {
+        return SocketAddress { address: IpAddress::Ipv4((0, 0, 0, 0)), port: 0 };
+    };
+    let address = match peer.ip().to_canonical() {
+        IpAddr::V4(address) => IpAddress::Ipv4(address.octets().into()),
+        IpAddr::V6(address) => IpAddress::Ipv6(address.segments().into()),
+    };
+    SocketAddress { address, port: peer.port() }
+}
