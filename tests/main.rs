@@ -6,6 +6,8 @@
 mod admission;
 mod contract;
 mod echo;
+mod explain;
+mod golden;
 mod hostile;
 mod parity;
 mod replay;

@@ -7,7 +7,6 @@ use std::fs;
 use pluto_host::admission;
 use pluto_host::backend::Batch;
 use pluto_host::backend::script::Script;
-use pluto_host::contract as host;
 use pluto_host::engine::Engine;
 use pluto_host::guest::{Ended, Guest};
 use pluto_host::limits;
@@ -16,6 +15,7 @@ use pluto_sdk::contract as sdk;
 use pluto_sdk::testing::{World, run_on_answers};
 use std::time::Duration;
 
+use crate::support::answers::answer;
 use crate::support::guests;
 
 /// What a guest did: its requests, one line each, turn by turn, and its log.
@@ -193,76 +193,4 @@ fn answers_that_no_sane_host_would_give_change_nothing() {
     }
     let disturbed = agree("echo", echo::main, &["7000"], start, &insane);
     assert_eq!(disturbed, sane);
-}
-
-/// The same answer in the host's types.
-fn answer(answer: sdk::Answer) -> host::Answer {
-    host::Answer { id: answer.id, reply: reply(answer.reply) }
-}
-
-fn reply(reply: sdk::Reply) -> host::Reply {
-    match reply {
-        sdk::Reply::Listening(port) => host::Reply::Listening(port),
-        sdk::Reply::Accepted(sdk::Accepted { connection, peer }) => {
-            let address = match peer.address {
-                sdk::IpAddress::Ipv4(address) => host::IpAddress::Ipv4(address),
-                sdk::IpAddress::Ipv6(address) => host::IpAddress::Ipv6(address),
-            };
-            let peer = host::SocketAddress { address, port: peer.port };
-            host::Reply::Accepted(host::Accepted { connection, peer })
-        }
-        sdk::Reply::Data(bytes) => host::Reply::Data(bytes),
-        sdk::Reply::Written(bytes) => host::Reply::Written(bytes),
-        sdk::Reply::Done => host::Reply::Done,
-        sdk::Reply::Opened(sdk::Opened { file, metadata: facts }) => {
-            host::Reply::Opened(host::Opened { file, metadata: metadata(facts) })
-        }
-        sdk::Reply::Loaded(sdk::Loaded { buffer, length }) => host::Reply::Loaded(host::Loaded { buffer, length }),
-        sdk::Reply::Listed(entries) => {
-            let entry = |entry: sdk::Entry| host::Entry { name: entry.name, metadata: metadata(entry.metadata) };
-            host::Reply::Listed(entries.into_iter().map(entry).collect())
-        }
-        sdk::Reply::Changed(name) => host::Reply::Changed(name),
-        sdk::Reply::Elapsed => host::Reply::Elapsed,
-        sdk::Reply::Signal(signal) => host::Reply::Signal(match signal {
-            sdk::Signal::Stop => host::Signal::Stop,
-            sdk::Signal::Reload => host::Signal::Reload,
-            sdk::Signal::Pause => host::Signal::Pause,
-        }),
-        sdk::Reply::Failed(error) => host::Reply::Failed(failure(error)),
-    }
-}
-
-fn metadata(facts: sdk::Metadata) -> host::Metadata {
-    let kind = match facts.kind {
-        sdk::Kind::Regular => host::Kind::Regular,
-        sdk::Kind::Directory => host::Kind::Directory,
-        sdk::Kind::Symlink => host::Kind::Symlink,
-        sdk::Kind::Other => host::Kind::Other,
-    };
-    let sdk::Metadata { size, modified, changed, inode, .. } = facts;
-    host::Metadata { kind, size, modified, changed, inode }
-}
-
-fn failure(error: sdk::Error) -> host::Error {
-    use sdk::Error::*;
-    match error {
-        NotPermitted => host::Error::NotPermitted,
-        BadHandle => host::Error::BadHandle,
-        Invalid => host::Error::Invalid,
-        Busy => host::Error::Busy,
-        Cancelled => host::Error::Cancelled,
-        TooLarge => host::Error::TooLarge,
-        Exhausted => host::Error::Exhausted,
-        AddressInUse => host::Error::AddressInUse,
-        Disconnected => host::Error::Disconnected,
-        NotFound => host::Error::NotFound,
-        AccessDenied => host::Error::AccessDenied,
-        IsDirectory => host::Error::IsDirectory,
-        NotDirectory => host::Error::NotDirectory,
-        NotRegular => host::Error::NotRegular,
-        Symlink => host::Error::Symlink,
-        Truncated => host::Error::Truncated,
-        Io => host::Error::Io,
-    }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -192,6 +193,58 @@ fn what_is_no_trace_or_a_damaged_one_is_told() {
     }
     let missing: PathBuf = folder.path("none").into();
     assert_eq!(replay(Path::new(&guest), &text(&missing)).code, Some(1));
+}
+
+#[test]
+fn the_text_of_a_trace_makes_the_same_trace_again() {
+    let folder = Folder::new();
+    let (pluto, trace) = (guests::built("pluto"), folder.path("run.trace"));
+    let host = record("auto", &trace, &pluto, &[&text(site::odd())]);
+    visit(&host);
+    host.signal("TERM");
+    assert_eq!(host.wait().code, Some(0));
+    let (first, again) = (folder.path("first.txt"), folder.path("again.trace"));
+    let to_text = |trace: &str| {
+        let ended = host::run(["trace", "text", trace]);
+        assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""));
+        ended.output
+    };
+    let to_binary = |guest: &Path| host::run(["trace", "binary", &first, "--guest", &text(guest), "--output", &again]);
+    let written = to_text(&trace);
+    fs::write(&first, &written).expect("a file");
+    assert_eq!(to_binary(&pluto).code, Some(0));
+    assert_eq!(to_text(&again), written);
+    replays(&pluto, &again, "to its end");
+    // By another hand: another signal, and requests that nobody knows.
+    let edited: Vec<String> =
+        written.lines().map(|line| line.split(" sent ").next().unwrap_or_default().into()).collect();
+    let edited = edited.iter().map(|line| match line.starts_with("turn") || line.starts_with("end") {
+        true => format!("{line} sent ?\n"),
+        false => format!("{line}\n").replace("signal stop", "signal reload"),
+    });
+    fs::write(&first, edited.collect::<String>()).expect("a file");
+    assert_eq!(to_binary(&pluto).code, Some(0));
+    let ended = replay(&pluto, &again);
+    assert!(ended.code == Some(3) && ended.errors.contains("goes on, where the recorded run ended"), "{ended:#?}");
+    let other = to_binary(&guests::built("echo"));
+    assert!(other.code == Some(1) && other.errors.contains("give that guest"), "{other:#?}");
+    fs::write(&first, written.replace("start", "begin")).expect("a file");
+    let wrong = to_binary(&pluto);
+    assert!(wrong.errors.contains("expected `start`, found `begin`"), "{wrong:#?}");
+}
+
+#[test]
+fn who_reads_only_the_beginning_of_a_text_is_no_error() {
+    let folder = Folder::new();
+    let guest = folder.guest("a.wasm", &sleeper(1, "a", "(call $exit (i32.const 0))"));
+    let trace = folder.path("run.trace");
+    assert_eq!(host::run(["--record", &trace, &guest, "0"]).code, Some(0));
+    let mut command = Command::new(host::command());
+    let command = command.args(["trace", "text", &trace]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().expect("it ends");
+    assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
 }
 
 /// /dev/full takes no byte: the recording cannot begin, and says so before anything is served.

@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub mod answers;
 pub mod guests;
 pub mod host;
 pub mod http;

@@ -280,8 +280,7 @@ fn parse_header(bytes: &[u8]) -> Result<Header, Malformed> {
 
 /// Never takes more memory than the largest guest.
 fn unpack_guest(packed: &[u8]) -> Result<Vec<u8>, Malformed> {
-    let mut guest =
-        zstd::bulk::decompress(packed, limits::GUEST_BYTES_MAX as usize).map_err(|_| Malformed::Guest)?;
+    let mut guest = zstd::bulk::decompress(packed, limits::GUEST_BYTES_MAX as usize).map_err(|_| Malformed::Guest)?;
     // It was unpacked into a buffer for the largest one.
     guest.shrink_to_fit();
     Ok(guest)

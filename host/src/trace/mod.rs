@@ -12,8 +12,8 @@
 
 pub mod binary;
 pub mod codec;
-pub mod text;
 pub mod explain;
+pub mod text;
 pub mod wire;
 
 #[cfg(test)]
