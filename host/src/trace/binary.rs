@@ -5,12 +5,11 @@ use std::io::{self, Read};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::codec::{Facts, put_answer, read_answer};
-use super::wire::{Malformed, Reader, put_bytes, put_number};
-use super::{End, Header, How, Record, Sent, Turn};
+use super::records::{Context, parse_header, put_end, put_header};
+use super::wire::{Malformed, Reader};
+use super::{End, Header, Record, Sent};
 use crate::contract::Answer;
 use crate::limits;
-use crate::stop::Stop;
 
 /// What a trace begins with. The first byte is no text, so that nothing takes it for some.
 const MAGIC: [u8; 8] = *b"\x89PLUTO\r\n";
@@ -25,9 +24,6 @@ const FRAME_BYTES: usize = 4 + 8;
 /// can make a little longer.
 const BLOCK_BYTES_MAX: usize = limits::TRACE_BYTES_BUFFERED_MAX + limits::GUEST_BYTES_MAX as usize;
 
-const TURN: u8 = 0;
-const END: u8 = 1;
-
 /// The bytes with which a trace begins: what was run, and the guest itself, so that the file is all that a replay needs.
 pub fn begin(header: &Header, guest: &[u8]) -> io::Result<Vec<u8>> {
     let mut bytes = MAGIC.to_vec();
@@ -41,8 +37,7 @@ pub fn begin(header: &Header, guest: &[u8]) -> io::Result<Vec<u8>> {
 #[derive(Default)]
 pub struct Block {
     bytes: Vec<u8>,
-    facts: Facts,
-    time: u64,
+    context: Context,
 }
 
 impl Block {
@@ -58,20 +53,12 @@ impl Block {
 
     /// Adds a turn.
     pub fn turn(&mut self, sent: Sent, time: u64, answers: &[Answer]) {
-        self.bytes.push(TURN);
-        put_sent(&mut self.bytes, sent);
-        // The first of a block stands for itself.
-        put_number(&mut self.bytes, time.wrapping_sub(self.time));
-        self.time = time;
-        put_number(&mut self.bytes, answers.len() as u64);
-        answers.iter().for_each(|answer| put_answer(&mut self.bytes, &mut self.facts, answer));
+        self.context.put_turn(&mut self.bytes, sent, time, answers);
     }
 
     /// Adds the end.
     pub fn end(&mut self, end: &End) {
-        self.bytes.push(END);
-        put_sent(&mut self.bytes, end.sent);
-        put_how(&mut self.bytes, &end.how);
+        put_end(&mut self.bytes, end);
     }
 
     /// The block as it stands in the file, and an empty one in its place.
@@ -90,8 +77,7 @@ pub struct TraceReader<R> {
     block: Vec<u8>,
     /// How much of the block is read.
     read: usize,
-    facts: Facts,
-    time: u64,
+    context: Context,
     /// Where in the file the block begins.
     offset: u64,
     /// The run has ended: nothing may follow.
@@ -164,8 +150,7 @@ impl<R: Read> TraceReader<R> {
             guest,
             block: Vec::new(),
             read: 0,
-            facts: Facts::default(),
-            time: 0,
+            context: Context::default(),
             offset: at,
             ended: false,
         })
@@ -179,14 +164,13 @@ impl<R: Read> TraceReader<R> {
                 self.offset += (self.block.len() + FRAME_BYTES) as u64;
             }
             let Some(block) = read_block(&mut self.input, self.offset)? else { return Ok(None) };
-            (self.block, self.read, self.facts, self.time) = (block, 0, Facts::default(), 0);
+            (self.block, self.read, self.context) = (block, 0, Context::default());
         }
         if self.ended {
             return Err(TraceError::Malformed(self.offset, Malformed::Rest));
         }
         let mut reader = Reader::new(&self.block[self.read..]);
-        let record = read_record(&mut reader, &mut self.facts, &mut self.time)
-            .map_err(|why| TraceError::Malformed(self.offset, why))?;
+        let record = self.context.read(&mut reader).map_err(|why| TraceError::Malformed(self.offset, why))?;
         self.read = self.block.len() - reader.len();
         self.ended = matches!(record, Record::End(_));
         Ok(Some(record))
@@ -226,142 +210,10 @@ fn read_block(input: &mut impl Read, at: u64) -> Result<Option<Vec<u8>>, TraceEr
     Ok(Some(payload))
 }
 
-fn read_record(reader: &mut Reader<'_>, facts: &mut Facts, time: &mut u64) -> Result<Record, Malformed> {
-    match reader.byte()? {
-        TURN => {
-            let sent = read_sent(reader)?;
-            *time = time.wrapping_add(reader.number()?);
-            let length = reader.length()?;
-            let mut answers = Vec::new();
-            for _ in 0..length {
-                answers.push(read_answer(reader, facts)?);
-            }
-            Ok(Record::Turn(Turn { sent, time: *time, answers }))
-        }
-        END => Ok(Record::End(End { sent: read_sent(reader)?, how: read_how(reader)? })),
-        _ => Err(Malformed::Case),
-    }
-}
-
-fn put_sent(out: &mut Vec<u8>, sent: Sent) {
-    put_number(out, sent.count);
-    if sent.count > 0 {
-        out.extend(sent.hash.to_le_bytes());
-    }
-}
-
-fn read_sent(reader: &mut Reader<'_>) -> Result<Sent, Malformed> {
-    let count = reader.number()?;
-    if count == 0 {
-        return Ok(Sent::default());
-    }
-    let hash = reader.take(8)?.try_into().map_err(|_| Malformed::Short)?;
-    Ok(Sent { count, hash: u64::from_le_bytes(hash) })
-}
-
-fn put_header(header: &Header) -> Vec<u8> {
-    let mut out = Vec::new();
-    out.extend(header.guest_sha256);
-    out.extend(header.contract_sha256);
-    put_number(&mut out, header.memory_max);
-    for list in [&header.limits, &header.arguments] {
-        put_number(&mut out, list.len() as u64);
-        list.iter().for_each(|text| put_bytes(&mut out, text.as_bytes()));
-    }
-    put_number(&mut out, header.start);
-    out
-}
-
-fn parse_header(bytes: &[u8]) -> Result<Header, Malformed> {
-    let mut reader = Reader::new(bytes);
-    let header = read_header(&mut reader)?;
-    if reader.is_empty() { Ok(header) } else { Err(Malformed::Rest) }
-}
-
 /// Never takes more memory than the largest guest.
 fn unpack_guest(packed: &[u8]) -> Result<Vec<u8>, Malformed> {
     let mut guest = zstd::bulk::decompress(packed, limits::GUEST_BYTES_MAX as usize).map_err(|_| Malformed::Guest)?;
     // It was unpacked into a buffer for the largest one.
     guest.shrink_to_fit();
     Ok(guest)
-}
-
-fn read_header(reader: &mut Reader<'_>) -> Result<Header, Malformed> {
-    let digest = |reader: &mut Reader<'_>| reader.take(32)?.try_into().map_err(|_| Malformed::Short);
-    let list = |reader: &mut Reader<'_>| {
-        let length = reader.length()?;
-        (0..length).map(|_| reader.text().map(str::to_owned)).collect::<Result<Vec<_>, _>>()
-    };
-    Ok(Header {
-        guest_sha256: digest(reader)?,
-        contract_sha256: digest(reader)?,
-        memory_max: reader.number()?,
-        limits: list(reader)?,
-        arguments: list(reader)?,
-        start: reader.number()?,
-    })
-}
-
-fn put_how(out: &mut Vec<u8>, how: &How) {
-    match how {
-        How::Exit(code) => out.extend([0, *code]),
-        How::Trapped => out.push(1),
-        How::Stopped(stop) => {
-            out.push(2);
-            put_stop(out, stop);
-        }
-    }
-}
-
-fn read_how(reader: &mut Reader<'_>) -> Result<How, Malformed> {
-    Ok(match reader.byte()? {
-        0 => How::Exit(reader.byte()?),
-        1 => How::Trapped,
-        2 => How::Stopped(read_stop(reader)?),
-        _ => return Err(Malformed::Case),
-    })
-}
-
-fn put_stop(out: &mut Vec<u8>, stop: &Stop) {
-    match stop {
-        Stop::Asked => out.push(0),
-        Stop::StopTooSlow => out.push(1),
-        Stop::TurnTooLong => out.push(2),
-        Stop::Memory { wanted, limit } => {
-            out.push(3);
-            put_number(out, *wanted);
-            put_number(out, *limit);
-        }
-        Stop::Tables { wanted } => {
-            out.push(4);
-            put_number(out, *wanted);
-        }
-        Stop::RequestsPending => out.push(5),
-        Stop::DuplicateId(id) => {
-            out.push(6);
-            put_number(out, *id);
-        }
-        Stop::NothingPending => out.push(7),
-        Stop::AnswersEnded => out.push(8),
-        Stop::System(what) => {
-            out.push(9);
-            put_bytes(out, what.as_bytes());
-        }
-    }
-}
-
-fn read_stop(reader: &mut Reader<'_>) -> Result<Stop, Malformed> {
-    Ok(match reader.byte()? {
-        0 => Stop::Asked,
-        1 => Stop::StopTooSlow,
-        2 => Stop::TurnTooLong,
-        3 => Stop::Memory { wanted: reader.number()?, limit: reader.number()? },
-        4 => Stop::Tables { wanted: reader.number()? },
-        5 => Stop::RequestsPending,
-        6 => Stop::DuplicateId(reader.number()?),
-        7 => Stop::NothingPending,
-        8 => Stop::AnswersEnded,
-        9 => Stop::System(reader.text()?.to_owned()),
-        _ => return Err(Malformed::Case),
-    })
 }

@@ -13,6 +13,7 @@
 pub mod binary;
 pub mod codec;
 pub mod explain;
+mod records;
 pub mod text;
 pub mod wire;
 

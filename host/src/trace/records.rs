@@ -1,0 +1,172 @@
+//! The header and the records as bytes.
+
+use super::codec::{Facts, put_answer, read_answer};
+use super::wire::{Malformed, Reader, put_bytes, put_number};
+use super::{End, Header, How, Record, Sent, Turn};
+use crate::contract::Answer;
+use crate::stop::Stop;
+
+const TURN: u8 = 0;
+const END: u8 = 1;
+
+/// What a record is told from those before it in its block.
+#[derive(Default)]
+pub(super) struct Context {
+    facts: Facts,
+    /// Of the last turn; so the first of a block stands for itself.
+    time: u64,
+}
+
+impl Context {
+    /// Adds a turn's encoding.
+    pub(super) fn put_turn(&mut self, out: &mut Vec<u8>, sent: Sent, time: u64, answers: &[Answer]) {
+        out.push(TURN);
+        put_sent(out, sent);
+        put_number(out, time.wrapping_sub(self.time));
+        self.time = time;
+        put_number(out, answers.len() as u64);
+        answers.iter().for_each(|answer| put_answer(out, &mut self.facts, answer));
+    }
+
+    /// Reads a record.
+    pub(super) fn read(&mut self, reader: &mut Reader<'_>) -> Result<Record, Malformed> {
+        match reader.byte()? {
+            TURN => {
+                let sent = read_sent(reader)?;
+                self.time = self.time.wrapping_add(reader.number()?);
+                let length = reader.length()?;
+                let mut answers = Vec::new();
+                for _ in 0..length {
+                    answers.push(read_answer(reader, &mut self.facts)?);
+                }
+                Ok(Record::Turn(Turn { sent, time: self.time, answers }))
+            }
+            END => Ok(Record::End(End { sent: read_sent(reader)?, how: read_how(reader)? })),
+            _ => Err(Malformed::Case),
+        }
+    }
+}
+
+/// Adds an end's encoding.
+pub(super) fn put_end(out: &mut Vec<u8>, end: &End) {
+    out.push(END);
+    put_sent(out, end.sent);
+    put_how(out, &end.how);
+}
+
+fn put_sent(out: &mut Vec<u8>, sent: Sent) {
+    put_number(out, sent.count);
+    if sent.count > 0 {
+        out.extend(sent.hash.to_le_bytes());
+    }
+}
+
+fn read_sent(reader: &mut Reader<'_>) -> Result<Sent, Malformed> {
+    let count = reader.number()?;
+    if count == 0 {
+        return Ok(Sent::default());
+    }
+    let hash = reader.take(8)?.try_into().map_err(|_| Malformed::Short)?;
+    Ok(Sent { count, hash: u64::from_le_bytes(hash) })
+}
+
+/// The encoding of a header.
+pub(super) fn put_header(header: &Header) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.extend(header.guest_sha256);
+    out.extend(header.contract_sha256);
+    put_number(&mut out, header.memory_max);
+    for list in [&header.limits, &header.arguments] {
+        put_number(&mut out, list.len() as u64);
+        list.iter().for_each(|text| put_bytes(&mut out, text.as_bytes()));
+    }
+    put_number(&mut out, header.start);
+    out
+}
+
+/// Reads a header, which is all that there is.
+pub(super) fn parse_header(bytes: &[u8]) -> Result<Header, Malformed> {
+    let mut reader = Reader::new(bytes);
+    let header = read_header(&mut reader)?;
+    if reader.is_empty() { Ok(header) } else { Err(Malformed::Rest) }
+}
+
+fn read_header(reader: &mut Reader<'_>) -> Result<Header, Malformed> {
+    let digest = |reader: &mut Reader<'_>| reader.take(32)?.try_into().map_err(|_| Malformed::Short);
+    let list = |reader: &mut Reader<'_>| {
+        let length = reader.length()?;
+        (0..length).map(|_| reader.text().map(str::to_owned)).collect::<Result<Vec<_>, _>>()
+    };
+    Ok(Header {
+        guest_sha256: digest(reader)?,
+        contract_sha256: digest(reader)?,
+        memory_max: reader.number()?,
+        limits: list(reader)?,
+        arguments: list(reader)?,
+        start: reader.number()?,
+    })
+}
+
+fn put_how(out: &mut Vec<u8>, how: &How) {
+    match how {
+        How::Exit(code) => out.extend([0, *code]),
+        How::Trapped => out.push(1),
+        How::Stopped(stop) => {
+            out.push(2);
+            put_stop(out, stop);
+        }
+    }
+}
+
+fn read_how(reader: &mut Reader<'_>) -> Result<How, Malformed> {
+    Ok(match reader.byte()? {
+        0 => How::Exit(reader.byte()?),
+        1 => How::Trapped,
+        2 => How::Stopped(read_stop(reader)?),
+        _ => return Err(Malformed::Case),
+    })
+}
+
+fn put_stop(out: &mut Vec<u8>, stop: &Stop) {
+    match stop {
+        Stop::Asked => out.push(0),
+        Stop::StopTooSlow => out.push(1),
+        Stop::TurnTooLong => out.push(2),
+        Stop::Memory { wanted, limit } => {
+            out.push(3);
+            put_number(out, *wanted);
+            put_number(out, *limit);
+        }
+        Stop::Tables { wanted } => {
+            out.push(4);
+            put_number(out, *wanted);
+        }
+        Stop::RequestsPending => out.push(5),
+        Stop::DuplicateId(id) => {
+            out.push(6);
+            put_number(out, *id);
+        }
+        Stop::NothingPending => out.push(7),
+        Stop::AnswersEnded => out.push(8),
+        Stop::System(what) => {
+            out.push(9);
+            put_bytes(out, what.as_bytes());
+        }
+    }
+}
+
+fn read_stop(reader: &mut Reader<'_>) -> Result<Stop, Malformed> {
+    Ok(match reader.byte()? {
+        0 => Stop::Asked,
+        1 => Stop::StopTooSlow,
+        2 => Stop::TurnTooLong,
+        3 => Stop::Memory { wanted: reader.number()?, limit: reader.number()? },
+        4 => Stop::Tables { wanted: reader.number()? },
+        5 => Stop::RequestsPending,
+        6 => Stop::DuplicateId(reader.number()?),
+        7 => Stop::NothingPending,
+        8 => Stop::AnswersEnded,
+        9 => Stop::System(reader.text()?.to_owned()),
+        _ => return Err(Malformed::Case),
+    })
+}
