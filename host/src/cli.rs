@@ -272,9 +272,12 @@ mod tests {
 
     #[test]
     fn times() {
-        for (text, expected) in
-            [("0", Some(0)), ("1.5", Some(1_500_000_000)), ("250ms", Some(250_000_000)), ("1m 2s", Some(62_000_000_000))]
-        {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("1.5", Some(1_500_000_000)),
+            ("250ms", Some(250_000_000)),
+            ("1m 2s", Some(62_000_000_000)),
+        ] {
             assert_eq!(nanoseconds(text).ok(), expected, "{text}");
         }
         for text in ["", "-1", "inf", "NaN", "1e99", "5 parsecs"] {

@@ -57,7 +57,6 @@ struct Narrator {
     explainer: Explainer,
     filter: Filter,
     header: Header,
-    data: bool,
     output: Output,
     /// Why the text could not be written.
     error: Option<io::Error>,
@@ -73,17 +72,16 @@ enum Output {
 
 impl Narrator {
     fn new(header: Header, options: &Explain) -> Self {
-        let data = !options.no_data;
         let output = match &options.html {
             Some(_) => Output::Page(Vec::new(), 0),
             None => Output::Text(Text::new(BufWriter::new(io::stdout()))),
         };
-        let (explainer, filter) = (Explainer::new(&header, data), options.filter());
-        Self { explainer, filter, header, data, output, error: None }
+        let (explainer, filter) = (Explainer::new(&header, !options.no_data), options.filter());
+        Self { explainer, filter, header, output, error: None }
     }
 
     fn begin(&mut self) -> Result<()> {
-        let about = self.explainer.about(&self.header, self.data);
+        let about = self.explainer.about(&self.header);
         match &mut self.output {
             Output::Text(text) => written(text.table(&about)),
             Output::Page(..) => Ok(()),
@@ -108,7 +106,7 @@ impl Narrator {
         let (ending, totals) = (self.explainer.ending(outcome), self.explainer.totals());
         match (&mut self.output, &options.html) {
             (Output::Page(events, left_out), Some(path)) => {
-                let about = [self.explainer.about(&self.header, self.data), totals].concat();
+                let about = [self.explainer.about(&self.header), totals].concat();
                 let page = html::page(&about, &ending, events, *left_out);
                 fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))?;
                 report(&format!("{}: {} events, {left_out} left out; {ending}", path.display(), events.len()));
@@ -116,10 +114,10 @@ impl Narrator {
             (Output::Text(text), _) => written(text.end(&ending, &totals))?,
             (Output::Page(..), None) => {}
         }
-        let known = self.explainer.connections();
+        let last = self.explainer.connections();
         match self.filter.connection {
-            Some(number) if number == 0 || number > known => {
-                bail!("there is no connection {number} in this trace; the last one is {known}")
+            Some(number) if number == 0 || number > last => {
+                bail!("there is no connection {number} in this trace; the last one is {last}")
             }
             _ => Ok(()),
         }

@@ -1,7 +1,7 @@
 //! Requests and answers in words: handles as small numbers, long data shortened, control characters escaped.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use hashbrown::HashMap;
 
@@ -42,6 +42,11 @@ impl Words {
         Self { data, names: HashMap::new(), connections: 0, files: 0, buffers: 0 }
     }
 
+    /// Whether content, paths and names are shown.
+    pub fn tells_data(&self) -> bool {
+        self.data
+    }
+
     /// How many connections there were.
     pub fn connections(&self) -> u64 {
         self.connections
@@ -71,9 +76,10 @@ impl Words {
     /// A request as its answers name it, and what else it says.
     pub fn request(&self, request: &Request) -> (String, String) {
         match request {
-            Request::Listen(it) => {
-                (format!("listen on port {}", it.port), format!(", at most {}", count(it.connections_max, "connection")))
-            }
+            Request::Listen(it) => (
+                format!("listen on port {}", it.port),
+                format!(", at most {}", count(it.connections_max, "connection")),
+            ),
             Request::Read(it) => {
                 let most = if it.bytes_max as usize == limits::READ_BYTES_MAX { None } else { Some(it.bytes_max) };
                 let most = most.map_or(String::new(), |most| format!(", at most {}", count(most, "byte")));
@@ -238,9 +244,13 @@ pub fn span(nanoseconds: u64) -> String {
     let micros = nanoseconds / 1_000;
     match micros {
         0..1_000 => format!("{micros} µs"),
-        1_000..1_000_000 => format!("{}.{:03} ms", micros / 1_000, micros % 1_000),
-        _ => format!("{}.{:06} s", micros / 1_000_000, micros % 1_000_000),
+        1_000..1_000_000 => format!("{} ms", trimmed(&format!("{}.{:03}", micros / 1_000, micros % 1_000))),
+        _ => format!("{} s", trimmed(&format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000))),
     }
+}
+
+fn trimmed(fraction: &str) -> &str {
+    fraction.trim_end_matches('0').trim_end_matches('.')
 }
 
 /// Bytes as text of at most so many characters and three dots. What is not printable is escaped, as are `\` and `quote`:
@@ -278,9 +288,9 @@ mod tests {
         for (nanoseconds, text) in [
             (0, "0 µs"),
             (999_999, "999 µs"),
-            (1_000_000, "1.000 ms"),
-            (250_040_000, "250.040 ms"),
-            (1_500_000_000, "1.500000 s"),
+            (1_000_000, "1 ms"),
+            (250_040_000, "250.04 ms"),
+            (1_500_000_000, "1.5 s"),
             (3_600_000_001_000, "3600.000001 s"),
         ] {
             assert_eq!(span(nanoseconds), text);
