@@ -1,6 +1,7 @@
 //! One client's conversation: reads, looks up, writes, and watches the time. What is said is decided in `http`.
 
 use crate::access::Access;
+use crate::cache::Content;
 use crate::http::date::Date;
 use crate::http::inbound::{Inbound, Phase};
 use crate::http::page;
@@ -12,7 +13,7 @@ use crate::options::{Options, seconds};
 use crate::outbox::{Batch, Outbox, next_piece};
 use crate::site::{Found, Lookup, Site};
 use pluto_sdk::net::Read;
-use pluto_sdk::{Client, Deadline, Error, File, Level, Pending, now, warn};
+use pluto_sdk::{Client, Deadline, Error, Level, Pending, now, warn};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -168,7 +169,7 @@ impl Conversation {
         let content = request.method != Method::Head;
         match found {
             Found::File(file, media) => {
-                let (length, modified) = (file.len(), file.metadata().modified);
+                let (length, modified) = (file.len(), file.modified());
                 response::write_ok(out, &date, persistence, Representation { length, modified, media: *media });
                 (Status::Ok, if content { length } else { 0 })
             }
@@ -186,7 +187,7 @@ impl Conversation {
     }
 
     /// Puts the content of a file behind its head, in pieces that a slow client takes in time.
-    async fn send_content(&mut self, file: File, access: Access) -> Result<(), End> {
+    async fn send_content(&mut self, file: Rc<Content>, access: Access) -> Result<(), End> {
         let mut sent = 0;
         while sent < access.bytes {
             let room = self.piece.saturating_sub(self.outbox.content());

@@ -11,6 +11,7 @@
 //! | [`limits`] | every limit, with its reason |
 
 pub mod access;
+pub mod cache;
 pub mod connection;
 pub mod http;
 pub mod limits;

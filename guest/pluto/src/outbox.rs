@@ -1,8 +1,10 @@
 //! Responses on their way to a client, gathered for one write.
 
 use crate::access::Access;
+use crate::cache::Content;
 use crate::limits::{GATHER_BYTES_MAX, PIECE_BYTES_MAX, PIECE_BYTES_MIN, PIECE_FAST_MILLIS, PIECE_SLOW_MILLIS};
-use pluto_sdk::{File, Part};
+use pluto_sdk::Part;
+use std::rc::Rc;
 
 /// What the next write of a connection will send: heads and pages as bytes, content as ranges of files.
 #[derive(Debug, Default)]
@@ -15,7 +17,7 @@ pub struct Outbox {
     /// Bytes of files in the parts.
     content: u64,
     /// Files that end with this write.
-    files: Vec<File>,
+    files: Vec<Rc<Content>>,
     /// Responses that end with this write.
     accesses: Vec<Access>,
 }
@@ -27,8 +29,8 @@ pub struct Batch {
     pub parts: Vec<Part>,
     /// Bytes of files among it.
     pub content: u64,
-    /// Files to close once the write has been sent: it keeps them alive itself.
-    pub files: Vec<File>,
+    /// Files to give up once the write has been sent: it keeps them alive itself.
+    pub files: Vec<Rc<Content>>,
     /// Responses to log when the write has been answered.
     pub accesses: Vec<Access>,
 }
@@ -45,14 +47,14 @@ impl Outbox {
     }
 
     /// Adds a range of a file.
-    pub fn push_range(&mut self, file: &File, offset: u64, length: u64) {
+    pub fn push_range(&mut self, file: &Content, offset: u64, length: u64) {
         self.flush_own();
         self.parts.push(file.part(offset, length));
         self.content += length;
     }
 
     /// Adds the end of a response: what it was, and its file, when it has one.
-    pub fn end_response(&mut self, access: Access, file: Option<File>) {
+    pub fn end_response(&mut self, access: Access, file: Option<Rc<Content>>) {
         self.accesses.push(access);
         self.files.extend(file);
     }

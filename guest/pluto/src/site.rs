@@ -1,21 +1,24 @@
 //! From a path to what is sent: the file, the redirect or the error that answers a request.
 
+use crate::cache::{Cache, Content, Keeping};
 use crate::http::media::Media;
 use crate::http::request::{Action, Request};
 use crate::http::status::{Fault, Status};
 use crate::http::target::Path;
 use crate::options::Options;
 use pluto_sdk::fs::{Open, open};
-use pluto_sdk::{Error, File, Kind, Pending, Symlinks, error, warn};
+use pluto_sdk::{Error, Kind, Pending, Symlinks, error, warn};
+use std::rc::Rc;
 
 /// The file that is served for its directory.
 const INDEX: &[u8] = b"index.html";
 
 /// How files are found beneath the root.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Site {
     symlinks: Symlinks,
     allow_hidden: bool,
+    cache: Cache,
 }
 
 /// The answer to a request, which may have to wait for a file.
@@ -23,15 +26,15 @@ pub struct Site {
 pub enum Lookup {
     /// What is known already.
     Known(Found),
-    /// What depends on this file.
-    Opening(Pending<Open>, Media),
+    /// What depends on this file, which may be one to keep.
+    Opening(Pending<Open>, Media, Option<Keeping>),
 }
 
 /// What answers a request.
 #[derive(Debug)]
 pub enum Found {
     /// A file.
-    File(File, Media),
+    File(Rc<Content>, Media),
     /// A directory, asked for without its slash.
     Directory,
     /// The methods that are allowed.
@@ -43,12 +46,12 @@ pub enum Found {
 impl Site {
     /// As the operator wants it.
     pub fn new(options: &Options) -> Site {
-        Site { symlinks: options.symlinks, allow_hidden: options.allow_hidden }
+        Site { symlinks: options.symlinks, allow_hidden: options.allow_hidden, cache: Cache::default() }
     }
 
     /// Looks for the answer to a request, whose action it takes. A file is asked for at once, so that several lookups
     /// wait together.
-    pub fn look_up(self, request: &mut Request) -> Lookup {
+    pub fn look_up(&self, request: &mut Request) -> Lookup {
         match std::mem::replace(&mut request.action, Action::Options) {
             Action::Serve(path) if path.is_hidden() && !self.allow_hidden => {
                 Lookup::Known(Found::Fault(Fault::NOT_FOUND))
@@ -59,14 +62,18 @@ impl Site {
         }
     }
 
-    fn open(self, path: Path) -> Lookup {
+    fn open(&self, path: Path) -> Lookup {
         let is_directory = path.is_directory();
         let mut path = path.into_bytes();
         if is_directory {
             path.extend_from_slice(INDEX);
         }
         let media = Media::of(&path);
-        Lookup::Opening(open(path, self.symlinks), media)
+        if let Some(content) = self.cache.get(&path) {
+            return Lookup::Known(Found::File(content, media));
+        }
+        let keeping = self.cache.begin(&path);
+        Lookup::Opening(open(path, self.symlinks), media, keeping)
     }
 }
 
@@ -75,9 +82,12 @@ impl Lookup {
     pub async fn found(self, request: &Request) -> Found {
         match self {
             Lookup::Known(found) => found,
-            Lookup::Opening(opening, media) => match opening.await {
+            Lookup::Opening(opening, media, keeping) => match opening.await {
                 // The host opens regular files only; a guest bears any answer.
-                Ok(file) if file.metadata().kind == Kind::Regular => Found::File(file, media),
+                Ok(file) if file.metadata().kind == Kind::Regular => match keeping {
+                    Some(keeping) => Found::File(keeping.keep(file).await, media),
+                    None => Found::File(Rc::new(Content::new(file)), media),
+                },
                 Ok(_) => Found::Fault(Fault::NOT_FOUND),
                 // Not so when the path ends in a slash, and the directory is called like an index file.
                 Err(Error::IsDirectory) if request.names_no_directory() => Found::Directory,

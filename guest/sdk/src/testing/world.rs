@@ -107,6 +107,7 @@ impl World {
     /// this path.
     pub fn set_modified(&mut self, path: impl AsRef<[u8]>, modified: i64) {
         self.system.files.node(path.as_ref()).metadata.modified = modified;
+        self.system.notify(path.as_ref());
     }
 
     // ---- The guest.
@@ -193,6 +194,11 @@ impl World {
         let last = |at: usize, id| !self.requests[at + 1..].iter().any(|later| later.id == id);
         let sent = self.requests.iter().enumerate();
         sent.filter(move |(at, sent)| self.system.is_pending(sent.id) && last(*at, sent.id)).map(|(_, sent)| sent)
+    }
+
+    /// How many files and buffers the guest holds.
+    pub fn handles(&self) -> usize {
+        self.system.handles()
     }
 
     /// The time of the world: nanoseconds since the Unix epoch.

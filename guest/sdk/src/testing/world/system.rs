@@ -144,7 +144,7 @@ impl System {
     }
 
     /// Tells those who watch a file, or the directory that holds it, that it has changed.
-    fn notify(&mut self, path: &[u8]) {
+    pub(super) fn notify(&mut self, path: &[u8]) {
         let path = files::normal(path);
         for (id, watched) in &self.watches {
             let changed = match watched {
@@ -271,6 +271,10 @@ impl System {
     }
 
     // ---- Answers and handles.
+
+    pub(super) fn handles(&self) -> usize {
+        self.handles.len()
+    }
 
     /// Gives a final answer.
     fn answer(&mut self, id: Id, reply: Reply) {

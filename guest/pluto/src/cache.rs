@@ -1,0 +1,208 @@
+//! Files that are asked for again and again: kept open, the small ones with their content in a buffer of the host.
+//!
+//! A kept file is never wrong. The host is asked to watch it before it is opened, and one that has changed is forgotten
+//! with the turn in which that is told; and since not every file system tells, it is opened again twice a second. A
+//! response is made of one opening alone: its length, its date and its content belong together.
+
+use crate::limits::{BODY_KEPT_BYTES_MAX, FILES_KEPT_MAX, KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX};
+use pluto_sdk::fs::WatchPath;
+use pluto_sdk::request::handle;
+use pluto_sdk::{Buffer, File, Handler, Part, now};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::BuildHasherDefault;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+/// What is sent for a path: an open file, as it was when it was opened.
+#[derive(Debug)]
+pub struct Content {
+    file: File,
+    /// All of it, when it is small and kept.
+    body: Option<Buffer>,
+}
+
+/// The files that are kept.
+#[derive(Clone, Debug, Default)]
+pub struct Cache {
+    store: Rc<RefCell<Store>>,
+}
+
+/// A file that is to be kept once it is open.
+#[derive(Debug)]
+pub struct Keeping {
+    store: Rc<RefCell<Store>>,
+    path: Vec<u8>,
+    /// Whether it has changed since this began.
+    changed: Rc<Cell<bool>>,
+    watch: Handler,
+    began: u64,
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    kept: Generations<Entry>,
+    /// Paths that were asked for lately: a file is kept when it is asked for the second time.
+    asked: Generations<()>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    content: Rc<Content>,
+    /// When it was asked to be opened: nanoseconds since the Unix epoch.
+    opened: u64,
+    /// Somebody is opening it again.
+    renewing: bool,
+    /// Forgets it when it changes.
+    _watch: Handler,
+}
+
+impl Content {
+    /// A file that is not kept.
+    pub fn new(file: File) -> Content {
+        Content { file, body: None }
+    }
+
+    /// How long it is, in bytes.
+    pub fn len(&self) -> u64 {
+        self.file.len()
+    }
+
+    /// When it was last modified: nanoseconds since the Unix epoch.
+    pub fn modified(&self) -> i64 {
+        self.file.metadata().modified
+    }
+
+    /// A range of it.
+    pub fn part(&self, offset: u64, length: u64) -> Part {
+        match &self.body {
+            Some(body) => body.part(offset, length),
+            None => self.file.part(offset, length),
+        }
+    }
+}
+
+impl Cache {
+    /// The content of that path, if it is kept and still holds.
+    pub fn get(&self, path: &[u8]) -> Option<Rc<Content>> {
+        let mut store = self.store.borrow_mut();
+        let entry = store.kept.get(path)?;
+        let age_millis = now().saturating_sub(entry.opened) / 1_000_000;
+        if age_millis >= KEPT_MILLIS_MAX {
+            let forgotten = store.kept.remove(path);
+            drop(store);
+            drop(forgotten);
+            return None;
+        }
+        // The first to ask when it is no longer fresh opens it again; until that is done it does for the others.
+        if age_millis >= KEPT_FRESH_MILLIS && !entry.renewing {
+            entry.renewing = true;
+            return None;
+        }
+        Some(Rc::clone(&entry.content))
+    }
+
+    /// Whether the file of that path, which is about to be opened, is to be kept: it was asked for before.
+    pub fn begin(&self, path: &[u8]) -> Option<Keeping> {
+        let mut store = self.store.borrow_mut();
+        if store.asked.get(path).is_none() {
+            store.asked.insert(path.to_vec(), ());
+            return None;
+        }
+        drop(store);
+        let changed = Rc::new(Cell::new(false));
+        let watch = self.watch(path.to_vec(), Rc::clone(&changed));
+        Some(Keeping { store: Rc::clone(&self.store), path: path.to_vec(), changed, watch, began: now() })
+    }
+
+    fn watch(&self, path: Vec<u8>, changed: Rc<Cell<bool>>) -> Handler {
+        let store = Rc::downgrade(&self.store);
+        handle(WatchPath { path: path.clone() }, move |answer| {
+            // Where nothing can be watched, age alone decides.
+            if answer.is_ok() {
+                changed.set(true);
+                let forgotten = store.upgrade().map(|store| store.borrow_mut().kept.remove(&path));
+                drop(forgotten);
+            }
+            ControlFlow::Break(())
+        })
+    }
+}
+
+impl Keeping {
+    /// Keeps the file, with its content when it is small, unless it has changed meanwhile.
+    pub async fn keep(self, file: File) -> Rc<Content> {
+        let length = file.len();
+        let body = if (1..=BODY_KEPT_BYTES_MAX).contains(&length) { file.load(0, length).await.ok() } else { None };
+        // One that was being written is not sent from memory: the host finds out that it is too short.
+        let body = body.filter(|body| body.len() == length);
+        let content = Rc::new(Content { file, body });
+        if !self.changed.get() {
+            let entry = Entry { content: Rc::clone(&content), opened: self.began, renewing: false, _watch: self.watch };
+            let replaced = self.store.borrow_mut().kept.insert(self.path, entry);
+            drop(replaced);
+        }
+        content
+    }
+}
+
+/// A map that forgets what was not asked for while `FILES_KEPT_MAX` others were: when the young generation is full it
+/// becomes the old one, and the old one is dropped. Nothing is ever looked for among all.
+#[derive(Debug)]
+struct Generations<V> {
+    young: HashMap<Vec<u8>, V, Hasher>,
+    old: HashMap<Vec<u8>, V, Hasher>,
+}
+
+/// The same in each run: a run depends on its answers alone.
+type Hasher = BuildHasherDefault<DefaultHasher>;
+
+impl<V> Default for Generations<V> {
+    fn default() -> Self {
+        Generations { young: HashMap::default(), old: HashMap::default() }
+    }
+}
+
+impl<V> Generations<V> {
+    fn get(&mut self, path: &[u8]) -> Option<&mut V> {
+        if !self.young.contains_key(path) {
+            let (path, value) = self.old.remove_entry(path)?;
+            drop(self.insert(path.clone(), value));
+            return self.young.get_mut(&path);
+        }
+        self.young.get_mut(path)
+    }
+
+    /// Returns what is forgotten for it.
+    fn insert(&mut self, path: Vec<u8>, value: V) -> (Option<V>, HashMap<Vec<u8>, V, Hasher>) {
+        let mut forgotten = HashMap::default();
+        if self.young.len() >= FILES_KEPT_MAX / 2 {
+            forgotten = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
+        }
+        let before = self.old.remove(&path);
+        (self.young.insert(path, value).or(before), forgotten)
+    }
+
+    fn remove(&mut self, path: &[u8]) -> Option<V> {
+        self.young.remove(path).or_else(|| self.old.remove(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_stays_and_the_rest_is_forgotten() {
+        let mut map = Generations::default();
+        for number in 0..10_000_u32 {
+            map.insert(number.to_le_bytes().to_vec(), number);
+            assert_eq!(map.get(&0_u32.to_le_bytes()), Some(&mut 0), "after {number}");
+            assert!(map.young.len() + map.old.len() <= FILES_KEPT_MAX);
+        }
+        assert_eq!(map.get(&1_u32.to_le_bytes()), None);
+        assert_eq!(map.remove(&9_999_u32.to_le_bytes()), Some(9_999));
+        assert_eq!(map.get(&9_999_u32.to_le_bytes()), None);
+    }
+}
