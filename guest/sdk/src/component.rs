@@ -3,6 +3,7 @@
 use crate::contract::Outcome;
 use crate::contract::pluto::system::io;
 use crate::executor;
+use crate::slices::slices;
 use std::cell::Cell;
 use std::fmt::Display;
 
@@ -29,7 +30,7 @@ where
     loop {
         let outcome = executor::turn(io::time(), answers, &mut requests);
         if !requests.is_empty() {
-            io::send(&requests);
+            slices(&requests).for_each(io::send);
             requests.clear();
         }
         if let Some(outcome) = outcome {

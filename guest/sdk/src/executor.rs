@@ -281,7 +281,7 @@ fn next_ready() -> Option<u32> {
 fn poll_task(slot: u32) {
     let Some((mut future, waker)) = with(|state| state.tasks.begin(slot)) else { return };
     let done = future.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_ready();
-    let ended = with(|state| state.tasks.end(slot, future, done));
+    let ended = with(|state| state.tasks.end(slot, future, waker, done));
     drop(ended);
 }
 

@@ -6,6 +6,7 @@
 use crate::contract::{self, Entry, Error, Loaded, Metadata, Opened, Part, Range, Reply, Request};
 use crate::net::Owned;
 use crate::request::{Answers, Ask, AskMany, Pending, Sealed, answers, ask};
+use std::collections::VecDeque;
 
 /// Opens a regular file. Fails with `not-found`, `access-denied`, `is-directory`, `not-directory` when the path leads
 /// through a file, `not-regular`, or `symlink`.
@@ -19,10 +20,14 @@ pub fn list(path: impl Into<Vec<u8>>) -> Pending<List> {
     ask(List { path: path.into() })
 }
 
-/// Asks to be told when a directory's entries change, or a file does.
+/// Asks to be told when a directory's entries change, or a file does. What has changed and was not asked for is kept up
+/// to [`CHANGES_KEPT_MAX`] names; more of them become one empty name.
 pub fn watch(path: impl Into<Vec<u8>>) -> Watch {
     Watch { answers: answers(WatchPath { path: path.into() }) }
 }
+
+/// Changes that a [`Watch`] keeps for whoever is slow to take them.
+pub const CHANGES_KEPT_MAX: usize = 1_024;
 
 /// What [`open`] does with symbolic links on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,6 +223,17 @@ impl AskMany for WatchPath {
             Reply::Changed(name) => Some(Ok(name)),
             Reply::Failed(error) => Some(Err(error)),
             _ => None,
+        }
+    }
+
+    fn condense(queue: &mut VecDeque<Vec<u8>>) {
+        let last = queue.len().saturating_sub(1);
+        if last > 0 && queue[last] == queue[last - 1] {
+            queue.pop_back();
+        }
+        if queue.len() > CHANGES_KEPT_MAX {
+            queue.clear();
+            queue.push_back(Vec::new());
         }
     }
 }

@@ -49,6 +49,8 @@ pub mod net;
 pub mod request;
 pub mod server;
 pub mod signals;
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))] // only the component sends
+mod slices;
 pub mod task;
 pub mod time;
 

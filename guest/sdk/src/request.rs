@@ -40,6 +40,9 @@ pub trait AskMany: Sealed {
 
     /// What a reply says; `None` for one of another kind, which is ignored.
     fn answer(reply: Reply) -> Option<Result<Self::Answer, Error>>;
+
+    /// Makes less of what has come and was not taken, when the request itself has no limit. Called for each answer.
+    fn condense(_queue: &mut VecDeque<Self::Answer>) {}
 }
 
 /// Makes a request: it is sent with the batch of this turn, even if the answer is never awaited.
@@ -65,9 +68,8 @@ where
     Handler { id: Some(executor::connect(ask.request(), Box::new(typed))) }
 }
 
-/// Makes a request whose answers are taken one after the other. What has come and was not taken is kept in a queue
-/// without a limit of its own: the request must have one, as `listen` has its `connections_max`. Panics when no
-/// guest runs here.
+/// Makes a request whose answers are taken one after the other. What has come and was not taken is kept in a queue: the
+/// request has a limit, as `listen` has its `connections_max`, or condenses it. Panics when no guest runs here.
 pub fn answers<A>(ask: A) -> Answers<A>
 where
     A: AskMany,
@@ -76,7 +78,10 @@ where
     let queue = Rc::new(RefCell::new(Queue { answers: VecDeque::new(), ended: None, waker: None }));
     let filled = Rc::clone(&queue);
     let handler = handle(ask, move |answer| {
-        let waker = filled.borrow_mut().push(answer);
+        let mut queue = filled.borrow_mut();
+        let waker = queue.push(answer);
+        A::condense(&mut queue.answers);
+        drop(queue);
         waker.inspect(Waker::wake_by_ref);
         ControlFlow::Continue(())
     });

@@ -27,8 +27,8 @@ struct TaskSlot {
     generation: u32,
     body: Body,
     notice: Arc<Notice>,
-    /// The same as `notice`, as a waker.
-    waker: Waker,
+    /// The same as `notice`, as a waker. `None` while the task is being polled with it.
+    waker: Option<Waker>,
 }
 
 enum Body {
@@ -69,7 +69,7 @@ impl Tasks {
         let index = self.free.pop().unwrap_or_else(|| self.grow());
         let slot = &mut self.slots[index as usize];
         slot.body = Body::Idle(future);
-        (TaskId { slot: index, generation: slot.generation }, slot.waker.clone())
+        (TaskId { slot: index, generation: slot.generation }, Waker::from(Arc::clone(&slot.notice)))
     }
 
     /// Takes a woken task out, to be polled with its waker. `None` when it has ended meanwhile.
@@ -77,7 +77,10 @@ impl Tasks {
         let slot = self.slots.get_mut(index as usize)?;
         slot.notice.queued.store(false, Ordering::Relaxed);
         match std::mem::replace(&mut slot.body, Body::Running) {
-            Body::Idle(future) => Some((future, slot.waker.clone())),
+            Body::Idle(future) => {
+                let waker = slot.waker.take().unwrap_or_else(|| Waker::from(Arc::clone(&slot.notice)));
+                Some((future, waker))
+            }
             other => {
                 slot.body = other;
                 None
@@ -85,9 +88,10 @@ impl Tasks {
         }
     }
 
-    /// Puts a polled task back. When it has ended, its future is returned, to be dropped.
-    pub(super) fn end(&mut self, index: u32, future: TaskFuture, done: bool) -> Option<TaskFuture> {
+    /// Puts a polled task back, with its waker. When it has ended, its future is returned, to be dropped.
+    pub(super) fn end(&mut self, index: u32, future: TaskFuture, waker: Waker, done: bool) -> Option<TaskFuture> {
         let slot = &mut self.slots[index as usize];
+        slot.waker = Some(waker);
         if done || matches!(slot.body, Body::Cancelled) {
             self.release(index);
             return Some(future);
@@ -125,7 +129,7 @@ impl Tasks {
     fn grow(&mut self) -> u32 {
         let index = u32::try_from(self.slots.len()).expect("memory ends before 2^32 tasks");
         let notice = Arc::new(Notice { slot: index, queued: AtomicBool::new(false) });
-        let waker = Waker::from(Arc::clone(&notice));
+        let waker = Some(Waker::from(Arc::clone(&notice)));
         self.slots.push(TaskSlot { generation: 0, body: Body::Free, notice, waker });
         index
     }
