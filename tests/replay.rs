@@ -150,7 +150,10 @@ fn a_change_of_behaviour_is_found_at_its_turn_and_another_log_line_is_none() {
     let once_more =
         "(drop (call $ask (i32.const 10) (i64.const 1) (i64.const 0) (i64.const 0))) (call $exit (i32.const 0))";
     for (body, says) in [
-        (sleeper(3_000, "a", "(call $exit (i32.const 0))"), ["after turn 1", "recorded: 2000", "found:    3000"]),
+        (
+            sleeper(3_000, "a", "(call $exit (i32.const 0))"),
+            ["after turn 1", "recorded: 2000\n  found:    3000", "got  #1 sleep"],
+        ),
         (sleeper(2_000, "a", "(call $exit (i32.const 1))"), ["after turn 2", "(exit code 1)", "(exit code 0)"]),
         (sleeper(2_000, "a", once_more), ["after turn 2", "goes on", "exit code 0"]),
         (sleeper(2_000, "a", "unreachable"), ["after turn 2", "a trap", "exit code 0"]),

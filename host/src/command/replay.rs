@@ -1,13 +1,19 @@
 //! Running a guest on a trace.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::path::Path;
+use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 
 use super::trace::{open, play};
 use super::{Exit, engine, read_guest, report};
-use crate::backend::replay::Divergence;
+use crate::backend::replay::{Divergence, Step};
 use crate::contract::Submission;
+use crate::engine::Engine;
+use crate::trace::explain::text::Text;
+use crate::trace::explain::{Event, Explainer, Mark};
 use crate::trace::{Header, How};
 
 /// Runs a guest on the answers of a trace, and says whether it does what was recorded.
@@ -28,16 +34,57 @@ pub fn replay(guest: &Path, trace: &Path) -> Result<Exit> {
         return Ok(Exit::Well);
     };
     report(&format!("another run, after turn {}: {}", outcome.turns, describe(divergence)));
+    let recorded = Before::of(&engine, trace, outcome.turns)?;
     if let Divergence::Requests { .. } = divergence {
-        let original = open(trace)?;
-        let recorded = original.guest.clone();
-        let original = play(&engine, &recorded, original, outcome.turns, None).context("the guest in the trace")?;
-        report(&difference(&original.sent, &outcome.sent));
+        report(&difference(&recorded.sent, &outcome.sent));
     }
+    report(&format!("before it, as recorded:{}", recorded.told()?));
     for (level, line) in &outcome.log {
         report(&format!("log: {level:?}: {line}"));
     }
     Ok(Exit::Diverged)
+}
+
+/// How many events before a divergence are told.
+const EVENTS_TOLD: usize = 5;
+
+/// What the recorded guest did up to a turn. It is in the trace, and is run again to find out.
+#[derive(Default)]
+struct Before {
+    /// The last events.
+    events: VecDeque<Event>,
+    /// What it sent after the last of them.
+    sent: Vec<Submission>,
+}
+
+impl Before {
+    fn of(engine: &Engine, trace: &Path, turns: u64) -> Result<Self> {
+        let reader = open(trace)?;
+        let guest = reader.guest.clone();
+        let mut explainer = Explainer::new(&reader.header, true);
+        let before = Rc::new(RefCell::new(Self::default()));
+        let seen = before.clone();
+        let observer = Box::new(move |step: Step| {
+            let mut before = seen.borrow_mut();
+            let events = explainer.step(&step);
+            if step.end.is_some() {
+                before.sent = step.sent;
+            } else {
+                before.events.extend(events.into_iter().filter(|event| event.mark != Mark::Logged));
+            }
+            let surplus = before.events.len().saturating_sub(EVENTS_TOLD);
+            before.events.drain(..surplus);
+        });
+        play(engine, &guest, reader, turns, Some(observer)).context("the guest in the trace")?;
+        Ok(before.take())
+    }
+
+    fn told(&self) -> Result<String> {
+        let mut out = Vec::new();
+        let mut text = Text::new(&mut out);
+        self.events.iter().try_for_each(|event| text.event(event))?;
+        Ok(String::from_utf8_lossy(&out).trim_end().to_owned())
+    }
 }
 
 fn describe(divergence: &Divergence) -> String {
@@ -67,9 +114,19 @@ fn end(how: &How) -> String {
 /// The first request that differs, and in it the first field.
 fn difference(recorded: &[Submission], found: &[Submission]) -> String {
     let same = recorded.iter().zip(found).take_while(|(recorded, found)| recorded == found).count();
-    let show = |requests: &[Submission]| requests.get(same).map_or("no request".to_owned(), |it| format!("{it:#?}"));
-    let (recorded, found) = (show(recorded), show(found));
+    let (expected, actual) = match (recorded.get(same), found.get(same)) {
+        (Some(recorded), Some(found)) => first_difference(&format!("{recorded:#?}"), &format!("{found:#?}")),
+        (recorded, found) => {
+            let show = |it: Option<&Submission>| it.map_or("no request".to_owned(), |it| format!("{it:?}"));
+            (show(recorded), show(found))
+        }
+    };
+    format!("request {} of that turn\n  recorded: {expected}\n  found:    {actual}", same + 1)
+}
+
+/// The first lines that differ, which hold a field each.
+fn first_difference(recorded: &str, found: &str) -> (String, String) {
     let lines = recorded.lines().zip(found.lines()).find(|(recorded, found)| recorded != found);
-    let (expected, actual) = lines.unwrap_or((&recorded, &found));
-    format!("request {} of that turn\n  recorded: {}\n  found:    {}", same + 1, expected.trim(), actual.trim())
+    let field = |line: &str| line.trim().trim_end_matches(',').to_owned();
+    lines.map_or_else(|| (recorded.to_owned(), found.to_owned()), |(recorded, found)| (field(recorded), field(found)))
 }
