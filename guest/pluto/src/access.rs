@@ -9,17 +9,38 @@ use std::fmt::Write;
 /// A request that was answered.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// The request line as it came.
-    pub line: Vec<u8>,
-    /// The status of the response.
-    pub status: u16,
-    /// Bytes of content that were sent.
-    pub bytes: u64,
+    /// The request line as it came; no more of it than is shown, and a byte to tell that there was more.
+    line: Vec<u8>,
+    status: u16,
+    /// Bytes of content.
+    bytes: u64,
+    /// Bytes of content that are known to be sent, when it comes to nothing more.
+    sent: u64,
     /// When the request was complete: nanoseconds since the Unix epoch.
-    pub began: u64,
+    began: u64,
 }
 
 impl Access {
+    /// For a request with this line, answered by so many bytes of content.
+    pub fn new(mut line: Vec<u8>, status: u16, bytes: u64, began: u64) -> Access {
+        // It waits for a client that may never read.
+        if line.len() > LOGGED_LINE_BYTES_MAX {
+            line.truncate(LOGGED_LINE_BYTES_MAX + 1);
+            line.shrink_to_fit();
+        }
+        Access { line, status, bytes, sent: 0, began }
+    }
+
+    /// How many bytes of content the response has.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// So many bytes of content are sent now.
+    pub fn set_sent(&mut self, bytes: u64) {
+        self.sent = bytes;
+    }
+
     /// The line. `date` and `now` say when the response was sent; `whole`, whether it was sent to its end.
     pub fn format(&self, peer: &str, date: &Date, now: u64, whole: bool) -> String {
         let mut out = String::with_capacity(peer.len() + self.line.len() + 80);
@@ -30,8 +51,8 @@ impl Access {
         escape(&self.line, &mut out);
         let micros = now.saturating_sub(self.began) / 1_000;
         let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
-        let end = if whole { "" } else { " cut" };
-        let written = write!(out, "\" {} {} {seconds}.{micros:06}{end}", self.status, self.bytes);
+        let (bytes, end) = if whole { (self.bytes, "") } else { (self.sent, " cut") };
+        let written = write!(out, "\" {} {bytes} {seconds}.{micros:06}{end}", self.status);
         debug_assert!(written.is_ok(), "a String takes everything");
         out
     }
@@ -61,7 +82,7 @@ mod tests {
     const NOW: u64 = 784_111_777_000_000_000;
 
     fn format(line: &[u8], before: u64, whole: bool) -> String {
-        let access = Access { line: line.to_vec(), status: 200, bytes: 1090, began: NOW - before };
+        let access = Access::new(line.to_vec(), 200, 1090, NOW - before);
         access.format("::1", &Date::at(NOW), NOW, whole)
     }
 
@@ -72,7 +93,7 @@ mod tests {
         };
         check(b"GET /a?b HTTP/1.1", 0, true, "\"GET /a?b HTTP/1.1\" 200 1090 0.000000");
         check(b"GET / HTTP/1.1", 61_000_312_999, true, "\"GET / HTTP/1.1\" 200 1090 61.000312");
-        check(b"", 0, false, "\"\" 200 1090 0.000000 cut");
+        check(b"", 0, false, "\"\" 200 0 0.000000 cut");
         check(b"\x16\x03\"\\\n\xff", 0, true, "\"\\x16\\x03\\\"\\\\\\x0a\\xff\" 200 1090 0.000000");
     }
 

@@ -4,7 +4,7 @@
 //! with the turn in which that is told; and since not every file system tells, it is opened again twice a second. A
 //! response is made of one opening alone: its length, its date and its content belong together.
 
-use crate::limits::{BODY_KEPT_BYTES_MAX, FILES_KEPT_MAX, KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX};
+use crate::limits::{BODY_KEPT_BYTES_MAX, FILES_KEPT_MAX, KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX, KEPT_PATH_BYTES_MAX};
 use pluto_sdk::fs::WatchPath;
 use pluto_sdk::request::handle;
 use pluto_sdk::{Buffer, File, Handler, Part, now};
@@ -65,7 +65,7 @@ impl Content {
     }
 
     /// How long it is, in bytes.
-    pub fn len(&self) -> u64 {
+    pub fn length(&self) -> u64 {
         self.file.len()
     }
 
@@ -105,6 +105,9 @@ impl Cache {
 
     /// Whether the file of that path, which is about to be opened, is to be kept: it was asked for before.
     pub fn begin(&self, path: &[u8]) -> Option<Keeping> {
+        if path.len() > KEPT_PATH_BYTES_MAX {
+            return None;
+        }
         let mut store = self.store.borrow_mut();
         if store.asked.get(path).is_none() {
             store.asked.insert(path.to_vec(), ());

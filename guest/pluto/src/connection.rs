@@ -151,7 +151,7 @@ impl Conversation {
         self.closing |= !persistent;
         let persistence = Persistence::new(persistent, request.version);
         let (status, bytes) = self.write_head(&request, &found, persistence);
-        let access = Access { line: request.line, status: status.code(), bytes, began };
+        let access = Access::new(request.line, status.code(), bytes, began);
         match found {
             Found::File(file, _) => self.send_content(file, access).await,
             _ => {
@@ -169,13 +169,12 @@ impl Conversation {
         let content = request.method != Method::Head;
         match found {
             Found::File(file, media) => {
-                let (length, modified) = (file.len(), file.modified());
+                let (length, modified) = (file.length(), file.modified());
                 response::write_ok(out, &date, persistence, Representation { length, modified, media: *media });
                 (Status::Ok, if content { length } else { 0 })
             }
-            Found::Directory => {
-                let location = request.directory_location();
-                let bytes = page::write_redirect(out, &date, persistence, &location, content);
+            Found::Directory(location) => {
+                let bytes = page::write_redirect(out, &date, persistence, location, content);
                 (Status::MovedPermanently, bytes)
             }
             Found::Options => {
@@ -187,21 +186,21 @@ impl Conversation {
     }
 
     /// Puts the content of a file behind its head, in pieces that a slow client takes in time.
-    async fn send_content(&mut self, file: Rc<Content>, access: Access) -> Result<(), End> {
-        let mut sent = 0;
-        while sent < access.bytes {
+    async fn send_content(&mut self, file: Rc<Content>, mut access: Access) -> Result<(), End> {
+        let mut offset = 0;
+        while offset < access.bytes() {
             let room = self.piece.saturating_sub(self.outbox.content());
             if room == 0 {
-                let sending = self.flush().await;
-                if let Err(end) = sending {
-                    self.log(&Access { bytes: sent, ..access }, false);
+                if let Err(end) = self.flush().await {
+                    self.log(&access, false);
                     return Err(end);
                 }
+                access.set_sent(offset);
                 continue;
             }
-            let length = room.min(access.bytes - sent);
-            self.outbox.push_range(&file, sent, length);
-            sent += length;
+            let length = room.min(access.bytes() - offset);
+            self.outbox.push_range(&file, offset, length);
+            offset += length;
         }
         self.outbox.end_response(access, Some(file));
         Ok(())
@@ -215,7 +214,7 @@ impl Conversation {
         // The write keeps them alive: they are closed in the same batch.
         drop(files);
         if self.reads_ahead() {
-            self.reading = Some(self.client.connection.read(READ_BYTES));
+            self.reading = Some(self.client.connection.read(self.inbound.room()));
         }
         self.deadline.set(seconds(self.server.options.write_seconds));
         let written = self.deadline.limit(writing).await;
@@ -248,7 +247,7 @@ impl Conversation {
         if phase != self.phase {
             self.arm(phase);
         }
-        let reading = self.reading.take().unwrap_or_else(|| self.client.connection.read(READ_BYTES));
+        let reading = self.reading.take().unwrap_or_else(|| self.client.connection.read(self.inbound.room()));
         let waiting = self.deadline.limit(reading);
         let read = match phase {
             // An idle client is let go at once when the server is told to stop.

@@ -35,8 +35,8 @@ pub enum Lookup {
 pub enum Found {
     /// A file.
     File(Rc<Content>, Media),
-    /// A directory, asked for without its slash.
-    Directory,
+    /// A directory, asked for without its slash: its location.
+    Directory(String),
     /// The methods that are allowed.
     Options,
     /// An error.
@@ -89,8 +89,11 @@ impl Lookup {
                     None => Found::File(Rc::new(Content::new(file)), media),
                 },
                 Ok(_) => Found::Fault(Fault::NOT_FOUND),
-                // Not so when the path ends in a slash, and the directory is called like an index file.
-                Err(Error::IsDirectory) if request.names_no_directory() => Found::Directory,
+                // There is none when the path ends in a slash, and the directory is called like an index file.
+                Err(Error::IsDirectory) => match request.directory_location() {
+                    Some(location) => Found::Directory(location),
+                    None => Found::Fault(Fault::NOT_FOUND),
+                },
                 Err(error) => Found::Fault(fault_of(error, request)),
             },
         }

@@ -2,13 +2,15 @@
 //!
 //! A new test goes where its rule stands: what one request is answered (`requests`), which file a path names (`paths`),
 //! when a connection is kept, closed or given up (`connections`), several requests at once (`pipelining`), files that are
-//! kept (`cache`), what a client can make the server spend (`costs`), what the operator sees (`operator`). A fault that was found in use gets a test
-//! with its story; those of the server that this one descends from are in `original`.
+//! kept (`cache`), what a client can make the server spend (`costs`) and hold (`memory`), what the operator sees
+//! (`operator`). A fault that was found in use gets a test with its story; those of the server that this one descends
+//! from are in `original`.
 
 mod cache;
 mod connections;
 mod costs;
 mod hand;
+mod memory;
 mod operator;
 mod original;
 mod paths;

@@ -6,12 +6,13 @@ use super::head::{Head, Version};
 use super::status::{Fault, Status};
 use super::syntax;
 use super::target::{Path, Target};
-use std::ops::Range;
+use crate::limits::LOGGED_LINE_BYTES_MAX;
 
 /// A request, with nothing borrowed from the bytes that it came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The request line as it came, without its end; a part of it when it was refused before its end.
+    /// The request line as it came, without its end; a part of it when it was refused before its end. When it asks for
+    /// no file no more is kept than the access log shows, and one byte more to tell that there was more.
     pub line: Vec<u8>,
     /// The method.
     pub method: Method,
@@ -21,10 +22,6 @@ pub struct Request {
     pub persistent: bool,
     /// The version: one of HTTP/1.0 must be told that the connection is kept.
     pub version: Version,
-    /// Where in the line the path is, still escaped.
-    path: Range<usize>,
-    /// Where in the line the query is.
-    query: Option<Range<usize>>,
 }
 
 /// A method, as far as the server tells them apart (RFC 9110 §9).
@@ -73,40 +70,41 @@ impl Request {
     /// Reads a complete head, and says how its body is framed. A body that is not to be read (after a fatal fault, or
     /// because the client waits for permission to send it) is `Framing::None`, and the request not persistent.
     pub fn read(head: Head<'_>) -> (Request, Framing) {
-        let mut request = Request::refused(head, Fault::NOT_FOUND);
         let fields = match Fields::read(head) {
             Ok(fields) => fields,
-            Err(fault) => return (request.with(Err(fault)), Framing::None),
+            Err(fault) => return (Request::refused(head, fault), Framing::None),
         };
-        let action = request.decide(head);
+        let mut request = Request::new(head, decide(head).unwrap_or_else(Action::Refuse));
         request.persistent = fields.persistent;
-        // RFC 9110 §10.1.1: the final status at once instead of 100, and then the end, for the body may or may not come.
-        let framing = match fields.framing {
-            Framing::None => Framing::None,
-            _ if fields.waits => {
-                request.persistent = false;
-                Framing::None
-            }
-            framing => framing,
-        };
-        let request = request.with(action);
-        // After a fatal fault nothing more is read.
-        match request.action {
-            Action::Refuse(fault) if fault.fatal => (request, Framing::None),
-            _ => (request, framing),
+        match (&request.action, fields.framing) {
+            // After a fatal fault nothing more is read.
+            (Action::Refuse(fault), _) if fault.fatal => request.persistent = false,
+            // RFC 9110 §10.1.1: the final status at once instead of 100, and then the end, for the body may or may not
+            // come.
+            (_, Framing::Length(_) | Framing::Chunked) if fields.waits => request.persistent = false,
+            (_, framing) => return (request, framing),
         }
+        (request, Framing::None)
     }
 
     /// A request that is refused, whose head may not be complete.
     pub fn refused(head: Head<'_>, fault: Fault) -> Request {
+        Request::new(head, Action::Refuse(fault))
+    }
+
+    fn new(head: Head<'_>, action: Action) -> Request {
+        let line = head.line();
+        let kept = match action {
+            // A redirect needs all of it.
+            Action::Serve(_) => line.len(),
+            _ => line.len().min(LOGGED_LINE_BYTES_MAX + 1),
+        };
         Request {
-            line: head.line().to_vec(),
+            line: line[..kept].to_vec(),
             method: Method::parse(head.method()),
-            action: Action::Refuse(fault),
+            action,
             persistent: false,
             version: head.version(),
-            path: 0..0,
-            query: None,
         }
     }
 
@@ -116,63 +114,42 @@ impl Request {
         self.persistent &= !fault.fatal;
     }
 
-    /// Whether the path, as it came, is that of no directory, so that a redirect to one leads on.
-    pub fn names_no_directory(&self) -> bool {
-        Path::parse(&self.line[self.path.clone()]).is_ok_and(|path| path.is_some_and(|path| !path.is_directory()))
-    }
-
-    /// Where a request for a directory without its slash is sent: a path on this host, escaped, with the query.
-    pub fn directory_location(&self) -> String {
-        let mut location = match Path::parse(&self.line[self.path.clone()]) {
-            Ok(Some(path)) => path.escape(),
-            _ => "/".to_owned(),
-        };
-        if !location.ends_with('/') {
-            location.push('/');
-        }
-        if let Some(query) = &self.query {
+    /// Where a request for a directory without its slash is sent: a path on this host, escaped, with the query. Nothing
+    /// when it has the slash, so that a redirect always leads on.
+    pub fn directory_location(&self) -> Option<String> {
+        let target = self.line.split(|&byte| byte == b' ').nth(1)?;
+        let Ok(Target::Resource { path, query, .. }) = Target::parse(target) else { return None };
+        let path = Path::parse(&target[path]).ok()?.filter(|path| !path.is_directory())?;
+        let mut location = path.escape() + "/";
+        if let Some(query) = query {
             location.push('?');
             // A target is visible ASCII.
-            location.extend(self.line[query.clone()].iter().map(|&byte| char::from(byte)));
+            location.extend(target[query].iter().map(|&byte| char::from(byte)));
         }
-        location
+        Some(location)
     }
+}
 
-    /// What is to be done, from the request line alone.
-    fn decide(&mut self, head: Head<'_>) -> Result<Action, Fault> {
-        // RFC 9110 §9.1: not recognised, or recognised but not allowed. TRACE and CONNECT are of the latter kind, so
-        // that the authority which is the target of CONNECT (RFC 9112 §3.2.3) is never looked at.
-        match self.method {
-            Method::Unknown => return Err(Fault::soft(Status::NotImplemented, "The method is not known here.")),
-            Method::Refused => {
-                return Err(Fault::soft(Status::MethodNotAllowed, "Files can be read here, and nothing else."));
-            }
-            Method::Get | Method::Head | Method::Options => (),
+/// What is to be done, from the request line alone.
+fn decide(head: Head<'_>) -> Result<Action, Fault> {
+    let method = Method::parse(head.method());
+    // RFC 9110 §9.1: not recognised, or recognised but not allowed. TRACE and CONNECT are of the latter kind, so that
+    // the authority which is the target of CONNECT (RFC 9112 §3.2.3) is never looked at.
+    match method {
+        Method::Unknown => return Err(Fault::soft(Status::NotImplemented, "The method is not known here.")),
+        Method::Refused => {
+            return Err(Fault::soft(Status::MethodNotAllowed, "Files can be read here, and nothing else."));
         }
-        let target = head.target();
-        let start = head.method().len() + 1;
-        match Target::parse(target)? {
-            Target::Server if self.method == Method::Options => Ok(Action::Options),
-            Target::Server => Err(Fault::bad("Only OPTIONS has an asterisk for a target.")),
-            Target::Resource { path, query, .. } => {
-                let parsed = Path::parse(&target[path.clone()])?;
-                self.path = path.start + start..path.end + start;
-                self.query = query.map(|query| query.start + start..query.end + start);
-                match parsed {
-                    _ if self.method == Method::Options => Ok(Action::Options),
-                    Some(path) => Ok(Action::Serve(path)),
-                    None => Err(Fault::NOT_FOUND),
-                }
-            }
-        }
+        Method::Get | Method::Head | Method::Options => (),
     }
-
-    fn with(mut self, action: Result<Action, Fault>) -> Request {
-        match action {
-            Ok(action) => self.action = action,
-            Err(fault) => self.fail(fault),
-        }
-        self
+    match Target::parse(head.target())? {
+        Target::Server if method == Method::Options => Ok(Action::Options),
+        Target::Server => Err(Fault::bad("Only OPTIONS has an asterisk for a target.")),
+        Target::Resource { path, .. } => match Path::parse(&head.target()[path])? {
+            _ if method == Method::Options => Ok(Action::Options),
+            Some(path) => Ok(Action::Serve(path)),
+            None => Err(Fault::NOT_FOUND),
+        },
     }
 }
 

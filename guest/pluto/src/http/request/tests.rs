@@ -104,11 +104,27 @@ fn a_client_that_waits_for_permission_gets_the_final_status() {
 }
 
 #[test]
+fn no_more_of_a_line_is_kept_than_is_of_use() {
+    let check = |line: &str, kept: usize| {
+        let (request, _) = read(&format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert_eq!(request.line.len(), kept, "{line}");
+    };
+    check("GET /", "GET / HTTP/1.1".len());
+    check(&format!("GET /?{}", "a".repeat(8_000)), "GET /? HTTP/1.1".len() + 8_000);
+    check(&format!("BREW /?{}", "a".repeat(8_000)), LOGGED_LINE_BYTES_MAX + 1);
+    check(&format!("OPTIONS /?{}", "a".repeat(8_000)), LOGGED_LINE_BYTES_MAX + 1);
+    check(&format!("{} /", "A".repeat(30_000)), LOGGED_LINE_BYTES_MAX + 1);
+}
+
+#[test]
 fn a_directory_s_location_is_escaped_and_keeps_the_query() {
     let check = |target: &str, location: &str| {
         let (request, _) = read(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
-        assert_eq!(request.directory_location(), location, "{target}");
+        assert_eq!(request.directory_location().as_deref(), Some(location).filter(|_| location != "-"), "{target}");
     };
+    check("/a/", "-");
+    check("/a/..", "-");
+    check("/a/.?b", "-");
     check("/a", "/a/");
     check("/a/./b//c?d=/e&f?", "/a/b/c/?d=/e&f?");
     check("//evil.example/%2e%2e/b", "/b/");

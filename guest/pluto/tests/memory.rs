@@ -1,0 +1,209 @@
+//! What a client can make the server hold. Bytes are counted as they are allocated: a crowd of clients is brought into
+//! the same state, by hand, so that nothing but the server's own memory is counted.
+
+use crate::support::{ARGS, get};
+use pluto::limits::{CONNECTIONS_DEFAULT, HEAD_BYTES_MAX, PIPELINE_MAX};
+use pluto_sdk::testing::contract::{Accepted, IpAddress, Loaded, Opened, SocketAddress};
+use pluto_sdk::testing::{Answer, Guest, Reply, Request, Submission};
+use pluto_sdk::{Kind, Metadata};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::collections::HashMap;
+
+/// What the default connections may hold together: the host gives a guest 1 GiB, of which a quarter is left for what
+/// the allocator cannot use.
+const BYTES_MAX: usize = 3 << 28;
+
+/// So many clients are brought into a state: enough that what the server holds once hardly counts.
+const CROWD: usize = 64;
+
+/// A file that never fits into one write.
+const LARGE_BYTES: u64 = 64 << 20;
+
+struct Counting;
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+thread_local! {
+    /// Bytes that this thread has allocated and not given back.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count(more: usize, less: usize) {
+    HELD.set(HELD.get().wrapping_add(more).wrapping_sub(less));
+}
+
+#[allow(unsafe_code, reason = "an allocator: it hands each call on as it came, to the system's")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 0);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(0, layout.size());
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size, layout.size());
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+/// A server and many clients that all do the same, and never read a response unless told so.
+struct Crowd {
+    guest: Guest,
+    time: u64,
+    listen: u64,
+    /// Pending reads, with the bytes that each asks for, by connection.
+    reads: HashMap<u64, (u64, u32)>,
+    writes: HashMap<u64, u64>,
+    opens: Vec<u64>,
+}
+
+impl Crowd {
+    fn new() -> Crowd {
+        let (guest, turn) = Guest::start(pluto::main, &ARGS, 0);
+        let mut crowd =
+            Crowd { guest, time: 0, listen: 0, reads: HashMap::new(), writes: HashMap::new(), opens: Vec::new() };
+        crowd.note(turn.requests);
+        crowd.answer(crowd.listen, Reply::Listening(8000));
+        crowd
+    }
+
+    fn note(&mut self, requests: Vec<Submission>) {
+        for Submission { id, request } in requests {
+            match request {
+                Request::Listen(_) => self.listen = id,
+                Request::Read(read) => drop(self.reads.insert(read.connection, (id, read.bytes_max))),
+                Request::Write(write) => drop(self.writes.insert(write.connection, id)),
+                Request::Open(_) => self.opens.push(id),
+                Request::Load(_) => {
+                    self.answer(id, Reply::Loaded(Loaded { buffer: 1 << 40 | id, length: LARGE_BYTES }));
+                }
+                _ => (),
+            }
+        }
+    }
+
+    fn answer(&mut self, id: u64, reply: Reply) {
+        self.time += 1;
+        let turn = self.guest.turn(self.time, vec![Answer { id, reply }]);
+        self.note(turn.requests);
+    }
+
+    fn connect(&mut self, connection: u64) {
+        let peer = SocketAddress { address: IpAddress::Ipv4((192, 0, 2, 7)), port: 40_000 };
+        self.answer(self.listen, Reply::Accepted(Accepted { connection, peer }));
+    }
+
+    /// The client sends, as much at a time as the server asks for; at the end the server may not want all of it.
+    fn send(&mut self, connection: u64, mut bytes: &[u8]) {
+        while !bytes.is_empty()
+            && let Some((id, bytes_max)) = self.reads.remove(&connection)
+        {
+            let (now, later) = bytes.split_at(bytes.len().min(bytes_max as usize));
+            self.answer(id, Reply::Data(now.to_vec()));
+            bytes = later;
+        }
+    }
+
+    /// Opens succeed: the file is large.
+    fn open(&mut self) {
+        for id in std::mem::take(&mut self.opens) {
+            let metadata = Metadata { kind: Kind::Regular, size: LARGE_BYTES, modified: 0, changed: 0, inode: 1 };
+            self.answer(id, Reply::Opened(Opened { file: 1 << 41 | id, metadata }));
+        }
+    }
+
+    /// The client takes what was written.
+    fn take(&mut self, connection: u64) {
+        while let Some(id) = self.writes.remove(&connection) {
+            self.answer(id, Reply::Written(1));
+        }
+    }
+}
+
+/// Brings a crowd into a state, and checks that the server can bear as many as it accepts.
+#[track_caller]
+fn check(state: &str, into: impl Fn(&mut Crowd, u64)) {
+    let mut crowd = Crowd::new();
+    // What grows once, such as a table, does so before.
+    (1..=CROWD as u64).for_each(|connection| crowd.connect(connection));
+    let before = HELD.get();
+    for connection in 1..=CROWD as u64 {
+        crowd.connect(1_000 + connection);
+        into(&mut crowd, 1_000 + connection);
+    }
+    let each = HELD.get().saturating_sub(before) / CROWD;
+    eprintln!("{each:>8} bytes: {state}");
+    assert!(each > 1_000, "{state}: something is held");
+    assert!(each * CONNECTIONS_DEFAULT as usize <= BYTES_MAX, "{state}: {each} bytes for each client");
+}
+
+/// A request whose method makes its head as long as a head can be; the limit is part of it.
+fn longest(fields: &str) -> String {
+    let rest = format!(" / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    "M".repeat(HEAD_BYTES_MAX - rest.len()) + &rest
+}
+
+/// A request of 8 KiB for a file.
+fn long(path: &str) -> String {
+    get(&format!("{path}?{}", "q".repeat(8_100 - path.len())))
+}
+
+/// The longest head without its last bytes, then those with all that a read can bring behind them.
+fn send_longest(crowd: &mut Crowd, client: u64, head: &str, behind: &str) {
+    let (most, last) = head.split_at(HEAD_BYTES_MAX - 1);
+    crowd.send(client, most.as_bytes());
+    crowd.send(client, (last.to_owned() + behind).as_bytes());
+}
+
+#[test]
+fn what_all_clients_can_hold_together_is_less_than_the_server_has() {
+    let head = longest("");
+    let unfinished = &head[..HEAD_BYTES_MAX - 1];
+    check("connected", |_, _| ());
+    check("in the middle of a head", |crowd, client| crowd.send(client, unfinished.as_bytes()));
+    check("in the middle of a head that comes in pieces", |crowd, client| {
+        unfinished.as_bytes().chunks(100).for_each(|piece| crowd.send(client, piece));
+    });
+    check("idle, with empty lines behind many requests", |crowd, client| {
+        send_longest(crowd, client, &head, &(get("/a").repeat(300) + "\r\n"));
+        for _ in 0..300 {
+            crowd.open();
+            crowd.take(client);
+        }
+    });
+    check("in the middle of a body, behind a long request line", |crowd, client| {
+        send_longest(crowd, client, &longest("Content-Length: 60000\r\n"), &"x".repeat(16_000));
+    });
+    check("not reading a large file, with a long request line and the next head", |crowd, client| {
+        send_longest(crowd, client, &head, &long("/large"));
+        crowd.take(client);
+        crowd.open();
+        crowd.send(client, unfinished.as_bytes());
+    });
+    check("not reading, with long requests before and behind", |crowd, client| {
+        send_longest(crowd, client, &head, &(long("/large") + &head));
+        crowd.send(client, head.as_bytes());
+    });
+    check("not reading, with as many long requests as are answered together", |crowd, client| {
+        let requests = get(&format!("/large?{}", "q".repeat(1_900))).repeat(PIPELINE_MAX) + &head;
+        crowd.send(client, b"G");
+        crowd.send(client, &requests.as_bytes()[1..]);
+        crowd.open();
+        crowd.send(client, head.as_bytes());
+    });
+    check("waiting for files with long request lines", |crowd, client| {
+        crowd.send(client, b"G");
+        crowd.send(client, &(long("/a").repeat(4) + unfinished).as_bytes()[1..]);
+    });
+    check("waiting for files with long paths, asked for again", |crowd, client| {
+        let path = format!("/{client}{}", "p".repeat(8_000));
+        crowd.send(client, b"G");
+        crowd.send(client, &(get(&path).repeat(4) + unfinished).as_bytes()[1..]);
+    });
+}
