@@ -58,6 +58,14 @@ impl Access {
     }
 }
 
+/// A request line for the operator's eyes, in quotation marks.
+pub fn quoted(line: &[u8]) -> String {
+    let mut out = String::from("\"");
+    escape(line, &mut out);
+    out.push('"');
+    out
+}
+
 /// A request line as visible ASCII without quotation marks, so that no client can forge a line of the log.
 fn escape(line: &[u8], out: &mut String) {
     for &byte in line.iter().take(LOGGED_LINE_BYTES_MAX) {

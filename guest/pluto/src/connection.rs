@@ -48,7 +48,7 @@ pub async fn converse(client: Client, server: Rc<Server>) {
 enum End {
     /// At once: nothing is on its way that matters, or the client is to notice that the response is not whole.
     Cut,
-    /// Behind the last response, which is to arrive.
+    /// Behind the last response, which is to arrive, whatever the client still sends.
     Linger,
 }
 
@@ -131,7 +131,7 @@ impl Conversation {
     async fn answer(&mut self) -> Result<(), End> {
         self.phase = Phase::Over;
         while let Some(Exchange { request, lookup, began }) = self.exchanges.pop_front() {
-            let found = lookup.found(&request).await;
+            let found = self.server.site.find(lookup, &request).await;
             self.respond(request, found, began).await?;
             if self.outbox.is_full(self.piece) {
                 self.flush().await?;
@@ -227,7 +227,8 @@ impl Conversation {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(Error::Truncated)) => warn!("a file became shorter while it was sent to {}", self.peer),
             // The client is gone, or reads no more.
-            Ok(Err(_)) | Err(_) => (),
+            Ok(Err(Error::Disconnected)) | Err(_) => (),
+            Ok(Err(error)) => warn!("a response to {} was cut: {error}", self.peer),
         }
         Err(End::Cut)
     }
@@ -247,12 +248,17 @@ impl Conversation {
         if phase != self.phase {
             self.arm(phase);
         }
-        let reading = self.reading.take().unwrap_or_else(|| self.client.connection.read(self.inbound.room()));
-        let waiting = self.deadline.limit(reading);
+        let mut reading = self.reading.take().unwrap_or_else(|| self.client.connection.read(self.inbound.room()));
+        let waiting = self.deadline.limit(&mut reading);
         let read = match phase {
-            // An idle client is let go at once when the server is told to stop.
-            Phase::Idle => self.client.until_stop(waiting).await.ok_or(End::Cut)?,
-            _ => waiting.await,
+            Phase::Idle => self.client.until_stop(waiting).await,
+            _ => Some(waiting.await),
+        };
+        let Some(read) = read else {
+            // The server was told to stop. The client may have sent its next request by now: no reset is to overtake
+            // the response to the one before.
+            self.reading = Some(reading);
+            return Err(End::Linger);
         };
         match read {
             Ok(Ok(bytes)) if bytes.is_empty() => {

@@ -45,5 +45,5 @@ pub async fn main(args: Vec<String>) -> Result<(), String> {
     };
     let server = Rc::new(Server::new(options));
     let served = serve(limits, move |client| connection::converse(client, Rc::clone(&server))).await;
-    served.map_err(|error| format!("cannot listen on port {port}: {error}"))
+    served.map_err(|error| format!("listening on port {port} failed: {error}"))
 }

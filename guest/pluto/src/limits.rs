@@ -76,6 +76,10 @@ pub const KEPT_MILLIS_MAX: u64 = 1_000;
 /// whatever each of them sends and does not read (the test `memory` counts it: 58 KB for each).
 pub const CONNECTIONS_DEFAULT: u64 = 10_000;
 
+/// Most connections that an operator can ask for. Each can have ten requests pending (as many files as it has pipelined
+/// requests, a read and a write), and the host bears 262,144. So many want 1.5 GiB (see the host's `--memory-max`).
+pub const CONNECTIONS_MAX: u64 = 25_000;
+
 /// Time for one request head, from its first byte to its last. An honest one comes in one or two segments; this leaves
 /// room for several that are lost and sent again.
 pub const HEAD_SECONDS_DEFAULT: u64 = 20;

@@ -62,7 +62,7 @@ static NUMBERS: [Number; 9] = [
     Number {
         name: "--connections",
         default: limits::CONNECTIONS_DEFAULT,
-        max: 1_000_000,
+        max: limits::CONNECTIONS_MAX,
         help: "clients that are connected at once; more wait",
         field: |options| &mut options.connections,
     },
@@ -283,6 +283,7 @@ mod tests {
         check("80 --allow-hidden", "expected a folder to serve before the options");
         check("80 html --idle-seconds 0", "--idle-seconds: expected a number from 1 to 86400, found \"0\"");
         check("80 html --idle-seconds", "--idle-seconds: expected a number from 1 to 86400, found \"\"");
+        check("80 html --connections 25001", "--connections: expected a number from 1 to 25000, found \"25001\"");
         check("80 html --idle-seconds=1h", "--idle-seconds: expected a number from 1 to 86400, found \"1h\"");
         check("80 html --symlinks maybe", "--symlinks: expected follow or deny, found \"maybe\"");
         check("80 html --allow-hidden=yes", "expected an option, found \"--allow-hidden\"");

@@ -1,5 +1,6 @@
 //! From a path to what is sent: the file, the redirect or the error that answers a request.
 
+use crate::access;
 use crate::cache::{Cache, Content, Keeping};
 use crate::http::media::Media;
 use crate::http::request::{Action, Request};
@@ -7,7 +8,8 @@ use crate::http::status::{Fault, Status};
 use crate::http::target::Path;
 use crate::options::Options;
 use pluto_sdk::fs::{Open, open};
-use pluto_sdk::{Error, Kind, Pending, Symlinks, error, warn};
+use pluto_sdk::{Error, Kind, Pending, Symlinks, error, now, warn};
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// The file that is served for its directory.
@@ -19,6 +21,10 @@ pub struct Site {
     symlinks: Symlinks,
     allow_hidden: bool,
     cache: Cache,
+    /// That the system has no file to give.
+    exhausted: Seldom,
+    /// Errors that should not be.
+    failed: Seldom,
 }
 
 /// The answer to a request, which may have to wait for a file.
@@ -46,7 +52,13 @@ pub enum Found {
 impl Site {
     /// As the operator wants it.
     pub fn new(options: &Options) -> Site {
-        Site { symlinks: options.symlinks, allow_hidden: options.allow_hidden, cache: Cache::default() }
+        Site {
+            symlinks: options.symlinks,
+            allow_hidden: options.allow_hidden,
+            cache: Cache::default(),
+            exhausted: Seldom::default(),
+            failed: Seldom::default(),
+        }
     }
 
     /// Looks for the answer to a request, whose action it takes. A file is asked for at once, so that several lookups
@@ -75,12 +87,10 @@ impl Site {
         let keeping = self.cache.begin(&path);
         Lookup::Opening(open(path, self.symlinks), media, keeping)
     }
-}
 
-impl Lookup {
     /// Waits for the answer to a request.
-    pub async fn found(self, request: &Request) -> Found {
-        match self {
+    pub async fn find(&self, lookup: Lookup, request: &Request) -> Found {
+        match lookup {
             Lookup::Known(found) => found,
             Lookup::Opening(opening, media, keeping) => match opening.await {
                 // The host opens regular files only; a guest bears any answer.
@@ -94,32 +104,49 @@ impl Lookup {
                     Some(location) => Found::Directory(location),
                     None => Found::Fault(Fault::NOT_FOUND),
                 },
-                Err(error) => Found::Fault(fault_of(error, request)),
+                Err(error) => Found::Fault(self.fault_of(error, request)),
             },
+        }
+    }
+
+    /// What a client is told when a file cannot be opened.
+    fn fault_of(&self, error: Error, request: &Request) -> Fault {
+        match error {
+            // What is outside of the root, too long, a link that is not followed or no file: nothing of the site.
+            Error::NotFound
+            | Error::NotDirectory
+            | Error::IsDirectory
+            | Error::NotRegular
+            | Error::NotPermitted
+            | Error::Symlink
+            | Error::Invalid => Fault::NOT_FOUND,
+            Error::AccessDenied => Fault::soft(Status::Forbidden, "This file is not for everybody."),
+            Error::Exhausted => {
+                if self.exhausted.is_due() {
+                    warn!("no file can be opened now: {error} ({})", access::quoted(&request.line));
+                }
+                Fault::soft(Status::ServiceUnavailable, "The server is very busy. Please try again in a moment.")
+            }
+            _ => {
+                if self.failed.is_due() {
+                    error!("a file cannot be opened: {error} ({})", access::quoted(&request.line));
+                }
+                Fault::soft(Status::InternalServerError, "The file could not be read.")
+            }
         }
     }
 }
 
-/// What a client is told when a file cannot be opened.
-fn fault_of(error: Error, request: &Request) -> Fault {
-    let line = || String::from_utf8_lossy(&request.line).into_owned();
-    match error {
-        // What is outside of the root, too long, a link that is not followed or no file: nothing of the site.
-        Error::NotFound
-        | Error::NotDirectory
-        | Error::IsDirectory
-        | Error::NotRegular
-        | Error::NotPermitted
-        | Error::Symlink
-        | Error::Invalid => Fault::NOT_FOUND,
-        Error::AccessDenied => Fault::soft(Status::Forbidden, "This file is not for everybody."),
-        Error::Exhausted => {
-            warn!("no file can be opened now: {error} ({})", line());
-            Fault::soft(Status::ServiceUnavailable, "The server is very busy. Please try again in a moment.")
-        }
-        _ => {
-            error!("a file cannot be opened: {error} ({})", line());
-            Fault::soft(Status::InternalServerError, "The file could not be read.")
-        }
+/// Something that the operator is told once a second, however often it happens: the access log has the rest.
+#[derive(Debug, Default)]
+struct Seldom {
+    /// The second in which it was told last.
+    told: Cell<Option<u64>>,
+}
+
+impl Seldom {
+    fn is_due(&self) -> bool {
+        let second = now() / 1_000_000_000;
+        self.told.replace(Some(second)) != Some(second)
     }
 }

@@ -268,7 +268,14 @@ fn told_to_stop_the_server_lets_idle_clients_go_and_finishes_what_is_under_way()
     world.signal(Signal::Stop);
     world.run_until_idle();
     let states = [fresh, idle, asking, loading].map(|client| after(&world, client));
-    assert_eq!(states, [After::Closed, After::Closed, After::Kept, After::Kept]);
+    assert_eq!(states, [After::Lingers, After::Lingers, After::Kept, After::Kept]);
+    // What an idle client sent too late is read, and comes to nothing: no reset overtakes what it has not read yet.
+    let received = world.received(idle).len();
+    world.client_sends(idle, get("/a.txt"));
+    [fresh, idle].into_iter().for_each(|client| world.client_ends(client));
+    world.run_until_idle();
+    assert_eq!([fresh, idle].map(|client| after(&world, client)), [After::Closed; 2]);
+    assert_eq!(world.received(idle).len(), received);
     // Who is in the middle of a request gets the response, and hears that it is the last.
     world.client_sends(asking, b"TP/1.1\r\nHost: a\r\n\r\n");
     world.run_until_idle();
@@ -277,8 +284,22 @@ fn told_to_stop_the_server_lets_idle_clients_go_and_finishes_what_is_under_way()
     world.client_takes(loading, 10 << 20);
     world.run_until_idle();
     assert_eq!(responses(world.received(loading), &[])[0].content.len(), 1 << 20);
-    assert_eq!([after(&world, asking), after(&world, loading)], [After::Closed, After::Closed]);
+    assert_eq!([after(&world, asking), after(&world, loading)], [After::Closed, After::Lingers]);
+    world.client_ends(loading);
+    world.run_until_idle();
+    assert_eq!(after(&world, loading), After::Closed);
     assert_eq!(world.outcome(), Some(Outcome::Exit(0)));
+}
+
+#[test]
+fn told_to_stop_the_server_waits_for_no_idle_client() {
+    let mut world = serve(&["--linger-seconds", "2"]);
+    let idle = send(&mut world, &[get("/").as_bytes()]);
+    world.signal(Signal::Stop);
+    pass(&mut world, 1);
+    assert_eq!((after(&world, idle), world.outcome()), (After::Lingers, None));
+    pass(&mut world, 1);
+    assert_eq!((after(&world, idle), world.outcome()), (After::Closed, Some(Outcome::Exit(0))));
 }
 
 #[test]

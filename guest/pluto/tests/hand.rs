@@ -12,6 +12,8 @@ pub struct Hand {
     pub waiting: Vec<Submission>,
     /// Bytes that were written, with `<handle>` in place of a file's range.
     pub written: String,
+    /// Lines that were logged.
+    pub logs: Vec<String>,
     time: u64,
 }
 
@@ -19,7 +21,7 @@ impl Hand {
     /// A server with one client, which has sent these bytes.
     pub fn new(bytes: String) -> Hand {
         let (guest, turn) = Guest::start(pluto::main, &ARGS, 0);
-        let mut hand = Hand { guest, waiting: turn.requests, written: String::new(), time: 0 };
+        let mut hand = Hand { guest, waiting: turn.requests, written: String::new(), logs: Vec::new(), time: 0 };
         let listen = hand.id(|request| matches!(request, Request::Listen(_)));
         let peer = SocketAddress { address: IpAddress::Ipv4((192, 0, 2, 7)), port: 40_000 };
         hand.answer(vec![(listen, Reply::Listening(8000))]);
@@ -49,6 +51,7 @@ impl Hand {
         }
         let answers = replies.into_iter().map(|(id, reply)| Answer { id, reply }).collect();
         let turn = self.guest.turn(self.time, answers);
+        self.logs.extend(turn.logs.into_iter().map(|(_, line)| line));
         for submission in turn.requests {
             if let Request::Write(write) = &submission.request {
                 for part in &write.parts {

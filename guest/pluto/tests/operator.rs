@@ -1,8 +1,9 @@
 //! What the operator sees: the access log, errors, and the help text.
 
+use crate::hand::{Hand, is_open, is_write};
 use crate::support::{get, send, serve};
-use pluto_sdk::Level;
-use pluto_sdk::testing::{Outcome, World};
+use pluto_sdk::testing::{Outcome, Reply, World};
+use pluto_sdk::{Error, Level};
 use std::time::Duration;
 
 /// The lines of the access log.
@@ -49,6 +50,62 @@ fn the_duration_is_that_of_the_response() {
     world.client_takes(client, 1 << 20);
     world.run_until_idle();
     assert!(lines(&world)[0].ends_with(" 200 100000 1.500000"), "{:?}", lines(&world));
+}
+
+/// The content that the system has taken, as far as that is known: what was answered by `written`.
+#[test]
+fn a_response_that_is_cut_is_logged_with_what_was_sent() {
+    let check = |takes: u64, logged: &str| {
+        let mut world = serve(&[]);
+        world.file("large.bin", vec![b'x'; 3 << 20]);
+        let client = world.connect();
+        world.client_takes(client, takes);
+        world.client_sends(client, get("/large.bin"));
+        world.run_until_idle();
+        world.client_resets(client);
+        world.run_until_idle();
+        assert!(lines(&world)[0].ends_with(logged), "{:?}", lines(&world));
+    };
+    check(1_000, " 200 0 0.000000 cut");
+    check(300_000, " 200 262144 0.000000 cut");
+}
+
+#[test]
+fn an_error_that_is_not_the_client_s_is_told() {
+    let check = |error: Error, told: bool| {
+        let mut hand = Hand::new(get("/a"));
+        hand.open(hand.id(is_open), 100);
+        hand.answer(vec![(hand.id(is_write), Reply::Failed(error))]);
+        let line = format!("a response to 192.0.2.7 was cut: {error}");
+        assert_eq!(hand.logs.contains(&line), told, "{:?}", hand.logs);
+    };
+    check(Error::Disconnected, false);
+    for error in [Error::Io, Error::Exhausted, Error::TooLarge, Error::BadHandle, Error::Invalid] {
+        check(error, true);
+    }
+}
+
+/// Out of descriptors every request fails: no client is to fill the disk of the operator with it.
+#[test]
+fn what_goes_wrong_with_every_request_is_told_once_a_second() {
+    for error in [Error::Exhausted, Error::Io] {
+        let request = get(&format!("/\"{}", "a".repeat(1_500)));
+        let mut hand = Hand::new(request.repeat(5));
+        for open in hand.ids(is_open) {
+            hand.answer(vec![(open, Reply::Failed(error))]);
+        }
+        let told: Vec<&String> = hand.logs.iter().filter(|line| line.contains("be opened")).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("(\"GET /\\\"aaa") && told[0].ends_with("aaa...\")"), "{told:?}");
+    }
+}
+
+#[test]
+fn a_port_that_cannot_be_had_is_told() {
+    let (mut guest, turn) = pluto_sdk::testing::Guest::start(pluto::main, &["8000", "html"], 0);
+    let answer = pluto_sdk::testing::Answer { id: turn.requests[0].id, reply: Reply::Failed(Error::AddressInUse) };
+    let logs = guest.turn(1, vec![answer]).logs;
+    assert_eq!(logs.last().map(|log| log.1.as_str()), Some("listening on port 8000 failed: the port is taken"));
 }
 
 #[test]

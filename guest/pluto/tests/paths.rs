@@ -93,6 +93,9 @@ fn a_path_is_decoded_once_and_normalised_inside_the_root() {
     check("/dir%2fpage.html", "404");
     check("/back\\slash.txt", "404");
     check("/back%5Cslash.txt", "404");
+    check("/x%5c/../a.txt", "404");
+    check("/x\\/../a.txt", "404");
+    check("/x%2f/../a.txt", "404");
     check("/a.txt%00.html", "400");
     check("/%", "400");
     check("/%2", "400");

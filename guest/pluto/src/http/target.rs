@@ -79,15 +79,19 @@ impl Path {
                     let (decoded, tail) = decode(tail)?;
                     rest = tail;
                     // An escaped slash is a byte of a name, and no file's name has one.
-                    possible &= decoded != b'/';
+                    possible &= !matches!(decoded, b'/' | b'\\');
                     bytes.push(if decoded == b'/' { b'\\' } else { decoded });
+                }
+                // Other systems take a backslash for a separator, so that no file is served whose name has one, even
+                // when `..` takes the name back.
+                b'\\' => {
+                    possible = false;
+                    bytes.push(b'\\');
                 }
                 _ => bytes.push(*byte),
             }
         }
         end_name(&mut bytes, name, false)?;
-        // Other systems take a backslash for a separator, so that no file is served whose name has one.
-        possible &= !bytes.contains(&b'\\');
         Ok(possible.then_some(Path { bytes }))
     }
 

@@ -71,6 +71,9 @@ fn a_path_is_decoded_once_then_split_then_normalised() {
     check("/a%2fb/../..", "400");
     check("/%5c..%5ca", "404");
     check("/a\\..\\b", "404");
+    check("/a%5c/../b", "404");
+    check("/a\\/../b", "404");
+    check("/a%2f/../b", "404");
     check("/%2f/%zz", "400");
     check("/%252f", "/%252f");
     check("/%252e%252e/", "/%252e%252e/");
