@@ -168,7 +168,9 @@ impl Explain {
 
 /// The last part of the help text.
 const AFTER_HELP: &str = "\
-The options of the host stand before GUEST; what follows ROOT is for the guest.
+The options of the host stand before GUEST; what follows ROOT is for the guest. The web server tells its own
+options, with its limits and timeouts, when it is asked:
+  pluto-host target/guests/pluto.wasm 0 html/ --help
 
 Exit codes:
   0    the guest ended well, or was stopped by Ctrl-C or SIGTERM

@@ -31,8 +31,18 @@ pub const SEND_BYTES_MAX: usize = 64 << 20;
 /// Pending requests of a guest, with the answers that it has not yet received. Five for each of 50,000 connections.
 pub const REQUESTS_PENDING_MAX: usize = 262_144;
 
-/// Handles that are open at once. Most are connections, each of which costs the host about 500 bytes.
+/// Handles that are open at once, where the system allows the process so many descriptors. Most are connections, each of
+/// which costs the host about 500 bytes.
 pub const HANDLES_MAX: usize = 131_072;
+
+/// Clients leave one handle of so many to files: one who is let in is to be served.
+pub const HANDLES_FOR_FILES_SHARE: usize = 4;
+
+/// Descriptors that the host itself needs: the queue, the root, standard input and output, listeners, and some to spare.
+pub const DESCRIPTORS_OF_HOST: u64 = 64;
+
+/// With fewer descriptors the operator is told how to have more: they are enough for about 750 clients.
+pub const DESCRIPTORS_FEW: u64 = 1_025;
 
 /// A path. `PATH_MAX` of Linux, without the final NUL.
 pub const PATH_BYTES_MAX: usize = 4_095;
@@ -111,6 +121,9 @@ pub const ACCEPT_BATCH_MAX: usize = 64;
 
 /// After the system refused to give a connection (no descriptors, no memory), accepting rests for so long.
 pub const ACCEPT_REST_MILLIS: u64 = 100;
+
+/// With so many answers at hand the network is looked at before the guest has its turn.
+pub const ANSWERS_WITHOUT_POLL_MAX: usize = 8;
 
 /// Turns that are answered from what is at hand before the network is looked at again.
 pub const TURNS_WITHOUT_POLL_MAX: u32 = 4;

@@ -57,9 +57,9 @@ impl fmt::Display for Stop {
             ),
             Self::Memory { wanted, limit } => write!(
                 f,
-                "it wants {} MiB of memory and may have {} MiB; --memory-max allows more",
-                wanted.div_ceil(1 << 20),
-                limit >> 20
+                "it wants {} KiB of memory and may have {} KiB; --memory-max allows more",
+                wanted.div_ceil(1 << 10),
+                limit >> 10
             ),
             Self::Tables { wanted } => {
                 write!(f, "it wants a table of {wanted} elements and may have {}", limits::TABLE_ELEMENTS_MAX)

@@ -18,6 +18,7 @@ use crate::cli::Run;
 use crate::console::Console;
 use crate::engine::Engine;
 use crate::guest::{Ended, Guest};
+use crate::limits;
 use crate::trace::{Header, binary};
 
 /// Runs a guest until it ends.
@@ -29,10 +30,10 @@ pub fn serve(run: &Run) -> Result<Exit> {
     let root = run.root().map(open_root).transpose()?;
     let engine = engine(run.no_cache)?;
     let admitted = admit(&engine, &run.guest, &bytes)?;
-    raise_descriptor_limit();
     let what = run.root().map_or_else(|| run.guest.display().to_string(), str::to_owned);
     let grant = Grant {
         ports: vec![port],
+        handles_max: take_descriptors(),
         root,
         signals: Some(Signals::install().context("cannot take over the signals")?),
         console: Console::new(run.log, run.log_level),
@@ -119,13 +120,20 @@ fn explain_bind(address: SocketAddr, error: Errno) -> anyhow::Error {
     }
 }
 
-/// Each connection and each open file takes a descriptor. The soft limit is low for programs that use `select`.
-fn raise_descriptor_limit() {
+/// Takes as many descriptors as the system gives, for the soft limit is low for programs that use `select`; how many
+/// handles that makes. Each connection and each open file takes one.
+fn take_descriptors() -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
+    let before = limit.current;
     limit.current = limit.maximum;
-    // The old limit is enough for a small server.
-    let _ = setrlimit(Resource::Nofile, limit);
+    let descriptors = if setrlimit(Resource::Nofile, limit).is_ok() { limit.maximum } else { before };
+    let descriptors = descriptors.unwrap_or(u64::MAX);
+    if descriptors < limits::DESCRIPTORS_FEW {
+        report(&format!("note: only {descriptors} descriptors for clients and files: `ulimit -Hn` allows no more"));
+    }
+    let handles = descriptors.saturating_sub(limits::DESCRIPTORS_OF_HOST).max(4);
+    usize::try_from(handles).unwrap_or(usize::MAX).min(limits::HANDLES_MAX)
 }
 
 #[cfg(test)]

@@ -58,8 +58,8 @@ impl Drop for Held {
 
 impl File {
     /// A file, counted among `files`.
-    pub fn new(fd: OwnedFd, files: &Total) -> Result<Self, Error> {
-        Ok(Self { fd, _held: files.hold(1, limits::HANDLES_MAX as u64)? })
+    pub fn new(fd: OwnedFd, files: &Total, files_max: usize) -> Result<Self, Error> {
+        Ok(Self { fd, _held: files.hold(1, files_max as u64)? })
     }
 }
 
@@ -73,10 +73,11 @@ impl Buffer {
 }
 
 /// The objects of one guest.
-#[derive(Default)]
 pub struct Handles {
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// How many objects can be held.
+    max: usize,
 }
 
 struct Slot {
@@ -86,19 +87,38 @@ struct Slot {
 }
 
 impl Handles {
-    /// How many more objects can be held.
-    pub fn room(&self) -> usize {
-        limits::HANDLES_MAX - (self.slots.len() - self.free.len())
+    /// None yet, and room for so many.
+    pub fn new(max: usize) -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), max }
+    }
+
+    /// How many can be held.
+    pub fn max(&self) -> usize {
+        self.max
+    }
+
+    /// Whether another object can be held.
+    pub fn has_room(&self) -> bool {
+        self.held() < self.max
+    }
+
+    /// Whether another client can be taken. Clients leave a part to the files that they will ask for.
+    pub fn has_room_for_clients(&self) -> bool {
+        self.held() < self.max - self.max / limits::HANDLES_FOR_FILES_SHARE
+    }
+
+    fn held(&self) -> usize {
+        self.slots.len() - self.free.len()
     }
 
     /// Gives an object a handle.
     pub fn insert(&mut self, object: Object) -> Result<u64, Error> {
-        if self.room() == 0 {
+        if !self.has_room() {
             return Err(Error::Exhausted);
         }
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { uses: 0, object: None });
-            u32::try_from(self.slots.len() - 1).expect("HANDLES_MAX fits")
+            u32::try_from(self.slots.len() - 1).expect("fewer than HANDLES_MAX")
         });
         let slot = &mut self.slots[index as usize];
         slot.uses += 1;
@@ -169,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_handle_is_never_given_out_twice() {
-        let mut handles = Handles::default();
+        let mut handles = Handles::new(10);
         let mut seen = std::collections::HashSet::new();
         for _ in 0..1_000 {
             let handle = handles.insert(buffer()).expect("room");
@@ -182,7 +202,7 @@ mod tests {
 
     #[test]
     fn forged_handles_and_those_of_another_kind_are_refused() {
-        let mut handles = Handles::default();
+        let mut handles = Handles::new(10);
         let handle = handles.insert(buffer()).expect("room");
         assert!(handles.buffer(handle).is_ok());
         for wrong in [0, 1, handle + 1, handle + (1 << 32), handle - (1 << 32), u64::MAX] {
@@ -194,8 +214,9 @@ mod tests {
 
     #[test]
     fn there_is_a_limit() {
-        let mut handles = Handles::default();
-        for _ in 0..limits::HANDLES_MAX {
+        let mut handles = Handles::new(100);
+        for count in 0..100 {
+            assert_eq!(handles.has_room_for_clients(), count < 75, "{count}");
             assert!(handles.insert(buffer()).is_ok());
         }
         assert_eq!(handles.insert(buffer()).err(), Some(Error::Exhausted));

@@ -117,7 +117,7 @@ impl Live {
     /// Waits for the next client, unless the listener waits already or has as many as it may have.
     pub(super) fn wait_for_clients(&mut self, serial: u64) {
         let Some(listener) = self.listeners.iter_mut().find(|listener| listener.serial == serial) else { return };
-        if listener.token.is_none() && listener.open < listener.connections_max && self.handles.room() > 0 {
+        if listener.token.is_none() && listener.open < listener.connections_max && self.handles.has_room_for_clients() {
             listener.token = Some(self.driver.poll(&listener.fd, Interest::Readable, Owner::Listener(serial)));
         }
     }
@@ -128,7 +128,7 @@ impl Live {
         self.listeners[index].token = None;
         for _ in 0..limits::ACCEPT_BATCH_MAX {
             let listener = &self.listeners[index];
-            if listener.open >= listener.connections_max || self.handles.room() == 0 {
+            if listener.open >= listener.connections_max || !self.handles.has_room_for_clients() {
                 return;
             }
             match rustix::net::acceptfrom_with(&listener.fd, SocketFlags::CLOEXEC) {
@@ -167,7 +167,7 @@ impl Live {
     }
 
     /// A handle is free, which any listener may have waited for.
-    pub(super) fn has_room(&mut self) {
+    pub(super) fn wait_for_all_clients(&mut self) {
         for index in 0..self.listeners.len() {
             self.wait_for_clients(self.listeners[index].serial);
         }

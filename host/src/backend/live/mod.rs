@@ -38,6 +38,8 @@ pub use self::signals::Signals;
 pub struct Grant {
     /// The ports on which it may listen.
     pub ports: Vec<Port>,
+    /// Connections, files and buffers that it may hold at once.
+    pub handles_max: usize,
     /// The folder beneath which it may read; without one it can read nothing.
     pub root: Option<Root>,
     /// The signals that it may ask to be told.
@@ -118,7 +120,7 @@ impl Live {
             driver,
             clock: Clock::new(),
             timers: Timers::new(),
-            handles: Handles::default(),
+            handles: Handles::new(grant.handles_max),
             answers: Answers::default(),
             pending: HashMap::new(),
             ports: grant.ports,
@@ -173,7 +175,7 @@ impl Live {
             Object::Connection(connection) => self.closed(connection),
             Object::Buffer(_) | Object::File(_) => {}
         }
-        self.has_room();
+        self.wait_for_all_clients();
         Ok(Reply::Done)
     }
 
@@ -283,11 +285,13 @@ impl Backend for Live {
         self.take(submission);
     }
 
-    /// What is at hand goes to the guest without a look at the network, but only so often: a guest that always has an
-    /// answer must not keep its clients waiting.
+    /// A few answers that are at hand go to the guest without a look at the network, but only so often: a guest that
+    /// always has an answer must not keep its clients waiting. With more of them the look is worth its price, for what
+    /// has come meanwhile saves a turn of its own.
     fn wait(&mut self) -> Result<Batch, Stop> {
         self.turns_without_poll += 1;
-        if self.answers.is_empty() || self.turns_without_poll > limits::TURNS_WITHOUT_POLL_MAX {
+        let is_few = self.answers.len() < limits::ANSWERS_WITHOUT_POLL_MAX;
+        if self.answers.is_empty() || !is_few || self.turns_without_poll > limits::TURNS_WITHOUT_POLL_MAX {
             self.turns_without_poll = 0;
             self.poll()?;
         }
