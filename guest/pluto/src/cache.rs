@@ -4,6 +4,8 @@
 //! with the turn in which that is told; and since not every file system tells, it is opened again twice a second. A
 //! response is made of one opening alone: its length, its date and its content belong together.
 
+use crate::http::media::Media;
+use crate::http::response::{Fields, Representation};
 use crate::limits::{BODY_KEPT_BYTES_MAX, FILES_KEPT_MAX, KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX, KEPT_PATH_BYTES_MAX};
 use pluto_sdk::fs::WatchPath;
 use pluto_sdk::request::handle;
@@ -19,6 +21,8 @@ use std::rc::Rc;
 #[derive(Debug)]
 pub struct Content {
     file: File,
+    /// What its responses say of it.
+    fields: Fields,
     /// All of it, when it is small and kept.
     body: Option<Buffer>,
 }
@@ -60,8 +64,9 @@ struct Entry {
 
 impl Content {
     /// A file that is not kept.
-    pub fn new(file: File) -> Content {
-        Content { file, body: None }
+    pub fn new(file: File, media: Media) -> Content {
+        let representation = Representation { length: file.len(), modified: file.metadata().modified, media };
+        Content { fields: Fields::new(representation, now()), file, body: None }
     }
 
     /// How long it is, in bytes.
@@ -69,9 +74,9 @@ impl Content {
         self.file.len()
     }
 
-    /// When it was last modified: nanoseconds since the Unix epoch.
-    pub fn modified(&self) -> i64 {
-        self.file.metadata().modified
+    /// What its responses say of it.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
     }
 
     /// A range of it.
@@ -135,12 +140,12 @@ impl Cache {
 
 impl Keeping {
     /// Keeps the file, with its content when it is small, unless it has changed meanwhile.
-    pub async fn keep(self, file: File) -> Rc<Content> {
+    pub async fn keep(self, file: File, media: Media) -> Rc<Content> {
         let length = file.len();
         let body = if (1..=BODY_KEPT_BYTES_MAX).contains(&length) { file.load(0, length).await.ok() } else { None };
         // One that was being written is not sent from memory: the host finds out that it is too short.
         let body = body.filter(|body| body.len() == length);
-        let content = Rc::new(Content { file, body });
+        let content = Rc::new(Content { body, ..Content::new(file, media) });
         if !self.changed.get() {
             let entry = Entry { content: Rc::clone(&content), opened: self.began, renewing: false, _watch: self.watch };
             let replaced = self.store.borrow_mut().kept.insert(self.path, entry);

@@ -6,11 +6,11 @@ use crate::http::date::Date;
 use crate::http::inbound::{Inbound, Phase};
 use crate::http::page;
 use crate::http::request::{Method, Request};
-use crate::http::response::{self, Persistence, Representation};
+use crate::http::response::{self, Persistence};
 use crate::http::status::Status;
 use crate::limits::{PIECE_BYTES_START, PIPELINE_MAX, READ_BYTES};
 use crate::options::{Options, seconds};
-use crate::outbox::{Batch, Outbox, next_piece};
+use crate::outbox::{Outbox, next_piece};
 use crate::site::{Found, Lookup, Site};
 use pluto_sdk::net::Read;
 use pluto_sdk::{Client, Deadline, Error, Level, Pending, now, warn};
@@ -153,7 +153,7 @@ impl Conversation {
         let (status, bytes) = self.write_head(&request, &found, persistence);
         let access = Access::new(request.line, status.code(), bytes, began);
         match found {
-            Found::File(file, _) => self.send_content(file, access).await,
+            Found::File(file) => self.send_content(file, access).await,
             _ => {
                 self.outbox.end_response(access, None);
                 Ok(())
@@ -168,10 +168,9 @@ impl Conversation {
         let out = self.outbox.own();
         let content = request.method != Method::Head;
         match found {
-            Found::File(file, media) => {
-                let (length, modified) = (file.length(), file.modified());
-                response::write_ok(out, &date, persistence, Representation { length, modified, media: *media });
-                (Status::Ok, if content { length } else { 0 })
+            Found::File(file) => {
+                response::write_ok(out, &date, persistence, file.fields());
+                (Status::Ok, if content { file.length() } else { 0 })
             }
             Found::Directory(location) => {
                 let bytes = page::write_redirect(out, &date, persistence, location, content);
@@ -208,11 +207,11 @@ impl Conversation {
 
     /// Writes what has gathered; with it, asks for what the client sends next, unless there is more to answer.
     async fn flush(&mut self) -> Result<(), End> {
-        let Batch { parts, content, files, accesses } = self.outbox.take();
+        let (parts, content) = self.outbox.take();
         let began = now();
         let writing = self.client.connection.write(parts);
-        // The write keeps them alive: they are closed in the same batch.
-        drop(files);
+        // They are closed in the same batch.
+        self.outbox.release_files();
         if self.reads_ahead() {
             self.reading = Some(self.client.connection.read(self.inbound.room()));
         }
@@ -222,7 +221,8 @@ impl Conversation {
             self.piece = next_piece(self.piece, now() - began);
         }
         let whole = matches!(written, Ok(Ok(_)));
-        accesses.iter().for_each(|access| self.log(access, whole));
+        self.outbox.accesses().iter().for_each(|access| self.log(access, whole));
+        self.outbox.forget_accesses();
         match written {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(Error::Truncated)) => warn!("a file became shorter while it was sent to {}", self.peer),

@@ -6,13 +6,16 @@
 //! | [`connection`] | one client's conversation: the thin shell around it |
 //! | [`outbox`] | responses that are gathered for one write |
 //! | [`site`] | from a path to the file, redirect or error that answers it |
+//! | [`cache`] | files that are kept |
 //! | [`access`] | the line of the access log |
+//! | [`decimal`] | numbers as digits |
 //! | [`options`] | the command line |
 //! | [`limits`] | every limit, with its reason |
 
 pub mod access;
 pub mod cache;
 pub mod connection;
+pub mod decimal;
 pub mod http;
 pub mod limits;
 pub mod options;

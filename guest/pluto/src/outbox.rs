@@ -16,24 +16,14 @@ pub struct Outbox {
     own_before: usize,
     /// Bytes of files in the parts.
     content: u64,
-    /// Files that end with this write.
+    /// Files to give up as soon as the write is made, which keeps them alive itself.
     files: Vec<Rc<Content>>,
-    /// Responses that end with this write.
+    /// Responses to log when the write is answered.
     accesses: Vec<Access>,
 }
 
-/// One write, and what ends with it.
-#[derive(Debug)]
-pub struct Batch {
-    /// What is sent.
-    pub parts: Vec<Part>,
-    /// Bytes of files among it.
-    pub content: u64,
-    /// Files to give up once the write has been sent: it keeps them alive itself.
-    pub files: Vec<Rc<Content>>,
-    /// Responses to log when the write has been answered.
-    pub accesses: Vec<Access>,
-}
+/// Parts of the usual write: a head, and the content of a file.
+const PARTS_USUAL: usize = 2;
 
 impl Outbox {
     /// The server's own bytes: to write a head, and a page, behind what is there.
@@ -49,7 +39,7 @@ impl Outbox {
     /// Adds a range of a file.
     pub fn push_range(&mut self, file: &Content, offset: u64, length: u64) {
         self.flush_own();
-        self.parts.push(file.part(offset, length));
+        self.push(file.part(offset, length));
         self.content += length;
     }
 
@@ -69,18 +59,41 @@ impl Outbox {
         self.content >= piece || self.own_before + self.own.len() >= GATHER_BYTES_MAX
     }
 
-    /// Takes out all that has gathered.
-    pub fn take(&mut self) -> Batch {
+    /// Takes out all that has gathered, to write it, and how many bytes of files are among it.
+    pub fn take(&mut self) -> (Vec<Part>, u64) {
         self.flush_own();
-        let Outbox { parts, content, files, accesses, .. } = std::mem::take(self);
-        Batch { parts, content, files, accesses }
+        self.own_before = 0;
+        (std::mem::take(&mut self.parts), std::mem::take(&mut self.content))
+    }
+
+    /// The write is made: gives up the files that end with it.
+    pub fn release_files(&mut self) {
+        self.files.clear();
+    }
+
+    /// The responses that end with the write that was made.
+    pub fn accesses(&self) -> &[Access] {
+        &self.accesses
+    }
+
+    /// The write is answered, and its responses logged.
+    pub fn forget_accesses(&mut self) {
+        self.accesses.clear();
     }
 
     fn flush_own(&mut self) {
         if !self.own.is_empty() {
             self.own_before += self.own.len();
-            self.parts.push(Part::Bytes(std::mem::take(&mut self.own)));
+            let own = std::mem::take(&mut self.own);
+            self.push(Part::Bytes(own));
         }
+    }
+
+    fn push(&mut self, part: Part) {
+        if self.parts.capacity() == 0 {
+            self.parts.reserve_exact(PARTS_USUAL);
+        }
+        self.parts.push(part);
     }
 }
 
@@ -119,7 +132,7 @@ mod tests {
         assert!(outbox.is_full(1));
         outbox.flush_own();
         assert!(outbox.is_full(1), "also those in the parts count");
-        assert_eq!(outbox.take().parts.len(), 1);
+        assert_eq!(outbox.take().0.len(), 1);
         assert!(outbox.is_empty() && !outbox.is_full(1));
     }
 }

@@ -40,7 +40,7 @@ pub enum Lookup {
 #[derive(Debug)]
 pub enum Found {
     /// A file.
-    File(Rc<Content>, Media),
+    File(Rc<Content>),
     /// A directory, asked for without its slash: its location.
     Directory(String),
     /// The methods that are allowed.
@@ -80,11 +80,11 @@ impl Site {
         if is_directory {
             path.extend_from_slice(INDEX);
         }
-        let media = Media::of(&path);
         if let Some(content) = self.cache.get(&path) {
-            return Lookup::Known(Found::File(content, media));
+            return Lookup::Known(Found::File(content));
         }
         let keeping = self.cache.begin(&path);
+        let media = Media::of(&path);
         Lookup::Opening(open(path, self.symlinks), media, keeping)
     }
 
@@ -95,8 +95,8 @@ impl Site {
             Lookup::Opening(opening, media, keeping) => match opening.await {
                 // The host opens regular files only; a guest bears any answer.
                 Ok(file) if file.metadata().kind == Kind::Regular => match keeping {
-                    Some(keeping) => Found::File(keeping.keep(file).await, media),
-                    None => Found::File(Rc::new(Content::new(file)), media),
+                    Some(keeping) => Found::File(keeping.keep(file, media).await),
+                    None => Found::File(Rc::new(Content::new(file, media))),
                 },
                 Ok(_) => Found::Fault(Fault::NOT_FOUND),
                 // There is none when the path ends in a slash, and the directory is called like an index file.

@@ -4,6 +4,7 @@ use super::date::{self, Date};
 use super::head::Version;
 use super::media::Media;
 use super::status::Status;
+use crate::decimal::Decimal;
 use std::io::Write;
 
 /// What becomes of the connection after a response (RFC 9112 §9.3).
@@ -28,7 +29,7 @@ impl Persistence {
     }
 }
 
-/// What is known about the content of a file when it is served.
+/// What is known about the content of a file when it is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Representation {
     /// In bytes.
@@ -61,17 +62,7 @@ impl<'a> ResponseHead<'a> {
 
     /// How long the content is (RFC 9110 §8.6), whether it follows or not.
     pub fn content_length(self, length: u64) -> Self {
-        let mut digits = [0; 20];
-        let mut start = digits.len();
-        let mut rest = length;
-        loop {
-            start -= 1;
-            digits[start] = b"0123456789"[(rest % 10) as usize];
-            rest /= 10;
-            if rest == 0 {
-                return self.field("Content-Length", &digits[start..]);
-            }
-        }
+        self.field("Content-Length", Decimal::new(length).bytes())
     }
 
     /// What the content is (RFC 9110 §8.3), and that the browser shall believe it.
@@ -80,13 +71,9 @@ impl<'a> ResponseHead<'a> {
         self.line(&[b"Content-Type: ", essence.as_bytes(), charset.as_bytes(), b"\r\nX-Content-Type-Options: nosniff"])
     }
 
-    /// When the file was last changed. RFC 9110 §8.8.2.1: never later than the date of the response. Nothing is said
-    /// of a time before 1970.
-    pub fn last_modified(self, nanoseconds: i64, date: &Date) -> Self {
-        let Ok(nanoseconds) = u64::try_from(nanoseconds) else { return self };
-        let second = (nanoseconds / 1_000_000_000).min(date.second());
-        let written = write!(self.out, "Last-Modified: {}\r\n", date::http_date(second));
-        debug_assert!(written.is_ok(), "a Vec takes everything");
+    /// What was said of a representation.
+    pub fn fields(self, fields: &Fields) -> Self {
+        self.out.extend_from_slice(&fields.0);
         self
     }
 
@@ -110,13 +97,33 @@ impl<'a> ResponseHead<'a> {
     }
 }
 
+/// The fields that say what a representation is: written once, when its file is opened, and copied into each response.
+#[derive(Clone, Debug)]
+pub struct Fields(Vec<u8>);
+
+impl Fields {
+    /// Those of a file that is opened at this time, in nanoseconds since the Unix epoch.
+    pub fn new(representation: Representation, now: u64) -> Fields {
+        let mut out = Vec::with_capacity(192);
+        let _unfinished =
+            ResponseHead { out: &mut out }.media(representation.media).content_length(representation.length);
+        write_last_modified(&mut out, representation.modified, now);
+        Fields(out)
+    }
+}
+
+/// When a file was last changed. Nothing is said of a time before 1970.
+fn write_last_modified(out: &mut Vec<u8>, modified: i64, now: u64) {
+    let Ok(modified) = u64::try_from(modified) else { return };
+    // RFC 9110 §8.8.2.1: never later than the date of the response, which is not sent before the file is opened.
+    let second = modified.min(now) / 1_000_000_000;
+    let written = write!(out, "Last-Modified: {}\r\n", date::http_date(second));
+    debug_assert!(written.is_ok(), "a Vec takes everything");
+}
+
 /// The head of a representation that is served as it is.
-pub fn write_ok(out: &mut Vec<u8>, date: &Date, persistence: Persistence, representation: Representation) {
-    ResponseHead::new(out, Status::Ok, date)
-        .media(representation.media)
-        .content_length(representation.length)
-        .last_modified(representation.modified, date)
-        .finish(persistence);
+pub fn write_ok(out: &mut Vec<u8>, date: &Date, persistence: Persistence, fields: &Fields) {
+    ResponseHead::new(out, Status::Ok, date).fields(fields).finish(persistence);
 }
 
 /// The answer to OPTIONS: no content, and so no length (RFC 9110 §8.6).
@@ -138,7 +145,7 @@ mod tests {
         let check = |name: &str, length: u64, modified: i64, persistence: Persistence, fields: &str| {
             let mut out = b"before".to_vec();
             let representation = Representation { length, modified, media: Media::of(name.as_bytes()) };
-            write_ok(&mut out, &Date::at(NOW), persistence, representation);
+            write_ok(&mut out, &Date::at(NOW), persistence, &Fields::new(representation, NOW));
             assert_eq!(String::from_utf8_lossy(&out), format!("beforeHTTP/1.1 200 OK\r\n{DATE}{fields}\r\n"));
         };
         check(
