@@ -122,9 +122,6 @@ pub const ACCEPT_BATCH_MAX: usize = 64;
 /// After the system refused to give a connection (no descriptors, no memory), accepting rests for so long.
 pub const ACCEPT_REST_MILLIS: u64 = 100;
 
-/// With so many answers at hand the network is looked at before the guest has its turn.
-pub const ANSWERS_WITHOUT_POLL_MAX: usize = 8;
-
 /// Turns that are answered from what is at hand before the network is looked at again.
 pub const TURNS_WITHOUT_POLL_MAX: u32 = 4;
 

@@ -21,11 +21,6 @@ impl Answers {
         self.queue.push(Answer { id, reply });
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.queue.len()
-    }
-
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()

@@ -285,13 +285,11 @@ impl Backend for Live {
         self.take(submission);
     }
 
-    /// A few answers that are at hand go to the guest without a look at the network, but only so often: a guest that
-    /// always has an answer must not keep its clients waiting. With more of them the look is worth its price, for what
-    /// has come meanwhile saves a turn of its own.
+    /// What is at hand goes to the guest without a look at the network, but only so often: a guest that always has an
+    /// answer must not keep its clients waiting. To look each time was tried: it cost more than the turns it saved.
     fn wait(&mut self) -> Result<Batch, Stop> {
         self.turns_without_poll += 1;
-        let is_few = self.answers.len() < limits::ANSWERS_WITHOUT_POLL_MAX;
-        if self.answers.is_empty() || !is_few || self.turns_without_poll > limits::TURNS_WITHOUT_POLL_MAX {
+        if self.answers.is_empty() || self.turns_without_poll > limits::TURNS_WITHOUT_POLL_MAX {
             self.turns_without_poll = 0;
             self.poll()?;
         }
