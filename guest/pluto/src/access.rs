@@ -2,9 +2,9 @@
 //!
 //! `192.0.2.7 - - [06/Nov/1994:08:49:37 +0000] "GET / HTTP/1.1" 200 1090 0.000312`
 
+use crate::decimal::Decimal;
 use crate::http::date::Date;
 use crate::limits::LOGGED_LINE_BYTES_MAX;
-use std::fmt::Write;
 
 /// A request that was answered.
 #[derive(Clone, Debug)]
@@ -43,44 +43,63 @@ impl Access {
 
     /// The line. `date` and `now` say when the response was sent; `whole`, whether it was sent to its end.
     pub fn format(&self, peer: &str, date: &Date, now: u64, whole: bool) -> String {
-        let mut out = String::with_capacity(peer.len() + self.line.len() + 80);
-        out.push_str(peer);
-        out.push_str(" - - [");
-        date.write_log(&mut out);
-        out.push_str("] \"");
-        escape(&self.line, &mut out);
+        let mut out = Vec::with_capacity(peer.len() + self.line.len() + 100);
+        for piece in [peer.as_bytes(), b" - - [", date.log(), b"] "] {
+            out.extend_from_slice(piece);
+        }
+        quote(&self.line, &mut out);
         let micros = now.saturating_sub(self.began) / 1_000;
-        let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
-        let (bytes, end) = if whole { (self.bytes, "") } else { (self.sent, " cut") };
-        let written = write!(out, "\" {} {bytes} {seconds}.{micros:06}{end}", self.status);
-        debug_assert!(written.is_ok(), "a String takes everything");
-        out
+        let (bytes, end) = if whole { (self.bytes, &b""[..]) } else { (self.sent, &b" cut"[..]) };
+        for (before, number) in [
+            (b" ", Decimal::new(self.status.into())),
+            (b" ", Decimal::new(bytes)),
+            (b" ", Decimal::new(micros / 1_000_000)),
+            (b".", Decimal::padded(micros % 1_000_000, 6)),
+        ] {
+            out.extend_from_slice(before);
+            out.extend_from_slice(number.bytes());
+        }
+        out.extend_from_slice(end);
+        text(out)
     }
 }
 
 /// A request line for the operator's eyes, in quotation marks.
 pub fn quoted(line: &[u8]) -> String {
-    let mut out = String::from("\"");
-    escape(line, &mut out);
-    out.push('"');
-    out
+    let mut out = Vec::new();
+    quote(line, &mut out);
+    text(out)
 }
 
-/// A request line as visible ASCII without quotation marks, so that no client can forge a line of the log.
-fn escape(line: &[u8], out: &mut String) {
-    for &byte in line.iter().take(LOGGED_LINE_BYTES_MAX) {
+/// A request line in quotation marks: visible ASCII without any, so that no client can forge a line of the log.
+fn quote(line: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut rest = &line[..line.len().min(LOGGED_LINE_BYTES_MAX)];
+    while let Some((clean, byte, behind)) = split_at_unclean(rest) {
+        out.extend_from_slice(clean);
         match byte {
-            b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
-            b' '..=b'~' => out.push(char::from(byte)),
-            _ => {
-                let written = write!(out, "\\x{byte:02x}");
-                debug_assert!(written.is_ok(), "a String takes everything");
-            }
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            _ => out.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
         }
+        rest = behind;
     }
+    out.extend_from_slice(rest);
     if line.len() > LOGGED_LINE_BYTES_MAX {
-        out.push_str("...");
+        out.extend_from_slice(b"...");
     }
+    out.push(b'"');
+}
+
+/// The bytes before the first that is not shown as it is, that byte, and those behind it.
+fn split_at_unclean(line: &[u8]) -> Option<(&[u8], u8, &[u8])> {
+    let is_clean = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    let index = line.iter().position(|&byte| !is_clean(byte))?;
+    Some((&line[..index], line[index], &line[index + 1..]))
+}
+
+/// What was written is ASCII.
+fn text(ascii: Vec<u8>) -> String {
+    String::from_utf8(ascii).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -101,6 +120,7 @@ mod tests {
         };
         check(b"GET /a?b HTTP/1.1", 0, true, "\"GET /a?b HTTP/1.1\" 200 1090 0.000000");
         check(b"GET / HTTP/1.1", 61_000_312_999, true, "\"GET / HTTP/1.1\" 200 1090 61.000312");
+        check(b"\"", 999_999, true, "\"\\\"\" 200 1090 0.000999");
         check(b"", 0, false, "\"\" 200 0 0.000000 cut");
         check(b"\x16\x03\"\\\n\xff", 0, true, "\"\\x16\\x03\\\"\\\\\\x0a\\xff\" 200 1090 0.000000");
     }

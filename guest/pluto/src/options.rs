@@ -128,7 +128,7 @@ static NUMBERS: [Number; 9] = [
 static WORDS: [(&str, &str); 4] = [
     ("--symlinks follow|deny", "whether symbolic links are followed, inside the root [follow]"),
     ("--allow-hidden", "serve names that begin with a dot (.well-known always is)"),
-    ("--no-access-log", "log no line for each request"),
+    ("--no-access-log", "log no line for each request, which is faster"),
     ("--help", "explain the options"),
 ];
 

@@ -9,24 +9,24 @@ use std::time::{Duration, UNIX_EPOCH};
 pub struct Date {
     second: u64,
     /// `Sun, 06 Nov 1994 08:49:37 GMT`, the form that RFC 9110 §5.6.7 asks for.
-    text: [u8; 29],
+    http: [u8; 29],
+    /// `06/Nov/1994:08:49:37 +0000`, as the common log format has it.
+    log: [u8; 26],
 }
 
 impl Date {
     /// The second of a time in nanoseconds since the Unix epoch.
     pub fn at(nanoseconds: u64) -> Date {
-        let mut date = Date { second: 0, text: [b' '; 29] };
-        date.set(nanoseconds);
+        let mut date = Date { second: 0, http: [b' '; 29], log: [b' '; 26] };
+        date.write(nanoseconds / 1_000_000_000);
         date
     }
 
     /// Moves to the second of another time; costs next to nothing when it is the same one.
     pub fn set(&mut self, nanoseconds: u64) {
         let second = nanoseconds / 1_000_000_000;
-        if second != self.second || self.text[0] == b' ' {
-            self.second = second;
-            let written = write!(&mut self.text[..], "{}", http_date(second));
-            debug_assert!(written.is_ok(), "a date takes 29 bytes");
+        if second != self.second {
+            self.write(second);
         }
     }
 
@@ -37,17 +37,22 @@ impl Date {
 
     /// As the field `Date` has it.
     pub fn http(&self) -> &[u8] {
-        &self.text
+        &self.http
     }
 
-    /// As the common log format has it: `06/Nov/1994:08:49:37 +0000`.
-    pub fn write_log(&self, out: &mut String) {
-        let text = std::str::from_utf8(&self.text).unwrap_or_default();
-        for (separator, range) in [("", 5..7), ("/", 8..11), ("/", 12..16), (":", 17..25)] {
-            out.push_str(separator);
-            out.push_str(text.get(range).unwrap_or_default());
+    /// As the access log has it.
+    pub fn log(&self) -> &[u8] {
+        &self.log
+    }
+
+    fn write(&mut self, second: u64) {
+        self.second = second;
+        let written = write!(&mut self.http[..], "{}", http_date(second));
+        debug_assert!(written.is_ok(), "a date takes 29 bytes");
+        self.log = *b"dd/mmm/yyyy:hh:mm:ss +0000";
+        for (from, to) in [(5..7, 0..2), (8..11, 3..6), (12..16, 7..11), (17..25, 12..20)] {
+            self.log[to].copy_from_slice(&self.http[from]);
         }
-        out.push_str(" +0000");
     }
 }
 
@@ -65,9 +70,7 @@ mod tests {
     fn a_second_is_written_in_both_forms() {
         let check = |second: u64, http: &str, log: &str| {
             let date = Date::at(second * 1_000_000_000 + 999_999_999);
-            let mut found = String::new();
-            date.write_log(&mut found);
-            assert_eq!((date.http(), found.as_str(), date.second()), (http.as_bytes(), log, second));
+            assert_eq!((date.http(), date.log(), date.second()), (http.as_bytes(), log.as_bytes(), second));
         };
         check(784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT", "06/Nov/1994:08:49:37 +0000");
         check(0, "Thu, 01 Jan 1970 00:00:00 GMT", "01/Jan/1970:00:00:00 +0000");
@@ -81,6 +84,7 @@ mod tests {
         assert_eq!(date.http(), b"Thu, 01 Jan 1970 00:00:00 GMT");
         date.set(1_000_000_000);
         assert_eq!(date.http(), b"Thu, 01 Jan 1970 00:00:01 GMT");
+        assert_eq!(date.log(), b"01/Jan/1970:00:00:01 +0000");
         date.set(u64::MAX);
         assert_eq!(date.second(), u64::MAX / 1_000_000_000);
     }

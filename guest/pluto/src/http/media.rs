@@ -12,6 +12,9 @@ pub struct Media {
 /// What is known about a file of no known type (RFC 9110 §8.3): a browser offers to save it.
 pub const UNKNOWN: Media = Media { essence: "application/octet-stream", text: false };
 
+/// What a page of the server's own is.
+pub const HTML: Media = Media { essence: "text/html", text: true };
+
 /// The longest extension that is looked up.
 const EXTENSION_BYTES_MAX: usize = 16;
 
@@ -90,6 +93,7 @@ mod tests {
     fn a_content_type_follows_from_the_extension() {
         let check =
             |name: &str, expected: &str| assert_eq!(Media::of(name.as_bytes()).content_type().concat(), expected);
+        assert_eq!(Media::of(b"page.html"), HTML);
         check("index.html", "text/html; charset=utf-8");
         check("a.b/c.HTM", "text/html; charset=utf-8");
         check("a.css", "text/css; charset=utf-8");

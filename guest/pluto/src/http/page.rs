@@ -1,17 +1,36 @@
 //! The pages of errors and redirects: responses whose content the server writes itself.
 
 use super::date::Date;
-use super::media::Media;
+use super::media::HTML;
 use super::request::ALLOW;
 use super::response::{Persistence, ResponseHead};
 use super::status::{Fault, Status};
+use crate::decimal::Decimal;
+use std::borrow::Cow;
 
 /// Seconds after which a client may come again when the server has no more of something.
 const RETRY_AFTER: &[u8] = b"2";
 
+/// What every page begins with. It stands for itself, and loads nothing.
+const BEGIN: &str = r#"<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>"#;
+
+/// What stands between the title and the heading.
+const STYLE: &str = "</title>
+<style>
+:root { color-scheme: light dark }
+body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 18vh auto 0; padding: 0 1.5rem }
+h1 { font-size: 1.6rem; font-weight: 600; margin: 0 }
+h1 span { font-weight: 300; opacity: .6; margin-right: .4em }
+p { margin: .6rem 0 0; overflow-wrap: anywhere }
+</style>
+<h1><span>";
+
 /// Writes an error, with the page or, in answer to HEAD, without. How many bytes of content that were.
 pub fn write_fault(out: &mut Vec<u8>, date: &Date, persistence: Persistence, fault: Fault, content: bool) -> u64 {
-    let page = page(fault.status, &escape(fault.why));
     let mut head = ResponseHead::new(out, fault.status, date);
     match fault.status {
         // RFC 9110 §15.5.6.
@@ -20,20 +39,23 @@ pub fn write_fault(out: &mut Vec<u8>, date: &Date, persistence: Persistence, fau
         Status::ServiceUnavailable => head = head.field("Retry-After", RETRY_AFTER),
         _ => (),
     }
-    finish(head, persistence, &page, content)
+    finish(head, persistence, fault.status, fault.why, content)
 }
 
 /// Writes a redirect to a path on this host, which is already escaped as one.
 pub fn write_redirect(out: &mut Vec<u8>, date: &Date, persistence: Persistence, location: &str, content: bool) -> u64 {
+    let status = Status::MovedPermanently;
+    let head = ResponseHead::new(out, status, date).field("Location", location.as_bytes());
     // Without a link: escaped, an address of ampersands is five times as long, and no browser shows the page.
-    let page = page(Status::MovedPermanently, "This is a directory: its address ends in a slash.");
-    let head = ResponseHead::new(out, Status::MovedPermanently, date).field("Location", location.as_bytes());
-    finish(head, persistence, &page, content)
+    finish(head, persistence, status, "This is a directory: its address ends in a slash.", content)
 }
 
 /// Text as HTML content or as an attribute in quotes.
-pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
+pub fn escape(text: &str) -> Cow<'_, str> {
+    if !text.contains(['&', '<', '>', '"', '\'']) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
     for character in text.chars() {
         match character {
             '&' => escaped.push_str("&amp;"),
@@ -44,39 +66,22 @@ pub fn escape(text: &str) -> String {
             _ => escaped.push(character),
         }
     }
-    escaped
+    Cow::Owned(escaped)
 }
 
-fn finish(head: ResponseHead<'_>, persistence: Persistence, page: &str, content: bool) -> u64 {
-    let head = head.media(Media::of(b"page.html")).content_length(page.len() as u64);
-    let out = head.finish(persistence);
+/// Ends a head, and writes the page behind it. How many bytes of content that were.
+fn finish(head: ResponseHead<'_>, persistence: Persistence, status: Status, message: &str, content: bool) -> u64 {
+    let (code, reason, message) = (Decimal::new(status.code().into()), status.reason(), escape(message));
+    let code = code.text();
+    let page = [BEGIN, code, " ", reason, STYLE, code, "</span>", reason, "</h1>\n<p>", &message, "</p>\n"];
+    let length = page.iter().map(|piece| piece.len()).sum::<usize>();
+    let out = head.media(HTML).content_length(length as u64).finish(persistence);
     if !content {
         return 0;
     }
-    out.extend_from_slice(page.as_bytes());
-    page.len() as u64
-}
-
-/// A page that stands for itself: it loads nothing. The message is HTML.
-fn page(status: Status, message: &str) -> String {
-    let (code, reason) = (status.code(), status.reason());
-    format!(
-        r#"<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{code} {reason}</title>
-<style>
-:root {{ color-scheme: light dark }}
-body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 18vh auto 0; padding: 0 1.5rem }}
-h1 {{ font-size: 1.6rem; font-weight: 600; margin: 0 }}
-h1 span {{ font-weight: 300; opacity: .6; margin-right: .4em }}
-p {{ margin: .6rem 0 0; overflow-wrap: anywhere }}
-</style>
-<h1><span>{code}</span>{reason}</h1>
-<p>{message}</p>
-"#
-    )
+    out.reserve_exact(length);
+    page.iter().for_each(|piece| out.extend_from_slice(piece.as_bytes()));
+    length as u64
 }
 
 #[cfg(test)]
@@ -101,7 +106,7 @@ mod tests {
             assert!(head.starts_with(fault.status.line().trim_end()));
             assert!(head.contains(&format!("Content-Length: {}", content.len())), "{head}");
             assert!(content.contains(&format!("<title>{} {}</title>", fault.status.code(), fault.status.reason())));
-            assert!(content.contains(&escape(fault.why)));
+            assert!(content.contains(&*escape(fault.why)));
             for field in
                 ["Content-Type: text/html; charset=utf-8", "X-Content-Type-Options: nosniff"].iter().chain(fields)
             {
