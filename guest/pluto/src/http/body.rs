@@ -103,7 +103,7 @@ enum State {
     Size,
     /// White space behind a size: an extension must follow.
     SizeSpace,
-    Extension,
+    Extension(Extension),
     SizeLf,
     Chunk,
     ChunkCr,
@@ -114,6 +114,53 @@ enum State {
     TrailerLf,
     EndLf,
     Done,
+}
+
+/// Where a chunk's extensions are. RFC 9112 §7.1.1: `*( BWS ";" BWS name [ BWS "=" BWS value ] )`, with a token or a
+/// quoted string for the value. They mean nothing here; but what is none is no chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extension {
+    Start,
+    Name,
+    NameSpace,
+    ValueStart,
+    Value,
+    Quoted,
+    QuotedPair,
+    QuotedEnd,
+    ValueSpace,
+}
+
+impl Extension {
+    /// The next state, inside the extensions.
+    fn next(self, byte: u8) -> Option<Extension> {
+        let is_space = matches!(byte, b' ' | b'\t');
+        let is_token = syntax::is(byte, TOKEN);
+        Some(match (self, byte) {
+            (Extension::Quoted, b'"') => Extension::QuotedEnd,
+            (Extension::Quoted, b'\\') => Extension::QuotedPair,
+            (Extension::Quoted | Extension::QuotedPair, _) if syntax::is(byte, VALUE) => Extension::Quoted,
+            (Extension::Start, _) if is_space => Extension::Start,
+            (Extension::Start | Extension::Name, _) if is_token => Extension::Name,
+            (Extension::Name | Extension::NameSpace, _) if is_space => Extension::NameSpace,
+            (Extension::Name | Extension::NameSpace, b'=') => Extension::ValueStart,
+            (Extension::ValueStart, _) if is_space => Extension::ValueStart,
+            (Extension::ValueStart, b'"') => Extension::Quoted,
+            (Extension::ValueStart | Extension::Value, _) if is_token => Extension::Value,
+            (Extension::Value | Extension::QuotedEnd | Extension::ValueSpace, _) if is_space => Extension::ValueSpace,
+            (state, b';') if state.can_end() || state.is_space() => Extension::Start,
+            _ => return None,
+        })
+    }
+
+    /// Whether the line can end here.
+    fn can_end(self) -> bool {
+        matches!(self, Extension::Name | Extension::Value | Extension::QuotedEnd)
+    }
+
+    fn is_space(self) -> bool {
+        matches!(self, Extension::NameSpace | Extension::ValueSpace)
+    }
 }
 
 const BAD_SIZE: Fault = Fault::bad("A chunk begins with its size, a hexadecimal number in a line of its own.");
@@ -168,7 +215,7 @@ impl Dropper {
 
     fn framing_byte(&mut self, byte: u8) -> Result<(), Fault> {
         self.state = match self.state {
-            State::SizeStart | State::Size | State::SizeSpace | State::Extension => return self.size_byte(byte),
+            State::SizeStart | State::Size | State::SizeSpace | State::Extension(_) => return self.size_byte(byte),
             State::SizeLf if byte == b'\n' && self.left == 0 => State::TrailerStart,
             State::SizeLf if byte == b'\n' => State::Chunk,
             State::SizeLf => return Err(BAD_SIZE),
@@ -203,10 +250,11 @@ impl Dropper {
                 self.left = self.left.checked_mul(16).ok_or(BAD_SIZE)? | digit;
                 State::Size
             }
-            (State::Size | State::Extension, b'\r') => State::SizeLf,
-            (State::Size | State::SizeSpace, b';') => State::Extension,
+            (State::Size, b'\r') => State::SizeLf,
+            (State::Extension(extension), b'\r') if extension.can_end() => State::SizeLf,
+            (State::Size | State::SizeSpace, b';') => State::Extension(Extension::Start),
             (State::Size | State::SizeSpace, b' ' | b'\t') => State::SizeSpace,
-            (State::Extension, _) if syntax::is(byte, VALUE) => State::Extension,
+            (State::Extension(extension), _) => State::Extension(extension.next(byte).ok_or(BAD_SIZE)?),
             _ => return Err(BAD_SIZE),
         };
         Ok(())

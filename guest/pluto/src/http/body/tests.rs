@@ -94,6 +94,12 @@ fn a_chunked_body_is_read_strictly() {
     good("a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n");
     good("3;a=b;c=\"d e\"\r\nabc\r\n0;x\r\n\r\n");
     good("3 ;a\r\nabc\r\n0\t;x\r\n\r\n");
+    good("3; a = b ;c = \"d;\\\"e\";f\r\nabc\r\n0\r\n\r\n");
+    for extension in
+        [";", ";=x", ";a b", ";a=", ";a=\"", ";a=\"b", ";a=b c", ";a=\"b\"c", ";;a", ";a;", ";\u{ff}", ";a ", "; "]
+    {
+        bad(&format!("3{extension}\r\nabc\r\n0\r\n\r\n"));
+    }
     good("2\r\n\r\n\r\n0\r\n\r\n");
     good("0\r\nContent-Length: 5\r\nempty:\r\nA: \u{e9}\t\r\n\r\n");
     bad("");
