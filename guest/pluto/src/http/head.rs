@@ -139,7 +139,7 @@ impl Scanner {
             return Err(Fault::bad("A request begins with its method, not with empty lines."));
         }
         self.empty_lines += 1;
-        self.take(State::StartLf);
+        self.advance(State::StartLf);
         Ok(())
     }
 
@@ -149,7 +149,7 @@ impl Scanner {
             None => Ok(()),
             Some(b' ') if self.position > self.mark => {
                 self.method = self.span();
-                self.take(State::Target);
+                self.advance(State::Target);
                 Ok(())
             }
             Some(_) => Err(NO_HTTP),
@@ -167,7 +167,7 @@ impl Scanner {
             None => Ok(()),
             Some(b' ') if self.position > self.mark => {
                 self.target = self.span();
-                self.take(State::Version);
+                self.advance(State::Version);
                 Ok(())
             }
             Some(b'\r' | b'\n') => Err(VERSION),
@@ -191,7 +191,7 @@ impl Scanner {
             return Err(VERSION);
         }
         if index < MINOR {
-            self.take(State::Version);
+            self.advance(State::Version);
             return Ok(());
         }
         // RFC 9110 §15.6.6: another major version is refused as soon as it is there.
@@ -199,14 +199,14 @@ impl Scanner {
             return Err(Fault::fatal(Status::VersionNotSupported, "This server speaks HTTP/1.1 and HTTP/1.0 only."));
         }
         self.version = if byte == b'0' { Version::Http10 } else { Version::Http11 };
-        self.take(State::VersionEnd);
+        self.advance(State::VersionEnd);
         Ok(())
     }
 
     fn field_start(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         match bytes[self.position] {
             b'\r' => {
-                self.take(State::EndLf);
+                self.advance(State::EndLf);
                 return Ok(());
             }
             b'\n' => return Err(BARE_LF),
@@ -228,7 +228,7 @@ impl Scanner {
             None => Ok(()),
             Some(b':') if self.position > self.mark => {
                 self.name = self.span();
-                self.take(State::Value);
+                self.advance(State::Value);
                 Ok(())
             }
             Some(b':') => Err(Fault::bad("A field has a name.")),
@@ -240,12 +240,13 @@ impl Scanner {
 
     /// RFC 9110 §5.5.
     fn value(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.pass(syntax::value_prefix(&bytes[self.position..]));
         match self.run(bytes, VALUE) {
             None => Ok(()),
             Some(b'\r') => {
                 let value = self.span();
                 self.fields.push((self.name, value));
-                self.take(State::ValueLf);
+                self.advance(State::ValueLf);
                 Ok(())
             }
             Some(b'\n') => Err(BARE_LF),
@@ -257,12 +258,17 @@ impl Scanner {
     fn run(&mut self, bytes: &[u8], class: u8) -> Option<u8> {
         let rest = &bytes[self.position..];
         let length = rest.iter().position(|&byte| !syntax::is(byte, class)).unwrap_or(rest.len());
+        self.pass(length);
+        rest.get(length).copied()
+    }
+
+    /// Passes over so many bytes that were looked at.
+    fn pass(&mut self, length: usize) {
         self.position += length;
         #[cfg(test)]
         {
             self.looked_at += length;
         }
-        rest.get(length).copied()
     }
 
     /// Passes over one byte that must be there.
@@ -270,21 +276,18 @@ impl Scanner {
         if bytes[self.position] != byte {
             return Err(otherwise);
         }
-        self.take(then);
+        self.advance(then);
         Ok(())
     }
 
-    /// Passes over one byte that was looked at; the next element begins behind it.
-    fn take(&mut self, then: State) {
-        self.position += 1;
-        #[cfg(test)]
-        {
-            self.looked_at += 1;
-        }
-        if then != self.state {
+    /// Passes over one byte that was looked at, and moves on to a state. When it is another than before, a new element
+    /// begins behind the byte.
+    fn advance(&mut self, to: State) {
+        self.pass(1);
+        if to != self.state {
             self.mark = self.position;
         }
-        self.state = then;
+        self.state = to;
     }
 
     fn span(&self) -> Span {

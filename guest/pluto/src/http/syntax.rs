@@ -21,6 +21,22 @@ pub fn is(byte: u8, class: u8) -> bool {
     CLASSES[usize::from(byte)] & class != 0
 }
 
+/// How many bytes at the start are certainly of the class `VALUE`, eight looked at together; what is behind them, the
+/// table decides. Values are most of a head, and hold next to no tabs.
+pub fn value_prefix(bytes: &[u8]) -> usize {
+    let (words, _) = bytes.as_chunks();
+    8 * words.iter().take_while(|word| !has_control(u64::from_le_bytes(**word))).count()
+}
+
+/// Whether one of eight bytes is below 0x20, or 0x7f. A borrow can only come from a byte for which that is so.
+fn has_control(word: u64) -> bool {
+    const EACH: u64 = u64::MAX / 0xff;
+    let below = word.wrapping_sub(EACH * 0x20) & !word;
+    let delete = word ^ (EACH * 0x7f);
+    let deleted = delete.wrapping_sub(EACH) & !delete;
+    (below | deleted) & (EACH * 0x80) != 0
+}
+
 /// Whether a string is a token: at least one byte, all of them `tchar`.
 pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is(byte, TOKEN))
@@ -105,6 +121,20 @@ mod tests {
         for byte in 0x80..=0xff {
             assert!(is(byte, VALUE) && !is(byte, TOKEN | TARGET | NAME | PATH));
         }
+    }
+
+    /// Each byte at each place, between neighbours that a borrow could come from or go to.
+    #[test]
+    fn eight_bytes_are_passed_over_when_the_table_would() {
+        for byte in 0..=0xff {
+            for (place, neighbour) in (0..8).flat_map(|place| [b' ', b'~', 0x80, 0xff].map(|near| (place, near))) {
+                let mut bytes = [neighbour; 17];
+                bytes[8 + place] = byte;
+                let expected = if is(byte, VALUE) && byte != b'\t' { 16 } else { 8 };
+                assert_eq!(value_prefix(&bytes), expected, "{byte:#x} at {place} between {neighbour:#x}");
+            }
+        }
+        assert_eq!(value_prefix(b"1234567"), 0);
     }
 
     #[test]
