@@ -5,11 +5,11 @@ use crate::cache::Content;
 use crate::http::date::Date;
 use crate::http::inbound::{Inbound, Phase};
 use crate::http::page;
-use crate::http::request::{Method, Request};
+use crate::http::request::{Method, Request, Terms};
 use crate::http::response::{self, Persistence};
 use crate::http::status::Status;
 use crate::limits::{PIECE_BYTES_START, PIPELINE_MAX, READ_BYTES};
-use crate::options::{Options, seconds};
+use crate::options::Options;
 use crate::outbox::{Outbox, next_piece};
 use crate::site::{Found, Lookup, Site};
 use pluto_sdk::net::Read;
@@ -17,6 +17,7 @@ use pluto_sdk::{Client, Deadline, Error, Level, Pending, now, warn};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// What all conversations share.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ enum End {
 
 /// A request that is being answered.
 struct Exchange {
-    request: Request,
+    terms: Terms,
     lookup: Lookup,
     /// When the request was complete.
     began: u64,
@@ -69,8 +70,8 @@ struct Conversation {
     inbound: Inbound,
     /// A read that was sent ahead, with the last write.
     reading: Option<Pending<Read>>,
-    /// For which phase the deadline is set; `Over` while requests are answered.
-    phase: Phase,
+    /// For which phase the deadline is set; none while requests are answered.
+    armed_for: Option<Phase>,
     exchanges: VecDeque<Exchange>,
     outbox: Outbox,
     /// Content for one write.
@@ -88,7 +89,7 @@ impl Conversation {
             deadline: Deadline::new(),
             inbound: Inbound::new(server.options.body_bytes),
             reading: None,
-            phase: Phase::Over,
+            armed_for: None,
             exchanges: VecDeque::new(),
             outbox: Outbox::default(),
             piece: PIECE_BYTES_START,
@@ -122,17 +123,17 @@ impl Conversation {
         !self.exchanges.is_empty()
     }
 
-    fn begin(&mut self, mut request: Request) {
-        let lookup = self.server.site.look_up(&mut request);
-        self.exchanges.push_back(Exchange { request, lookup, began: now() });
+    fn begin(&mut self, Request { action, terms }: Request) {
+        let lookup = self.server.site.look_up(action);
+        self.exchanges.push_back(Exchange { terms, lookup, began: now() });
     }
 
     /// Answers the requests that were taken, in their order.
     async fn answer(&mut self) -> Result<(), End> {
-        self.phase = Phase::Over;
-        while let Some(Exchange { request, lookup, began }) = self.exchanges.pop_front() {
-            let found = self.server.site.find(lookup, &request).await;
-            self.respond(request, found, began).await?;
+        self.armed_for = None;
+        while let Some(Exchange { terms, lookup, began }) = self.exchanges.pop_front() {
+            let found = self.server.site.find(lookup, &terms).await;
+            self.respond(terms, found, began).await?;
             if self.outbox.is_full(self.piece) {
                 self.flush().await?;
             }
@@ -144,14 +145,14 @@ impl Conversation {
     }
 
     /// Puts a response into the outbox; all of it, unless its content is too long for one write.
-    async fn respond(&mut self, request: Request, found: Found, began: u64) -> Result<(), End> {
+    async fn respond(&mut self, terms: Terms, found: Found, began: u64) -> Result<(), End> {
         // Told to stop, the server says so in the last response that is under way.
         let last = self.client.stopping() && self.exchanges.is_empty();
-        let persistent = request.persistent && !last;
+        let persistent = terms.persistent && !last;
         self.closing |= !persistent;
-        let persistence = Persistence::new(persistent, request.version);
-        let (status, bytes) = self.write_head(&request, &found, persistence);
-        let access = Access::new(request.line, status.code(), bytes, began);
+        let persistence = Persistence::new(persistent, terms.version);
+        let (status, bytes) = self.write_head(terms.method, &found, persistence);
+        let access = Access::new(terms.line, status.code(), bytes, began);
         match found {
             Found::File(file) => self.send_content(file, access).await,
             _ => {
@@ -162,11 +163,11 @@ impl Conversation {
     }
 
     /// Writes all of a response but the content of a file. The status, and how many bytes of content there are.
-    fn write_head(&mut self, request: &Request, found: &Found, persistence: Persistence) -> (Status, u64) {
+    fn write_head(&mut self, method: Method, found: &Found, persistence: Persistence) -> (Status, u64) {
         let mut date = self.server.date.borrow_mut();
         date.set(now());
         let out = self.outbox.own();
-        let content = request.method != Method::Head;
+        let content = method != Method::Head;
         match found {
             Found::File(file) => {
                 response::write_ok(out, &date, persistence, file.fields());
@@ -215,7 +216,7 @@ impl Conversation {
         if self.reads_ahead() {
             self.reading = Some(self.client.connection.read(self.inbound.room()));
         }
-        self.deadline.set(seconds(self.server.options.write_seconds));
+        self.deadline.set(Duration::from_secs(self.server.options.write_seconds));
         let written = self.deadline.limit(writing).await;
         if content >= self.piece {
             self.piece = next_piece(self.piece, now() - began);
@@ -245,7 +246,7 @@ impl Conversation {
             return self.interrupt(Inbound::end);
         }
         let phase = self.inbound.phase();
-        if phase != self.phase {
+        if self.armed_for != Some(phase) {
             self.arm(phase);
         }
         let mut reading = self.reading.take().unwrap_or_else(|| self.client.connection.read(self.inbound.room()));
@@ -276,12 +277,12 @@ impl Conversation {
 
     fn arm(&mut self, phase: Phase) {
         let options = &self.server.options;
-        self.deadline.set(seconds(match phase {
+        self.deadline.set(Duration::from_secs(match phase {
             Phase::Idle => options.idle_seconds,
             Phase::Head => options.head_seconds,
             Phase::Body | Phase::Over => options.body_seconds,
         }));
-        self.phase = phase;
+        self.armed_for = Some(phase);
         if phase == Phase::Idle {
             self.inbound.shrink();
         }
@@ -301,7 +302,7 @@ impl Conversation {
         let connection = &self.client.connection;
         let _shutting = connection.shutdown();
         let mut left = options.linger_bytes;
-        self.deadline.set(seconds(options.linger_seconds));
+        self.deadline.set(Duration::from_secs(options.linger_seconds));
         let mut reading = self.reading.take().unwrap_or_else(|| connection.read(READ_BYTES));
         while let Ok(Ok(bytes)) = self.deadline.limit(reading).await {
             left = left.saturating_sub(bytes.len() as u64);

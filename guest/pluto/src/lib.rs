@@ -26,6 +26,7 @@ use connection::Server;
 use options::Command;
 use pluto_sdk::{ServerOptions, info, serve};
 use std::rc::Rc;
+use std::time::Duration;
 
 pluto_sdk::main!(main);
 
@@ -44,7 +45,7 @@ pub async fn main(args: Vec<String>) -> Result<(), String> {
     let limits = ServerOptions {
         port,
         connections_max: u32::try_from(options.connections).unwrap_or(u32::MAX),
-        grace: options::seconds(options.grace_seconds),
+        grace: Duration::from_secs(options.grace_seconds),
     };
     let server = Rc::new(Server::new(options));
     let served = serve(limits, move |client| connection::converse(client, Rc::clone(&server))).await;

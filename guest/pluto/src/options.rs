@@ -2,7 +2,6 @@
 
 use crate::limits;
 use pluto_sdk::Symlinks;
-use std::time::Duration;
 
 /// What the operator wants. Seconds, bytes and counts are at least 1.
 #[derive(Clone, Debug)]
@@ -231,11 +230,6 @@ fn summary() -> String {
     let numbers = NUMBERS.iter().map(|number| format!("{} N", number.name));
     let all: Vec<String> = numbers.chain(WORDS.iter().map(|(word, _)| (*word).to_owned())).collect();
     format!("the options are {}", all.join(", "))
-}
-
-/// A number of seconds.
-pub fn seconds(number: u64) -> Duration {
-    Duration::from_secs(number)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::access;
 use crate::cache::{Cache, Content, Keeping};
 use crate::http::media::Media;
-use crate::http::request::{Action, Request};
+use crate::http::request::{Action, Terms};
 use crate::http::status::{Fault, Status};
 use crate::http::target::Path;
 use crate::options::Options;
@@ -61,10 +61,9 @@ impl Site {
         }
     }
 
-    /// Looks for the answer to a request, whose action it takes. A file is asked for at once, so that several lookups
-    /// wait together.
-    pub fn look_up(&self, request: &mut Request) -> Lookup {
-        match std::mem::replace(&mut request.action, Action::Options) {
+    /// Looks for the answer to a request. A file is asked for at once, so that several lookups wait together.
+    pub fn look_up(&self, action: Action) -> Lookup {
+        match action {
             Action::Serve(path) if path.is_hidden() && !self.allow_hidden => {
                 Lookup::Known(Found::Fault(Fault::NOT_FOUND))
             }
@@ -89,7 +88,7 @@ impl Site {
     }
 
     /// Waits for the answer to a request.
-    pub async fn find(&self, lookup: Lookup, request: &Request) -> Found {
+    pub async fn find(&self, lookup: Lookup, terms: &Terms) -> Found {
         match lookup {
             Lookup::Known(found) => found,
             Lookup::Opening(opening, media, keeping) => match opening.await {
@@ -100,17 +99,17 @@ impl Site {
                 },
                 Ok(_) => Found::Fault(Fault::NOT_FOUND),
                 // There is none when the path ends in a slash, and the directory is called like an index file.
-                Err(Error::IsDirectory) => match request.directory_location() {
+                Err(Error::IsDirectory) => match terms.directory_location() {
                     Some(location) => Found::Directory(location),
                     None => Found::Fault(Fault::NOT_FOUND),
                 },
-                Err(error) => Found::Fault(self.fault_of(error, request)),
+                Err(error) => Found::Fault(self.fault_of(error, terms)),
             },
         }
     }
 
     /// What a client is told when a file cannot be opened.
-    fn fault_of(&self, error: Error, request: &Request) -> Fault {
+    fn fault_of(&self, error: Error, terms: &Terms) -> Fault {
         match error {
             // What is outside of the root, too long, a link that is not followed or no file: nothing of the site.
             Error::NotFound
@@ -123,13 +122,13 @@ impl Site {
             Error::AccessDenied => Fault::soft(Status::Forbidden, "This file is not for everybody."),
             Error::Exhausted => {
                 if self.exhausted.is_due() {
-                    warn!("no file can be opened now: {error} ({})", access::quoted(&request.line));
+                    warn!("no file can be opened now: {error} ({})", access::quoted(&terms.line));
                 }
                 Fault::soft(Status::ServiceUnavailable, "The server is very busy. Please try again in a moment.")
             }
             _ => {
                 if self.failed.is_due() {
-                    error!("a file cannot be opened: {error} ({})", access::quoted(&request.line));
+                    error!("a file cannot be opened: {error} ({})", access::quoted(&terms.line));
                 }
                 Fault::soft(Status::InternalServerError, "The file could not be read.")
             }

@@ -73,7 +73,7 @@ impl FramingFields {
 }
 
 /// Reads a body and drops it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Dropper {
     state: State,
     /// Bytes that are left: of the body, or of the chunk.

@@ -147,7 +147,7 @@ impl Inbound {
             }
             Ok(Progress::Done(length)) => self.start += length,
             // Answered all the same, but the connection ends.
-            Ok(Progress::TooMuch) => request.persistent = false,
+            Ok(Progress::TooMuch) => request.terms.persistent = false,
             Err(fault) => request.fail(fault),
         }
         Some(self.finish(request))
@@ -173,7 +173,7 @@ impl Inbound {
 
     /// What follows the last request is never looked at.
     fn finish(&mut self, request: Request) -> Request {
-        self.over = !request.persistent;
+        self.over = !request.terms.persistent;
         request
     }
 }

@@ -18,8 +18,9 @@
 //! | dates | [`date`] |
 //!
 //! Room is left for what comes: a field that a request must remember (validators, ranges, accepted encodings) is read
-//! in `request::Fields` and kept in [`request::Request`]; what a representation is (its validators, its encoding) is
-//! said by [`response::Representation`] and written by [`response::Fields`]; and what is chosen from the two is a module of its own between them.
+//! in `request::Fields` and kept in [`request::Terms`]; what a representation is (its validators, its encoding) is
+//! said by [`response::Representation`] and written by [`response::Fields`]; and what is chosen from the two is a
+//! module of its own between them.
 
 pub mod authority;
 pub mod body;

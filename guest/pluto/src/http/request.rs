@@ -11,13 +11,20 @@ use crate::limits::LOGGED_LINE_BYTES_MAX;
 /// A request, with nothing borrowed from the bytes that it came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
+    /// What is to be done.
+    pub action: Action,
+    /// How it is answered.
+    pub terms: Terms,
+}
+
+/// How a request is answered, whatever it is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
     /// The request line as it came, without its end; a part of it when it was refused before its end. When it asks for
     /// no file no more is kept than the access log shows, and one byte more to tell that there was more.
     pub line: Vec<u8>,
     /// The method.
     pub method: Method,
-    /// What is to be done.
-    pub action: Action,
     /// Whether another request may follow on the connection.
     pub persistent: bool,
     /// The version: one of HTTP/1.0 must be told that the connection is kept.
@@ -75,13 +82,13 @@ impl Request {
             Err(fault) => return (Request::refused(head, fault), Framing::None),
         };
         let mut request = Request::new(head, decide(head).unwrap_or_else(Action::Refuse));
-        request.persistent = fields.persistent;
+        request.terms.persistent = fields.persistent;
         match (&request.action, fields.framing) {
             // After a fatal fault nothing more is read.
-            (Action::Refuse(fault), _) if fault.fatal => request.persistent = false,
+            (Action::Refuse(fault), _) if fault.fatal => request.terms.persistent = false,
             // RFC 9110 §10.1.1: the final status at once instead of 100, and then the end, for the body may or may not
             // come.
-            (_, Framing::Length(_) | Framing::Chunked) if fields.waits => request.persistent = false,
+            (_, Framing::Length(_) | Framing::Chunked) if fields.waits => request.terms.persistent = false,
             (_, framing) => return (request, framing),
         }
         (request, Framing::None)
@@ -99,21 +106,23 @@ impl Request {
             Action::Serve(_) => line.len(),
             _ => line.len().min(LOGGED_LINE_BYTES_MAX + 1),
         };
-        Request {
+        let terms = Terms {
             line: line[..kept].to_vec(),
             method: Method::parse(head.method()),
-            action,
             persistent: false,
             version: head.version(),
-        }
+        };
+        Request { action, terms }
     }
 
     /// The same request, with a fault found later.
     pub fn fail(&mut self, fault: Fault) {
         self.action = Action::Refuse(fault);
-        self.persistent &= !fault.fatal;
+        self.terms.persistent &= !fault.fatal;
     }
+}
 
+impl Terms {
     /// Where a request for a directory without its slash is sent: a path on this host, escaped, with the query. Nothing
     /// when it has the slash, so that a redirect always leads on.
     pub fn directory_location(&self) -> Option<String> {

@@ -17,7 +17,7 @@ fn check(head: &str, action: &str, persistent: bool) {
         Action::Serve(path) => path.escape(),
         Action::Options => "options".to_owned(),
         Action::Refuse(fault) => {
-            assert!(!(fault.fatal && request.persistent), "{head}");
+            assert!(!(fault.fatal && request.terms.persistent), "{head}");
             fault.status.code().to_string()
         }
     };
@@ -25,7 +25,7 @@ fn check(head: &str, action: &str, persistent: bool) {
         Framing::None => found,
         framing => format!("{found} {framing:?}"),
     };
-    assert_eq!((found.as_str(), request.persistent), (action, persistent), "{head}");
+    assert_eq!((found.as_str(), request.terms.persistent), (action, persistent), "{head}");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_client_that_waits_for_permission_gets_the_final_status() {
 fn no_more_of_a_line_is_kept_than_is_of_use() {
     let check = |line: &str, kept: usize| {
         let (request, _) = read(&format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n"));
-        assert_eq!(request.line.len(), kept, "{line}");
+        assert_eq!(request.terms.line.len(), kept, "{line}");
     };
     check("GET /", "GET / HTTP/1.1".len());
     check(&format!("GET /?{}", "a".repeat(8_000)), "GET /? HTTP/1.1".len() + 8_000);
@@ -120,7 +120,11 @@ fn no_more_of_a_line_is_kept_than_is_of_use() {
 fn a_directory_s_location_is_escaped_and_keeps_the_query() {
     let check = |target: &str, location: &str| {
         let (request, _) = read(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
-        assert_eq!(request.directory_location().as_deref(), Some(location).filter(|_| location != "-"), "{target}");
+        assert_eq!(
+            request.terms.directory_location().as_deref(),
+            Some(location).filter(|_| location != "-"),
+            "{target}"
+        );
     };
     check("/a/", "-");
     check("/a/..", "-");
