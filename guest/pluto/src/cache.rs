@@ -17,14 +17,21 @@ use std::hash::BuildHasherDefault;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-/// What is sent for a path: an open file, as it was when it was opened.
+/// What is sent for a path: a file, as it was when it was opened.
 #[derive(Debug)]
 pub struct Content {
-    file: File,
+    length: u64,
     /// What its responses say of it.
     fields: Fields,
-    /// All of it, when it is small and kept.
-    body: Option<Buffer>,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// An open file, which takes a descriptor.
+    File(File),
+    /// All of it in memory of the host, which takes none.
+    Buffer(Buffer),
 }
 
 /// The files that are kept.
@@ -66,12 +73,13 @@ impl Content {
     /// A file that is not kept.
     pub fn new(file: File, media: Media) -> Content {
         let representation = Representation { length: file.len(), modified: file.metadata().modified, media };
-        Content { fields: Fields::new(representation, now()), file, body: None }
+        let fields = Fields::new(representation, now());
+        Content { length: representation.length, fields, body: Body::File(file) }
     }
 
     /// How long it is, in bytes.
     pub fn length(&self) -> u64 {
-        self.file.len()
+        self.length
     }
 
     /// What its responses say of it.
@@ -82,8 +90,8 @@ impl Content {
     /// A range of it.
     pub fn part(&self, offset: u64, length: u64) -> Part {
         match &self.body {
-            Some(body) => body.part(offset, length),
-            None => self.file.part(offset, length),
+            Body::Buffer(buffer) => buffer.part(offset, length),
+            Body::File(file) => file.part(offset, length),
         }
     }
 }
@@ -124,6 +132,12 @@ impl Cache {
         Some(Keeping { store: Rc::clone(&self.store), path: path.to_vec(), changed, watch, began: now() })
     }
 
+    /// Gives up all that is kept.
+    pub fn clear(&self) {
+        let forgotten = std::mem::take(&mut self.store.borrow_mut().kept);
+        drop(forgotten);
+    }
+
     fn watch(&self, path: Vec<u8>, changed: Rc<Cell<bool>>) -> Handler {
         let store = Rc::downgrade(&self.store);
         handle(WatchPath { path: path.clone() }, move |answer| {
@@ -139,13 +153,16 @@ impl Cache {
 }
 
 impl Keeping {
-    /// Keeps the file, with its content when it is small, unless it has changed meanwhile.
+    /// Keeps the file, or its content when that is small, unless it has changed meanwhile.
     pub async fn keep(self, file: File, media: Media) -> Rc<Content> {
         let length = file.len();
-        let body = if (1..=BODY_KEPT_BYTES_MAX).contains(&length) { file.load(0, length).await.ok() } else { None };
+        let buffer = if (1..=BODY_KEPT_BYTES_MAX).contains(&length) { file.load(0, length).await.ok() } else { None };
+        let mut content = Content::new(file, media);
         // One that was being written is not sent from memory: the host finds out that it is too short.
-        let body = body.filter(|body| body.len() == length);
-        let content = Rc::new(Content { body, ..Content::new(file, media) });
+        if let Some(buffer) = buffer.filter(|buffer| buffer.len() == length) {
+            content.body = Body::Buffer(buffer);
+        }
+        let content = Rc::new(content);
         if !self.changed.get() {
             let entry = Entry { content: Rc::clone(&content), opened: self.began, renewing: false, _watch: self.watch };
             let replaced = self.store.borrow_mut().kept.insert(self.path, entry);

@@ -112,7 +112,7 @@ impl Conversation {
         }
     }
 
-    /// Takes the requests that have come, as many as are answered together, and looks for all of their answers.
+    /// Takes the requests that have come, as many as are looked up together, and looks for all of their answers.
     /// Whether there are any.
     fn take_requests(&mut self) -> bool {
         while self.exchanges.len() < PIPELINE_MAX
@@ -131,11 +131,17 @@ impl Conversation {
     /// Answers the requests that were taken, in their order.
     async fn answer(&mut self) -> Result<(), End> {
         self.armed_for = None;
-        while let Some(Exchange { terms, lookup, began }) = self.exchanges.pop_front() {
-            let found = self.server.site.find(lookup, &terms).await;
-            self.respond(terms, found, began).await?;
-            if self.outbox.is_full(self.piece) {
-                self.flush().await?;
+        loop {
+            while let Some(Exchange { terms, lookup, began }) = self.exchanges.pop_front() {
+                let found = self.server.site.find(lookup, &terms).await;
+                self.respond(terms, found, began).await?;
+                if self.outbox.is_full(self.piece) {
+                    self.flush().await?;
+                }
+            }
+            // What was behind them goes out with the same write, unless one has just been made.
+            if self.outbox.is_empty() || self.closing || !self.take_requests() {
+                break;
             }
         }
         if !self.outbox.is_empty() {

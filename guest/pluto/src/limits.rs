@@ -31,10 +31,13 @@ pub const IDLE_BUFFER_BYTES_MAX: usize = 4 << 10;
 /// anything.
 pub const KEPT_PATH_BYTES_MAX: usize = 1 << 10;
 
-/// Pipelined requests that are answered together: so many files are open for one client at once. With
-/// `CONNECTIONS_DEFAULT` clients that all do so and read nothing, 90,000 handles are in use, and the host has 131,072:
-/// the others still get their files.
-pub const PIPELINE_MAX: usize = 8;
+/// Pipelined requests that are looked up together, and files that one write sends: so many, and one more, are open for
+/// one client at once, but for those that are kept and shared. Descriptors are scarcer than anything else: a client that
+/// asks for many files and reads nothing must not take them from the others.
+pub const PIPELINE_MAX: usize = 3;
+
+/// Responses that one write sends. More of them save next to nothing, and each keeps its line for the access log.
+pub const GATHER_RESPONSES_MAX: usize = 16;
 
 /// The server's own bytes (heads, error pages) that may gather before a write is sent.
 pub const GATHER_BYTES_MAX: usize = 32 << 10;

@@ -2,7 +2,10 @@
 
 use crate::access::Access;
 use crate::cache::Content;
-use crate::limits::{GATHER_BYTES_MAX, PIECE_BYTES_MAX, PIECE_BYTES_MIN, PIECE_FAST_MILLIS, PIECE_SLOW_MILLIS};
+use crate::limits::{
+    GATHER_BYTES_MAX, GATHER_RESPONSES_MAX, PIECE_BYTES_MAX, PIECE_BYTES_MIN, PIECE_FAST_MILLIS, PIECE_SLOW_MILLIS,
+    PIPELINE_MAX,
+};
 use pluto_sdk::Part;
 use std::rc::Rc;
 
@@ -18,6 +21,8 @@ pub struct Outbox {
     content: u64,
     /// Files to give up as soon as the write is made, which keeps them alive itself.
     files: Vec<Rc<Content>>,
+    /// How many of them are this client's alone.
+    unshared: usize,
     /// Responses to log when the write is answered.
     accesses: Vec<Access>,
 }
@@ -46,6 +51,7 @@ impl Outbox {
     /// Adds the end of a response: what it was, and its file, when it has one.
     pub fn end_response(&mut self, access: Access, file: Option<Rc<Content>>) {
         self.accesses.push(access);
+        self.unshared += usize::from(file.as_ref().is_some_and(|file| Rc::strong_count(file) == 1));
         self.files.extend(file);
     }
 
@@ -56,7 +62,10 @@ impl Outbox {
 
     /// Whether enough has gathered, when so much content may be sent in one piece.
     pub fn is_full(&self, piece: u64) -> bool {
-        self.content >= piece || self.own_before + self.own.len() >= GATHER_BYTES_MAX
+        self.content >= piece
+            || self.own_before + self.own.len() >= GATHER_BYTES_MAX
+            || self.accesses.len() >= GATHER_RESPONSES_MAX
+            || self.unshared >= PIPELINE_MAX
     }
 
     /// Takes out all that has gathered, to write it, and how many bytes of files are among it.
@@ -69,6 +78,7 @@ impl Outbox {
     /// The write is made: gives up the files that end with it.
     pub fn release_files(&mut self) {
         self.files.clear();
+        self.unshared = 0;
     }
 
     /// The responses that end with the write that was made.

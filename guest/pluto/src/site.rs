@@ -121,6 +121,8 @@ impl Site {
             | Error::Invalid => Fault::NOT_FOUND,
             Error::AccessDenied => Fault::soft(Status::Forbidden, "This file is not for everybody."),
             Error::Exhausted => {
+                // What is kept for later is wanted now.
+                self.cache.clear();
                 if self.exhausted.is_due() {
                     warn!("no file can be opened now: {error} ({})", access::quoted(&terms.line));
                 }
