@@ -101,8 +101,8 @@ pub const WRITE_SECONDS_DEFAULT: u64 = 60;
 pub const LINGER_SECONDS_DEFAULT: u64 = 5;
 
 /// Bytes that the server reads and drops after its last response: a client in the middle of an upload still gets to
-/// read why it was refused.
-pub const LINGER_BYTES_DEFAULT: u64 = 4 << 20;
+/// read why it was refused. The time that it has for that is the tighter limit.
+pub const LINGER_BYTES_DEFAULT: u64 = 64 << 20;
 
 /// A request body that is read and dropped, framing included, so that the connection can be kept. Dropping more costs
 /// more than a new connection.

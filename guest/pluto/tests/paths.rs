@@ -38,6 +38,8 @@ fn index_files_and_redirects() {
     check("/dir", "-> /dir/");
     check("/dir?a=b&c=/d?e", "-> /dir/?a=b&c=/d?e");
     check("/dir?", "-> /dir/?");
+    // RFC 3986 §3.4 knows none of these in a query; what is escaped stays as it is.
+    check("/dir?\"<b>\\^`{|}[]%22", "-> /dir/?%22%3Cb%3E%5C%5E%60%7B%7C%7D%5B%5D%22");
     check("/odd%20dir&", "-> /odd%20dir&/");
     check("/odd%20dir%26?x=%20", "-> /odd%20dir&/?x=%20");
     check("/bare", "-> /bare/");

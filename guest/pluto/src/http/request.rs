@@ -132,10 +132,20 @@ impl Terms {
         let mut location = path.escape() + "/";
         if let Some(query) = query {
             location.push('?');
-            // A target is visible ASCII.
-            location.extend(target[query].iter().map(|&byte| char::from(byte)));
+            target[query].iter().for_each(|&byte| push_query_byte(&mut location, byte));
         }
         Some(location)
+    }
+}
+
+/// RFC 3986 §3.4: a query is `pchar`, `/` and `?`. Other visible ASCII is sent by some clients all the same, and goes out
+/// escaped; what is escaped already stays so.
+fn push_query_byte(location: &mut String, byte: u8) {
+    if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte) {
+        location.push(char::from(byte));
+    } else {
+        const HEX: &[u8; 16] = b"0123456789ABCDEF";
+        location.extend(['%', char::from(HEX[usize::from(byte >> 4)]), char::from(HEX[usize::from(byte & 15)])]);
     }
 }
 
