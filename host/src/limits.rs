@@ -138,5 +138,9 @@ pub const TRACE_BYTES_BUFFERED_MAX: usize = 64 << 20;
 /// Entries of the submission queue. One turn of 64 busy connections takes about 128.
 pub const QUEUE_ENTRIES: u32 = 1_024;
 
+/// Entries of the completion queue, 16 bytes each. What does not fit waits in the kernel, which is slower: so many
+/// connections may become readable at once.
+pub const QUEUE_COMPLETIONS: u32 = 16_384;
+
 /// Times that an `openat2` which met a concurrent rename is tried again before the guest is told.
 pub const OPEN_RETRIES_MAX: usize = 8;

@@ -342,6 +342,7 @@ fn settings() -> ProactorBuilder {
     let mut builder = ProactorBuilder::new();
     builder
         .capacity(limits::QUEUE_ENTRIES)
+        .cqsize(limits::QUEUE_COMPLETIONS)
         .buffer_pool_size(std::num::NonZero::new(limits::READ_BUFFERS).expect("a number above zero"))
         .buffer_pool_buffer_len(limits::READ_BYTES_MAX);
     builder
