@@ -250,6 +250,21 @@ fn who_reads_only_the_beginning_of_a_text_is_no_error() {
     assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
 }
 
+#[test]
+fn a_recording_overwrites_an_earlier_one_and_nothing_else() {
+    let folder = Folder::new();
+    let guest = folder.guest("a.wasm", &sleeper(1, "a", "(call $exit (i32.const 0))"));
+    let trace = folder.path("run.trace");
+    for _ in 0..2 {
+        assert_eq!(host::run(["--record", &trace, &guest, "0"]).code, Some(0));
+    }
+    let before = fs::read(&guest).expect("the guest");
+    let ended = host::run(["--record", &guest, &guest, "0"]);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(ended.errors.contains("is no trace: choose another name"), "{ended:#?}");
+    assert_eq!(fs::read(&guest).expect("the guest"), before);
+}
+
 /// /dev/full takes no byte: the recording cannot begin, and says so before anything is served.
 #[test]
 fn a_full_disk_is_told() {

@@ -1,12 +1,13 @@
 //! Running a guest in the live world.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use rustix::io::Errno;
 
 use super::{Exit, engine, read_guest, report};
@@ -56,9 +57,20 @@ pub fn serve(run: &Run) -> Result<Exit> {
 fn record(mut live: Live, path: &Path, run: &Run, guest: &[u8]) -> Result<Record> {
     let failed = || format!("cannot record to {}", path.display());
     let header = Header::new(guest, run.memory_max, run.guest_arguments(), live.start());
-    let mut file = File::create(path).with_context(failed)?;
+    let mut file = create_trace(path).with_context(failed)?;
     file.write_all(&binary::begin(&header, guest)?).with_context(failed)?;
     Ok(Record::new(Box::new(live), Tape::new(file, report).with_context(failed)?))
+}
+
+/// Makes the file of a trace, or empties that of an earlier one; what is anything else is not overwritten. It holds what
+/// clients have sent, so that nobody else may read it.
+fn create_trace(path: &Path) -> Result<File> {
+    let mut begin = [0; binary::MAGIC.len()];
+    let is_something = std::fs::metadata(path).is_ok_and(|it| it.is_file() && it.len() > 0);
+    if is_something && (File::open(path)?.read_exact(&mut begin).is_err() || begin != binary::MAGIC) {
+        bail!("there is a file of that name which is no trace: choose another name");
+    }
+    Ok(File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?)
 }
 
 fn conclude(ended: Ended) -> Exit {

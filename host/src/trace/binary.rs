@@ -12,7 +12,7 @@ use crate::contract::Answer;
 use crate::limits;
 
 /// What a trace begins with. The first byte is no text, so that nothing takes it for some.
-const MAGIC: [u8; 8] = *b"\x89PLUTO\r\n";
+pub const MAGIC: [u8; 8] = *b"\x89PLUTO\r\n";
 
 /// The version of the format. It changes with anything in `codec` or here.
 const VERSION: u16 = 1;
