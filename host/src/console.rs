@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{Stdout, Write};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -50,7 +50,7 @@ pub struct Console {
 const PIECE_BYTES: usize = 4 << 10;
 
 /// How long the end of the log waits for a reader that does not read.
-const LAST_WORDS_MILLIS: i64 = 1_000;
+const LAST_WORDS_MILLIS: u64 = 1_000;
 
 impl Console {
     /// A log in that format, of lines that matter as much.
@@ -82,7 +82,7 @@ impl Console {
         self.write(0);
     }
 
-    fn write(&mut self, wait_millis: i64) {
+    fn write(&mut self, wait_millis: u64) {
         self.write_lines(wait_millis);
         if self.lines.is_empty() && self.lost > 0 {
             let lost = std::mem::take(&mut self.lost);
@@ -91,11 +91,14 @@ impl Console {
         }
     }
 
-    fn write_lines(&mut self, wait_millis: i64) {
+    fn write_lines(&mut self, wait_millis: u64) {
+        let deadline = Instant::now() + Duration::from_millis(wait_millis);
         let mut written = 0;
-        while written < self.lines.len() && self.takes_more(wait_millis) {
-            let piece = &self.lines.as_bytes()[written..self.lines.len().min(written + PIECE_BYTES)];
-            if self.output.write_all(piece).and_then(|()| self.output.flush()).is_err() {
+        while written < self.lines.len() && self.takes_more(deadline) {
+            // What is left of a piece that is not taken begins with a whole character.
+            let end = self.lines.floor_char_boundary(written + PIECE_BYTES);
+            let piece = &self.lines[written..end];
+            if self.output.write_all(piece.as_bytes()).and_then(|()| self.output.flush()).is_err() {
                 self.format = Format::Off;
                 self.lines.clear();
                 return;
@@ -105,9 +108,10 @@ impl Console {
         self.lines.drain(..written);
     }
 
-    fn takes_more(&self, wait_millis: i64) -> bool {
+    fn takes_more(&self, deadline: Instant) -> bool {
         let mut output = [PollFd::new(&self.output, PollFlags::OUT)];
-        let wait = Timespec { tv_sec: wait_millis / 1_000, tv_nsec: wait_millis % 1_000 * 1_000_000 };
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let wait = Timespec { tv_sec: wait.as_secs().cast_signed(), tv_nsec: wait.subsec_nanos().into() };
         // An error is for `write` to tell.
         poll(&mut output, Some(&wait)).is_ok_and(|ready| ready > 0)
     }

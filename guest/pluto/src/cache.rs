@@ -49,13 +49,26 @@ pub struct Keeping {
     changed: Rc<Cell<bool>>,
     watch: Handler,
     began: u64,
+    /// Nobody else opens it to keep it meanwhile.
+    _opening: Opening,
+}
+
+/// Set while a file is being opened to be kept; taken back when that is done, however it ends.
+#[derive(Debug)]
+struct Opening(Rc<Cell<bool>>);
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
 }
 
 #[derive(Debug, Default)]
 struct Store {
     kept: Generations<Entry>,
-    /// Paths that were asked for lately: a file is kept when it is asked for the second time.
-    asked: Generations<()>,
+    /// Paths that were asked for lately, and whether one is being opened to be kept: a file is kept when it is asked for
+    /// the second time.
+    asked: Generations<Rc<Cell<bool>>>,
 }
 
 #[derive(Debug)]
@@ -116,20 +129,32 @@ impl Cache {
         Some(Rc::clone(&entry.content))
     }
 
-    /// Whether the file of that path, which is about to be opened, is to be kept: it was asked for before.
+    /// Whether the file of that path, which is about to be opened, is to be kept: it was asked for before, and nobody
+    /// else is opening it to keep it.
     pub fn begin(&self, path: &[u8]) -> Option<Keeping> {
         if path.len() > KEPT_PATH_BYTES_MAX {
             return None;
         }
         let mut store = self.store.borrow_mut();
-        if store.asked.get(path).is_none() {
-            store.asked.insert(path.to_vec(), ());
+        let Some(opening) = store.asked.get(path) else {
+            store.asked.insert(path.to_vec(), Rc::default());
+            return None;
+        };
+        if opening.replace(true) {
             return None;
         }
+        let opening = Opening(Rc::clone(opening));
         drop(store);
         let changed = Rc::new(Cell::new(false));
         let watch = self.watch(path.to_vec(), Rc::clone(&changed));
-        Some(Keeping { store: Rc::clone(&self.store), path: path.to_vec(), changed, watch, began: now() })
+        Some(Keeping {
+            store: Rc::clone(&self.store),
+            path: path.to_vec(),
+            changed,
+            watch,
+            began: now(),
+            _opening: opening,
+        })
     }
 
     /// Gives up all that is kept.

@@ -16,15 +16,16 @@ use crate::trace::{End, How, Sum};
 
 /// A world whose answers go onto a tape.
 pub struct Record {
+    /// Before the world, whose end may take a while: the last block is written first.
+    tape: Tape,
     inner: Box<dyn Backend>,
     sum: Sum,
-    tape: Tape,
 }
 
 impl Record {
     /// Records `inner` onto `tape`.
     pub fn new(inner: Box<dyn Backend>, tape: Tape) -> Self {
-        Self { inner, sum: Sum::default(), tape }
+        Self { tape, inner, sum: Sum::default() }
     }
 }
 

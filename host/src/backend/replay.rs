@@ -167,6 +167,11 @@ impl<R: Read> Backend for Replay<R> {
                 self.outcome.borrow_mut().ended = true;
                 Err(stop)
             }
+            // Here the guest was fast enough. How far it had come then is a matter of chance.
+            Record::End(End { how: How::Stopped(Stop::TurnTooLong), .. }) => {
+                self.outcome.borrow_mut().ended = true;
+                Err(Stop::TurnTooLong)
+            }
             Record::End(end) => Err(self.diverge(Divergence::WentOn(end.how))),
         }
     }

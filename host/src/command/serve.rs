@@ -1,9 +1,9 @@
 //! Running a guest in the live world.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Instant;
 
@@ -70,7 +70,12 @@ fn create_trace(path: &Path) -> Result<File> {
     if is_something && (File::open(path)?.read_exact(&mut begin).is_err() || begin != binary::MAGIC) {
         bail!("there is a file of that name which is no trace: choose another name");
     }
-    Ok(File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?)
+    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    if file.metadata()?.is_file() {
+        // It may have been there, with another mode.
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
 }
 
 fn conclude(ended: Ended) -> Exit {

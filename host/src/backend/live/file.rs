@@ -54,7 +54,7 @@ impl Live {
             Kind::Directory => return Err(Error::IsDirectory),
             Kind::Symlink | Kind::Other => return Err(Error::NotRegular),
         }
-        let file = Rc::new(File::new(file, &self.files, self.handles.max())?);
+        let file = Rc::new(File::new(file, &self.files, self.handles.files_max())?);
         let file = self.handles.insert(Object::File(file))?;
         Ok(Reply::Opened(Opened { file, metadata }))
     }

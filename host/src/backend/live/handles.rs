@@ -78,6 +78,8 @@ pub struct Handles {
     free: Vec<u32>,
     /// How many objects can be held.
     max: usize,
+    /// How many of them are connections.
+    connections: usize,
 }
 
 struct Slot {
@@ -89,12 +91,7 @@ struct Slot {
 impl Handles {
     /// None yet, and room for so many.
     pub fn new(max: usize) -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), max }
-    }
-
-    /// How many can be held.
-    pub fn max(&self) -> usize {
-        self.max
+        Self { slots: Vec::new(), free: Vec::new(), max, connections: 0 }
     }
 
     /// Whether another object can be held.
@@ -104,7 +101,12 @@ impl Handles {
 
     /// Whether another client can be taken. Clients leave a part to the files that they will ask for.
     pub fn has_room_for_clients(&self) -> bool {
-        self.held() < self.max - self.max / limits::HANDLES_FOR_FILES_SHARE
+        self.connections < self.max - self.max / limits::HANDLES_FOR_FILES_SHARE && self.has_room()
+    }
+
+    /// How many files can be open besides the connections, for both take descriptors.
+    pub fn files_max(&self) -> usize {
+        self.max - self.connections
     }
 
     fn held(&self) -> usize {
@@ -122,6 +124,7 @@ impl Handles {
         });
         let slot = &mut self.slots[index as usize];
         slot.uses += 1;
+        self.connections += usize::from(matches!(object, Object::Connection(_)));
         slot.object = Some(object);
         Ok(u64::from(slot.uses) << 32 | u64::from(index))
     }
@@ -157,6 +160,7 @@ impl Handles {
         if slot.uses < u32::MAX {
             self.free.push(index(handle));
         }
+        self.connections -= usize::from(matches!(object, Object::Connection(_)));
         Ok(object)
     }
 
@@ -216,9 +220,10 @@ mod tests {
     fn there_is_a_limit() {
         let mut handles = Handles::new(100);
         for count in 0..100 {
-            assert_eq!(handles.has_room_for_clients(), count < 75, "{count}");
+            assert!(handles.has_room_for_clients(), "buffers leave room, up to {count}");
             assert!(handles.insert(buffer()).is_ok());
         }
+        assert!(!handles.has_room_for_clients());
         assert_eq!(handles.insert(buffer()).err(), Some(Error::Exhausted));
     }
 }

@@ -38,6 +38,8 @@ pub struct Listener {
     open: u32,
     /// Set while it waits for clients.
     token: Option<Token>,
+    /// Set while it rests from accepting, because the system has no connection to give.
+    rests: bool,
 }
 
 impl Port {
@@ -99,7 +101,16 @@ impl Live {
         let connections_max = wanted.connections_max;
         self.listens += 1;
         let serial = self.listens;
-        self.listeners.push(Listener { serial, id, fd, port: number, connections_max, open: 0, token: None });
+        self.listeners.push(Listener {
+            serial,
+            id,
+            fd,
+            port: number,
+            connections_max,
+            open: 0,
+            token: None,
+            rests: false,
+        });
         self.pending.insert(id, Pending::Listen(serial));
         self.wait_for_clients(serial);
         Ok(Reply::Listening(number))
@@ -117,9 +128,21 @@ impl Live {
     /// Waits for the next client, unless the listener waits already or has as many as it may have.
     pub(super) fn wait_for_clients(&mut self, serial: u64) {
         let Some(listener) = self.listeners.iter_mut().find(|listener| listener.serial == serial) else { return };
-        if listener.token.is_none() && listener.open < listener.connections_max && self.handles.has_room_for_clients() {
+        if listener.token.is_none()
+            && !listener.rests
+            && listener.open < listener.connections_max
+            && self.handles.has_room_for_clients()
+        {
             listener.token = Some(self.driver.poll(&listener.fd, Interest::Readable, Owner::Listener(serial)));
         }
+    }
+
+    /// The rest is over.
+    pub(super) fn accept_again(&mut self, serial: u64) {
+        if let Some(listener) = self.listeners.iter_mut().find(|listener| listener.serial == serial) {
+            listener.rests = false;
+        }
+        self.wait_for_clients(serial);
     }
 
     /// Takes the clients that wait in the backlog.
@@ -146,6 +169,7 @@ impl Live {
     pub(super) fn rest_from_accepting(&mut self, serial: u64) {
         if let Some(listener) = self.listeners.iter_mut().find(|listener| listener.serial == serial) {
             listener.token = None;
+            listener.rests = true;
         }
         let due = self.clock.monotonic() + limits::ACCEPT_REST_MILLIS * 1_000_000;
         self.timers.add(due, Timer::Accept(serial));

@@ -238,7 +238,7 @@ impl Live {
                     self.pending.remove(&id);
                     self.answers.push(id, Reply::Elapsed);
                 }
-                Timer::Accept(serial) => self.wait_for_clients(serial),
+                Timer::Accept(serial) => self.accept_again(serial),
                 Timer::Stop => return Err(Stop::StopTooSlow),
             }
         }
