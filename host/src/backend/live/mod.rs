@@ -140,11 +140,6 @@ impl Live {
         })
     }
 
-    /// Whether the completion queue is io_uring.
-    pub fn is_io_uring(&self) -> bool {
-        self.driver.is_io_uring()
-    }
-
     fn take(&mut self, submission: Submission) {
         let id = submission.id;
         let result = match submission.request {
