@@ -15,10 +15,11 @@ use crate::limits;
 pub const MAGIC: [u8; 8] = *b"\x89PLUTO\r\n";
 
 /// The version of the format. It changes with anything in `codec` or here.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
-/// Before each block: its length in bytes, and the XXH3 of these bytes.
-const FRAME_BYTES: usize = 4 + 8;
+/// Before each block: its length in bytes, a checksum of that length, and the XXH3 of these bytes. A damaged length would
+/// otherwise look like a host that was killed.
+const FRAME_BYTES: usize = 4 + 4 + 8;
 
 /// A length above this was never written: a block holds what a recording holds back at most, or a guest, which packing
 /// can make a little longer.
@@ -181,9 +182,15 @@ fn frame(payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a turn is far below 4 GiB");
     let mut bytes = Vec::with_capacity(FRAME_BYTES + payload.len());
     bytes.extend(length.to_le_bytes());
+    bytes.extend(check_of_length(length).to_le_bytes());
     bytes.extend(xxh3_64(payload).to_le_bytes());
     bytes.extend(payload);
     bytes
+}
+
+/// The lower half of its XXH3.
+fn check_of_length(length: u32) -> u32 {
+    xxh3_64(&length.to_le_bytes()) as u32
 }
 
 /// The next block; none when the file ends before it does. Never allocates more than the file holds.
@@ -193,10 +200,10 @@ fn read_block(input: &mut impl Read, at: u64) -> Result<Option<Vec<u8>>, TraceEr
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         result => result.map_err(TraceError::Io)?,
     }
-    let (length, sum) = frame.split_at(4);
-    let length = u32::from_le_bytes(length.try_into().expect("four bytes"));
-    let sum = u64::from_le_bytes(sum.try_into().expect("eight bytes"));
-    if length as usize > BLOCK_BYTES_MAX {
+    let four = |at: usize| u32::from_le_bytes(frame[at..at + 4].try_into().expect("four bytes"));
+    let (length, check) = (four(0), four(4));
+    let sum = u64::from_le_bytes(frame[8..].try_into().expect("eight bytes"));
+    if check != check_of_length(length) || length as usize > BLOCK_BYTES_MAX {
         return Err(TraceError::Damaged(at));
     }
     let mut payload = Vec::new();

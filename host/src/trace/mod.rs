@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! trace   = preamble, header block, guest block, block...
-//! block   = length, checksum, records
+//! block   = length and its checksum, checksum of the records, records
 //! record  = turn | end
 //! turn    = what was sent since the last turn (count and hash), time, answers
 //! ```

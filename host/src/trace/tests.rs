@@ -252,14 +252,16 @@ fn payloads(binary: &[u8]) -> Vec<std::ops::Range<usize>> {
     let mut found = Vec::new();
     while at < binary.len() {
         let length = u32::from_le_bytes(binary[at..at + 4].try_into().expect("four bytes")) as usize;
-        found.push(at + 12..at + 12 + length);
-        at += 12 + length;
+        found.push(at + 16..at + 16 + length);
+        at += 16 + length;
     }
     found
 }
 
 fn frame(payload: &[u8]) -> Vec<u8> {
-    [&(payload.len() as u32).to_le_bytes()[..], &xxh3_64(payload).to_le_bytes(), payload].concat()
+    let length = (payload.len() as u32).to_le_bytes();
+    let check = (xxh3_64(&length) as u32).to_le_bytes();
+    [&length[..], &check, &xxh3_64(payload).to_le_bytes(), payload].concat()
 }
 
 /// Memory that a trace holds, about.
@@ -292,7 +294,7 @@ fn any_file_is_borne_by_the_binary_reader() {
             let block = random.pick(&payloads(&binary));
             let mut payload = binary[block.clone()].to_vec();
             damage(&mut random, &mut payload, &other);
-            binary.splice(block.start - 12..block.end, frame(&payload));
+            binary.splice(block.start - 16..block.end, frame(&payload));
         }
         if let Ok(trace) = read_binary(&binary) {
             assert!(weight(&trace) <= WEIGHT_FACTOR * binary.len(), "seed {seed}");
