@@ -2,7 +2,7 @@
 //!
 //! Each file is a trace in its text form, which says for each turn what the guest receives, with what it sends between
 //! two turns as comments (`# >`). It names its guest instead of a digest, for that differs between toolchains. The
-//! component runs on the answers of the file, and the file that this gives is compared with it.
+//! component runs on the answers of the file, on each engine, and the file that this gives is compared with it.
 //!
 //! After a change of behaviour `UPDATE_GOLDEN=1 cargo xtask test` makes the files anew, from the scenarios below; `git
 //! diff tests/traces` shows what the change is.
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use pluto_host::admission;
 use pluto_host::backend::replay::{Replay, Step};
-use pluto_host::engine::Engine;
+use pluto_host::engine::{Engine, Target};
 use pluto_host::guest::Guest;
 use pluto_host::limits;
 use pluto_host::stop::Stop;
@@ -53,19 +53,21 @@ impl Golden {
             world.start(main, self.arguments);
             scenario(&mut world);
             let text = Text { header: self.header(&bytes, start), records: records(&world) };
-            fs::write(path, self.transcript(&bytes, &text)).expect("the folder is there");
+            fs::write(path, self.transcript(Target::Native, &bytes, &text)).expect("the folder is there");
             return;
         }
         let advice = "UPDATE_GOLDEN=1 writes it";
         let file = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}; {advice}", path.display()));
         let text = self.parse(&bytes, &file);
-        let found = self.transcript(&bytes, &text);
-        assert!(
-            found == file,
-            "{} is not what the guest does; {advice}\n{}",
-            path.display(),
-            difference(&file, &found)
-        );
+        for target in [Target::Native, Target::Pulley] {
+            let found = self.transcript(target, &bytes, &text);
+            assert!(
+                found == file,
+                "{} is not what the guest does ({target:?}); {advice}\n{}",
+                path.display(),
+                difference(&file, &found)
+            );
+        }
     }
 
     fn header(&self, guest: &[u8], start: u64) -> Header {
@@ -89,7 +91,7 @@ impl Golden {
     }
 
     /// Runs the guest on the answers, and writes down what happens as the file has it.
-    fn transcript(&self, guest: &[u8], text: &Text) -> String {
+    fn transcript(&self, target: Target, guest: &[u8], text: &Text) -> String {
         let start = text.header.start;
         let mut out = format!("# {}\nguest {}\n", self.story, self.guest).into_bytes();
         for word in self.arguments {
@@ -97,7 +99,7 @@ impl Golden {
         }
         out.extend(format!("start {start}\n").bytes());
         let mut writer = TextWriter::records(&mut out, start);
-        for step in steps(guest, text) {
+        for step in steps(target, guest, text) {
             step.sent.iter().try_for_each(|request| writer.request(request)).expect("a vector takes all");
             let record = match step.end {
                 None => Record::Turn(Turn { sent: Sent::UNKNOWN, time: step.time, answers: step.answers }),
@@ -119,8 +121,8 @@ fn records(world: &World) -> Vec<Record> {
     world.batches().iter().map(turn).collect()
 }
 
-fn steps(guest: &[u8], text: &Text) -> Vec<Step> {
-    let engine = Engine::new(None).expect("the engine starts");
+fn steps(target: Target, guest: &[u8], text: &Text) -> Vec<Step> {
+    let engine = Engine::for_target(target, None).expect("the engine starts");
     let admitted = admission::inspect(&engine, guest).and_then(|guest| guest.admitted).expect("it is admitted");
     let trace = text.to_binary(guest).expect("it packs");
     let reader = TraceReader::open(std::io::Cursor::new(trace)).expect("it is a trace");

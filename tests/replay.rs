@@ -45,10 +45,13 @@ fn replay(guest: &Path, trace: &str) -> Ended {
     host::run(["replay", &text(guest), trace])
 }
 
+/// On every engine.
 fn replays(guest: &Path, trace: &str, says: &str) {
-    let ended = replay(guest, trace);
-    assert_eq!(ended.code, Some(0), "{ended:#?}");
-    assert!(ended.errors.contains("the same run") && ended.errors.contains(says), "no {says:?} in {ended:#?}");
+    for engine in ["native", "pulley"] {
+        let ended = host::run(["replay", "--engine", engine, &text(guest), trace]);
+        assert_eq!(ended.code, Some(0), "{engine}: {ended:#?}");
+        assert!(ended.errors.contains("the same run") && ended.errors.contains(says), "no {says:?} in {ended:#?}");
+    }
 }
 
 /// Clients of all kinds at the web server, which is then stopped.
@@ -98,9 +101,8 @@ fn a_host_that_was_killed_leaves_a_trace_that_replays_as_far_as_it_goes() {
         std::thread::sleep(std::time::Duration::from_millis(20 + round));
         host.signal("KILL");
         drop(host.wait());
+        replays(&echo, &trace, "the host was killed");
         let ended = replay(&echo, &trace);
-        assert_eq!(ended.code, Some(0), "{ended:#?}");
-        assert!(ended.errors.contains("the host was killed"), "{ended:#?}");
         let turns: u64 =
             ended.errors.split(": ").last().and_then(|it| it.split(' ').next()?.parse().ok()).expect("turns");
         assert!(turns > 50, "only {turns} turns of a client that had 50 answers 20 ms before");

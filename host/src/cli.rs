@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::backend::live::DriverChoice;
 use crate::console::{Format, Verbosity};
+use crate::engine::Target;
 use crate::limits;
 use crate::trace::explain::Filter;
 
@@ -45,6 +46,9 @@ pub enum Command {
         guest: PathBuf,
         /// What `--record` has written
         trace: PathBuf,
+        /// What executes the guest; the run is the same on each
+        #[arg(long, value_name = "ENGINE", value_enum, default_value_t)]
+        engine: Target,
     },
     /// Tell what happened in a recorded run, turn by turn
     Explain(Explain),

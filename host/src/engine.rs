@@ -18,10 +18,46 @@ pub struct Engine {
     ticker: Ticker,
 }
 
+/// What executes a guest. A run is the same on each, but for how deep a guest can recurse before its stack is exhausted:
+/// that depends on the code which a compiler makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Target {
+    /// The processor, by code that Cranelift makes for it
+    #[default]
+    Native,
+    /// wasmtime's interpreter, whose code is the same for every processor; slower by far
+    Pulley,
+}
+
+/// The version of wasmtime, as `Cargo.lock` has it: wasmtime itself does not tell.
+const WASMTIME: &str = "48.0.8";
+
+impl Target {
+    /// The engine's name, version and target, such as `wasmtime 48.0.8 x86_64`.
+    pub fn name(self) -> String {
+        let architecture = match self {
+            Self::Native => std::env::consts::ARCH,
+            Self::Pulley => PULLEY,
+        };
+        format!("wasmtime {WASMTIME} {architecture}")
+    }
+}
+
+/// Pulley's code for a machine with addresses of 64 bits, least significant byte first.
+const PULLEY: &str = "pulley64";
+
 impl Engine {
-    /// Makes the engine. Compiled code is kept in `cache` when given; an unusable folder is an error.
+    /// Makes the engine of the processor. Compiled code is kept in `cache` when given; an unusable folder is an error.
     pub fn new(cache: Option<PathBuf>) -> Result<Self> {
+        Self::for_target(Target::Native, cache)
+    }
+
+    /// Makes the engine of a target; the cache tells the targets apart.
+    pub fn for_target(target: Target, cache: Option<PathBuf>) -> Result<Self> {
         let mut config = deterministic_config();
+        if target == Target::Pulley {
+            config.target(PULLEY)?;
+        }
         if let Some(folder) = cache {
             let mut settings = CacheConfig::new();
             settings.with_directory(&folder);
@@ -152,4 +188,16 @@ fn deterministic_config() -> Config {
     config.memory_reservation(4 << 30);
     config.memory_guard_size(32 << 20);
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_that_of_wasmtime() {
+        let packages = include_str!("../../Cargo.lock");
+        let line = format!("name = \"wasmtime\"\nversion = \"{WASMTIME}\"\n");
+        assert!(packages.contains(&line), "Cargo.lock has another version: change WASMTIME");
+    }
 }

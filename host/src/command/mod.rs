@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cli::{Cli, Command, Form};
 use crate::console::printable;
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, Target};
 use crate::limits;
 
 /// The exit codes, as the help text documents them.
@@ -37,7 +37,7 @@ pub fn run(cli: Cli) -> Result<Exit> {
     match (cli.command, cli.run) {
         (Some(Command::Inspect { guest }), _) => inspect::inspect(&guest),
         (Some(Command::Componentize { module, output }), _) => inspect::componentize(&module, &output),
-        (Some(Command::Replay { guest, trace }), _) => replay::replay(&guest, &trace),
+        (Some(Command::Replay { guest, trace, engine }), _) => replay::replay(&guest, &trace, engine),
         (Some(Command::Explain(options)), _) => explain::explain(&options),
         (Some(Command::Trace { form: Form::Text { trace } }), _) => text::to_text(&trace),
         (Some(Command::Trace { form: Form::Binary { text, guest, output } }), _) => {
@@ -68,12 +68,16 @@ fn read_guest(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn engine(no_cache: bool) -> Result<Engine> {
+    engine_for(Target::Native, no_cache)
+}
+
+fn engine_for(target: Target, no_cache: bool) -> Result<Engine> {
     let cache = if no_cache { None } else { engine::cache_folder() };
-    match Engine::new(cache.clone()) {
+    match Engine::for_target(target, cache.clone()) {
         // A read-only home is no reason not to serve.
         Err(error) if cache.is_some() => {
             report(&format!("{error:#}; going on without"));
-            Engine::new(None)
+            Engine::for_target(target, None)
         }
         result => result,
     }

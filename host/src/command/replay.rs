@@ -8,22 +8,22 @@ use std::rc::Rc;
 use anyhow::{Context, Result, bail};
 
 use super::trace::{open, play};
-use super::{Exit, engine, read_guest, report};
+use super::{Exit, engine_for, read_guest, report};
 use crate::backend::replay::{Divergence, Step};
 use crate::contract::Submission;
-use crate::engine::Engine;
+use crate::engine::{Engine, Target};
 use crate::trace::explain::text::Text;
 use crate::trace::explain::{Event, Explainer, Mark};
 use crate::trace::{Header, How};
 
 /// Runs a guest on the answers of a trace, and says whether it does what was recorded.
-pub fn replay(guest: &Path, trace: &Path) -> Result<Exit> {
+pub fn replay(guest: &Path, trace: &Path, target: Target) -> Result<Exit> {
     let bytes = read_guest(guest)?;
     let reader = open(trace)?;
     if reader.header.guest_sha256 != Header::digest(&bytes) {
         report("note: this is not the guest that was recorded");
     }
-    let engine = engine(false)?;
+    let engine = engine_for(target, false)?;
     let outcome = play(&engine, &bytes, reader, u64::MAX, None).with_context(|| guest.display().to_string())?;
     if let Some(error) = &outcome.error {
         bail!("{}: {error}", trace.display());
