@@ -34,13 +34,16 @@ fn on_each_driver(test: impl Fn(&mut World)) {
 
 impl World {
     fn new(driver: DriverChoice) -> Self {
+        Self::with_ports(driver, vec![Port::bind("127.0.0.1:0".parse().expect("an address")).expect("a port")])
+    }
+
+    fn with_ports(driver: DriverChoice, ports: Vec<Port>) -> Self {
         let folder = TempDir::new().expect("a folder");
         fs::create_dir(folder.path().join("root")).expect("a folder");
         fs::write(folder.path().join("root/file"), "0123456789").expect("a file");
-        let port = Port::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
-        let address = port.address();
+        let address = ports[0].address();
         let grant = Grant {
-            ports: vec![port],
+            ports,
             handles_max: HANDLES,
             root: Some(Root::open(&folder.path().join("root")).expect("a root")),
             signals: None,
@@ -128,6 +131,26 @@ impl World {
 
 fn range(handle: u64, offset: u64, length: u64) -> Range {
     Range { handle, offset, length }
+}
+
+/// Each granted port is known by its number; 0 is each of those in turn that the system has chosen.
+#[test]
+fn further_ports_are_listened_on_when_they_were_granted() {
+    let bind = || Port::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    for driver in [DriverChoice::IoUring, DriverChoice::Poll] {
+        let ports = [bind(), bind(), bind()];
+        let numbers = [0, 1, 2].map(|index: usize| ports[index].address().port());
+        let mut world = World::with_ports(driver, ports.into());
+        let mut listen = |port| world.ask(Request::Listen(Listen { port, connections_max: 1 }));
+        assert_eq!(listen(numbers[1]), Reply::Listening(numbers[1]));
+        assert_eq!(listen(0), Reply::Listening(numbers[0]));
+        assert_eq!(listen(0), Reply::Listening(numbers[2]));
+        assert_eq!(listen(0), failed(Error::AddressInUse));
+        assert_eq!(listen(numbers[2]), failed(Error::AddressInUse));
+        let other = (1..u16::MAX).find(|port| !numbers.contains(port)).expect("there are more ports");
+        assert_eq!(listen(other), failed(Error::NotPermitted));
+        numbers.iter().for_each(|port| drop(TcpStream::connect(("127.0.0.1", *port)).expect("it listens")));
+    }
 }
 
 fn failed(error: Error) -> Reply {

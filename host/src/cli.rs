@@ -1,6 +1,6 @@
 //! The command line: what can be said, and what it means.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -110,6 +110,11 @@ pub struct Run {
     #[arg(long, value_name = "ADDR", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub listen: IpAddr,
 
+    /// A further port that the guest may listen on, such as that of its metrics; 0 lets the system choose. Without an
+    /// address only this machine reaches it, whatever --listen says. Can be given several times
+    #[arg(long = "grant-port", value_name = "[ADDR:]PORT", value_parser = address)]
+    pub grant_ports: Vec<SocketAddr>,
+
     /// The system's queue to use
     #[arg(long, value_name = "DRIVER", value_enum, default_value_t = DriverChoice::Auto)]
     pub driver: DriverChoice,
@@ -204,6 +209,15 @@ fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| "a port is a number from 0 to 65535, such as 8000".to_owned())
 }
 
+/// A port, with the address to bind or for this machine only.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let alone = text.parse().map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    alone.or_else(|_| text.parse()).map_err(|_| {
+        "expected a port, or an address of this machine and a port, such as 9100, 10.0.0.1:9100 or [::1]:9100"
+            .to_owned()
+    })
+}
+
 /// A number of bytes, with or without a unit of 1024, as `dd` and `nginx` take it.
 fn size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -260,8 +274,21 @@ mod tests {
     }
 
     #[test]
+    fn a_further_port_is_for_this_machine_only_unless_it_has_an_address() {
+        let run = run("--listen :: --grant-port 9100 --grant-port [::1]:0 guest.wasm 8000").expect("understood");
+        assert_eq!(run.grant_ports.iter().map(ToString::to_string).collect::<Vec<_>>(), ["127.0.0.1:9100", "[::1]:0"]);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
-        for arguments in ["", "guest.wasm", "guest.wasm http", "guest.wasm 65536", "--memory-max 5X guest.wasm 1"] {
+        for arguments in [
+            "",
+            "guest.wasm",
+            "guest.wasm http",
+            "guest.wasm 65536",
+            "--memory-max 5X guest.wasm 1",
+            "--grant-port a guest.wasm 1",
+        ] {
             assert!(run(arguments).is_err(), "{arguments:?}");
         }
     }

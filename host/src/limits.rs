@@ -113,6 +113,9 @@ pub const LOG_BYTES_MAX: usize = 8 << 10;
 /// do not wait for the reader of a log.
 pub const LOG_BYTES_WAITING_MAX: usize = 1 << 20;
 
+/// Ports granted with `--grant-port`. A server has one for metrics, perhaps one for its operator; each takes a descriptor.
+pub const PORTS_GRANTED_MAX: usize = 16;
+
 /// Connections that wait to be accepted. Linux's own default for `net.core.somaxconn`.
 pub const LISTEN_BACKLOG: i32 = 4_096;
 

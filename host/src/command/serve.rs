@@ -26,19 +26,22 @@ use crate::trace::{Header, binary};
 pub fn serve(run: &Run) -> Result<Exit> {
     let begin = Instant::now();
     let bytes = read_guest(&run.guest)?;
-    let address = SocketAddr::new(run.listen, run.port);
-    let port = Port::bind(address).map_err(|error| explain_bind(address, error))?;
+    let ports = bind_ports(run)?;
+    let first = ports.first().map(Port::address);
     let root = run.root().map(open_root).transpose()?;
     let engine = engine(run.no_cache)?;
     let admitted = admit(&engine, &run.guest, &bytes)?;
     let what = run.root().map_or_else(|| run.guest.display().to_string(), str::to_owned);
     let grant = Grant {
-        ports: vec![port],
+        ports,
         handles_max: take_descriptors(),
         root,
         signals: Some(Signals::install().context("cannot take over the signals")?),
         console: Console::new(run.log, run.log_level),
-        on_listening: Box::new(move |address| report(&serving(&what, address, begin))),
+        on_listening: Box::new(move |address| match Some(address) == first {
+            true => report(&serving(&what, address, begin)),
+            false => report(&also_listening(address)),
+        }),
     };
     let live = Live::new(run.driver, grant)
         .context("cannot open the system's queue; where io_uring is not allowed, --driver poll or auto does without")?;
@@ -51,6 +54,22 @@ pub fn serve(run: &Run) -> Result<Exit> {
     // The log comes before the last word.
     drop(guest);
     Ok(conclude(ended))
+}
+
+/// Binds the guest's port, then those that it is granted besides.
+fn bind_ports(run: &Run) -> Result<Vec<Port>> {
+    if run.grant_ports.len() > limits::PORTS_GRANTED_MAX {
+        bail!("--grant-port was given {} times; a guest may have {}", run.grant_ports.len(), limits::PORTS_GRANTED_MAX);
+    }
+    let mut addresses = vec![SocketAddr::new(run.listen, run.port)];
+    for address in &run.grant_ports {
+        let port = address.port();
+        if port != 0 && addresses.iter().any(|other| other.port() == port) {
+            bail!("port {port} is granted twice; a guest knows its ports by their numbers, so give it another");
+        }
+        addresses.push(*address);
+    }
+    addresses.iter().map(|address| Port::bind(*address).map_err(|error| explain_bind(*address, error))).collect()
 }
 
 /// Puts a recorder before the live world.
@@ -98,15 +117,25 @@ fn conclude(ended: Ended) -> Exit {
 }
 
 fn serving(what: &str, address: SocketAddr, begin: Instant) -> String {
+    let (host, reach) = reach(address);
+    format!("serving {what} at http://{host}/ ({reach}), ready in {:.0?}", begin.elapsed())
+}
+
+fn also_listening(address: SocketAddr) -> String {
+    let (host, reach) = reach(address);
+    format!("listening on {host} as well ({reach})")
+}
+
+/// How an address is reached from this machine, and who else reaches it.
+fn reach(address: SocketAddr) -> (String, &'static str) {
     let ip = address.ip();
-    let (host, reach) = if ip.is_loopback() {
+    if ip.is_loopback() {
         (address.to_string(), "this machine only")
     } else if ip.is_unspecified() {
         (format!("localhost:{}", address.port()), "every network of this machine")
     } else {
         (address.to_string(), "the network of this address")
-    };
-    format!("serving {what} at http://{host}/ ({reach}), ready in {:.0?}", begin.elapsed())
+    }
 }
 
 fn admit(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Admitted> {
@@ -132,7 +161,9 @@ fn explain_bind(address: SocketAddr, error: Errno) -> anyhow::Error {
         Errno::ACCESS | Errno::PERM => {
             anyhow!("port {port} is not permitted: ports below 1024 need privileges; choose one above, such as 8000")
         }
-        Errno::ADDRNOTAVAIL => anyhow!("{} is not an address of this machine: see --listen", address.ip()),
+        Errno::ADDRNOTAVAIL => {
+            anyhow!("{} is not an address of this machine: see --listen and --grant-port", address.ip())
+        }
         error => anyhow!("cannot listen on {address}: {}", std::io::Error::from(error)),
     }
 }

@@ -90,8 +90,8 @@ fn bind(address: SocketAddr) -> Result<OwnedFd, Errno> {
 
 impl Live {
     pub(super) fn listen(&mut self, id: u64, wanted: &Listen) -> Result<Reply, Error> {
-        let granted = |port: &&mut Port| wanted.port == port.number || wanted.port == port.address.port();
-        let port = self.ports.iter_mut().find(granted).ok_or(Error::NotPermitted)?;
+        let index = self.granted(wanted.port).ok_or(Error::NotPermitted)?;
+        let port = &mut self.ports[index];
         let number = port.address.port();
         if self.listeners.iter().any(|listener| listener.port == number) {
             return Err(Error::AddressInUse);
@@ -114,6 +114,14 @@ impl Live {
         self.pending.insert(id, Pending::Listen(serial));
         self.wait_for_clients(serial);
         Ok(Reply::Listening(number))
+    }
+
+    /// The place of a granted port. 0 may be several: then it is one on which nobody listens.
+    fn granted(&self, wanted: u16) -> Option<usize> {
+        let is_wanted = |port: &Port| wanted == port.number || wanted == port.address.port();
+        let is_free = |port: &Port| self.listeners.iter().all(|listener| listener.port != port.address.port());
+        let free = self.ports.iter().position(|port| is_wanted(port) && is_free(port));
+        free.or_else(|| self.ports.iter().position(is_wanted))
     }
 
     pub(super) fn end_listen(&mut self, serial: u64) {
