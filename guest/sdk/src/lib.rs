@@ -64,7 +64,7 @@ pub use contract::{Entry, Error, Kind, Level, Metadata, Signal};
 pub use fs::{Buffer, File, Symlinks};
 pub use net::{Connection, Listener, Part, listen};
 pub use request::{Ask, AskMany, Handler, Pending, ask};
-pub use server::{Client, ServerOptions, serve};
+pub use server::{Client, ListenError, Server, ServerOptions, serve};
 pub use signals::{Signals, signals};
 pub use task::{Either, Task, join, race, spawn};
 pub use time::{Deadline, Elapsed, now, sleep, with_timeout};

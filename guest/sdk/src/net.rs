@@ -8,10 +8,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 pub use crate::contract::{Error, Part};
 
-/// Listens on the granted port. Sent at once; the answer comes when the host listens.
+/// Listens on a granted port. Sent at once; the answer comes when the host listens.
 ///
 /// While `connections_max` of its connections are open the host accepts no more; the others wait in the backlog.
-/// Fails with `not-permitted` for another port than the granted one, `address-in-use` when it is taken.
+/// Fails with `not-permitted` for a port that was not granted, `address-in-use` when it is taken.
 pub fn listen(port: u16, connections_max: u32) -> impl Future<Output = Result<Listener, Error>> {
     let mut answers = answers(Listen { port, connections_max });
     async move {
@@ -127,7 +127,7 @@ impl From<String> for Part {
 /// The request of [`listen`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listen {
-    /// The granted port.
+    /// A granted port.
     pub port: u16,
     /// While so many of its connections are open, the host accepts no more.
     pub connections_max: u32,

@@ -8,7 +8,8 @@ use crate::time::{sleep, with_timeout};
 use crate::{info, warn};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::pin::pin;
+use std::fmt;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -34,28 +35,140 @@ const EXHAUSTED_REST: Duration = Duration::from_millis(100);
 /// are left, and returns.
 ///
 /// Fails when the host cannot listen. That the system has no connection to give (`exhausted`) is logged, and does not
-/// end the server; any other failure to accept ends it, and drops its clients.
+/// end the server; any other failure to accept ends it, and drops its clients. A [`Server`] can do more.
 pub async fn serve<H, F>(options: ServerOptions, handler: H) -> Result<(), Error>
 where
     H: Fn(Client) -> F + 'static,
     F: Future<Output = ()> + 'static,
 {
-    let mut listener = listen(options.port, options.connections_max).await?;
-    info!("listening on port {}", listener.port());
-    let clients = Rc::new(Clients::default());
-    let _ends_with_this = (CancelOnDrop(spawn(obey_stop(Rc::clone(&clients)))), DropClients(Rc::clone(&clients)));
-    while let Either::Left(connection) = race(accept(&mut listener, options), clients.stopped()).await {
-        clients.start(connection?, &handler);
-    }
-    drop(listener);
-    info!("stopping: {} clients are still served", clients.served.borrow().len());
-    if with_timeout(options.grace, clients.all_served()).await.is_err() {
-        warn!("{} clients were not served within the grace period", clients.served.borrow().len());
-    }
-    Ok(())
+    Server::new(options).run(handler).await.map_err(|failed| failed.error)
 }
 
-/// A client of [`serve`].
+/// A server that does more than [`serve`]: it listens on a second port, and hears the operator's other wishes.
+pub struct Server {
+    options: ServerOptions,
+    beside: Option<Beside>,
+    on_reload: Option<Box<dyn Fn() -> Later>>,
+    on_stop: Option<Box<dyn FnOnce()>>,
+}
+
+/// What happens later: a handler, or a reload.
+type Later = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A second port, and who serves its clients.
+struct Beside {
+    port: u16,
+    connections_max: u32,
+    handler: Box<dyn Fn(Client) -> Later>,
+}
+
+/// A port on which the host does not listen, or no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenError {
+    /// The port, as it was asked for.
+    pub port: u16,
+    /// Why.
+    pub error: Error,
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "listening on port {} failed: {}", self.port, self.error)
+    }
+}
+
+impl std::error::Error for ListenError {}
+
+impl Server {
+    /// A server that does what [`serve`] does.
+    pub fn new(options: ServerOptions) -> Server {
+        Server { options, beside: None, on_reload: None, on_stop: None }
+    }
+
+    /// Serves the clients of a second port, which the operator has granted, with another handler. It listens as long as
+    /// the server runs, also while that is stopping and only its last clients are served: so that a health check can
+    /// say so. Those who are still connected then are dropped.
+    pub fn beside<H, F>(mut self, port: u16, connections_max: u32, handler: H) -> Server
+    where
+        H: Fn(Client) -> F + 'static,
+        F: Future<Output = ()> + 'static,
+    {
+        let handler = Box::new(move |client| Box::pin(handler(client)) as Later);
+        self.beside = Some(Beside { port, connections_max, handler });
+        self
+    }
+
+    /// Calls a function when the operator wants the configuration to be read again, and runs what it returns as a task
+    /// beside all clients. No two of them run at once: a wish that comes meanwhile is heard when the first has ended.
+    pub fn on_reload<H, F>(mut self, reload: H) -> Server
+    where
+        H: Fn() -> F + 'static,
+        F: Future<Output = ()> + 'static,
+    {
+        self.on_reload = Some(Box::new(move || Box::pin(reload())));
+        self
+    }
+
+    /// Calls a function when the operator says stop, before any client is told.
+    pub fn on_stop(mut self, stop: impl FnOnce() + 'static) -> Server {
+        self.on_stop = Some(Box::new(stop));
+        self
+    }
+
+    /// Serves until the operator says stop.
+    pub async fn run<H, F>(self, handler: H) -> Result<(), ListenError>
+    where
+        H: Fn(Client) -> F + 'static,
+        F: Future<Output = ()> + 'static,
+    {
+        let options = self.options;
+        let clients = Rc::new(Clients::default());
+        // Both ports are asked for at once, so that the operator is told soon of one that cannot be had.
+        let listening = Port::listen(options.port, options.connections_max);
+        let beside = self.beside.map(|it| (Port::listen(it.port, it.connections_max), it.handler));
+        let mut port = listening.await?;
+        info!("listening on port {}", port.listener.port());
+        let _beside = match beside {
+            None => None,
+            Some((listening, handler)) => {
+                let port = listening.await?;
+                info!("listening on port {} as well", port.listener.port());
+                Some(CancelOnDrop(spawn(serve_beside(port, handler))))
+            }
+        };
+        let wishes = obey(Rc::clone(&clients), self.on_reload, self.on_stop);
+        let _ends_with_this = (CancelOnDrop(spawn(wishes)), DropClients(Rc::clone(&clients)));
+        while let Either::Left(connection) = race(port.accept(), clients.stopped()).await {
+            clients.start(connection?, &handler);
+        }
+        drop(port);
+        info!("stopping: {} clients are still served", clients.served.borrow().len());
+        if with_timeout(options.grace, clients.all_served()).await.is_err() {
+            warn!("{} clients were not served within the grace period", clients.served.borrow().len());
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// Serves the clients of the second port, until this is dropped.
+async fn serve_beside(mut port: Port, handler: Box<dyn Fn(Client) -> Later>) {
+    let clients = Rc::new(Clients::default());
+    let _ends_with_this = DropClients(Rc::clone(&clients));
+    loop {
+        match port.accept().await {
+            Ok(connection) => clients.start(connection, &handler),
+            Err(error) => return warn!("{error}"),
+        }
+    }
+}
+
+/// A client of [`serve`] or of a [`Server`].
 #[derive(Debug)]
 pub struct Client {
     /// The connection with it.
@@ -202,32 +315,94 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// The next connection, however often the system has none to give meanwhile.
-async fn accept(listener: &mut Listener, options: ServerOptions) -> Result<Connection, Error> {
-    loop {
-        match listener.accept().await {
-            Err(Error::Exhausted) => {
-                warn!("the system has no connection to give; listening again in {EXHAUSTED_REST:?}");
-                sleep(EXHAUSTED_REST).await;
-                // A failure is final for the host, so this is a new request. When it fails alike, the rest is repeated.
-                match listen(options.port, options.connections_max).await {
-                    Err(Error::Exhausted) => {}
-                    again => *listener = again?,
-                }
+/// A port on which the host listens, however often the system has no connection to give meanwhile.
+struct Port {
+    listener: Listener,
+    wanted: u16,
+    connections_max: u32,
+}
+
+impl Port {
+    /// Asks at once; the answer comes when the host listens.
+    fn listen(wanted: u16, connections_max: u32) -> impl Future<Output = Result<Port, ListenError>> {
+        let listening = listen(wanted, connections_max);
+        async move {
+            match listening.await {
+                Ok(listener) => Ok(Port { listener, wanted, connections_max }),
+                Err(error) => Err(ListenError { port: wanted, error }),
             }
-            connection => return connection,
+        }
+    }
+
+    /// The next connection.
+    async fn accept(&mut self) -> Result<Connection, ListenError> {
+        loop {
+            match self.listener.accept().await {
+                Err(Error::Exhausted) => {
+                    warn!("the system has no connection to give; listening again in {EXHAUSTED_REST:?}");
+                    sleep(EXHAUSTED_REST).await;
+                    // A failure is final for the host, so this is a new request. When it fails alike, the rest is
+                    // repeated.
+                    match listen(self.listener.port(), self.connections_max).await {
+                        Err(Error::Exhausted) => {}
+                        again => self.listener = again.map_err(|error| self.failed(error))?,
+                    }
+                }
+                connection => return connection.map_err(|error| self.failed(error)),
+            }
+        }
+    }
+
+    fn failed(&self, error: Error) -> ListenError {
+        ListenError { port: self.wanted, error }
+    }
+}
+
+/// Does what the operator wants, until he says stop. A server whose host has no signals runs until the host ends it.
+async fn obey(clients: Rc<Clients>, on_reload: Option<Box<dyn Fn() -> Later>>, on_stop: Option<Box<dyn FnOnce()>>) {
+    let mut signals = signals();
+    let reloads = on_reload.map(Reloads::new);
+    loop {
+        match signals.next().await {
+            Ok(Signal::Stop) => {
+                on_stop.into_iter().for_each(|stop| stop());
+                return clients.stop();
+            }
+            Ok(Signal::Reload) => reloads.iter().for_each(Reloads::wish),
+            Ok(Signal::Pause) => {}
+            Err(error) => return warn!("cannot be told to stop: {error}"),
         }
     }
 }
 
-/// Waits for the operator's stop. A server whose host has no signals runs until the host ends it.
-async fn obey_stop(clients: Rc<Clients>) {
-    let mut signals = signals();
-    loop {
-        match signals.next().await {
-            Ok(Signal::Stop) => return clients.stop(),
-            Ok(Signal::Reload | Signal::Pause) => {}
-            Err(error) => return warn!("cannot be told to stop: {error}"),
+/// Reloads, one after the other.
+struct Reloads {
+    state: Rc<ReloadState>,
+}
+
+struct ReloadState {
+    reload: Box<dyn Fn() -> Later>,
+    running: Cell<bool>,
+    /// Another was wished for while one ran.
+    again: Cell<bool>,
+}
+
+impl Reloads {
+    fn new(reload: Box<dyn Fn() -> Later>) -> Reloads {
+        Reloads { state: Rc::new(ReloadState { reload, running: Cell::new(false), again: Cell::new(false) }) }
+    }
+
+    fn wish(&self) {
+        self.state.again.set(true);
+        if self.state.running.replace(true) {
+            return;
         }
+        let state = Rc::clone(&self.state);
+        spawn(async move {
+            while state.again.take() {
+                (state.reload)().await;
+            }
+            state.running.set(false);
+        });
     }
 }

@@ -129,6 +129,11 @@ impl World {
         self.take(turn);
     }
 
+    /// Grants the guest a further port, as the host's `--grant-port` does.
+    pub fn grant(&mut self, port: u16) {
+        self.system.grant_besides(port);
+    }
+
     /// Lets the guest run until all that waits for an answer waits for a client, the time, or the operator; or until it
     /// has ended or paused.
     pub fn run_until_idle(&mut self) {
@@ -210,7 +215,12 @@ impl World {
 
     /// A new client connects. It waits in the backlog until the guest listens, and has room for it.
     pub fn connect(&mut self) -> ClientId {
-        ClientId(self.system.clients.connect())
+        ClientId(self.system.clients.connect(None))
+    }
+
+    /// A new client connects to a port that was granted besides, by [`grant`](World::grant).
+    pub fn connect_to(&mut self, port: u16) -> ClientId {
+        ClientId(self.system.clients.connect(Some(port)))
     }
 
     /// The client sends bytes, which wait until the guest reads them. A client that has ended cannot send.

@@ -3,7 +3,9 @@
 use crate::support::{START, accepted, answer, answer_at, id_of, lines, requests, seconds};
 use pluto_sdk::contract::{self, Id};
 use pluto_sdk::testing::{Guest, Outcome, Reply, Request, Turn, World};
-use pluto_sdk::{Client, Error, ServerOptions, Signal, serve, sleep};
+use pluto_sdk::{Client, Error, ListenError, Server, ServerOptions, Signal, serve, sleep};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 const OPTIONS: ServerOptions = ServerOptions { port: 8000, connections_max: 3, grace: Duration::from_secs(5) };
@@ -108,6 +110,90 @@ fn a_reload_does_not_stop_it() {
     world.client_sends(client, "still there");
     world.run_until_idle();
     assert_eq!(world.received(client), b"STILL THERE");
+}
+
+/// A server whose second port answers with how often it was told to reload, and `!` once it was told to stop.
+async fn two_ports(_args: Vec<String>) -> Result<(), ListenError> {
+    let reloads = Rc::new(Cell::new(0));
+    let stopped = Rc::new(Cell::new(false));
+    let (told, stop) = (Rc::clone(&reloads), Rc::clone(&stopped));
+    let reload = move || {
+        let reloads = Rc::clone(&reloads);
+        async move {
+            sleep(Duration::from_secs(1)).await;
+            reloads.set(reloads.get() + 1);
+        }
+    };
+    let server = Server::new(OPTIONS).on_reload(reload).on_stop(move || stop.set(true));
+    let tell = move |client: Client| {
+        let told = format!("{}{}", told.get(), if stopped.get() { "!" } else { "" });
+        async move {
+            let _ = client.connection.write(vec![told.into()]).await;
+        }
+    };
+    server.beside(9100, 2, tell).run(capitals).await
+}
+
+/// What the second port says.
+fn told(world: &mut World) -> String {
+    let client = world.connect_to(9100);
+    world.run_until_idle();
+    String::from_utf8(world.received(client).to_vec()).expect("text")
+}
+
+#[test]
+fn a_second_port_is_served_until_the_last_client_of_the_first_has_gone() {
+    let mut world = World::new();
+    world.grant(9100);
+    world.start(two_ports, &["8000"]);
+    world.run_until_idle();
+    assert_eq!(told(&mut world), "0");
+    let busy = world.connect();
+    world.client_takes(busy, 1);
+    world.client_sends(busy, "ab");
+    world.run_until_idle();
+    world.signal(Signal::Stop);
+    assert_eq!(told(&mut world), "0!");
+    assert_eq!(world.outcome(), None);
+    world.client_takes(busy, 10);
+    world.run_until_idle();
+    assert_eq!((world.outcome(), world.received(busy)), (Some(Outcome::Exit(0)), &b"AB"[..]));
+    assert_eq!(world.handles(), 0);
+}
+
+#[test]
+fn a_reload_that_is_wished_for_while_one_runs_is_another_one_and_never_beside_it() {
+    let mut world = World::new();
+    world.grant(9100);
+    world.start(two_ports, &["8000"]);
+    world.run_until_idle();
+    let client = world.connect();
+    world.client_sends(client, "a");
+    for _ in 0..5 {
+        world.signal(Signal::Reload);
+        world.run_until_idle();
+    }
+    assert_eq!((told(&mut world).as_str(), world.received(client)), ("0", &b"A"[..]), "nobody waits for it");
+    world.advance(Duration::from_secs(1));
+    assert_eq!(told(&mut world), "1");
+    world.advance(Duration::from_secs(5));
+    assert_eq!(told(&mut world), "2", "the wishes that came meanwhile are one");
+    world.signal(Signal::Reload);
+    world.advance(Duration::from_secs(1));
+    assert_eq!(told(&mut world), "3");
+}
+
+#[test]
+fn a_second_port_that_was_not_granted_ends_it() {
+    let mut world = World::new();
+    world.start(two_ports, &["8000"]);
+    world.run_until_idle();
+    assert_eq!(world.outcome(), Some(Outcome::Exit(1)));
+    assert!(
+        world.logs().last().expect("a line").1.starts_with("listening on port 9100 failed: "),
+        "{:?}",
+        world.logs()
+    );
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub(super) struct Clients {
 /// A client, and its connection's state on both sides.
 #[derive(Default)]
 pub(super) struct Client {
+    /// The port that it connects to, unless that is the first.
+    further: Option<u16>,
     accepted: bool,
     closed: bool,
     /// The guest has ended its direction.
@@ -47,9 +49,9 @@ pub(super) struct Writing {
 }
 
 impl Clients {
-    pub(super) fn connect(&mut self) -> usize {
+    pub(super) fn connect(&mut self, further: Option<u16>) -> usize {
         let place = self.all.len();
-        self.all.push(Client::default());
+        self.all.push(Client { further, ..Client::default() });
         self.backlog.push_back(place);
         place
     }
@@ -67,12 +69,18 @@ impl Clients {
         Some(&mut self.all[place])
     }
 
-    /// Accepts the next client of the backlog, unless so many are open.
-    pub(super) fn accept(&mut self, connections_max: u32, next_handle: impl FnOnce() -> Handle) -> Option<Accepted> {
-        if self.open.len() >= connections_max as usize {
+    /// Accepts the next client of a port's backlog, unless so many of the port are open.
+    pub(super) fn accept(
+        &mut self,
+        further: Option<u16>,
+        connections_max: u32,
+        next_handle: impl FnOnce() -> Handle,
+    ) -> Option<Accepted> {
+        if self.open.values().filter(|&&place| self.all[place].further == further).count() >= connections_max as usize {
             return None;
         }
-        let place = self.backlog.pop_front()?;
+        let next = self.backlog.iter().position(|&place| self.all[place].further == further)?;
+        let place = self.backlog.remove(next)?;
         let connection = next_handle();
         self.all[place].accepted = true;
         self.open.insert(connection, place);

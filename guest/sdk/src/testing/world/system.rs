@@ -12,13 +12,15 @@ pub(super) struct System {
     pub(super) now: u64,
     pub(super) clients: Clients,
     pub(super) files: Files,
-    /// The port that the guest may listen on; `None` for any.
+    /// The first port that the guest may listen on; `None` for any.
     granted: Option<u16>,
+    /// The ports that it may listen on besides.
+    further: Vec<u16>,
     /// Answers that the guest has not received.
     answers: Vec<Answer>,
     /// Requests without a final answer, for the guest's own invariant: an id is unique among them.
     pending: BTreeSet<Id>,
-    listener: Option<(Id, Listen)>,
+    listeners: Vec<(Id, Listen)>,
     /// Files and buffers.
     handles: BTreeMap<Handle, Held>,
     /// The last handle that was given out.
@@ -42,9 +44,10 @@ impl System {
             clients: Clients::default(),
             files: Files::new(now),
             granted: None,
+            further: Vec::new(),
             answers: Vec::new(),
             pending: BTreeSet::new(),
-            listener: None,
+            listeners: Vec::new(),
             handles: BTreeMap::new(),
             handle: 0,
             sleeps: BTreeSet::new(),
@@ -55,6 +58,10 @@ impl System {
 
     pub(super) fn grant(&mut self, port: Option<u16>) {
         self.granted = port;
+    }
+
+    pub(super) fn grant_besides(&mut self, port: u16) {
+        self.further.push(port);
     }
 
     /// Takes a request; it is answered by `answers`. Panics on what the host ends a guest for.
@@ -159,23 +166,26 @@ impl System {
     // ---- The kinds of requests. `Ok(None)` leaves a request pending.
 
     fn listen(&mut self, id: Id, listen: Listen) -> Result<Option<Reply>, Error> {
-        if self.granted.is_some_and(|granted| granted != listen.port) {
+        let is_first = self.granted.is_none_or(|granted| granted == listen.port);
+        if !is_first && !self.further.contains(&listen.port) {
             return Err(Error::NotPermitted);
         }
-        if self.listener.is_some() {
+        if self.listeners.iter().any(|(_, other)| other.port == listen.port) {
             return Err(Error::AddressInUse);
         }
-        self.listener = Some((id, listen));
+        self.listeners.push((id, listen));
         Ok(Some(Reply::Listening(listen.port)))
     }
 
     fn accept(&mut self) {
-        let Some((id, listen)) = self.listener else { return };
-        while let Some(accepted) = self.clients.accept(listen.connections_max, || {
-            self.handle += 1;
-            self.handle
-        }) {
-            self.answers.push(Answer { id, reply: Reply::Accepted(accepted) });
+        for (id, listen) in self.listeners.clone() {
+            let further = self.further.contains(&listen.port).then_some(listen.port);
+            while let Some(accepted) = self.clients.accept(further, listen.connections_max, || {
+                self.handle += 1;
+                self.handle
+            }) {
+                self.answers.push(Answer { id, reply: Reply::Accepted(accepted) });
+            }
         }
     }
 
@@ -259,12 +269,15 @@ impl System {
 
     /// Ends a pending request, if it still is one.
     fn cancel(&mut self, id: Id) -> Result<Option<Reply>, Error> {
-        let waits = self.signals.len() + self.watches.len() + self.sleeps.len();
+        let count = |system: &System| {
+            system.signals.len() + system.watches.len() + system.sleeps.len() + system.listeners.len()
+        };
+        let waits = count(self);
         self.signals.retain(|&other| other != id);
+        self.listeners.retain(|&(other, _)| other != id);
         self.watches.retain(|(other, _)| *other != id);
         self.sleeps.retain(|&(_, other)| other != id);
-        let was_waiting = waits > self.signals.len() + self.watches.len() + self.sleeps.len();
-        if was_waiting || self.listener.take_if(|(other, _)| *other == id).is_some() || self.clients.cancel(id) {
+        if waits > count(self) || self.clients.cancel(id) {
             self.answer(id, Reply::Failed(Error::Cancelled));
         }
         Ok(Some(Reply::Done))
