@@ -87,6 +87,11 @@ impl Engine {
     }
 }
 
+/// The error of the operating system that wasmtime tells of, if it does: of no guest's making.
+pub fn of_the_system(error: &wasmtime::Error) -> Option<std::io::Error> {
+    error.downcast_ref::<rustix::io::Errno>().map(|&errno| errno.into())
+}
+
 /// Where compiled code is kept: `$XDG_CACHE_HOME/pluto-host`, else `~/.cache/pluto-host`, else nowhere.
 pub fn cache_folder() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());

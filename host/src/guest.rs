@@ -6,7 +6,7 @@ use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use crate::admission::Admitted;
 use crate::backend::Backend;
 use crate::contract::{self, Answer, Level, Outcome, Server, Submission};
-use crate::engine::{Engine, Ticks};
+use crate::engine::{self, Engine, Ticks};
 use crate::exchange::Exchange;
 use crate::limits;
 use crate::stop::Stop;
@@ -90,10 +90,17 @@ impl Guest {
 }
 
 fn ended_by(error: &wasmtime::Error) -> Ended {
-    match error.downcast_ref::<Stop>() {
-        Some(stop) => Ended::Stopped(stop.clone()),
+    match error.downcast_ref::<Stop>().cloned().or_else(|| no_memory(error)) {
+        Some(stop) => Ended::Stopped(stop),
         None => Ended::Trapped(format!("{error:?}")),
     }
+}
+
+/// Why there is no memory, if it is the system that refuses it.
+fn no_memory(error: &wasmtime::Error) -> Option<Stop> {
+    let error = engine::of_the_system(error)?;
+    let what = format!("no memory for the guest ({error}): is there a limit, as of `ulimit -v` or `-d`?");
+    Some(Stop::System(what))
 }
 
 /// Tells wasmtime what a guest may import: the contract's four functions.
@@ -159,6 +166,12 @@ impl ResourceLimiter for MemoryLimits {
         }
         self.bytes = wanted;
         Ok(true)
+    }
+
+    /// What the system refuses is chance: a guest that saw it in one run would not see it in the next. What the memory's
+    /// type refuses is the guest's to see.
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        no_memory(&error).map_or(Ok(()), |stop| Err(stop.into()))
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {

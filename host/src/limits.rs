@@ -18,6 +18,10 @@ pub const INSTANCES_MAX: usize = 64;
 /// Stack of a guest. wasmtime's own default, stated because a run must replay to the same depth.
 pub const STACK_BYTES_MAX: usize = 512 << 10;
 
+/// Stack of the process, of which a guest has its part; the rest is the host's own. Linux gives 8 MiB, but an operator may
+/// have limited it, and a guest that recurses would then end the host.
+pub const STACK_OF_PROCESS_BYTES: u64 = 4 << 20;
+
 /// How long a guest may compute between two calls of `receive`. All other clients wait meanwhile, so it is a bug
 /// detector and not a budget: a turn takes microseconds, and this leaves room for a stalled machine.
 pub const TURN_SECONDS_MAX: u64 = 5;

@@ -61,6 +61,8 @@ pub struct Outcome {
     pub sent: Vec<Submission>,
     /// The last lines of the guest's log.
     pub log: Vec<(Level, String)>,
+    /// What wasmtime said of a trap; for whoever runs the guest to put here.
+    pub trap: Option<String>,
 }
 
 /// How a replay differs from its recording.
@@ -167,10 +169,10 @@ impl<R: Read> Backend for Replay<R> {
                 self.outcome.borrow_mut().ended = true;
                 Err(stop)
             }
-            // Here the guest was fast enough. How far it had come then is a matter of chance.
-            Record::End(End { how: How::Stopped(Stop::TurnTooLong), .. }) => {
+            // Here the guest was fast enough, or the system gave it what it asked for.
+            Record::End(End { how: How::Stopped(stop), .. }) if is_chance(&stop) => {
                 self.outcome.borrow_mut().ended = true;
-                Err(Stop::TurnTooLong)
+                Err(stop)
             }
             Record::End(end) => Err(self.diverge(Divergence::WentOn(end.how))),
         }
@@ -194,12 +196,13 @@ impl<R: Read> Backend for Replay<R> {
             return;
         }
         let divergence = match self.next() {
+            Ok(Record::End(End { how: How::Stopped(stop), .. })) if is_chance(&stop) => {
+                self.outcome.borrow_mut().ended = true;
+                return;
+            }
             Ok(Record::End(End { sent, how: recorded })) if recorded == *how => {
                 self.outcome.borrow_mut().ended = true;
-                // How far a guest that was ended for its slowness had come is a matter of chance.
-                if recorded != How::Stopped(Stop::TurnTooLong) {
-                    let _ = self.compare(sent);
-                }
+                let _ = self.compare(sent);
                 return;
             }
             Ok(Record::End(end)) => Divergence::EndedOtherwise { recorded: end.how, found: how.clone() },
@@ -212,5 +215,10 @@ impl<R: Read> Backend for Replay<R> {
 }
 
 fn ends_in_wait(stop: &Stop) -> bool {
-    matches!(stop, Stop::Asked | Stop::StopTooSlow | Stop::System(_) | Stop::AnswersEnded)
+    matches!(stop, Stop::Asked | Stop::StopTooSlow | Stop::AnswersEnded)
+}
+
+/// Whether the guest alone cannot bring this about: how far it had come then, and how it goes on here, is no difference.
+fn is_chance(stop: &Stop) -> bool {
+    matches!(stop, Stop::TurnTooLong | Stop::System(_))
 }

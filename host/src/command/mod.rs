@@ -11,6 +11,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::cli::{Cli, Command, Form};
 use crate::console::printable;
@@ -54,6 +55,18 @@ pub fn report(message: &str) {
     let _ = writeln!(std::io::stderr(), "pluto-host: {}", printable(message));
 }
 
+/// Takes as much stack as a guest's and the host's own code may need. It grows on demand.
+fn take_stack() -> Result<()> {
+    let mut limit = getrlimit(Resource::Stack);
+    let enough = limits::STACK_OF_PROCESS_BYTES;
+    if limit.current.is_some_and(|bytes| bytes < enough) {
+        limit.current = Some(enough);
+        let advice = || format!("a guest needs a stack of {0} KiB: allow it with `ulimit -Hs {0}`", enough >> 10);
+        setrlimit(Resource::Stack, limit).with_context(advice)?;
+    }
+    Ok(())
+}
+
 /// Reads a guest's file. Errors say what to do.
 fn read_guest(path: &Path) -> Result<Vec<u8>> {
     let advice = "give the path of a guest's .wasm file, such as target/guests/pluto.wasm";
@@ -72,6 +85,7 @@ fn engine(no_cache: bool) -> Result<Engine> {
 }
 
 fn engine_for(target: Target, no_cache: bool) -> Result<Engine> {
+    take_stack()?;
     let cache = if no_cache { None } else { engine::cache_folder() };
     match Engine::for_target(target, cache.clone()) {
         // A read-only home is no reason not to serve.
