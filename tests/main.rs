@@ -4,7 +4,9 @@
 //! there. These tests run the built command and the built guests: `cargo xtask test` builds them first.
 
 mod admission;
+mod changes;
 mod contract;
+mod determinism;
 mod echo;
 mod explain;
 mod golden;

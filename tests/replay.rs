@@ -5,54 +5,11 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tempfile::TempDir;
-
 use crate::support::guests;
-use crate::support::host::{self, Ended, Host};
+use crate::support::host::{self, Host};
 use crate::support::http::Client;
 use crate::support::site;
-
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(TempDir::new().expect("a folder"))
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.path().join(name).display().to_string()
-    }
-
-    fn guest(&self, name: &str, body: &str) -> String {
-        let path = self.path(name);
-        fs::write(&path, guests::module(body)).expect("a file");
-        path
-    }
-}
-
-fn text(path: &Path) -> String {
-    path.display().to_string()
-}
-
-fn record(driver: &str, trace: &str, guest: &Path, arguments: &[&str]) -> Host {
-    let guest = text(guest);
-    let mut all = vec!["--driver", driver, "--log", "off", "--record", trace, &guest, "0"];
-    all.extend(arguments);
-    Host::serve(all)
-}
-
-fn replay(guest: &Path, trace: &str) -> Ended {
-    host::run(["replay", &text(guest), trace])
-}
-
-/// On every engine.
-fn replays(guest: &Path, trace: &str, says: &str) {
-    for engine in ["native", "pulley"] {
-        let ended = host::run(["replay", "--engine", engine, &text(guest), trace]);
-        assert_eq!(ended.code, Some(0), "{engine}: {ended:#?}");
-        assert!(ended.errors.contains("the same run") && ended.errors.contains(says), "no {says:?} in {ended:#?}");
-    }
-}
+use crate::support::traces::{Folder, record, replay, replays, text};
 
 /// Clients of all kinds at the web server, which is then stopped.
 fn visit(host: &Host) {

@@ -20,13 +20,26 @@ pub fn built(name: &str) -> PathBuf {
 
 /// A core module that begins with the prelude, with the world of wit/ embedded: what a compiler makes of a guest.
 pub fn module(body: &str) -> Vec<u8> {
+    embedded(&format!("(module\n{PRELUDE}\n{body})"))
+}
+
+/// The same with a memory of so many pages at most.
+pub fn module_with_pages(pages_max: u32, body: &str) -> Vec<u8> {
+    let memory = "(memory (export \"memory\") 2";
+    assert!(PRELUDE.contains(memory));
+    let prelude = PRELUDE.replace(memory, &format!("{memory} {pages_max}"));
+    embedded(&format!("(module\n{prelude}\n{body})"))
+}
+
+const PRELUDE: &str = include_str!("../guests/prelude.wat");
+
+fn embedded(text: &str) -> Vec<u8> {
     static WORLD: LazyLock<(Resolve, WorldId)> = LazyLock::new(|| {
         let mut resolve = Resolve::default();
         let (package, _) = resolve.push_dir(repository().join("wit")).expect("wit/ is sound");
         let world = resolve.select_world(&[package], Some("server")).expect("the world is there");
         (resolve, world)
     });
-    let text = format!("(module\n{}\n{body})", include_str!("../guests/prelude.wat"));
     let mut module = wat::parse_str(text).expect("the text is sound");
     embed_component_metadata(&mut module, &WORLD.0, WORLD.1, StringEncoding::UTF8).expect("the world is embedded");
     module

@@ -5,3 +5,4 @@ pub mod guests;
 pub mod host;
 pub mod http;
 pub mod site;
+pub mod traces;

@@ -13,6 +13,7 @@ use super::trace::{open, play};
 use super::{Exit, engine, report};
 use crate::backend::replay::{Outcome, Step};
 use crate::cli::Explain;
+use crate::engine::Target;
 use crate::trace::Header;
 use crate::trace::explain::text::Text;
 use crate::trace::explain::{Event, Explainer, Filter, html};
@@ -26,7 +27,7 @@ pub fn explain(options: &Explain) -> Result<Exit> {
         check_place(page, trace)?;
     }
     let engine = engine(false)?;
-    let narrator = Rc::new(RefCell::new(Narrator::new(header, options)));
+    let narrator = Rc::new(RefCell::new(Narrator::new(header.clone(), options)));
     narrator.borrow_mut().begin()?;
     let listener = narrator.clone();
     let observer = Box::new(move |step| listener.borrow_mut().step(&step));
@@ -37,6 +38,9 @@ pub fn explain(options: &Explain) -> Result<Exit> {
     }
     if outcome.divergence.is_some() {
         report(&format!("the replay is another run than was recorded, after turn {}", outcome.turns));
+        if let Some(note) = header.differs_in_engine(Target::Native) {
+            report(&format!("note: {note}"));
+        }
         return Ok(Exit::Diverged);
     }
     Ok(Exit::Well)

@@ -20,7 +20,8 @@ use crate::trace::{Header, How};
 pub fn replay(guest: &Path, trace: &Path, target: Target) -> Result<Exit> {
     let bytes = read_guest(guest)?;
     let reader = open(trace)?;
-    if reader.header.guest_sha256 != Header::digest(&bytes) {
+    let header = reader.header.clone();
+    if header.guest_sha256 != Header::digest(&bytes) {
         report("note: this is not the guest that was recorded");
     }
     let engine = engine_for(target, false)?;
@@ -34,9 +35,15 @@ pub fn replay(guest: &Path, trace: &Path, target: Target) -> Result<Exit> {
         return Ok(Exit::Well);
     };
     report(&format!("another run, after turn {}: {}", outcome.turns, describe(divergence)));
-    let recorded = Before::of(&engine, trace, outcome.turns)?;
+    if let Some(note) = header.differs_in_engine(target) {
+        report(&format!("note: {note}"));
+    }
+    let recorded = Before::of(&super::engine(false)?, trace, outcome.turns)?;
     if let Divergence::Requests { .. } = divergence {
         report(&difference(&recorded.sent, &outcome.sent));
+    }
+    if let Some(message) = &outcome.trap {
+        report(&format!("the guest trapped: {}", message.trim_end()));
     }
     report(&format!("before it, as recorded:{}", recorded.told()?));
     for (level, line) in &outcome.log {
@@ -113,6 +120,11 @@ fn end(how: &How) -> String {
 
 /// The first request that differs, and in it the first field.
 fn difference(recorded: &[Submission], found: &[Submission]) -> String {
+    if recorded == found {
+        return "the recorded guest, run on this trace here, sends the same: the trace was edited, or the engine on \
+                which it was recorded computes otherwise"
+            .to_owned();
+    }
     let same = recorded.iter().zip(found).take_while(|(recorded, found)| recorded == found).count();
     let (expected, actual) = match (recorded.get(same), found.get(same)) {
         (Some(recorded), Some(found)) => first_difference(&format!("{recorded:#?}"), &format!("{found:#?}")),

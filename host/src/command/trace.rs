@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::admission;
 use crate::backend::replay::{Observer, Outcome, Replay};
 use crate::engine::Engine;
-use crate::guest::Guest;
+use crate::guest::{Ended, Guest};
 use crate::trace::binary::TraceReader;
 
 /// Opens a trace that this host can replay exactly.
@@ -36,7 +36,10 @@ pub fn play(
         world = world.observed(observer);
     }
     let admitted = admission::inspect(engine, guest)?.admitted?;
-    // How it ends is in the outcome.
-    let _ = Guest::new(engine, admitted, Box::new(world), memory_max).run(&arguments);
-    Ok(outcome.take())
+    let ended = Guest::new(engine, admitted, Box::new(world), memory_max).run(&arguments);
+    let mut outcome = outcome.take();
+    if let Ended::Trapped(message) = ended {
+        outcome.trap = Some(message);
+    }
+    Ok(outcome)
 }

@@ -23,6 +23,7 @@ mod tests;
 use sha2::{Digest, Sha256};
 
 use crate::contract::{self, Answer, Submission};
+use crate::engine::Target;
 use crate::limits;
 use crate::stop::Stop;
 
@@ -33,6 +34,9 @@ pub struct Header {
     pub guest_sha256: [u8; 32],
     /// SHA-256 of `wit/system.wit`.
     pub contract_sha256: [u8; 32],
+    /// The engine's name, version and target. They are told and not compared: what a guest computes is the same on each,
+    /// and the hashes prove it.
+    pub engine: String,
     /// The limits of the host at which a guest's run can change, each as `name=value`.
     pub limits: Vec<String>,
     /// Memory that the guest may have, in bytes.
@@ -48,7 +52,8 @@ impl Header {
     pub fn new(guest: &[u8], memory_max: u64, arguments: Vec<String>, start: u64) -> Self {
         let contract_sha256 = Self::digest(contract::SOURCE.as_bytes());
         let guest_sha256 = Self::digest(guest);
-        Self { guest_sha256, contract_sha256, limits: limits_that_matter(), memory_max, arguments, start }
+        let (engine, limits) = (Target::Native.name(), limits_that_matter());
+        Self { guest_sha256, contract_sha256, engine, limits, memory_max, arguments, start }
     }
 
     /// SHA-256.
@@ -62,8 +67,23 @@ impl Header {
             return Some("it was recorded with another version of wit/system.wit".to_owned());
         }
         let mine = limits_that_matter();
-        let other = self.limits.iter().find(|limit| !mine.contains(limit));
-        other.map(|limit| format!("it was recorded with {limit}; here are {}", mine.join(", ")))
+        if let Some(limit) = self.limits.iter().find(|limit| !mine.contains(limit)) {
+            return Some(format!("it was recorded with {limit}; here are {}", mine.join(", ")));
+        }
+        let missing = mine.iter().find(|limit| !self.limits.contains(limit));
+        missing.map(|limit| format!("it was recorded without the limit {limit}, which holds here"))
+    }
+
+    /// Which engine it was recorded on, when `target` is another one.
+    pub fn differs_in_engine(&self, target: Target) -> Option<String> {
+        let here = target.name();
+        (self.engine != here).then(|| {
+            format!(
+                "it was recorded on {}, and this is {here}: how deep a guest can recurse, and how long a turn takes, \
+                 depends on that",
+                self.engine
+            )
+        })
     }
 }
 
@@ -72,6 +92,7 @@ fn limits_that_matter() -> Vec<String> {
     vec![
         format!("stack-bytes={}", limits::STACK_BYTES_MAX),
         format!("table-elements={}", limits::TABLE_ELEMENTS_MAX),
+        format!("instances={}", limits::INSTANCES_MAX),
         format!("requests-pending={}", limits::REQUESTS_PENDING_MAX),
         format!("send-bytes={}", limits::SEND_BYTES_MAX),
     ]

@@ -75,6 +75,7 @@ pub(super) fn put_header(header: &Header) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend(header.guest_sha256);
     out.extend(header.contract_sha256);
+    put_bytes(&mut out, header.engine.as_bytes());
     put_number(&mut out, header.memory_max);
     for list in [&header.limits, &header.arguments] {
         put_number(&mut out, list.len() as u64);
@@ -100,6 +101,7 @@ fn read_header(reader: &mut Reader<'_>) -> Result<Header, Malformed> {
     Ok(Header {
         guest_sha256: digest(reader)?,
         contract_sha256: digest(reader)?,
+        engine: reader.text()?.to_owned(),
         memory_max: reader.number()?,
         limits: list(reader)?,
         arguments: list(reader)?,

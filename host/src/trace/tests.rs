@@ -114,7 +114,8 @@ impl Random {
 
     fn trace(&mut self) -> Text {
         let mut header = Header::new(GUEST, self.number(), vec![self.text(), self.text()], self.number());
-        header.limits.truncate(self.below(5));
+        header.engine = self.text();
+        header.limits.truncate(self.below(6));
         let mut records: Vec<Record> = (0..self.below(8)).map(|_| Record::Turn(self.turn())).collect();
         if self.below(2) == 0 {
             records.push(Record::End(self.end()));
@@ -155,7 +156,7 @@ fn every_trace_comes_back_from_both_forms() {
 #[test]
 fn indentation_comments_and_breaks_of_strings_mean_nothing() {
     let loose = "# By hand.\npluto-trace 1 # the version\n\n  guest  sha256 GUEST\r\ncontract sha256 GUEST\n\
-        memory-max 1\nargument \"# none\"\nstart 5\nturn +1 sent ?\n0.1 data \"a#\" \"b\"#c\n # then\n\"\"\n\"d\"\nturn -3 sent 0\n\
+        engine \"\"\nmemory-max 1\nargument \"# none\"\nstart 5\nturn +1 sent ?\n0.1 data \"a#\" \"b\"#c\n # then\n\"\"\n\"d\"\nturn -3 sent 0\n\
         0.2 data\nend exit 0 sent 0";
     let loose = loose.replace("GUEST", &"0F".repeat(32));
     let trace = Text::parse(loose.as_bytes()).expect("understood");

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use super::words::{Name, Words, count, span};
 use super::{Event, Kind, Lane, Mark};
 use crate::backend::replay::{Outcome, Step};
+use crate::console::printable;
 use crate::contract::{Answer, Level, Reply, Request, Submission};
 use crate::trace::{Header, How};
 
@@ -67,7 +68,8 @@ impl Explainer {
             if self.words.tells_data() { arguments.join(" ") } else { format!("{}, left out", arguments.len()) };
         let start = SystemTime::UNIX_EPOCH + Duration::from_nanos(header.start);
         let start = humantime::format_rfc3339_micros(start).to_string();
-        vec![("guest", format!("sha256 {digest}")), ("arguments", arguments), ("start", start)]
+        let engine = printable(&header.engine);
+        vec![("guest", format!("sha256 {digest}")), ("engine", engine), ("arguments", arguments), ("start", start)]
     }
 
     /// How much there was of everything, in names and values.
@@ -328,7 +330,7 @@ turn 4 at 2 s
         let header = header();
         let about = Explainer::new(&header, false).about(&header);
         assert_eq!(
-            about[1..],
+            about[2..],
             [("arguments", "2, left out".to_owned()), ("start", "2026-07-21T12:00:00.000000Z".to_owned())]
         );
     }

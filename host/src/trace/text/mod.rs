@@ -4,6 +4,7 @@
 //! pluto-trace 1
 //! guest sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 //! contract sha256 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752
+//! engine "wasmtime 48.0.8 x86_64"
 //! limit "stack-bytes=524288"
 //! memory-max 1073741824
 //! argument "8000"

@@ -39,6 +39,7 @@ fn header(lines: &mut Lines<'_>) -> Result<Header, TextError> {
     Ok(Header {
         guest_sha256: lines.line("guest", digest)?,
         contract_sha256: lines.line("contract", digest)?,
+        engine: lines.line("engine", Words::text)?,
         limits: lines.lines("limit", Words::text)?,
         memory_max: lines.line("memory-max", |words| words.number("a number of bytes"))?,
         arguments: lines.lines("argument", Words::text)?,

@@ -22,6 +22,7 @@ impl<W: Write> TextWriter<W> {
         writeln!(output, "pluto-trace {VERSION}")?;
         writeln!(output, "guest sha256 {}", hex(&header.guest_sha256))?;
         writeln!(output, "contract sha256 {}", hex(&header.contract_sha256))?;
+        writeln!(output, "engine {}", quoted(header.engine.as_bytes()))?;
         header.limits.iter().try_for_each(|limit| writeln!(output, "limit {}", quoted(limit.as_bytes())))?;
         writeln!(output, "memory-max {}", header.memory_max)?;
         header.arguments.iter().try_for_each(|word| writeln!(output, "argument {}", quoted(word.as_bytes())))?;
