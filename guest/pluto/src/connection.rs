@@ -4,14 +4,13 @@ use crate::access::Access;
 use crate::cache::Content;
 use crate::http::date::Date;
 use crate::http::inbound::{Inbound, Phase};
-use crate::http::page;
 use crate::http::request::{Method, Request, Terms};
-use crate::http::response::{self, Persistence};
-use crate::http::status::Status;
+use crate::http::response::{Envelope, Persistence};
 use crate::limits::{PIECE_BYTES_START, PIPELINE_MAX, READ_BYTES};
 use crate::options::Options;
 use crate::outbox::{Outbox, next_piece};
-use crate::site::{Found, Lookup, Site};
+use crate::site::response::{self, Body, Response};
+use crate::site::{Answer, Lookup, Site};
 use pluto_sdk::net::Read;
 use pluto_sdk::{Client, Deadline, Error, Level, Pending, now, warn};
 use std::cell::RefCell;
@@ -133,8 +132,8 @@ impl Conversation {
         self.armed_for = None;
         loop {
             while let Some(Exchange { terms, lookup, began }) = self.exchanges.pop_front() {
-                let found = self.server.site.find(lookup, &terms).await;
-                self.respond(terms, found, began).await?;
+                let answer = self.server.site.find(lookup, &terms).await;
+                self.respond(terms, answer, began).await?;
                 if self.outbox.is_full(self.piece) {
                     self.flush().await?;
                 }
@@ -151,44 +150,33 @@ impl Conversation {
     }
 
     /// Puts a response into the outbox; all of it, unless its content is too long for one write.
-    async fn respond(&mut self, terms: Terms, found: Found, began: u64) -> Result<(), End> {
+    async fn respond(&mut self, terms: Terms, answer: Answer, began: u64) -> Result<(), End> {
         // Told to stop, the server says so in the last response that is under way.
         let last = self.client.stopping() && self.exchanges.is_empty();
         let persistent = terms.persistent && !last;
         self.closing |= !persistent;
-        let persistence = Persistence::new(persistent, terms.version);
-        let (status, bytes) = self.write_head(terms.method, &found, persistence);
-        let access = Access::new(terms.line, status.code(), bytes, began);
-        match found {
-            Found::File(file) => self.send_content(file, access).await,
-            _ => {
+        let response = self.write_head(&terms, answer, persistent);
+        let access = Access::new(terms.line, response.status.code(), response.bytes, began);
+        match response.body {
+            Body::Written => {
                 self.outbox.end_response(access, None);
                 Ok(())
             }
+            Body::File(file) => self.send_content(file, access).await,
         }
     }
 
-    /// Writes all of a response but the content of a file. The status, and how many bytes of content there are.
-    fn write_head(&mut self, method: Method, found: &Found, persistence: Persistence) -> (Status, u64) {
+    /// Writes all of a response but what comes from a file.
+    fn write_head(&mut self, terms: &Terms, answer: Answer, persistent: bool) -> Response {
         let mut date = self.server.date.borrow_mut();
         date.set(now());
-        let out = self.outbox.own();
-        let content = method != Method::Head;
-        match found {
-            Found::File(file) => {
-                response::write_ok(out, &date, persistence, file.fields());
-                (Status::Ok, if content { file.length() } else { 0 })
-            }
-            Found::Directory(location) => {
-                let bytes = page::write_redirect(out, &date, persistence, location, content);
-                (Status::MovedPermanently, bytes)
-            }
-            Found::Options => {
-                response::write_options(out, &date, persistence);
-                (Status::NoContent, 0)
-            }
-            Found::Fault(fault) => (fault.status, page::write_fault(out, &date, persistence, *fault, content)),
-        }
+        let envelope = Envelope {
+            date: &date,
+            persistence: Persistence::new(persistent, terms.version),
+            content: terms.method != Method::Head,
+            extra: &answer.extra,
+        };
+        response::write(self.outbox.own(), &envelope, answer.found)
     }
 
     /// Puts the content of a file behind its head, in pieces that a slow client takes in time.

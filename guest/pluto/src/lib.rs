@@ -5,7 +5,7 @@
 //! | [`http`] | HTTP/1.1 as a pure state machine: bytes and facts in, decisions and bytes out |
 //! | [`connection`] | one client's conversation: the thin shell around it |
 //! | [`outbox`] | responses that are gathered for one write |
-//! | [`site`] | from a path to the file, redirect or error that answers it |
+//! | [`site`] | from a request to the file, redirect or error that answers it, and to the response |
 //! | [`cache`] | files that are kept |
 //! | [`access`] | the line of the access log |
 //! | [`decimal`] | numbers as digits |

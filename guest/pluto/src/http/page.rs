@@ -1,9 +1,8 @@
 //! The pages of errors and redirects: responses whose content the server writes itself.
 
-use super::date::Date;
 use super::media::HTML;
 use super::request::ALLOW;
-use super::response::{Persistence, ResponseHead};
+use super::response::{Envelope, ResponseHead};
 use super::status::{Fault, Status};
 use crate::decimal::Decimal;
 use std::borrow::Cow;
@@ -30,8 +29,8 @@ p { margin: .6rem 0 0; overflow-wrap: anywhere }
 <h1><span>";
 
 /// Writes an error, with the page or, in answer to HEAD, without. How many bytes of content that were.
-pub fn write_fault(out: &mut Vec<u8>, date: &Date, persistence: Persistence, fault: Fault, content: bool) -> u64 {
-    let mut head = ResponseHead::new(out, fault.status, date);
+pub fn write_fault(out: &mut Vec<u8>, envelope: &Envelope<'_>, fault: Fault) -> u64 {
+    let mut head = ResponseHead::new(out, fault.status, envelope);
     match fault.status {
         // RFC 9110 §15.5.6.
         Status::MethodNotAllowed => head = head.field("Allow", ALLOW.as_bytes()),
@@ -39,15 +38,14 @@ pub fn write_fault(out: &mut Vec<u8>, date: &Date, persistence: Persistence, fau
         Status::ServiceUnavailable => head = head.field("Retry-After", RETRY_AFTER),
         _ => (),
     }
-    finish(head, persistence, fault.status, fault.why, content)
+    finish(head, envelope, fault.status, fault.why)
 }
 
-/// Writes a redirect to a path on this host, which is already escaped as one.
-pub fn write_redirect(out: &mut Vec<u8>, date: &Date, persistence: Persistence, location: &str, content: bool) -> u64 {
-    let status = Status::MovedPermanently;
-    let head = ResponseHead::new(out, status, date).field("Location", location.as_bytes());
-    // Without a link: escaped, an address of ampersands is five times as long, and no browser shows the page.
-    finish(head, persistence, status, "This is a directory: its address ends in a slash.", content)
+/// Writes a redirect to a path on this host, which is already escaped as one. The page says why, and not where: escaped,
+/// an address of ampersands is five times as long, and no browser shows the page.
+pub fn write_redirect(out: &mut Vec<u8>, envelope: &Envelope<'_>, status: Status, location: &str, why: &str) -> u64 {
+    let head = ResponseHead::new(out, status, envelope).field("Location", location.as_bytes());
+    finish(head, envelope, status, why)
 }
 
 /// Text as HTML content or as an attribute in quotes.
@@ -70,13 +68,13 @@ pub fn escape(text: &str) -> Cow<'_, str> {
 }
 
 /// Ends a head, and writes the page behind it. How many bytes of content that were.
-fn finish(head: ResponseHead<'_>, persistence: Persistence, status: Status, message: &str, content: bool) -> u64 {
+fn finish(head: ResponseHead<'_>, envelope: &Envelope<'_>, status: Status, message: &str) -> u64 {
     let (code, reason, message) = (Decimal::new(status.code().into()), status.reason(), escape(message));
     let code = code.text();
     let page = [BEGIN, code, " ", reason, STYLE, code, "</span>", reason, "</h1>\n<p>", &message, "</p>\n"];
     let length = page.iter().map(|piece| piece.len()).sum::<usize>();
-    let out = head.media(HTML).content_length(length as u64).finish(persistence);
-    if !content {
+    let out = head.media(HTML).content_length(length as u64).finish(envelope);
+    if !envelope.content {
         return 0;
     }
     out.reserve_exact(length);
@@ -86,6 +84,8 @@ fn finish(head: ResponseHead<'_>, persistence: Persistence, status: Status, mess
 
 #[cfg(test)]
 mod tests {
+    use super::super::date::Date;
+    use super::super::response::{Lines, Persistence};
     use super::*;
 
     /// Head and content of what was written, and how much content was said to be.
@@ -100,8 +100,9 @@ mod tests {
     fn an_error_says_what_is_wrong() {
         let check = |fault: Fault, fields: &[&str]| {
             let (mut full, mut bare) = (Vec::new(), Vec::new());
-            let date = Date::at(0);
-            let written = write_fault(&mut full, &date, Persistence::Kept, fault, true);
+            let (date, extra) = (Date::at(0), Lines::default());
+            let envelope = Envelope { date: &date, persistence: Persistence::Kept, content: true, extra: &extra };
+            let written = write_fault(&mut full, &envelope, fault);
             let (head, content) = split(written, &full);
             assert!(head.starts_with(fault.status.line().trim_end()));
             assert!(head.contains(&format!("Content-Length: {}", content.len())), "{head}");
@@ -112,7 +113,7 @@ mod tests {
             {
                 assert!(head.split("\r\n").any(|line| line == *field), "{field} in {head}");
             }
-            assert_eq!(write_fault(&mut bare, &date, Persistence::Kept, fault, false), 0);
+            assert_eq!(write_fault(&mut bare, &Envelope { content: false, ..envelope }, fault), 0);
             assert_eq!(bare, format!("{head}\r\n\r\n").as_bytes(), "HEAD gets the same without the content");
         };
         check(Fault::NOT_FOUND, &[]);
@@ -125,7 +126,9 @@ mod tests {
     fn a_redirect_says_its_address_once() {
         let mut out = Vec::new();
         let location = "/a/?b=\"><script>&'";
-        let written = write_redirect(&mut out, &Date::at(0), Persistence::Kept, location, true);
+        let (date, extra) = (Date::at(0), Lines::default());
+        let envelope = Envelope { date: &date, persistence: Persistence::Kept, content: true, extra: &extra };
+        let written = write_redirect(&mut out, &envelope, Status::MovedPermanently, location, "It is elsewhere.");
         let (head, content) = split(written, &out);
         assert!(head.contains(&format!("\r\nLocation: {location}\r\n")), "{head}");
         assert!(content.contains("<title>301 Moved Permanently</title>"), "{content}");

@@ -6,6 +6,7 @@ use super::media::Media;
 use super::status::Status;
 use crate::decimal::Decimal;
 use std::io::Write;
+use std::rc::Rc;
 
 /// What becomes of the connection after a response (RFC 9112 §9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,39 @@ impl Persistence {
     }
 }
 
+/// What a response has, whatever it says.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope<'a> {
+    /// When it is sent.
+    pub date: &'a Date,
+    /// What becomes of the connection.
+    pub persistence: Persistence,
+    /// Whether content may follow: not in answer to HEAD (RFC 9110 §9.3.2).
+    pub content: bool,
+    /// Fields besides the server's own.
+    pub extra: &'a Lines,
+}
+
+/// Whole field lines, written once and shared by the responses that have them. None by default, which costs nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(Option<Rc<[u8]>>);
+
+impl Lines {
+    /// These fields. Names and values must be such: nothing of a request gets here unescaped.
+    pub fn new<'f>(fields: impl IntoIterator<Item = (&'f str, &'f [u8])>) -> Lines {
+        let mut out = Vec::new();
+        for (name, value) in fields {
+            let _unfinished = ResponseHead { out: &mut out }.field(name, value);
+        }
+        if out.is_empty() { Lines(None) } else { Lines(Some(out.into())) }
+    }
+
+    /// As they are written.
+    pub fn bytes(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
 /// What is known about the content of a file when it is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Representation {
@@ -49,10 +83,10 @@ pub struct ResponseHead<'a> {
 
 impl<'a> ResponseHead<'a> {
     /// Begins a head. Every response is dated (RFC 9110 §6.6.1).
-    pub fn new(out: &'a mut Vec<u8>, status: Status, date: &Date) -> ResponseHead<'a> {
-        out.reserve(256);
+    pub fn new(out: &'a mut Vec<u8>, status: Status, envelope: &Envelope<'_>) -> ResponseHead<'a> {
+        out.reserve(256 + envelope.extra.bytes().len());
         out.extend_from_slice(status.line().as_bytes());
-        ResponseHead { out }.field("Date", date.http())
+        ResponseHead { out }.field("Date", envelope.date.http())
     }
 
     /// A field. The value must be one: nothing of a request gets here unescaped.
@@ -78,8 +112,9 @@ impl<'a> ResponseHead<'a> {
     }
 
     /// Ends the head. What it was written to, for the content.
-    pub fn finish(self, persistence: Persistence) -> &'a mut Vec<u8> {
-        let end: &[u8] = match persistence {
+    pub fn finish(self, envelope: &Envelope<'_>) -> &'a mut Vec<u8> {
+        self.out.extend_from_slice(envelope.extra.bytes());
+        let end: &[u8] = match envelope.persistence {
             Persistence::Kept => b"\r\n",
             Persistence::KeptAsAsked => b"Connection: keep-alive\r\n\r\n",
             Persistence::Ends => b"Connection: close\r\n\r\n",
@@ -122,15 +157,15 @@ fn write_last_modified(out: &mut Vec<u8>, modified: i64, now: u64) {
 }
 
 /// The head of a representation that is served as it is.
-pub fn write_ok(out: &mut Vec<u8>, date: &Date, persistence: Persistence, fields: &Fields) {
-    ResponseHead::new(out, Status::Ok, date).fields(fields).finish(persistence);
+pub fn write_ok(out: &mut Vec<u8>, envelope: &Envelope<'_>, fields: &Fields) {
+    ResponseHead::new(out, Status::Ok, envelope).fields(fields).finish(envelope);
 }
 
 /// The answer to OPTIONS: no content, and so no length (RFC 9110 §8.6).
-pub fn write_options(out: &mut Vec<u8>, date: &Date, persistence: Persistence) {
-    ResponseHead::new(out, Status::NoContent, date)
+pub fn write_options(out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+    ResponseHead::new(out, Status::NoContent, envelope)
         .field("Allow", super::request::ALLOW.as_bytes())
-        .finish(persistence);
+        .finish(envelope);
 }
 
 #[cfg(test)]
@@ -145,7 +180,9 @@ mod tests {
         let check = |name: &str, length: u64, modified: i64, persistence: Persistence, fields: &str| {
             let mut out = b"before".to_vec();
             let representation = Representation { length, modified, media: Media::of(name.as_bytes()) };
-            write_ok(&mut out, &Date::at(NOW), persistence, &Fields::new(representation, NOW));
+            let (date, extra) = (Date::at(NOW), Lines::default());
+            let envelope = Envelope { date: &date, persistence, content: true, extra: &extra };
+            write_ok(&mut out, &envelope, &Fields::new(representation, NOW));
             assert_eq!(String::from_utf8_lossy(&out), format!("beforeHTTP/1.1 200 OK\r\n{DATE}{fields}\r\n"));
         };
         check(
@@ -177,8 +214,11 @@ mod tests {
     #[test]
     fn options_are_answered_without_content_or_length() {
         let mut out = Vec::new();
-        write_options(&mut out, &Date::at(NOW), Persistence::Kept);
-        let expected = format!("HTTP/1.1 204 No Content\r\n{DATE}Allow: GET, HEAD, OPTIONS\r\n\r\n");
+        let extra = Lines::new([("X-One", &b"1"[..]), ("X-Two", b"2")]);
+        let envelope = Envelope { date: &Date::at(NOW), persistence: Persistence::Kept, content: true, extra: &extra };
+        write_options(&mut out, &envelope);
+        let expected =
+            format!("HTTP/1.1 204 No Content\r\n{DATE}Allow: GET, HEAD, OPTIONS\r\nX-One: 1\r\nX-Two: 2\r\n\r\n");
         assert_eq!(String::from_utf8_lossy(&out), expected);
     }
 }

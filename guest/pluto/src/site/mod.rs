@@ -1,9 +1,18 @@
-//! From a path to what is sent: the file, the redirect or the error that answers a request.
+//! From a request to what is sent, in three steps.
+//!
+//! | step | module |
+//! |---|---|
+//! | lookup: from a path to the file, the redirect or the error that answers it | here |
+//! | representation: what is known about the content of a file, and kept | [`crate::cache`] |
+//! | response: from what was found to status, fields and content | [`response`] |
+
+pub mod response;
 
 use crate::access;
 use crate::cache::{Cache, Content, Keeping};
 use crate::http::media::Media;
 use crate::http::request::{Action, Terms};
+use crate::http::response::Lines;
 use crate::http::status::{Fault, Status};
 use crate::http::target::Path;
 use crate::options::Options;
@@ -14,6 +23,9 @@ use std::rc::Rc;
 
 /// The file that is served for its directory.
 const INDEX: &[u8] = b"index.html";
+
+/// Why a directory is asked for again.
+const ADD_A_SLASH: &str = "This is a directory: its address ends in a slash.";
 
 /// How files are found beneath the root.
 #[derive(Debug)]
@@ -36,13 +48,29 @@ pub enum Lookup {
     Opening(Pending<Open>, Media, Option<Keeping>),
 }
 
-/// What answers a request.
+/// What answers a request, with the fields that the site wants to have in this response besides the server's own.
+#[derive(Debug)]
+pub struct Answer {
+    /// What was found.
+    pub found: Found,
+    /// Fields that depend on more than the file.
+    pub extra: Lines,
+}
+
+/// What was found for a request.
 #[derive(Debug)]
 pub enum Found {
     /// A file.
     File(Rc<Content>),
-    /// A directory, asked for without its slash: its location.
-    Directory(String),
+    /// It is elsewhere.
+    Redirect {
+        /// One of those that have a `Location`.
+        status: Status,
+        /// Where: a path on this host, escaped as one.
+        location: String,
+        /// A sentence for whoever reads the page.
+        why: &'static str,
+    },
     /// The methods that are allowed.
     Options,
     /// An error.
@@ -88,7 +116,11 @@ impl Site {
     }
 
     /// Waits for the answer to a request.
-    pub async fn find(&self, lookup: Lookup, terms: &Terms) -> Found {
+    pub async fn find(&self, lookup: Lookup, terms: &Terms) -> Answer {
+        Answer { found: self.found(lookup, terms).await, extra: Lines::default() }
+    }
+
+    async fn found(&self, lookup: Lookup, terms: &Terms) -> Found {
         match lookup {
             Lookup::Known(found) => found,
             Lookup::Opening(opening, media, keeping) => match opening.await {
@@ -100,7 +132,7 @@ impl Site {
                 Ok(_) => Found::Fault(Fault::NOT_FOUND),
                 // There is none when the path ends in a slash, and the directory is called like an index file.
                 Err(Error::IsDirectory) => match terms.directory_location() {
-                    Some(location) => Found::Directory(location),
+                    Some(location) => Found::Redirect { status: Status::MovedPermanently, location, why: ADD_A_SLASH },
                     None => Found::Fault(Fault::NOT_FOUND),
                 },
                 Err(error) => Found::Fault(self.fault_of(error, terms)),
