@@ -5,6 +5,7 @@
 
 mod admission;
 mod changes;
+mod conformance;
 mod contract;
 mod determinism;
 mod echo;
