@@ -7,6 +7,8 @@
 //! After a change of behaviour `UPDATE_GOLDEN=1 cargo xtask test` makes the files anew, from the scenarios below; `git
 //! diff tests/traces` shows what the change is.
 
+mod connections;
+
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::fs;
