@@ -111,7 +111,7 @@ fn a_change_of_behaviour_is_found_at_its_turn_and_another_log_line_is_none() {
     for (body, says) in [
         (
             sleeper(3_000, "a", "(call $exit (i32.const 0))"),
-            ["after turn 1", "recorded: 2000\n  found:    3000", "got  #1 sleep"],
+            ["after turn 1", "recorded: 0.2 sleep 2000\n  found:    0.2 sleep 3000", "got  #1 sleep"],
         ),
         (sleeper(2_000, "a", "(call $exit (i32.const 1))"), ["after turn 2", "(exit code 1)", "(exit code 0)"]),
         (sleeper(2_000, "a", once_more), ["after turn 2", "goes on", "exit code 0"]),

@@ -14,7 +14,7 @@ use crate::contract::Submission;
 use crate::engine::{Engine, Target};
 use crate::trace::explain::text::Text;
 use crate::trace::explain::{Event, Explainer, Mark};
-use crate::trace::{Header, How};
+use crate::trace::{Header, How, text};
 
 /// Runs a guest on the answers of a trace, and says whether it does what was recorded.
 pub fn replay(guest: &Path, trace: &Path, target: Target) -> Result<Exit> {
@@ -126,19 +126,21 @@ fn difference(recorded: &[Submission], found: &[Submission]) -> String {
             .to_owned();
     }
     let same = recorded.iter().zip(found).take_while(|(recorded, found)| recorded == found).count();
-    let (expected, actual) = match (recorded.get(same), found.get(same)) {
-        (Some(recorded), Some(found)) => first_difference(&format!("{recorded:#?}"), &format!("{found:#?}")),
-        (recorded, found) => {
-            let show = |it: Option<&Submission>| it.map_or("no request".to_owned(), |it| format!("{it:?}"));
-            (show(recorded), show(found))
-        }
-    };
-    format!("request {} of that turn\n  recorded: {expected}\n  found:    {actual}", same + 1)
+    let show = |it: Option<&Submission>| it.map_or("no request".to_owned(), text::request);
+    let (recorded, found) = (show(recorded.get(same)), show(found.get(same)));
+    let (expected, actual) = first_difference(&recorded, &found);
+    let of = recorded.lines().next().filter(|first| *first != expected);
+    let of = of.map_or_else(String::new, |first| format!(": {first}"));
+    format!("request {} of that turn{of}\n  recorded: {expected}\n  found:    {actual}", same + 1)
 }
 
-/// The first lines that differ, which hold a field each.
-fn first_difference(recorded: &str, found: &str) -> (String, String) {
-    let lines = recorded.lines().zip(found.lines()).find(|(recorded, found)| recorded != found);
-    let field = |line: &str| line.trim().trim_end_matches(',').to_owned();
-    lines.map_or_else(|| (recorded.to_owned(), found.to_owned()), |(recorded, found)| (field(recorded), field(found)))
+/// The first lines that differ: a request is its first line, and each part and each line of the bytes of a write is another.
+fn first_difference<'a>(recorded: &'a str, found: &'a str) -> (&'a str, &'a str) {
+    let lines = |text: &'a str| text.lines().map(str::trim_start).map(Some).chain(std::iter::repeat(None));
+    let all = recorded.lines().count().max(found.lines().count());
+    let mut pairs = lines(recorded).zip(lines(found)).take(all);
+    match pairs.find(|(recorded, found)| recorded != found) {
+        Some((recorded, found)) => (recorded.unwrap_or("nothing more"), found.unwrap_or("nothing more")),
+        None => ("these bytes", "the same bytes, in other parts"),
+    }
 }

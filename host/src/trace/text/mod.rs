@@ -41,7 +41,7 @@ use std::io;
 use super::binary::{self, Block};
 use super::{Header, Record};
 
-pub use write::{TextWriter, hex};
+pub use write::{TextWriter, hex, request};
 
 /// The version of the text form.
 const VERSION: u32 = 1;

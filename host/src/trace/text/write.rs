@@ -45,8 +45,7 @@ impl<W: Write> TextWriter<W> {
 
     /// Writes what the guest sent, as a comment: a trace does not hold it.
     pub fn request(&mut self, submission: &Submission) -> io::Result<()> {
-        let text = format!("{} {}", halves(submission.id), show_request(&submission.request));
-        text.lines().try_for_each(|line| self.comment(&format!("> {line}")))
+        request(submission).lines().try_for_each(|line| self.comment(&format!("> {line}")))
     }
 
     /// Writes a comment of one line.
@@ -64,6 +63,11 @@ impl<W: Write> TextWriter<W> {
         }
         Ok(())
     }
+}
+
+/// A request in words: its id and kind, and a line for each part and each line of bytes of a write.
+pub fn request(submission: &Submission) -> String {
+    format!("{} {}", halves(submission.id), show_request(&submission.request))
 }
 
 /// Bytes in hexadecimal digits.
