@@ -144,7 +144,7 @@ fn a_trace_that_breaks_off_is_told_as_far_as_it_goes_and_a_damaged_one_is_an_err
     let recording = Recording::of(|host| {
         visit(host);
         // What is cut off is the last block; there is one every few milliseconds.
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(std::time::Duration::from_millis(500));
     });
     let (trace, good) = (recording.path("run.trace"), recording.text(&[]));
     let bytes = fs::read(&trace).expect("a trace");

@@ -5,7 +5,6 @@
 
 mod admission;
 mod changes;
-mod conformance;
 mod contract;
 mod determinism;
 mod echo;
