@@ -11,6 +11,7 @@ mod echo;
 mod explain;
 mod golden;
 mod hostile;
+mod operating;
 mod parity;
 mod replay;
 mod stopping;

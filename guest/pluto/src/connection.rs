@@ -2,37 +2,19 @@
 
 use crate::access::Access;
 use crate::cache::Content;
-use crate::http::date::Date;
 use crate::http::inbound::{Inbound, Phase};
 use crate::http::request::{Method, Request, Terms};
 use crate::http::response::{Envelope, Persistence};
 use crate::limits::{PIECE_BYTES_START, PIPELINE_MAX, READ_BYTES};
-use crate::options::Options;
 use crate::outbox::{Outbox, next_piece};
+use crate::server::{Answering, Server};
+use crate::site::Answer;
 use crate::site::response::{self, Body, Response};
-use crate::site::{Answer, Lookup, Site};
 use pluto_sdk::net::Read;
 use pluto_sdk::{Client, Deadline, Error, Level, Pending, now, warn};
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
-
-/// What all conversations share.
-#[derive(Debug)]
-pub struct Server {
-    options: Options,
-    site: Site,
-    /// The current second, written once for all responses in it.
-    date: RefCell<Date>,
-}
-
-impl Server {
-    /// As the operator wants it.
-    pub fn new(options: Options) -> Server {
-        Server { site: Site::new(&options), date: RefCell::new(Date::at(now())), options }
-    }
-}
 
 /// Serves one client until one of both has had enough, and closes the connection.
 pub async fn converse(client: Client, server: Rc<Server>) {
@@ -55,7 +37,7 @@ enum End {
 /// A request that is being answered.
 struct Exchange {
     terms: Terms,
-    lookup: Lookup,
+    answering: Answering,
     /// When the request was complete.
     began: u64,
 }
@@ -123,16 +105,16 @@ impl Conversation {
     }
 
     fn begin(&mut self, Request { action, terms }: Request) {
-        let lookup = self.server.site.look_up(action);
-        self.exchanges.push_back(Exchange { terms, lookup, began: now() });
+        let answering = self.server.answer(action);
+        self.exchanges.push_back(Exchange { terms, answering, began: now() });
     }
 
     /// Answers the requests that were taken, in their order.
     async fn answer(&mut self) -> Result<(), End> {
         self.armed_for = None;
         loop {
-            while let Some(Exchange { terms, lookup, began }) = self.exchanges.pop_front() {
-                let answer = self.server.site.find(lookup, &terms).await;
+            while let Some(Exchange { terms, answering, began }) = self.exchanges.pop_front() {
+                let answer = answering.answer(&terms).await;
                 self.respond(terms, answer, began).await?;
                 if self.outbox.is_full(self.piece) {
                     self.flush().await?;
@@ -168,8 +150,7 @@ impl Conversation {
 
     /// Writes all of a response but what comes from a file.
     fn write_head(&mut self, terms: &Terms, answer: Answer, persistent: bool) -> Response {
-        let mut date = self.server.date.borrow_mut();
-        date.set(now());
+        let date = self.server.date();
         let envelope = Envelope {
             date: &date,
             persistence: Persistence::new(persistent, terms.version),
@@ -309,9 +290,8 @@ impl Conversation {
 
     fn log(&self, access: &Access, whole: bool) {
         if self.server.options.access_log {
-            let mut date = self.server.date.borrow_mut();
-            date.set(now());
-            pluto_sdk::log::log(Level::Info, access.format(&self.peer, &date, now(), whole));
+            let line = access.format(&self.peer, &self.server.date(), now(), whole);
+            pluto_sdk::log::log(Level::Info, line);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`http`] | HTTP/1.1 as a pure state machine: bytes and facts in, decisions and bytes out |
 //! | [`connection`] | one client's conversation: the thin shell around it |
+//! | [`server`] | what the conversations share, and a reload replaces |
 //! | [`outbox`] | responses that are gathered for one write |
 //! | [`site`] | from a request to the file, redirect or error that answers it, and to the response |
 //! | [`cache`] | files that are kept |
@@ -20,11 +21,13 @@ pub mod http;
 pub mod limits;
 pub mod options;
 pub mod outbox;
+pub mod server;
 pub mod site;
 
-use connection::Server;
 use options::Command;
-use pluto_sdk::{ServerOptions, info, serve};
+use pluto_sdk::{ServerOptions, info};
+use server::Server;
+use site::Site;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -40,14 +43,19 @@ pub async fn main(args: Vec<String>) -> Result<(), String> {
             return Ok(());
         }
     };
-    let port = options.port;
     info!("serving {}", options.root);
     let limits = ServerOptions {
-        port,
+        port: options.port,
         connections_max: u32::try_from(options.connections).unwrap_or(u32::MAX),
         grace: Duration::from_secs(options.grace_seconds),
     };
-    let server = Rc::new(Server::new(options));
-    let served = serve(limits, move |client| connection::converse(client, Rc::clone(&server))).await;
-    served.map_err(|error| format!("listening on port {port} failed: {error}"))
+    let site = Site::load(&options).await?;
+    let server = Rc::new(Server::new(options, site));
+    let reloading = Rc::clone(&server);
+    let listening = pluto_sdk::Server::new(limits).on_reload(move || {
+        let server = Rc::clone(&reloading);
+        async move { server.reload().await }
+    });
+    let served = listening.run(move |client| connection::converse(client, Rc::clone(&server))).await;
+    served.map_err(|error| error.to_string())
 }

@@ -15,5 +15,6 @@ mod operator;
 mod original;
 mod paths;
 mod pipelining;
+mod reload;
 mod requests;
 mod support;

@@ -78,8 +78,12 @@ pub enum Found {
 }
 
 impl Site {
-    /// As the operator wants it.
-    pub fn new(options: &Options) -> Site {
+    /// As the operator wants it now: read at the start, and again at each reload. The error is a line for the operator.
+    pub async fn load(options: &Options) -> Result<Site, String> {
+        Ok(Site::new(options))
+    }
+
+    fn new(options: &Options) -> Site {
         Site {
             symlinks: options.symlinks,
             allow_hidden: options.allow_hidden,

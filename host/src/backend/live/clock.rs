@@ -30,6 +30,11 @@ impl Clock {
         self.offset = self.offset.max(wall.saturating_sub(self.now));
     }
 
+    /// Looks how much time has passed, and not whether the wall clock was set: half the cost, about 20 ns.
+    pub fn pass(&mut self) {
+        self.now = nanoseconds(ClockId::Monotonic);
+    }
+
     /// The last look: nanoseconds since the Unix epoch.
     pub fn stamp(&self) -> u64 {
         self.now.saturating_add(self.offset)
