@@ -14,7 +14,7 @@ use crate::limits;
 pub enum Format {
     /// The message; with its level before it, unless that is info.
     Text,
-    /// One JSON object a line: time, level, message.
+    /// One JSON object a line: time, level, message. A message that is a JSON object itself stands there as one.
     Json,
     /// Nothing.
     Off,
@@ -142,9 +142,22 @@ fn text_line(out: &mut String, level: Level, message: &str) {
 
 fn json_line(out: &mut String, time: u64, level: Level, message: &str) {
     let time = humantime::format_rfc3339_micros(SystemTime::UNIX_EPOCH + Duration::from_nanos(time));
-    let _ = write!(out, r#"{{"time":"{time}","level":"{}","message":""#, name(level));
-    escape(out, message, |c| c.is_control() || c == '"' || c == '\\');
-    out.push_str("\"}\n");
+    let _ = write!(out, r#"{{"time":"{time}","level":"{}","message":"#, name(level));
+    if is_json_object(message) {
+        out.push_str(message);
+    } else {
+        out.push('"');
+        escape(out, message, |c| c.is_control() || c == '"' || c == '\\');
+        out.push('"');
+    }
+    out.push_str("}\n");
+}
+
+/// Whether a message can stand in a line of JSON as it is: an object such as a line of an access log, on one line.
+fn is_json_object(message: &str) -> bool {
+    message.starts_with('{')
+        && !message.contains(char::is_control)
+        && serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(message).is_ok()
 }
 
 /// Both formats escape as JSON does (RFC 8259 section 7).
@@ -190,6 +203,26 @@ mod tests {
         let mut out = String::new();
         text_line(&mut out, Level::Warn, "a\r\nb\u{1b}[2J \"ü\"");
         assert_eq!(out, "warn: a\\r\\nb\\u001b[2J \"ü\"\n");
+    }
+
+    #[test]
+    fn an_object_stands_in_json_as_one_and_what_only_looks_like_one_does_not() {
+        for (message, written) in [
+            (r#"{"a":[1.5,null,"\u0007"]}"#, r#"{"a":[1.5,null,"\u0007"]}"#),
+            (r#"{"a":1}} {"#, r#""{\"a\":1}} {""#),
+            (r#"{"a":1"#, r#""{\"a\":1""#),
+            ("{\n}", r#""{\n}""#),
+            ("[1]", r#""[1]""#),
+            ("", r#""""#),
+        ] {
+            let mut out = String::new();
+            json_line(&mut out, 0, Level::Info, message);
+            let expected =
+                format!(r#"{{"time":"1970-01-01T00:00:00.000000Z","level":"info","message":{written}}}"#) + "\n";
+            assert_eq!(out, expected);
+        }
+        let deep = "{\"a\":".repeat(100_000);
+        assert!(!is_json_object(&deep), "and none is too deep to look at");
     }
 
     #[test]
