@@ -1,16 +1,49 @@
-//! The access log: one line for each request, in the common log format, with the seconds that it took behind it.
+//! The access log: one line for each request, in a form that the operator chooses.
 //!
-//! `192.0.2.7 - - [06/Nov/1994:08:49:37 +0000] "GET / HTTP/1.1" 200 1090 0.000312`
+//! | form | line |
+//! |---|---|
+//! | common | `192.0.2.7 - - [06/Nov/1994:08:49:37 +0000] "GET / HTTP/1.1" 200 1090 0.000312` |
+//! | combined | the same, with `"the Referer" "the User-Agent"` before the duration |
+//! | json | `{"time":"1994-11-06T08:49:37.000312Z","remote":"192.0.2.7","method":"GET","target":"/", ...}` |
+//!
+//! The duration, in seconds, is that from the batch of answers that completed the request to the batch that told of the
+//! end of its write. Behind a response that did not get to its end stands ` cut`, in JSON `"cut":true`, and the bytes are
+//! those that are known to be sent.
+//!
+//! No line says what a client has chosen but in quotation marks, in visible ASCII, and of bounded length, so that none
+//! can be forged, and none is longer than the host takes.
 
 use crate::decimal::Decimal;
 use crate::http::date::Date;
-use crate::limits::LOGGED_LINE_BYTES_MAX;
+use crate::http::request::{LoggedFields, Method};
+use crate::limits::{LOGGED_FIELD_ESCAPED_BYTES_MAX, LOGGED_LINE_BYTES_MAX, LOGGED_LINE_ESCAPED_BYTES_MAX};
+
+/// How the lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The common log format.
+    Common,
+    /// The combined log format: with Referer and User-Agent.
+    Combined,
+    /// One JSON object a line.
+    Json,
+    /// There are no lines.
+    Off,
+}
+
+impl Form {
+    /// Whether fields of a request must be kept for its line.
+    pub fn has_fields(self) -> bool {
+        matches!(self, Form::Combined | Form::Json)
+    }
+}
 
 /// A request that was answered.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// The request line as it came; no more of it than is shown, and a byte to tell that there was more.
     line: Vec<u8>,
+    method: Method,
     status: u16,
     /// Bytes of content.
     bytes: u64,
@@ -18,17 +51,43 @@ pub struct Access {
     sent: u64,
     /// When the request was complete: nanoseconds since the Unix epoch.
     began: u64,
+    /// Only for the forms that have them.
+    fields: Option<Box<LoggedFields>>,
+}
+
+/// How a response ended.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    /// When: nanoseconds since the Unix epoch.
+    pub time: u64,
+    /// Whether it was sent to its end.
+    pub whole: bool,
 }
 
 impl Access {
-    /// For a request with this line, answered by so many bytes of content.
-    pub fn new(mut line: Vec<u8>, status: u16, bytes: u64, began: u64) -> Access {
+    /// For a request with this line and method, answered by so many bytes of content.
+    pub fn new(mut line: Vec<u8>, method: Method, status: u16, bytes: u64, began: u64) -> Access {
         // It waits for a client that may never read.
         if line.len() > LOGGED_LINE_BYTES_MAX {
             line.truncate(LOGGED_LINE_BYTES_MAX + 1);
             line.shrink_to_fit();
         }
-        Access { line, status, bytes, sent: 0, began }
+        Access { line, method, status, bytes, sent: 0, began, fields: None }
+    }
+
+    /// With the fields that its line shows.
+    pub fn with_fields(self, fields: Option<Box<LoggedFields>>) -> Access {
+        Access { fields, ..self }
+    }
+
+    /// The method.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.status
     }
 
     /// How many bytes of content the response has.
@@ -41,26 +100,74 @@ impl Access {
         self.sent = bytes;
     }
 
-    /// The line. `date` and `now` say when the response was sent; `whole`, whether it was sent to its end.
-    pub fn format(&self, peer: &str, date: &Date, now: u64, whole: bool) -> String {
-        let mut out = Vec::with_capacity(peer.len() + self.line.len() + 100);
-        for piece in [peer.as_bytes(), b" - - [", date.log(), b"] "] {
-            out.extend_from_slice(piece);
-        }
+    /// How many bytes of content were sent.
+    pub fn bytes_sent(&self, end: End) -> u64 {
+        if end.whole { self.bytes } else { self.sent }
+    }
+
+    /// How long it took, in nanoseconds.
+    pub fn duration(&self, end: End) -> u64 {
+        end.time.saturating_sub(self.began)
+    }
+
+    /// What it holds while it waits, in bytes.
+    pub fn weight(&self) -> usize {
+        self.line.len() + self.fields.as_deref().map_or(0, LoggedFields::weight)
+    }
+
+    /// The line, in any form but `Off`. `date` is that of the end.
+    pub fn format(&self, form: Form, peer: &str, date: &Date, end: End) -> String {
+        let out = match form {
+            Form::Json => self.json(peer, date, end),
+            Form::Common | Form::Combined | Form::Off => self.common(form == Form::Combined, peer, date, end),
+        };
+        // What was written is ASCII.
+        String::from_utf8(out).unwrap_or_default()
+    }
+
+    fn common(&self, combined: bool, peer: &str, date: &Date, end: End) -> Vec<u8> {
+        let mut out = Vec::with_capacity(peer.len() + self.weight() + 100);
+        push(&mut out, &[peer.as_bytes(), b" - - [", date.log(), b"] "]);
         quote(&self.line, &mut out);
-        let micros = now.saturating_sub(self.began) / 1_000;
-        let (bytes, end) = if whole { (self.bytes, &b""[..]) } else { (self.sent, &b" cut"[..]) };
-        for (before, number) in [
-            (b" ", Decimal::new(self.status.into())),
-            (b" ", Decimal::new(bytes)),
-            (b" ", Decimal::new(micros / 1_000_000)),
-            (b".", Decimal::padded(micros % 1_000_000, 6)),
-        ] {
-            out.extend_from_slice(before);
-            out.extend_from_slice(number.bytes());
+        let numbers = [self.status.into(), self.bytes_sent(end)].map(Decimal::new);
+        push(&mut out, &[b" ", numbers[0].bytes(), b" ", numbers[1].bytes(), b" "]);
+        if combined {
+            let fields = self.fields.as_deref();
+            for value in [fields.and_then(|it| it.referer.as_deref()), fields.and_then(|it| it.user_agent.as_deref())] {
+                quote_within(value.unwrap_or(b"-"), LOGGED_FIELD_ESCAPED_BYTES_MAX, &mut out);
+                out.push(b' ');
+            }
         }
-        out.extend_from_slice(end);
-        text(out)
+        push_seconds(&mut out, self.duration(end));
+        if !end.whole {
+            out.extend_from_slice(b" cut");
+        }
+        out
+    }
+
+    fn json(&self, peer: &str, date: &Date, end: End) -> Vec<u8> {
+        let mut out = Vec::with_capacity(peer.len() + self.weight() + 250);
+        let micros = Decimal::padded(end.time % 1_000_000_000 / 1_000, 6);
+        push(
+            &mut out,
+            &[b"{\"time\":\"", date.rfc3339(), b".", micros.bytes(), b"Z\",\"remote\":\"", peer.as_bytes(), b"\""],
+        );
+        let [method, target, protocol] = parts(&self.line);
+        for (name, value) in [("method", method), ("target", target), ("protocol", protocol)] {
+            push_member(&mut out, name, value, LOGGED_LINE_ESCAPED_BYTES_MAX);
+        }
+        let numbers = [self.status.into(), self.bytes_sent(end)].map(Decimal::new);
+        push(&mut out, &[b",\"status\":", numbers[0].bytes(), b",\"bytes\":", numbers[1].bytes(), b",\"duration\":"]);
+        push_seconds(&mut out, self.duration(end));
+        if let Some(fields) = &self.fields {
+            for (name, value) in
+                [("host", &fields.host), ("referer", &fields.referer), ("user_agent", &fields.user_agent)]
+            {
+                push_member(&mut out, name, value.as_deref(), LOGGED_FIELD_ESCAPED_BYTES_MAX);
+            }
+        }
+        out.extend_from_slice(if end.whole { b"}" } else { b",\"cut\":true}" });
+        out
     }
 }
 
@@ -68,14 +175,50 @@ impl Access {
 pub fn quoted(line: &[u8]) -> String {
     let mut out = Vec::new();
     quote(line, &mut out);
-    text(out)
+    String::from_utf8(out).unwrap_or_default()
 }
 
-/// A request line in quotation marks: visible ASCII without any, so that no client can forge a line of the log.
+fn push(out: &mut Vec<u8>, pieces: &[&[u8]]) {
+    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+}
+
+/// Nanoseconds as seconds, with six digits behind the point.
+fn push_seconds(out: &mut Vec<u8>, nanoseconds: u64) {
+    let micros = nanoseconds / 1_000;
+    push(out, &[Decimal::new(micros / 1_000_000).bytes(), b".", Decimal::padded(micros % 1_000_000, 6).bytes()]);
+}
+
+/// Method, target and version of a request line. One that does not have three parts is all target.
+fn parts(line: &[u8]) -> [Option<&[u8]>; 3] {
+    let mut parts = line.splitn(3, |&byte| byte == b' ');
+    match [parts.next(), parts.next(), parts.next()] {
+        [Some(method), Some(target), Some(version)] => [Some(method), Some(target), Some(version)],
+        _ => [None, Some(line), None],
+    }
+}
+
+/// A request line in quotation marks.
 fn quote(line: &[u8], out: &mut Vec<u8>) {
+    let shown = &line[..line.len().min(LOGGED_LINE_BYTES_MAX)];
+    // Each byte takes four at most.
+    const { assert!(4 * LOGGED_LINE_BYTES_MAX <= LOGGED_LINE_ESCAPED_BYTES_MAX) };
+    quote_within(shown, LOGGED_LINE_ESCAPED_BYTES_MAX, out);
+    if line.len() > LOGGED_LINE_BYTES_MAX {
+        out.pop();
+        out.extend_from_slice(b"...\"");
+    }
+}
+
+/// Bytes in quotation marks: visible ASCII without any, so that no client can forge a line of the log. What would be
+/// longer is cut.
+fn quote_within(bytes: &[u8], escaped_bytes_max: usize, out: &mut Vec<u8>) {
     out.push(b'"');
-    let mut rest = &line[..line.len().min(LOGGED_LINE_BYTES_MAX)];
+    let end = out.len() + escaped_bytes_max;
+    let mut rest = bytes;
     while let Some((clean, byte, behind)) = split_at_unclean(rest) {
+        if out.len() + clean.len() + 4 > end {
+            break;
+        }
         out.extend_from_slice(clean);
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
@@ -83,55 +226,62 @@ fn quote(line: &[u8], out: &mut Vec<u8>) {
         }
         rest = behind;
     }
-    out.extend_from_slice(rest);
-    if line.len() > LOGGED_LINE_BYTES_MAX {
+    let clean = rest.iter().position(|&byte| !is_clean(byte)).unwrap_or(rest.len()).min(end - out.len());
+    out.extend_from_slice(&rest[..clean]);
+    if clean < rest.len() {
         out.extend_from_slice(b"...");
     }
     out.push(b'"');
 }
 
+/// Whether a byte is shown as it is.
+fn is_clean(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
 /// The bytes before the first that is not shown as it is, that byte, and those behind it.
 fn split_at_unclean(line: &[u8]) -> Option<(&[u8], u8, &[u8])> {
-    let is_clean = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
     let index = line.iter().position(|&byte| !is_clean(byte))?;
     Some((&line[..index], line[index], &line[index + 1..]))
 }
 
-/// What was written is ASCII.
-fn text(ascii: Vec<u8>) -> String {
-    String::from_utf8(ascii).unwrap_or_default()
+/// A member of an object, behind another: a string, or null.
+fn push_member(out: &mut Vec<u8>, name: &str, value: Option<&[u8]>, escaped_bytes_max: usize) {
+    push(out, &[b",\"", name.as_bytes(), b"\":"]);
+    match value {
+        Some(value) => push_string(out, value, escaped_bytes_max),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// RFC 8259 §7, in ASCII: what is not UTF-8 becomes U+FFFD, and what would be longer is cut.
+fn push_string(out: &mut Vec<u8>, bytes: &[u8], escaped_bytes_max: usize) {
+    out.push(b'"');
+    let end = out.len() + escaped_bytes_max;
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars().chain((!chunk.invalid().is_empty()).then_some('\u{fffd}')) {
+            // The longest is a pair of surrogates.
+            if out.len() + 12 > end {
+                out.extend_from_slice(b"...\"");
+                return;
+            }
+            push_character(out, character);
+        }
+    }
+    out.push(b'"');
+}
+
+fn push_character(out: &mut Vec<u8>, character: char) {
+    match u8::try_from(character) {
+        Ok(byte @ (b'"' | b'\\')) => out.extend_from_slice(&[b'\\', byte]),
+        Ok(byte @ b' '..=b'~') => out.push(byte),
+        _ => {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+            }
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: u64 = 784_111_777_000_000_000;
-
-    fn format(line: &[u8], before: u64, whole: bool) -> String {
-        let access = Access::new(line.to_vec(), 200, 1090, NOW - before);
-        access.format("::1", &Date::at(NOW), NOW, whole)
-    }
-
-    #[test]
-    fn a_request_is_one_line() {
-        let check = |line: &[u8], before: u64, whole: bool, rest: &str| {
-            assert_eq!(format(line, before, whole), format!("::1 - - [06/Nov/1994:08:49:37 +0000] {rest}"));
-        };
-        check(b"GET /a?b HTTP/1.1", 0, true, "\"GET /a?b HTTP/1.1\" 200 1090 0.000000");
-        check(b"GET / HTTP/1.1", 61_000_312_999, true, "\"GET / HTTP/1.1\" 200 1090 61.000312");
-        check(b"\"", 999_999, true, "\"\\\"\" 200 1090 0.000999");
-        check(b"", 0, false, "\"\" 200 0 0.000000 cut");
-        check(b"\x16\x03\"\\\n\xff", 0, true, "\"\\x16\\x03\\\"\\\\\\x0a\\xff\" 200 1090 0.000000");
-    }
-
-    #[test]
-    fn a_long_request_line_is_cut() {
-        let check = |length: usize, shown: usize, end: &str| {
-            let found = format(&b"a".repeat(length), 0, true);
-            assert!(found.contains(&format!(" \"{}{end}\" ", "a".repeat(shown))), "{found}");
-        };
-        check(LOGGED_LINE_BYTES_MAX, LOGGED_LINE_BYTES_MAX, "");
-        check(LOGGED_LINE_BYTES_MAX + 1, LOGGED_LINE_BYTES_MAX, "...");
-    }
-}
+mod tests;

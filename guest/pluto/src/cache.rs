@@ -157,6 +157,17 @@ impl Cache {
         })
     }
 
+    /// How many files are kept.
+    pub fn len(&self) -> usize {
+        let kept = &self.store.borrow().kept;
+        kept.young.len() + kept.old.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Gives up all that is kept.
     pub fn clear(&self) {
         let forgotten = std::mem::take(&mut self.store.borrow_mut().kept);

@@ -1,6 +1,6 @@
 //! One client's conversation: reads, looks up, writes, and watches the time. What is said is decided in `http`.
 
-use crate::access::Access;
+use crate::access::{self, Access, Form};
 use crate::cache::Content;
 use crate::http::inbound::{Inbound, Phase};
 use crate::http::request::{Method, Request, Terms};
@@ -63,12 +63,20 @@ struct Conversation {
     closing: bool,
 }
 
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        self.server.metrics.closed.count();
+    }
+}
+
 impl Conversation {
     fn new(client: Client, server: Rc<Server>) -> Conversation {
+        server.metrics.accepted.count();
         Conversation {
             peer: client.connection.peer().ip().to_string(),
             deadline: Deadline::new(),
-            inbound: Inbound::new(server.options.body_bytes),
+            inbound: Inbound::new(server.options.head, server.options.body_bytes)
+                .log_fields(server.options.access_log.has_fields()),
             reading: None,
             armed_for: None,
             exchanges: VecDeque::new(),
@@ -138,7 +146,8 @@ impl Conversation {
         let persistent = terms.persistent && !last;
         self.closing |= !persistent;
         let response = self.write_head(&terms, answer, persistent);
-        let access = Access::new(terms.line, response.status.code(), response.bytes, began);
+        let access = Access::new(terms.line, terms.method, response.status.code(), response.bytes, began)
+            .with_fields(terms.logged);
         match response.body {
             Body::Written => {
                 self.outbox.end_response(access, None);
@@ -202,8 +211,9 @@ impl Conversation {
         match written {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(Error::Truncated)) => warn!("a file became shorter while it was sent to {}", self.peer),
-            // The client is gone, or reads no more.
-            Ok(Err(Error::Disconnected)) | Err(_) => (),
+            // The client reads no more, or is gone.
+            Err(_) => self.server.metrics.timeouts_write.count(),
+            Ok(Err(Error::Disconnected)) => (),
             Ok(Err(error)) => warn!("a response to {} was cut: {error}", self.peer),
         }
         Err(End::Cut)
@@ -246,7 +256,20 @@ impl Conversation {
                 Ok(())
             }
             Ok(Err(_)) => Err(End::Cut),
-            Err(_) => self.interrupt(Inbound::time_out),
+            Err(_) => {
+                self.count_timeout(phase);
+                self.interrupt(Inbound::time_out)
+            }
+        }
+    }
+
+    fn count_timeout(&self, phase: Phase) {
+        let metrics = &self.server.metrics;
+        match phase {
+            Phase::Idle => metrics.timeouts_idle.count(),
+            Phase::Head => metrics.timeouts_head.count(),
+            Phase::Body => metrics.timeouts_body.count(),
+            Phase::Over => (),
         }
     }
 
@@ -289,9 +312,11 @@ impl Conversation {
     }
 
     fn log(&self, access: &Access, whole: bool) {
-        if self.server.options.access_log {
-            let line = access.format(&self.peer, &self.server.date(), now(), whole);
-            pluto_sdk::log::log(Level::Info, line);
+        let end = access::End { time: now(), whole };
+        self.server.metrics.responded(access, end);
+        let form = self.server.options.access_log;
+        if form != Form::Off {
+            pluto_sdk::log::log(Level::Info, access.format(form, &self.peer, &self.server.date(), end));
         }
     }
 }

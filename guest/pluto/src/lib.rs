@@ -8,6 +8,8 @@
 //! | [`outbox`] | responses that are gathered for one write |
 //! | [`site`] | from a request to the file, redirect or error that answers it, and to the response |
 //! | [`cache`] | files that are kept |
+//! | [`metrics`] | what is counted, and the page that tells it |
+//! | [`operator`] | what answers on the second port |
 //! | [`access`] | the line of the access log |
 //! | [`decimal`] | numbers as digits |
 //! | [`options`] | the command line |
@@ -19,13 +21,16 @@ pub mod connection;
 pub mod decimal;
 pub mod http;
 pub mod limits;
+pub mod metrics;
+pub mod operator;
 pub mod options;
 pub mod outbox;
 pub mod server;
 pub mod site;
 
+use limits::METRICS_CONNECTIONS_MAX;
 use options::Command;
-use pluto_sdk::{ServerOptions, info};
+use pluto_sdk::{Error, ListenError, ServerOptions, info};
 use server::Server;
 use site::Site;
 use std::rc::Rc;
@@ -44,6 +49,7 @@ pub async fn main(args: Vec<String>) -> Result<(), String> {
         }
     };
     info!("serving {}", options.root);
+    let metrics_port = options.metrics_port;
     let limits = ServerOptions {
         port: options.port,
         connections_max: u32::try_from(options.connections).unwrap_or(u32::MAX),
@@ -56,6 +62,23 @@ pub async fn main(args: Vec<String>) -> Result<(), String> {
         let server = Rc::clone(&reloading);
         async move { server.reload().await }
     });
+    let listening = match metrics_port {
+        None => listening,
+        Some(port) => {
+            let operator = Rc::new(Server::operator(Rc::clone(&server)));
+            let draining = Rc::clone(&server);
+            listening
+                .beside(port, METRICS_CONNECTIONS_MAX, move |client| connection::converse(client, Rc::clone(&operator)))
+                .on_stop(move || draining.drain())
+        }
+    };
     let served = listening.run(move |client| connection::converse(client, Rc::clone(&server))).await;
-    served.map_err(|error| error.to_string())
+    served.map_err(|failed| match failed {
+        ListenError { port, error: Error::NotPermitted } if Some(port) == metrics_port => {
+            format!(
+                "port {port} was not granted for metrics: give the host --grant-port {port}, before the guest's file"
+            )
+        }
+        failed => failed.to_string(),
+    })
 }

@@ -4,15 +4,20 @@
 //! protects a server whose operator gave none. The others are constants, because a reason to change them is a reason
 //! to think about the code that rests on them.
 
-/// A request head: request line, fields and the empty line. Four times what browsers send with their largest cookies;
-/// the parser's spans are 16 bits wide, so that it cannot be more than 64 KiB.
-pub const HEAD_BYTES_MAX: usize = 32 << 10;
+/// A request head: request line, fields and the empty line. Four times what browsers send with their largest cookies.
+pub const HEAD_BYTES_DEFAULT: usize = 32 << 10;
+
+/// The longest head that an operator can allow: the parser's spans are 16 bits wide.
+pub const HEAD_BYTES_MAX: usize = u16::MAX as usize;
 
 /// A request target. RFC 9112 §3 asks for at least 8000 bytes.
-pub const TARGET_BYTES_MAX: usize = 8 << 10;
+pub const TARGET_BYTES_DEFAULT: usize = 8 << 10;
 
 /// Fields of one head. Browsers send about 20; each costs the server 8 bytes for as long as the client is connected.
-pub const FIELDS_MAX: usize = 100;
+pub const FIELDS_DEFAULT: usize = 100;
+
+/// The most fields that an operator can allow.
+pub const FIELDS_MAX: usize = 1_000;
 
 /// Empty lines before a request line. RFC 9112 §2.2 asks for one, which some old clients send after a body.
 pub const EMPTY_LINES_MAX: u8 = 4;
@@ -59,8 +64,22 @@ pub const PIECE_FAST_MILLIS: u64 = 1_000;
 /// A piece that took longer than this is followed by one of half its size.
 pub const PIECE_SLOW_MILLIS: u64 = 8_000;
 
-/// Bytes of a request line that the access log shows. The host cuts a log line at 8 KiB, and each may take four.
+/// Bytes of a request line that the access log shows.
 pub const LOGGED_LINE_BYTES_MAX: usize = 1 << 10;
+
+/// Bytes of a field that the access log shows: Referer, User-Agent and Host are rarely half as long.
+pub const LOGGED_FIELD_BYTES_MAX: usize = 512;
+
+/// What a request line takes when it is escaped. The host cuts a log line at 8 KiB: with three fields, this leaves room
+/// for the rest.
+pub const LOGGED_LINE_ESCAPED_BYTES_MAX: usize = 4 << 10;
+
+/// What a field takes when it is escaped.
+pub const LOGGED_FIELD_ESCAPED_BYTES_MAX: usize = 1 << 10;
+
+/// What responses that gather for one write keep for the access log: 16 request lines as long as they are shown, and
+/// fewer with fields.
+pub const GATHER_LOGGED_BYTES_MAX: usize = 16 << 10;
 
 /// Files that are kept open because they are asked for again and again. A site's hot files are a few hundred.
 pub const FILES_KEPT_MAX: usize = 1_024;
@@ -82,6 +101,9 @@ pub const CONNECTIONS_DEFAULT: u64 = 10_000;
 /// Most connections that an operator can ask for. Each can have ten requests pending (as many files as it has pipelined
 /// requests, a read and a write), and the host bears 262,144. So many want 1.5 GiB (see the host's `--memory-max`).
 pub const CONNECTIONS_MAX: u64 = 25_000;
+
+/// Clients of the port for metrics: a Prometheus, a health check or two, and one that looks. More of them wait.
+pub const METRICS_CONNECTIONS_MAX: u32 = 64;
 
 /// Time for one request head, from its first byte to its last. An honest one comes in one or two segments; this leaves
 /// room for several that are lost and sent again.

@@ -3,8 +3,8 @@
 use crate::access::Access;
 use crate::cache::Content;
 use crate::limits::{
-    GATHER_BYTES_MAX, GATHER_RESPONSES_MAX, PIECE_BYTES_MAX, PIECE_BYTES_MIN, PIECE_FAST_MILLIS, PIECE_SLOW_MILLIS,
-    PIPELINE_MAX,
+    GATHER_BYTES_MAX, GATHER_LOGGED_BYTES_MAX, GATHER_RESPONSES_MAX, PIECE_BYTES_MAX, PIECE_BYTES_MIN,
+    PIECE_FAST_MILLIS, PIECE_SLOW_MILLIS, PIPELINE_MAX,
 };
 use pluto_sdk::Part;
 use std::rc::Rc;
@@ -25,6 +25,8 @@ pub struct Outbox {
     unshared: usize,
     /// Responses to log when the write is answered.
     accesses: Vec<Access>,
+    /// What they hold, in bytes.
+    logged: usize,
 }
 
 /// Parts of the usual write: a head, and the content of a file.
@@ -50,6 +52,7 @@ impl Outbox {
 
     /// Adds the end of a response: what it was, and its file, when it has one.
     pub fn end_response(&mut self, access: Access, file: Option<Rc<Content>>) {
+        self.logged += access.weight();
         self.accesses.push(access);
         self.unshared += usize::from(file.as_ref().is_some_and(|file| Rc::strong_count(file) == 1));
         self.files.extend(file);
@@ -65,6 +68,7 @@ impl Outbox {
         self.content >= piece
             || self.own_before + self.own.len() >= GATHER_BYTES_MAX
             || self.accesses.len() >= GATHER_RESPONSES_MAX
+            || self.logged >= GATHER_LOGGED_BYTES_MAX
             || self.unshared >= PIPELINE_MAX
     }
 
@@ -89,6 +93,7 @@ impl Outbox {
     /// The write is answered, and its responses logged.
     pub fn forget_accesses(&mut self) {
         self.accesses.clear();
+        self.logged = 0;
     }
 
     fn flush_own(&mut self) {

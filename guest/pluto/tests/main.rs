@@ -11,6 +11,7 @@ mod connections;
 mod costs;
 mod hand;
 mod memory;
+mod metrics;
 mod operator;
 mod original;
 mod paths;

@@ -2,7 +2,7 @@
 //! the same state, by hand, so that nothing but the server's own memory is counted.
 
 use crate::support::{ARGS, get};
-use pluto::limits::{CONNECTIONS_DEFAULT, HEAD_BYTES_MAX, PIPELINE_MAX};
+use pluto::limits::{CONNECTIONS_DEFAULT, HEAD_BYTES_DEFAULT, PIPELINE_MAX};
 use pluto_sdk::testing::contract::{Accepted, IpAddress, Loaded, Opened, SocketAddress};
 use pluto_sdk::testing::{Answer, Guest, Reply, Request, Submission};
 use pluto_sdk::{Kind, Metadata};
@@ -146,7 +146,7 @@ fn check(state: &str, into: impl Fn(&mut Crowd, u64)) {
 /// A request whose method makes its head as long as a head can be; the limit is part of it.
 fn longest(fields: &str) -> String {
     let rest = format!(" / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-    "M".repeat(HEAD_BYTES_MAX - rest.len()) + &rest
+    "M".repeat(HEAD_BYTES_DEFAULT - rest.len()) + &rest
 }
 
 /// A request of 8 KiB for a file.
@@ -156,7 +156,7 @@ fn long(path: &str) -> String {
 
 /// The longest head without its last bytes, then those with all that a read can bring behind them.
 fn send_longest(crowd: &mut Crowd, client: u64, head: &str, behind: &str) {
-    let (most, last) = head.split_at(HEAD_BYTES_MAX - 1);
+    let (most, last) = head.split_at(HEAD_BYTES_DEFAULT - 1);
     crowd.send(client, most.as_bytes());
     crowd.send(client, (last.to_owned() + behind).as_bytes());
 }
@@ -164,7 +164,7 @@ fn send_longest(crowd: &mut Crowd, client: u64, head: &str, behind: &str) {
 #[test]
 fn what_all_clients_can_hold_together_is_less_than_the_server_has() {
     let head = longest("");
-    let unfinished = &head[..HEAD_BYTES_MAX - 1];
+    let unfinished = &head[..HEAD_BYTES_DEFAULT - 1];
     check("connected", |_, _| ());
     check("in the middle of a head", |crowd, client| crowd.send(client, unfinished.as_bytes()));
     check("in the middle of a head that comes in pieces", |crowd, client| {

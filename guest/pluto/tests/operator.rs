@@ -34,9 +34,32 @@ fn each_request_is_a_line_of_the_access_log() {
 
 #[test]
 fn the_access_log_can_be_turned_off() {
-    let mut world = serve(&["--no-access-log"]);
-    send(&mut world, &[get("/").as_bytes()]);
-    assert!(lines(&world).is_empty());
+    for options in [&["--no-access-log"][..], &["--access-log", "off"]] {
+        let mut world = serve(options);
+        let before = world.logs().len();
+        send(&mut world, &[get("/").as_bytes()]);
+        assert_eq!(world.logs().len(), before);
+    }
+}
+
+#[test]
+fn the_other_forms_show_fields_of_each_request_also_of_a_refused_one() {
+    let request = "GET /a.txt HTTP/1.1\r\nUSER-AGENT: x\"y\r\nuser-agent: second\r\nHost: a:80\r\n\
+                   Referer:  http://a/?b  \r\n\r\n";
+    let refused = "BREW / HTTP/1.1\r\nHost: b\r\nUser-Agent: pot\r\nno field\r\n";
+    let combined = ["\"http://a/?b\" \"x\\\"y\" 0.000000", "\"-\" \"pot\" 0.000000"];
+    let json = [
+        ",\"host\":\"a:80\",\"referer\":\"http://a/?b\",\"user_agent\":\"x\\\"y\"}",
+        ",\"host\":\"b\",\"referer\":null,\"user_agent\":\"pot\"}",
+    ];
+    for (form, expected) in [("combined", combined), ("json", json)] {
+        let mut world = serve(&["--access-log", form]);
+        send(&mut world, &[(request.to_owned() + refused).as_bytes()]);
+        let found: Vec<_> = world.logs().iter().rev().take(2).map(|(_, line)| line).collect();
+        for (line, end) in found.iter().rev().zip(expected) {
+            assert!(line.ends_with(end), "{form}: {line}");
+        }
+    }
 }
 
 #[test]
@@ -120,7 +143,7 @@ fn a_wrong_command_line_is_explained_in_one_line() {
         assert!(line.contains(expected) && !line.contains('\n'), "{line}");
     };
     check(&["8000"], "expected a port and a folder to serve");
-    check(&["8000", "html", "--bogus"], "found \"--bogus\"; the options are --connections N");
+    check(&["8000", "html", "--bogus"], "there is no option \"--bogus\"; --help");
     check(&["8000", "html", "--idle-seconds", "never"], "--idle-seconds: expected a number");
 }
 

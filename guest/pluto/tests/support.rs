@@ -15,7 +15,7 @@ pub fn serve(options: &[&str]) -> World {
 }
 
 /// The files that every test may count on.
-fn site(world: &mut World) {
+pub fn site(world: &mut World) {
     world.file("index.html", "<h1>home</h1>");
     world.file("a.txt", "alpha");
     world.file("b.css", "beta {}");

@@ -1,5 +1,6 @@
 //! Dates, written at most once a second.
 
+use crate::decimal::Decimal;
 use httpdate::HttpDate;
 use std::io::Write;
 use std::time::{Duration, UNIX_EPOCH};
@@ -12,12 +13,17 @@ pub struct Date {
     http: [u8; 29],
     /// `06/Nov/1994:08:49:37 +0000`, as the common log format has it.
     log: [u8; 26],
+    /// `1994-11-06T08:49:37`, as RFC 3339 has it, without the zone.
+    rfc3339: [u8; 19],
 }
+
+const MONTHS: [&[u8; 3]; 12] =
+    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
 impl Date {
     /// The second of a time in nanoseconds since the Unix epoch.
     pub fn at(nanoseconds: u64) -> Date {
-        let mut date = Date { second: 0, http: [b' '; 29], log: [b' '; 26] };
+        let mut date = Date { second: 0, http: [b' '; 29], log: [b' '; 26], rfc3339: [b' '; 19] };
         date.write(nanoseconds / 1_000_000_000);
         date
     }
@@ -45,6 +51,11 @@ impl Date {
         &self.log
     }
 
+    /// As RFC 3339 has it, up to the second and without `Z`.
+    pub fn rfc3339(&self) -> &[u8] {
+        &self.rfc3339
+    }
+
     fn write(&mut self, second: u64) {
         self.second = second;
         let written = write!(&mut self.http[..], "{}", http_date(second));
@@ -53,6 +64,12 @@ impl Date {
         for (from, to) in [(5..7, 0..2), (8..11, 3..6), (12..16, 7..11), (17..25, 12..20)] {
             self.log[to].copy_from_slice(&self.http[from]);
         }
+        self.rfc3339 = *b"yyyy-mm-ddThh:mm:ss";
+        for (from, to) in [(12..16, 0..4), (5..7, 8..10), (17..25, 11..19)] {
+            self.rfc3339[to].copy_from_slice(&self.http[from]);
+        }
+        let month = MONTHS.iter().zip(1..).find(|(name, _)| self.http[8..11] == name[..]).map_or(0, |(_, month)| month);
+        self.rfc3339[5..7].copy_from_slice(Decimal::padded(month, 2).bytes());
     }
 }
 
@@ -68,13 +85,14 @@ mod tests {
 
     #[test]
     fn a_second_is_written_in_both_forms() {
-        let check = |second: u64, http: &str, log: &str| {
+        let check = |second: u64, http: &str, log: &str, rfc3339: &str| {
             let date = Date::at(second * 1_000_000_000 + 999_999_999);
             assert_eq!((date.http(), date.log(), date.second()), (http.as_bytes(), log.as_bytes(), second));
+            assert_eq!(date.rfc3339(), rfc3339.as_bytes());
         };
-        check(784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT", "06/Nov/1994:08:49:37 +0000");
-        check(0, "Thu, 01 Jan 1970 00:00:00 GMT", "01/Jan/1970:00:00:00 +0000");
-        check(1_709_164_800, "Thu, 29 Feb 2024 00:00:00 GMT", "29/Feb/2024:00:00:00 +0000");
+        check(784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT", "06/Nov/1994:08:49:37 +0000", "1994-11-06T08:49:37");
+        check(0, "Thu, 01 Jan 1970 00:00:00 GMT", "01/Jan/1970:00:00:00 +0000", "1970-01-01T00:00:00");
+        check(1_709_164_800, "Thu, 29 Feb 2024 00:00:00 GMT", "29/Feb/2024:00:00:00 +0000", "2024-02-29T00:00:00");
     }
 
     #[test]

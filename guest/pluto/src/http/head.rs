@@ -6,11 +6,12 @@
 
 use super::status::{Fault, Status};
 use super::syntax::{self, TARGET, TOKEN, VALUE};
-use crate::limits::{EMPTY_LINES_MAX, FIELDS_MAX, HEAD_BYTES_MAX, TARGET_BYTES_MAX};
+use crate::limits::{EMPTY_LINES_MAX, FIELDS_DEFAULT, HEAD_BYTES_DEFAULT, HEAD_BYTES_MAX, TARGET_BYTES_DEFAULT};
 
 /// Reads one head. The memory for its fields is used again for the next.
 #[derive(Debug, Default)]
 pub struct Scanner {
+    limits: Limits,
     state: State,
     /// How many bytes of the head have been looked at.
     position: usize,
@@ -25,6 +26,23 @@ pub struct Scanner {
     /// What `position` says, counted where the work is done.
     #[cfg(test)]
     looked_at: usize,
+}
+
+/// How much a head may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// In all; `HEAD_BYTES_MAX` at most.
+    pub bytes: usize,
+    /// Of its target.
+    pub target_bytes: usize,
+    /// How many fields.
+    pub fields: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { bytes: HEAD_BYTES_DEFAULT, target_bytes: TARGET_BYTES_DEFAULT, fields: FIELDS_DEFAULT }
+    }
 }
 
 /// A part of the head. `HEAD_BYTES_MAX` fits into 16 bits.
@@ -68,20 +86,25 @@ const BARE_LF: Fault = Fault::bad("A line ends in CR LF; here a line feed stands
 const BARE_CR: Fault = Fault::bad("A line ends in CR LF; here a carriage return stands alone.");
 const NO_HTTP: Fault = Fault::bad("The bytes do not begin an HTTP/1.1 request.");
 const VERSION: Fault = Fault::bad("A request line ends in a version of the form HTTP/1.1.");
-const HEAD_LENGTH: Fault = Fault::fatal(Status::HeadTooLarge, "The request head is longer than 32 KiB.");
-const FIELD_COUNT: Fault = Fault::fatal(Status::HeadTooLarge, "The request has more than 100 fields.");
+const HEAD_LENGTH: Fault = Fault::fatal(Status::HeadTooLarge, "The request head is longer than this server takes.");
+const FIELD_COUNT: Fault = Fault::fatal(Status::HeadTooLarge, "The request has more fields than this server takes.");
 
 impl Scanner {
+    /// For heads within these limits.
+    pub fn new(limits: Limits) -> Scanner {
+        Scanner { limits, ..Scanner::default() }
+    }
+
     /// Goes on with a head, of which `bytes` are all that have come: from its first byte, with those that were
     /// already scanned. Whether it is complete now; more bytes may follow it.
     pub fn scan(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
-        let bytes = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
+        let bytes = &bytes[..bytes.len().min(self.limits.bytes)];
         while self.position < bytes.len() && self.state != State::Done {
             self.step(bytes)?;
         }
         match self.state {
             State::Done => Ok(true),
-            _ if self.position < HEAD_BYTES_MAX => Ok(false),
+            _ if self.position < self.limits.bytes => Ok(false),
             // A method of any length is an unknown method.
             State::Method => Err(Fault::fatal(Status::NotImplemented, "No method is as long as this.")),
             _ => Err(HEAD_LENGTH),
@@ -107,7 +130,7 @@ impl Scanner {
     pub fn reset(&mut self) {
         let mut fields = std::mem::take(&mut self.fields);
         fields.clear();
-        *self = Scanner { fields, ..Scanner::default() };
+        *self = Scanner { fields, ..Scanner::new(self.limits) };
     }
 
     /// Looks at the next element, or at as much of it as there is.
@@ -158,10 +181,10 @@ impl Scanner {
 
     /// RFC 9112 §3.2.
     fn target(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let end = bytes.len().min(self.mark + TARGET_BYTES_MAX + 1);
+        let end = bytes.len().min(self.mark + self.limits.target_bytes + 1);
         let next = self.run(&bytes[..end], TARGET);
-        if self.position - self.mark > TARGET_BYTES_MAX {
-            return Err(Fault::fatal(Status::UriTooLong, "The request target is longer than 8 KiB."));
+        if self.position - self.mark > self.limits.target_bytes {
+            return Err(Fault::fatal(Status::UriTooLong, "The request target is longer than this server takes."));
         }
         match next {
             None => Ok(()),
@@ -214,7 +237,7 @@ impl Scanner {
             b' ' | b'\t' => return Err(Fault::bad("A field line does not begin with white space.")),
             _ => (),
         }
-        if self.fields.len() == FIELDS_MAX {
+        if self.fields.len() == self.limits.fields {
             return Err(FIELD_COUNT);
         }
         self.mark = self.position;
@@ -326,7 +349,7 @@ impl<'a> Head<'a> {
 
     /// The request line without its end, or as much of it as came.
     pub fn line(&self) -> &'a [u8] {
-        let scanned = &self.bytes[..self.bytes.len().min(HEAD_BYTES_MAX)];
+        let scanned = &self.bytes[..self.bytes.len().min(self.scanner.limits.bytes)];
         let line = &scanned[scanned.iter().take_while(|&&byte| byte == b'\r' || byte == b'\n').count()..];
         &line[..line.iter().position(|&byte| byte == b'\r' || byte == b'\n').unwrap_or(line.len())]
     }

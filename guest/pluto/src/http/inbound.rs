@@ -2,10 +2,10 @@
 //! next request.
 
 use super::body::{Dropper, Progress};
-use super::head::Scanner;
-use super::request::Request;
+use super::head::{Limits, Scanner};
+use super::request::{LoggedFields, Request};
 use super::status::{Fault, Status};
-use crate::limits::{HEAD_BYTES_MAX, IDLE_BUFFER_BYTES_MAX, READ_BYTES};
+use crate::limits::{IDLE_BUFFER_BYTES_MAX, READ_BYTES};
 
 /// Cuts one connection's bytes into requests. It holds as many bytes as the largest head has, at most.
 #[derive(Debug)]
@@ -19,7 +19,9 @@ pub struct Inbound {
     /// All that has come was looked at, and is not enough.
     hungry: bool,
     over: bool,
+    head_bytes_max: usize,
     body_bytes_max: u64,
+    logs_fields: bool,
 }
 
 /// What the client is in the middle of, when there is no request to answer.
@@ -36,23 +38,30 @@ pub enum Phase {
 }
 
 impl Inbound {
-    /// For a new connection, on which bodies of at most so many bytes are dropped.
-    pub fn new(body_bytes_max: u64) -> Inbound {
+    /// For a new connection, with heads within these limits, on which bodies of at most so many bytes are dropped.
+    pub fn new(head: Limits, body_bytes_max: u64) -> Inbound {
         Inbound {
             buffer: Vec::new(),
             start: 0,
-            scanner: Scanner::default(),
+            scanner: Scanner::new(head),
+            head_bytes_max: head.bytes,
             held: None,
             hungry: true,
             over: false,
             body_bytes_max,
+            logs_fields: false,
         }
+    }
+
+    /// Keeps the fields of each request that the access log shows, or does not.
+    pub fn log_fields(self, logs_fields: bool) -> Inbound {
+        Inbound { logs_fields, ..self }
     }
 
     /// How many bytes to read next: what one read takes, but no more than the largest head has in all. At least 1 when
     /// `next_request` has nothing more, for a head that is too long has been refused by then.
     pub fn room(&self) -> u32 {
-        let room = HEAD_BYTES_MAX.saturating_sub(self.buffer.len() - self.start);
+        let room = self.head_bytes_max.saturating_sub(self.buffer.len() - self.start);
         u32::try_from(room).map_or(READ_BYTES, |room| room.clamp(1, READ_BYTES))
     }
 
@@ -65,7 +74,7 @@ impl Inbound {
             self.buffer.drain(..self.start);
             let length = self.buffer.len() + bytes.len();
             // Twice as much each time would end at twice the largest head.
-            let capacity = if length > IDLE_BUFFER_BYTES_MAX { HEAD_BYTES_MAX } else { IDLE_BUFFER_BYTES_MAX };
+            let capacity = if length > IDLE_BUFFER_BYTES_MAX { self.head_bytes_max } else { IDLE_BUFFER_BYTES_MAX };
             self.buffer.reserve_exact(capacity.max(length) - self.buffer.len());
             self.buffer.extend_from_slice(&bytes);
         }
@@ -96,7 +105,11 @@ impl Inbound {
                 Ok(true) => (),
                 Err(fault) => return Some(self.refuse(fault)),
             }
-            let (request, framing) = Request::read(self.scanner.head(bytes));
+            let head = self.scanner.head(bytes);
+            let (mut request, framing) = Request::read(head);
+            if self.logs_fields {
+                request.terms.logged = Some(Box::new(LoggedFields::read(head)));
+            }
             self.start += self.scanner.length();
             self.scanner.reset();
             match Dropper::new(framing, self.body_bytes_max) {
@@ -167,7 +180,11 @@ impl Inbound {
     }
 
     fn refuse(&mut self, fault: Fault) -> Request {
-        let request = Request::refused(self.scanner.head(&self.buffer[self.start..]), fault);
+        let head = self.scanner.head(&self.buffer[self.start..]);
+        let mut request = Request::refused(head, fault);
+        if self.logs_fields {
+            request.terms.logged = Some(Box::new(LoggedFields::read(head)));
+        }
         self.finish(request)
     }
 

@@ -1,6 +1,6 @@
 //! The pages of errors and redirects: responses whose content the server writes itself.
 
-use super::media::HTML;
+use super::media::{HTML, Media};
 use super::request::ALLOW;
 use super::response::{Envelope, ResponseHead};
 use super::status::{Fault, Status};
@@ -46,6 +46,17 @@ pub fn write_fault(out: &mut Vec<u8>, envelope: &Envelope<'_>, fault: Fault) -> 
 pub fn write_redirect(out: &mut Vec<u8>, envelope: &Envelope<'_>, status: Status, location: &str, why: &str) -> u64 {
     let head = ResponseHead::new(out, status, envelope).field("Location", location.as_bytes());
     finish(head, envelope, status, why)
+}
+
+/// Writes a page that is made for this request, and so is not to be kept by anybody. How many bytes of content that were.
+pub fn write_made(out: &mut Vec<u8>, envelope: &Envelope<'_>, status: Status, media: Media, content: &[u8]) -> u64 {
+    let head = ResponseHead::new(out, status, envelope).field("Cache-Control", b"no-store").media(media);
+    let out = head.content_length(content.len() as u64).finish(envelope);
+    if !envelope.content {
+        return 0;
+    }
+    out.extend_from_slice(content);
+    content.len() as u64
 }
 
 /// Text as HTML content or as an attribute in quotes.

@@ -6,7 +6,7 @@ use super::head::{Head, Version};
 use super::status::{Fault, Status};
 use super::syntax;
 use super::target::{Path, Target};
-use crate::limits::LOGGED_LINE_BYTES_MAX;
+use crate::limits::{LOGGED_FIELD_BYTES_MAX, LOGGED_LINE_BYTES_MAX};
 
 /// A request, with nothing borrowed from the bytes that it came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,42 @@ pub struct Terms {
     pub persistent: bool,
     /// The version: one of HTTP/1.0 must be told that the connection is kept.
     pub version: Version,
+    /// What the access log shows besides, in the forms that show it.
+    pub logged: Option<Box<LoggedFields>>,
+}
+
+/// Fields that the access log shows, as they came: of each no more than is shown, and a byte to tell that there was more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoggedFields {
+    /// `Host`.
+    pub host: Option<Vec<u8>>,
+    /// `Referer`.
+    pub referer: Option<Vec<u8>>,
+    /// `User-Agent`.
+    pub user_agent: Option<Vec<u8>>,
+}
+
+impl LoggedFields {
+    /// Those of a head, of which some fields may not have come; of a field that came twice, the first.
+    pub fn read(head: Head<'_>) -> LoggedFields {
+        let mut logged = LoggedFields::default();
+        for (name, value) in head.fields() {
+            let field = match name.len() {
+                4 if name.eq_ignore_ascii_case(b"host") => &mut logged.host,
+                7 if name.eq_ignore_ascii_case(b"referer") => &mut logged.referer,
+                10 if name.eq_ignore_ascii_case(b"user-agent") => &mut logged.user_agent,
+                _ => continue,
+            };
+            field.get_or_insert_with(|| value[..value.len().min(LOGGED_FIELD_BYTES_MAX + 1)].to_vec());
+        }
+        logged
+    }
+
+    /// What they hold, in bytes.
+    pub fn weight(&self) -> usize {
+        let fields = [&self.host, &self.referer, &self.user_agent];
+        size_of::<LoggedFields>() + fields.iter().filter_map(|it| it.as_ref()).map(Vec::len).sum::<usize>()
+    }
 }
 
 /// A method, as far as the server tells them apart (RFC 9110 §9).
@@ -111,6 +147,7 @@ impl Request {
             method: Method::parse(head.method()),
             persistent: false,
             version: head.version(),
+            logged: None,
         };
         Request { action, terms }
     }

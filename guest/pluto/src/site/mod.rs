@@ -71,6 +71,15 @@ pub enum Found {
         /// A sentence for whoever reads the page.
         why: &'static str,
     },
+    /// A page that is made for this request.
+    Page {
+        /// What it says.
+        status: Status,
+        /// What it is.
+        media: Media,
+        /// All of it.
+        content: Vec<u8>,
+    },
     /// The methods that are allowed.
     Options,
     /// An error.
@@ -91,6 +100,11 @@ impl Site {
             exhausted: Seldom::default(),
             failed: Seldom::default(),
         }
+    }
+
+    /// How many files are kept.
+    pub fn files_kept(&self) -> usize {
+        self.cache.len()
     }
 
     /// Looks for the answer to a request. A file is asked for at once, so that several lookups wait together.

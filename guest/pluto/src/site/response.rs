@@ -38,6 +38,9 @@ pub fn write(out: &mut Vec<u8>, envelope: &Envelope<'_>, found: Found) -> Respon
             response::write_options(out, envelope);
             written(Status::NoContent, 0)
         }
+        Found::Page { status, media, content } => {
+            written(status, page::write_made(out, envelope, status, media, &content))
+        }
         Found::Fault(fault) => written(fault.status, page::write_fault(out, envelope, fault)),
     }
 }

@@ -130,22 +130,22 @@ fn limits_hold_to_the_byte() {
         format!("GET {} HTTP/1.1\r\n{field}\r\n", "/".repeat(target)).into_bytes()
     };
     let line = "GET / HTTP/1.1\r\n".len();
-    check(&head(TARGET_BYTES_MAX, 0, 0), Ok(Some(line - 1 + TARGET_BYTES_MAX + 2)));
-    check(&head(TARGET_BYTES_MAX + 1, 0, 0), Err((Status::UriTooLong, 4 + TARGET_BYTES_MAX + 1)));
-    check(&head(1, FIELDS_MAX, 0), Ok(Some(line + FIELDS_MAX * 5 + 2)));
-    check(&head(1, FIELDS_MAX + 1, 0), Err((Status::HeadTooLarge, line + FIELDS_MAX * 5 + 1)));
-    let room = HEAD_BYTES_MAX - head(1, 1, 0).len();
-    check(&head(1, 1, room), Ok(Some(HEAD_BYTES_MAX)));
-    check(&head(1, 1, room + 1), Err((Status::HeadTooLarge, HEAD_BYTES_MAX)));
-    check(&head(1, 1, 10 * HEAD_BYTES_MAX), Err((Status::HeadTooLarge, HEAD_BYTES_MAX)));
+    check(&head(TARGET_BYTES_DEFAULT, 0, 0), Ok(Some(line - 1 + TARGET_BYTES_DEFAULT + 2)));
+    check(&head(TARGET_BYTES_DEFAULT + 1, 0, 0), Err((Status::UriTooLong, 4 + TARGET_BYTES_DEFAULT + 1)));
+    check(&head(1, FIELDS_DEFAULT, 0), Ok(Some(line + FIELDS_DEFAULT * 5 + 2)));
+    check(&head(1, FIELDS_DEFAULT + 1, 0), Err((Status::HeadTooLarge, line + FIELDS_DEFAULT * 5 + 1)));
+    let room = HEAD_BYTES_DEFAULT - head(1, 1, 0).len();
+    check(&head(1, 1, room), Ok(Some(HEAD_BYTES_DEFAULT)));
+    check(&head(1, 1, room + 1), Err((Status::HeadTooLarge, HEAD_BYTES_DEFAULT)));
+    check(&head(1, 1, 10 * HEAD_BYTES_DEFAULT), Err((Status::HeadTooLarge, HEAD_BYTES_DEFAULT)));
     let method = |length: usize| [&b"M".repeat(length)[..], b" / HTTP/1.1\r\n\r\n"].concat();
     check(&method(10_000), Ok(Some(10_000 + 15)));
-    check(&method(2 * HEAD_BYTES_MAX), Err((Status::NotImplemented, HEAD_BYTES_MAX)));
+    check(&method(2 * HEAD_BYTES_DEFAULT), Err((Status::NotImplemented, HEAD_BYTES_DEFAULT)));
 }
 
 #[test]
 fn the_largest_head_in_pieces_of_one_byte_costs_one_look_at_each() {
-    let value = "v".repeat(HEAD_BYTES_MAX - "GET / HTTP/1.1\r\nA: \r\n\r\n".len());
+    let value = "v".repeat(HEAD_BYTES_DEFAULT - "GET / HTTP/1.1\r\nA: \r\n\r\n".len());
     let head = format!("GET / HTTP/1.1\r\nA: {value}\r\n\r\n").into_bytes();
     let mut scanner = Scanner::default();
     for end in 1..head.len() {

@@ -2,17 +2,17 @@
 
 use super::*;
 use crate::http::request::Action;
-use crate::limits::BODY_BYTES_DEFAULT;
+use crate::limits::{BODY_BYTES_DEFAULT, HEAD_BYTES_DEFAULT};
 
 impl Default for Inbound {
     fn default() -> Inbound {
-        Inbound::new(BODY_BYTES_DEFAULT)
+        Inbound::new(Limits::default(), BODY_BYTES_DEFAULT)
     }
 }
 
 /// Feeds bytes, cut at these places, and shows the requests and the phase at the end.
 fn requests(bytes: &[u8], cuts: &[usize]) -> (Vec<String>, Phase) {
-    let mut inbound = Inbound::new(20);
+    let mut inbound = Inbound::new(Limits::default(), 20);
     let mut found = Vec::new();
     let mut start = 0;
     for &end in cuts.iter().chain([&bytes.len()]) {
@@ -130,7 +130,7 @@ fn no_more_is_held_than_the_largest_head() {
             inbound.feed(now.to_vec());
             rest = later;
             while inbound.next_request().is_some() {}
-            assert!(inbound.buffer.capacity() <= HEAD_BYTES_MAX);
+            assert!(inbound.buffer.capacity() <= HEAD_BYTES_DEFAULT);
         }
     }
 }

@@ -1,0 +1,188 @@
+//! The options, in the order in which the help shows them.
+
+use super::Options;
+use crate::access::Form;
+use crate::limits::{CONNECTIONS_MAX, FIELDS_MAX, HEAD_BYTES_MAX};
+use pluto_sdk::Symlinks;
+
+/// An option: how it is written, what it does.
+pub(super) struct Spec {
+    /// Under which it stands in the help.
+    pub(super) group: &'static str,
+    /// With its dashes.
+    pub(super) name: &'static str,
+    /// What follows it, as the help shows it: nothing, a unit, or the words that are expected.
+    pub(super) value: &'static str,
+    pub(super) help: &'static str,
+    pub(super) kind: Kind,
+}
+
+/// What follows an option, and how it is taken.
+pub(super) enum Kind {
+    /// A number within bounds.
+    Number { min: u64, max: u64, set: fn(&mut Options, u64), get: fn(&Options) -> u64 },
+    /// A word that the function understands, or else says what it expected.
+    Word { default: &'static str, set: fn(&mut Options, &str) -> Result<(), &'static str> },
+    /// Nothing.
+    Flag(fn(&mut Options)),
+}
+
+impl Kind {
+    /// Takes a value, or says what was expected.
+    pub(super) fn set(&self, options: &mut Options, value: &str) -> Result<(), String> {
+        match self {
+            Kind::Number { min, max, set, .. } => {
+                let number = value.parse().ok().filter(|number| (*min..=*max).contains(number));
+                number.map(|number| set(options, number)).ok_or_else(|| format!("a number from {min} to {max}"))
+            }
+            Kind::Word { set, .. } => set(options, value).map_err(str::to_owned),
+            Kind::Flag(set) => {
+                set(options);
+                Ok(())
+            }
+        }
+    }
+}
+
+const DAY_SECONDS: u64 = 24 * 60 * 60;
+const BYTES_MAX: u64 = 1 << 40;
+
+const FILES: &str = "Files";
+const WATCHING: &str = "Log and metrics";
+const LIMITS: &str = "Limits against what is too much";
+const TIMES: &str = "Times against what is too slow, in seconds";
+
+/// A limit, with its fields of [`Options`].
+macro_rules! number {
+    ($group:expr, $name:literal, $value:literal, $min:expr, $max:expr, $($field:ident).+, $help:literal) => {
+        Spec {
+            group: $group,
+            name: $name,
+            value: $value,
+            help: $help,
+            kind: Kind::Number {
+                min: $min,
+                max: $max,
+                // The bounds fit the type.
+                set: |options, number| options.$($field).+ = number.try_into().unwrap_or_default(),
+                get: |options| u64::try_from(options.$($field).+).unwrap_or_default(),
+            },
+        }
+    };
+}
+
+/// A time, from a second to a day.
+macro_rules! seconds {
+    ($name:literal, $field:ident, $help:literal) => {
+        number!(TIMES, $name, "SECONDS", 1, DAY_SECONDS, $field, $help)
+    };
+}
+
+pub(super) static OPTIONS: [Spec; 18] = [
+    Spec {
+        group: FILES,
+        name: "--symlinks",
+        value: "follow|deny",
+        help: "symbolic links inside the root; none leads out of it",
+        kind: Kind::Word { default: "follow", set: symlinks },
+    },
+    Spec {
+        group: FILES,
+        name: "--allow-hidden",
+        value: "",
+        help: "serve names that begin with a dot; .well-known always is",
+        kind: Kind::Flag(|options| options.allow_hidden = true),
+    },
+    Spec {
+        group: WATCHING,
+        name: "--access-log",
+        value: "FORM",
+        help: "a line for each request: common, combined, json or off",
+        kind: Kind::Word { default: "common", set: access_log },
+    },
+    Spec {
+        group: WATCHING,
+        name: "--no-access-log",
+        value: "",
+        help: "the same as --access-log off, which is faster",
+        kind: Kind::Flag(|options| options.access_log = Form::Off),
+    },
+    Spec {
+        group: WATCHING,
+        name: "--metrics-port",
+        value: "PORT",
+        help: "/metrics and /healthz on a port granted with the host's --grant-port",
+        kind: Kind::Word { default: "none", set: metrics_port },
+    },
+    Spec { group: WATCHING, name: "--help", value: "", help: "explain the options", kind: Kind::Flag(|_| ()) },
+    number!(
+        LIMITS,
+        "--connections",
+        "N",
+        1,
+        CONNECTIONS_MAX,
+        connections,
+        "clients that are connected at once; more wait"
+    ),
+    number!(
+        LIMITS,
+        "--head-bytes",
+        "BYTES",
+        256,
+        HEAD_BYTES_MAX as u64,
+        head.bytes,
+        "of a request head; a longer one gets 431"
+    ),
+    number!(
+        LIMITS,
+        "--target-bytes",
+        "BYTES",
+        64,
+        HEAD_BYTES_MAX as u64,
+        head.target_bytes,
+        "of a request target, path and query; a longer one gets 414"
+    ),
+    number!(LIMITS, "--fields", "N", 1, FIELDS_MAX as u64, head.fields, "fields of a request; more of them get 431"),
+    number!(
+        LIMITS,
+        "--body-bytes",
+        "BYTES",
+        1,
+        BYTES_MAX,
+        body_bytes,
+        "of a request body, dropped to keep the connection"
+    ),
+    number!(LIMITS, "--linger-bytes", "BYTES", 1, BYTES_MAX, linger_bytes, "dropped after the last response"),
+    seconds!("--head-seconds", head_seconds, "for a request head, from its first byte to its last; then 408"),
+    seconds!("--body-seconds", body_seconds, "for a request body, which is dropped; then 408"),
+    seconds!("--idle-seconds", idle_seconds, "that a client may be connected without a request"),
+    seconds!("--write-seconds", write_seconds, "for a client to take the next piece of a response"),
+    seconds!("--linger-seconds", linger_seconds, "to read on after the last response, so that it gets there"),
+    seconds!("--grace-seconds", grace_seconds, "for clients still served at a stop; the host allows 9"),
+];
+
+fn symlinks(options: &mut Options, word: &str) -> Result<(), &'static str> {
+    options.symlinks = match word {
+        "follow" => Symlinks::Follow,
+        "deny" => Symlinks::Refuse,
+        _ => return Err("follow or deny"),
+    };
+    Ok(())
+}
+
+fn access_log(options: &mut Options, word: &str) -> Result<(), &'static str> {
+    options.access_log = match word {
+        "common" => Form::Common,
+        "combined" => Form::Combined,
+        "json" => Form::Json,
+        "off" => Form::Off,
+        _ => return Err("common, combined, json or off"),
+    };
+    Ok(())
+}
+
+fn metrics_port(options: &mut Options, word: &str) -> Result<(), &'static str> {
+    let port = word.parse().map_err(|_| "a port from 0 to 65535, which the host was told to grant: --grant-port")?;
+    options.metrics_port = Some(port);
+    Ok(())
+}
