@@ -481,3 +481,30 @@ fn the_cache_tells_the_engines_apart() {
         }
     }
 }
+
+/// One that sends a MiB again and again, and never receives: each is refused at once, and what is recorded of it is a sum.
+#[test]
+fn a_guest_that_sends_without_end_costs_the_recorder_and_the_replay_no_memory() {
+    let folder = Folder::new();
+    // 3 GiB, in writes to a connection that is none.
+    let floods = run("(local $left i32) (drop (memory.grow (i32.const 16))) (local.set $left (i32.const 3000))
+        (i32.store8 (i32.const 1024) (i32.const 0)) (i32.store (i32.const 1032) (i32.const 65536))
+        (i32.store (i32.const 1036) (i32.const 1048576))
+        (loop $more
+          (call $submit (i32.const 2) (i64.const 99) (i64.const 0x100000400) (i64.const 0))
+          (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+        (call $exit (i32.const 0))");
+    let guest = folder.guest("a.wasm", &floods);
+    let trace = folder.path("run.trace");
+    let limited = |arguments: &str| {
+        let line = format!("ulimit -d 1000000; exec '{}' {arguments}", host::command().display());
+        Command::new("sh").args(["-c", &line]).output().expect("a shell")
+    };
+    for arguments in
+        [format!("--record '{trace}' '{guest}' 0"), format!("replay '{guest}' '{trace}'"), format!("explain '{trace}'")]
+    {
+        let output = limited(&arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(as_text(&trace).contains("\nend exit 0 sent 3000 "), "{}", as_text(&trace));
+}

@@ -139,6 +139,10 @@ pub const STOP_SECONDS_MAX: u64 = 9;
 /// How long a recording waits for more before it writes a block: what a host that is killed can lose.
 pub const TRACE_FLUSH_MILLIS: u64 = 5;
 
+/// Requests and log lines of one turn that a replay keeps, to tell what differs: so many bytes of them. What a guest sends
+/// beyond that in one turn is compared, and not shown.
+pub const REPLAY_BYTES_KEPT_MAX: usize = 256 << 20;
+
 /// What a recording holds while its file takes nothing. About a second of a saturated server; then recording ends.
 pub const TRACE_BYTES_BUFFERED_MAX: usize = 64 << 20;
 

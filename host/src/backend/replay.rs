@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::{Backend, Batch};
 use crate::contract::{Answer, Level, Submission};
+use crate::limits;
 use crate::stop::Stop;
 use crate::trace::binary::{TraceError, TraceReader};
 use crate::trace::{End, How, Record, Sent, Sum};
@@ -15,6 +16,8 @@ use crate::trace::{End, How, Record, Sent, Sum};
 pub struct Replay<R> {
     trace: TraceReader<R>,
     sum: Sum,
+    /// Bytes of the requests and the log lines of this turn.
+    kept: usize,
     /// The guest behaves otherwise than it was recorded; nothing more is compared.
     outcome: Rc<RefCell<Outcome>>,
     /// Runs up to this turn, and keeps what was sent before it.
@@ -95,7 +98,10 @@ impl<R: Read> Replay<R> {
     /// The world of `trace`, up to turn number `until`.
     pub fn new(trace: TraceReader<R>, until: u64) -> (Self, Rc<RefCell<Outcome>>) {
         let outcome = Rc::<RefCell<Outcome>>::default();
-        (Self { trace, sum: Sum::default(), outcome: outcome.clone(), until, time: 0, observer: None }, outcome)
+        (
+            Self { trace, sum: Sum::default(), kept: 0, outcome: outcome.clone(), until, time: 0, observer: None },
+            outcome,
+        )
     }
 
     /// Tells `observer` of each turn.
@@ -145,10 +151,12 @@ impl<R: Read> Backend for Replay<R> {
     }
 
     fn submit(&mut self, submission: Submission) {
-        self.sum.add(&submission);
+        self.kept += self.sum.add(&submission);
         let mut outcome = self.outcome.borrow_mut();
         outcome.requests += 1;
-        outcome.sent.push(submission);
+        if self.kept <= limits::REPLAY_BYTES_KEPT_MAX {
+            outcome.sent.push(submission);
+        }
     }
 
     fn wait(&mut self) -> Result<Batch, Stop> {
@@ -161,6 +169,7 @@ impl<R: Read> Backend for Replay<R> {
                 self.outcome.borrow_mut().turns += 1;
                 self.observe(turn.time, &turn.answers, None);
                 self.outcome.borrow_mut().sent.clear();
+                self.kept = 0;
                 Ok(Batch { time: turn.time, answers: turn.answers })
             }
             // The world itself had ended the run as the guest waited.
@@ -179,6 +188,10 @@ impl<R: Read> Backend for Replay<R> {
     }
 
     fn log(&mut self, level: Level, message: &str) {
+        self.kept += message.len();
+        if self.kept > limits::REPLAY_BYTES_KEPT_MAX {
+            return;
+        }
         let log = &mut self.outcome.borrow_mut().log;
         if self.observer.is_none() && log.len() == LOG_LINES_KEPT {
             log.remove(0);

@@ -21,6 +21,7 @@ pub mod wire;
 mod tests;
 
 use sha2::{Digest, Sha256};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::contract::{self, Answer, Submission};
 use crate::engine::Target;
@@ -162,13 +163,27 @@ pub enum How {
 pub struct Sum {
     count: u64,
     encoded: Vec<u8>,
+    /// Of what was encoded before, when there was much of it: a guest can send without end in one turn.
+    before: Option<Box<Xxh3>>,
 }
 
+/// What one turn sends is encoded into one buffer of this size at most, which is then summed up: about the requests of 64
+/// busy connections.
+const SUM_BYTES: usize = 64 << 10;
+
 impl Sum {
-    /// Adds a request.
-    pub fn add(&mut self, submission: &Submission) {
+    /// Adds a request; how many bytes its encoding has.
+    pub fn add(&mut self, submission: &Submission) -> usize {
         self.count += 1;
+        let length = self.encoded.len();
         codec::put_submission(&mut self.encoded, submission);
+        let added = self.encoded.len() - length;
+        if self.encoded.len() > SUM_BYTES {
+            self.before.get_or_insert_default().update(&self.encoded);
+            self.encoded.clear();
+            self.encoded.shrink_to(SUM_BYTES);
+        }
+        added
     }
 
     /// The sum since the last call.
@@ -176,7 +191,14 @@ impl Sum {
         if self.count == 0 {
             return Sent::default();
         }
-        let sent = Sent { count: self.count, hash: xxhash_rust::xxh3::xxh3_64(&self.encoded) };
+        let hash = match self.before.take() {
+            None => xxh3_64(&self.encoded),
+            Some(mut before) => {
+                before.update(&self.encoded);
+                before.digest()
+            }
+        };
+        let sent = Sent { count: self.count, hash };
         self.count = 0;
         self.encoded.clear();
         sent
