@@ -1,8 +1,10 @@
 //! Files that are asked for again and again are kept, and never served wrong.
 
+use crate::hand::{Hand, is_open};
 use crate::support::{Response, get, responses, send, serve};
 use pluto::limits::{BODY_KEPT_BYTES_MAX, KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX};
-use pluto_sdk::testing::{Request, World};
+use pluto_sdk::Error;
+use pluto_sdk::testing::{Reply, Request, World};
 use std::time::Duration;
 
 fn ask(world: &mut World, path: &str) -> Response {
@@ -92,4 +94,20 @@ fn large_files_are_kept_open_and_small_ones_with_their_content() {
     assert_eq!(world.handles(), 2, "its content alone");
     (0..3).for_each(|_| assert_eq!(ask(&mut world, "/empty.txt").status, 200));
     assert_eq!(world.handles(), 3);
+}
+
+/// Descriptors of kept files are given up for one that is wanted now, and the request is tried once more: not for ever.
+#[test]
+fn a_file_for_which_there_was_no_descriptor_is_opened_again_without_what_was_kept() {
+    let mut hand = Hand::new(get("/a"));
+    hand.answer(vec![(hand.id(is_open), Reply::Failed(Error::Exhausted))]);
+    assert_eq!(hand.written, "");
+    hand.open(hand.id(is_open), 100);
+    assert!(hand.written.starts_with("HTTP/1.1 200 OK\r\n") && hand.written.ends_with("<100>"), "{}", hand.written);
+    let mut hand = Hand::new(get("/a"));
+    for _ in 0..2 {
+        hand.answer(vec![(hand.id(is_open), Reply::Failed(Error::Exhausted))]);
+    }
+    assert!(hand.written.starts_with("HTTP/1.1 503 "), "{}", hand.written);
+    assert!(hand.ids(is_open).is_empty());
 }

@@ -6,6 +6,7 @@
 //! | representation: what is known about the content of a file, and kept | [`crate::cache`] |
 //! | response: from what was found to status, fields and content | [`response`] |
 
+mod opening;
 pub mod response;
 
 use crate::access;
@@ -16,8 +17,8 @@ use crate::http::response::Lines;
 use crate::http::status::{Fault, Status};
 use crate::http::target::Path;
 use crate::options::Options;
-use pluto_sdk::fs::{Open, open};
-use pluto_sdk::{Error, Kind, Pending, Symlinks, error, now, warn};
+use opening::Opening;
+use pluto_sdk::{Error, Kind, Symlinks, error, now, warn};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -45,7 +46,7 @@ pub enum Lookup {
     /// What is known already.
     Known(Found),
     /// What depends on this file, which may be one to keep.
-    Opening(Pending<Open>, Media, Option<Keeping>),
+    Opening(Opening, Media, Option<Keeping>),
 }
 
 /// What answers a request, with the fields that the site wants to have in this response besides the server's own.
@@ -130,7 +131,7 @@ impl Site {
         }
         let keeping = self.cache.begin(&path);
         let media = Media::of(&path);
-        Lookup::Opening(open(path, self.symlinks), media, keeping)
+        Lookup::Opening(Opening::new(path, self.symlinks, &self.cache), media, keeping)
     }
 
     /// Waits for the answer to a request.
@@ -141,7 +142,7 @@ impl Site {
     async fn found(&self, lookup: Lookup, terms: &Terms) -> Found {
         match lookup {
             Lookup::Known(found) => found,
-            Lookup::Opening(opening, media, keeping) => match opening.await {
+            Lookup::Opening(opening, media, keeping) => match opening.file().await {
                 // The host opens regular files only; a guest bears any answer.
                 Ok(file) if file.metadata().kind == Kind::Regular => match keeping {
                     Some(keeping) => Found::File(keeping.keep(file, media).await),
@@ -171,8 +172,6 @@ impl Site {
             | Error::Invalid => Fault::NOT_FOUND,
             Error::AccessDenied => Fault::soft(Status::Forbidden, "This file is not for everybody."),
             Error::Exhausted => {
-                // What is kept for later is wanted now.
-                self.cache.clear();
                 if self.exhausted.is_due() {
                     warn!("no file can be opened now: {error} ({})", access::quoted(&terms.line));
                 }
