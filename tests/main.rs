@@ -4,6 +4,7 @@
 //! there. These tests run the built command and the built guests: `cargo xtask test` builds them first.
 
 mod admission;
+mod attacks;
 mod changes;
 mod contract;
 mod determinism;

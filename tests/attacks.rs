@@ -1,0 +1,130 @@
+//! Clients that mean no good, or go away: what they take is given back, and the others are served. What is measured of
+//! them (latencies, with tools that attack) is told in ARCHITECTURE.md; here stands what must hold on any machine.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::set_socket_linger;
+use tempfile::TempDir;
+
+use crate::support::guests;
+use crate::support::host::{Host, PATIENCE};
+use crate::support::http::Client;
+
+/// A site with a page, and a file that no socket takes whole.
+fn site() -> TempDir {
+    let folder = TempDir::new().expect("a folder");
+    fs::write(folder.path().join("index.html"), "home").expect("a file");
+    fs::write(folder.path().join("large.bin"), vec![b'x'; 32 << 20]).expect("a file");
+    folder
+}
+
+fn serve(root: &Path, options: &[&str]) -> Host {
+    let (pluto, root) = (guests::built("pluto").display().to_string(), root.display().to_string());
+    Host::serve([&["--log", "off", &pluto, "0", &root, "--no-access-log"], options].concat())
+}
+
+fn descriptors(host: &Host) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", host.pid())).expect("it runs").count()
+}
+
+/// Resident memory, in KiB.
+fn memory(host: &Host) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it is told");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// Waits until it has no more descriptors than before.
+#[track_caller]
+fn settles(host: &Host, before: usize) {
+    let begin = Instant::now();
+    while descriptors(host) > before {
+        assert!(begin.elapsed() < PATIENCE, "{before} descriptors before, {} after", descriptors(host));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn is_served(host: &Host) {
+    assert_eq!(Client::new(host.connect()).get("/").body, b"home");
+}
+
+/// Ends a connection by a reset, without a word.
+fn reset(client: TcpStream) {
+    set_socket_linger(&client, Some(Duration::ZERO)).expect("it can be set");
+    drop(client);
+}
+
+#[test]
+fn a_thousand_resets_in_the_middle_of_a_response_lose_no_handle_and_no_memory() {
+    let folder = site();
+    let host = serve(folder.path(), &[]);
+    let ask = |count: usize| {
+        for round in 0..count {
+            let mut client = host.connect();
+            client.write_all(b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n").expect("it reads");
+            let mut some = [0; 4_096];
+            client.read_exact(&mut some[..1 + round % 4_096]).expect("it answers");
+            reset(client);
+        }
+    };
+    // Once, so that what it keeps is there.
+    ask(100);
+    is_served(&host);
+    is_served(&host);
+    std::thread::sleep(Duration::from_millis(200));
+    let (handles, kib) = (descriptors(&host), memory(&host));
+    ask(1_000);
+    is_served(&host);
+    settles(&host, handles);
+    let grown = memory(&host).saturating_sub(kib);
+    // A connection's buffers, lost a thousand times, would be above 16 MiB.
+    assert!(grown < 4 << 10, "{grown} KiB more than before");
+}
+
+#[test]
+fn ten_thousand_pipelined_requests_of_a_client_that_never_reads_cost_the_others_nothing() {
+    let folder = site();
+    let host = serve(folder.path(), &["--write-seconds", "2"]);
+    is_served(&host);
+    is_served(&host);
+    let (handles, kib) = (descriptors(&host), memory(&host));
+    let mut greedy = host.connect();
+    greedy.set_write_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+    let requests = "GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10_000);
+    // The server takes no more than it can answer, so that this may not get through; which is the point.
+    let _ = greedy.write_all(requests.as_bytes());
+    for _ in 0..50 {
+        is_served(&host);
+    }
+    let grown = memory(&host).saturating_sub(kib);
+    assert!(grown < 4 << 10, "{grown} KiB more than before");
+    assert!(descriptors(&host) <= handles + 8, "{handles} descriptors before, {} now", descriptors(&host));
+    // It is not waited for beyond its time, although it is still there.
+    settles(&host, handles);
+    is_served(&host);
+    drop(greedy);
+}
+
+#[test]
+fn a_thousand_heads_that_never_end_are_given_up_in_time_and_keep_nobody_waiting() {
+    let folder = site();
+    let host = serve(folder.path(), &["--head-seconds", "2", "--linger-seconds", "1"]);
+    is_served(&host);
+    is_served(&host);
+    let handles = descriptors(&host);
+    let mut slow: Vec<TcpStream> = (0..1_000).map(|_| host.connect()).collect();
+    for client in &mut slow {
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX: ").expect("it reads");
+    }
+    is_served(&host);
+    for mut client in slow {
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).expect("an answer, and the end");
+        assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
+    }
+    settles(&host, handles);
+}
