@@ -4,6 +4,7 @@ pub mod live;
 pub mod record;
 pub mod replay;
 pub mod script;
+mod timers;
 
 use crate::contract::{Answer, Level, Submission};
 use crate::stop::Stop;

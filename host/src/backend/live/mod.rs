@@ -18,11 +18,12 @@ use compio_driver::op::Interest;
 use hashbrown::HashMap;
 
 use self::answers::Answers;
-use self::clock::{Clock, TimerKey, Timers};
+use self::clock::Clock;
 use self::driver::{Driver, Event};
 use self::handles::{Handles, Object, Total};
 use self::listen::Listener;
 use self::watch::Watches;
+use super::timers::{TimerKey, Timers};
 use super::{Backend, Batch};
 use crate::console::Console;
 use crate::contract::{Error, Level, Reply, Request, Signal, Submission};
