@@ -155,3 +155,26 @@ pub const QUEUE_COMPLETIONS: u32 = 16_384;
 
 /// Times that an `openat2` which met a concurrent rename is tried again before the guest is told.
 pub const OPEN_RETRIES_MAX: usize = 8;
+
+/// A recorded world that had no signal to stop gives one so long after its end: what was under way then can be finished.
+pub const SCENE_GRACE_SECONDS: u64 = 1;
+
+/// Batches that any guest may take in a recorded world.
+pub const SCENE_TURNS_MIN: u64 = 1 << 20;
+
+/// Batches that a guest may take in a recorded world for each that the recorded one took. One that asks for a byte at a time
+/// needs about as many as a request has bytes.
+pub const SCENE_TURNS_FACTOR: u64 = 256;
+
+/// What is kept of what guests send in a recorded world, in bytes, each different write once. A million responses of the web server take about
+/// 100 MiB.
+pub const SCENE_OUTPUT_BYTES_MAX: u64 = 2 << 30;
+
+/// Paths that are remembered because a recorded world knew nothing of them: more than anybody reads.
+pub const SCENE_UNKNOWN_PATHS_MAX: usize = 1_000;
+
+/// Lines of a guest's log that are kept in a recorded world for whoever looks for the reason.
+pub const SCENE_LOG_LINES: usize = 20;
+
+/// Kinds of difference between two guests that are told apart. More of them are no kinds.
+pub const DIFFERENCE_KINDS_MAX: usize = 1_000;

@@ -4,6 +4,7 @@ pub mod live;
 pub mod record;
 pub mod replay;
 pub mod script;
+pub mod sim;
 mod timers;
 
 use crate::contract::{Answer, Level, Submission};

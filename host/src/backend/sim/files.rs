@@ -1,0 +1,164 @@
+//! Files of a scene: what is known of them, and a note of what is not.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::{Object, Pending, Sim};
+use crate::contract::{Error, Loaded, Open, Opened, Range, Reply};
+use crate::limits;
+
+/// An open file.
+pub struct File {
+    path: Vec<u8>,
+    /// As it was when it was opened, in bytes.
+    pub size: u64,
+}
+
+/// What a guest asked that the scene cannot tell.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Unknown {
+    /// Paths that the recorded guest never asked for; answered `not-found`.
+    pub paths: BTreeSet<Vec<u8>>,
+    /// Paths of files whose content it had not read; answered `io`.
+    pub contents: BTreeSet<Vec<u8>>,
+    /// How many more there were of either.
+    pub more: u64,
+}
+
+impl Unknown {
+    fn path(&mut self, path: &[u8]) {
+        self.more += note(&mut self.paths, path);
+    }
+
+    fn content(&mut self, path: &[u8]) {
+        self.more += note(&mut self.contents, path);
+    }
+}
+
+/// 1 when there is no room.
+fn note(paths: &mut BTreeSet<Vec<u8>>, path: &[u8]) -> u64 {
+    if paths.contains(path) {
+        return 0;
+    }
+    let room = paths.len() < limits::SCENE_UNKNOWN_PATHS_MAX;
+    if room {
+        paths.insert(path.to_owned());
+    }
+    u64::from(!room)
+}
+
+impl Sim {
+    pub(super) fn file(&self, handle: u64) -> Result<&Rc<File>, Error> {
+        match self.handles.get(&handle) {
+            Some(Object::File(file)) => Ok(file),
+            _ => Err(Error::BadHandle),
+        }
+    }
+
+    pub(super) fn open(&mut self, open: &Open) -> Result<Reply, Error> {
+        check(&open.path)?;
+        let Some(known) = self.scene.files.open(self.now, &open.path, open.follow_symlinks) else {
+            return Err(self.unknown(&open.path));
+        };
+        let metadata = known?;
+        let file = Rc::new(File { path: open.path.clone(), size: metadata.size });
+        let file = self.insert(Object::File(file))?;
+        Ok(Reply::Opened(Opened { file, metadata }))
+    }
+
+    pub(super) fn list(&mut self, path: &[u8]) -> Result<Reply, Error> {
+        check(path)?;
+        match self.scene.files.list(self.now, path) {
+            Some(Ok(entries)) => Ok(Reply::Listed(entries.to_vec())),
+            Some(Err(error)) => Err(*error),
+            None => Err(self.unknown(path)),
+        }
+    }
+
+    pub(super) fn read_file(&mut self, range: &Range) -> Result<Reply, Error> {
+        let file = self.file(range.handle)?.clone();
+        let queued: usize = self.answers.iter().map(|answer| content(&answer.reply)).sum();
+        let length = range.length.min(limits::FILE_READ_BYTES_MAX).min(file.size.saturating_sub(range.offset));
+        if queued + length as usize > limits::ANSWER_BYTES_QUEUED_MAX {
+            return Err(Error::Exhausted);
+        }
+        match self.scene.files.read(self.now, &file.path, range.offset, length as usize) {
+            Some(known) => known.map(Reply::Data),
+            None => {
+                self.seen.borrow_mut().unknown.content(&file.path);
+                Err(Error::Io)
+            }
+        }
+    }
+
+    pub(super) fn load(&mut self, range: &Range) -> Result<Reply, Error> {
+        if range.length > limits::BUFFER_BYTES_MAX {
+            return Err(Error::TooLarge);
+        }
+        let file = self.file(range.handle)?;
+        let known = self.scene.files.load(self.now, &file.path, (range.offset, range.length));
+        let length = known.unwrap_or_else(|| Ok(range.length.min(file.size.saturating_sub(range.offset))))?;
+        let buffer = self.insert(Object::Buffer(length))?;
+        Ok(Reply::Loaded(Loaded { buffer, length }))
+    }
+
+    pub(super) fn watch(&mut self, id: u64, path: &[u8]) -> Result<(), Error> {
+        check(path)?;
+        if self.watches.len() >= limits::WATCHES_MAX {
+            return Err(Error::Exhausted);
+        }
+        match self.scene.files.watch(self.now, path) {
+            Some(None) => {}
+            Some(Some(error)) => return Err(error),
+            None => return Err(self.unknown(path)),
+        }
+        self.watches.push((id, path.to_owned()));
+        self.pending.insert(id, Pending::Watch);
+        Ok(())
+    }
+
+    /// Tells the watches of what has changed, and those of the folder in which it is.
+    pub(super) fn change(&mut self, index: usize) {
+        let scene = self.scene.clone();
+        let change = &scene.changes[index];
+        let (folder, name) = match change.path.iter().rposition(|byte| *byte == b'/') {
+            Some(slash) => (&change.path[..slash], &change.path[slash + 1..]),
+            None => (&[][..], &change.path[..]),
+        };
+        for at in 0..self.watches.len() {
+            let (id, path) = &self.watches[at];
+            let id = *id;
+            if *path == change.path {
+                let reply = if change.gone { Reply::Failed(Error::NotFound) } else { Reply::Changed(Vec::new()) };
+                self.answer(id, reply);
+            } else if path == folder && !change.gone {
+                self.answer(id, Reply::Changed(name.to_owned()));
+            }
+        }
+        if change.gone {
+            let (ended, kept) = std::mem::take(&mut self.watches).into_iter().partition(|(_, it)| *it == change.path);
+            self.watches = kept;
+            let ended: Vec<(u64, Vec<u8>)> = ended;
+            for (id, _) in ended {
+                self.pending.remove(&id);
+            }
+        }
+    }
+
+    fn unknown(&mut self, path: &[u8]) -> Error {
+        self.seen.borrow_mut().unknown.path(path);
+        Error::NotFound
+    }
+}
+
+/// What the contract says of a path before anybody looks for it.
+fn check(path: &[u8]) -> Result<(), Error> {
+    if path.len() > limits::PATH_BYTES_MAX || path.contains(&0) { Err(Error::Invalid) } else { Ok(()) }
+}
+
+fn content(reply: &Reply) -> usize {
+    match reply {
+        Reply::Data(bytes) | Reply::Changed(bytes) => bytes.len(),
+        _ => 0,
+    }
+}

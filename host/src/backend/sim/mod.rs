@@ -1,0 +1,340 @@
+//! A world that was recorded, with another guest in it: clients send what they sent, when they sent it; files are what they
+//! were; time is virtual. No sockets, no files, no clock: the same scene and the same guest give the same run.
+//!
+//! Where this world differs from the one that was recorded:
+//!
+//! - Files and folders are answered at once, so a guest is often some microseconds earlier than it was.
+//! - A path that nobody asked for then is `not-found`, and content that nobody read cannot be read (`io`): see
+//!   [`Unknown`].
+//! - A client takes what it is sent as it did then: in the intervals in which it was slow it is slow again, whatever it is
+//!   sent. What it had sent before it was reset is not lost.
+
+mod clients;
+mod files;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use hashbrown::HashMap;
+
+use self::clients::Connection;
+use self::files::File;
+use super::timers::{TimerKey, Timers};
+use super::{Backend, Batch};
+use crate::contract::{Answer, Error, Level, Reply, Request, Signal, Submission};
+use crate::limits;
+use crate::stop::Stop;
+use crate::trace::How;
+use crate::trace::behaviour::{Behaviour, Ended, Store, Witness};
+use crate::trace::scene::Scene;
+
+pub use self::files::Unknown;
+
+const NANOS: u64 = 1_000_000_000;
+
+/// The world of a scene.
+pub struct Sim {
+    scene: Rc<Scene>,
+    /// Nanoseconds since the Unix epoch.
+    now: u64,
+    timers: Timers<Event>,
+    answers: Vec<Answer>,
+    /// The requests that are neither answered for good nor answered at once, by id.
+    pending: HashMap<u64, Pending>,
+    handles: HashMap<u64, Object>,
+    /// How many handles were given out.
+    handed_out: u64,
+    /// For each port that clients came to: from which client on nobody is accepted yet.
+    next_clients: Vec<(u16, usize)>,
+    listeners: Vec<Listener>,
+    listens: u64,
+    /// Watches, in the order in which they were asked for.
+    watches: Vec<(u64, Vec<u8>)>,
+    /// What the operator will want. It is told when all else that happens at that time is done.
+    signals: VecDeque<(u64, Signal)>,
+    signal_requests: Vec<u64>,
+    stopping: bool,
+    turns: u64,
+    turns_max: u64,
+    seen: Rc<RefCell<Seen>>,
+    /// Why it can go on no more.
+    over: Option<Ended>,
+}
+
+/// What came of a run in a scene.
+pub struct Seen {
+    witness: Witness,
+    unknown: Unknown,
+    log: Vec<(Level, String)>,
+}
+
+/// What happens later.
+enum Event {
+    /// The next client of the listener of this serial number can be accepted.
+    Accept(u64),
+    /// Something of the client of this handle can be read.
+    Readable(u64),
+    /// The write to the client of this handle is done.
+    Written(u64, Option<Error>),
+    /// The client of this handle is reset.
+    Gone(u64),
+    Sleep(u64),
+    /// The scene's change of this number.
+    Change(usize),
+    /// The guest has had its time to stop.
+    Stop,
+}
+
+/// What a pending request waits for: what `cancel` has to end.
+enum Pending {
+    Listen,
+    Read(u64),
+    Write(u64),
+    Sleep(TimerKey),
+    Watch,
+    Signals,
+}
+
+enum Object {
+    Connection(Box<Connection>),
+    File(Rc<File>),
+    /// How many bytes it holds.
+    Buffer(u64),
+}
+
+struct Listener {
+    id: u64,
+    /// Counts the listeners of a run: unlike the id, never used again.
+    serial: u64,
+    port: u16,
+    connections_max: u32,
+    /// Its connections that are open.
+    open: u32,
+    /// Whether the next client is waited for.
+    expects_client: bool,
+}
+
+impl Seen {
+    /// What the guest did, once the run has ended.
+    pub fn into_behaviour(self) -> (Behaviour, Unknown) {
+        (self.witness.into_behaviour(), self.unknown)
+    }
+
+    /// The last lines of the guest's log.
+    pub fn log(&self) -> &[(Level, String)] {
+        &self.log
+    }
+}
+
+impl Sim {
+    /// The world of `scene`, and what will be seen of the guest in it. Bytes and paths are kept in `store`.
+    pub fn new(scene: Rc<Scene>, store: Rc<RefCell<Store>>) -> (Self, Rc<RefCell<Seen>>) {
+        let seen = Seen { witness: Witness::new(store), unknown: Unknown::default(), log: Vec::new() };
+        let seen = Rc::new(RefCell::new(seen));
+        let mut timers = Timers::new();
+        for (index, change) in scene.changes.iter().enumerate() {
+            timers.add(change.time, Event::Change(index));
+        }
+        let mut signals: VecDeque<(u64, Signal)> = scene.signals.iter().copied().collect();
+        if scene.stopped().is_none() && scene.ended.is_some() {
+            signals.push_back((scene.end.saturating_add(limits::SCENE_GRACE_SECONDS * NANOS), Signal::Stop));
+        }
+        let sim = Self {
+            now: scene.start,
+            timers,
+            answers: Vec::new(),
+            pending: HashMap::new(),
+            handles: HashMap::new(),
+            handed_out: 0,
+            next_clients: Vec::new(),
+            listeners: Vec::new(),
+            listens: 0,
+            watches: Vec::new(),
+            signals,
+            signal_requests: Vec::new(),
+            stopping: false,
+            turns: 0,
+            turns_max: limits::SCENE_TURNS_MIN.saturating_add(scene.turns.saturating_mul(limits::SCENE_TURNS_FACTOR)),
+            seen: seen.clone(),
+            over: None,
+            scene,
+        };
+        (sim, seen)
+    }
+
+    fn take(&mut self, submission: &Submission) {
+        let id = submission.id;
+        let result = match &submission.request {
+            Request::Listen(listen) => self.listen(id, listen).map(Some),
+            Request::Read(read) => self.read(id, read).map(|()| None),
+            Request::Write(write) => self.write(id, write).map(|()| None),
+            Request::Shutdown(handle) => self.shutdown(*handle).map(Some),
+            Request::Close(handle) => self.close(*handle).map(Some),
+            Request::Open(open) => self.open(open).map(Some),
+            Request::ReadFile(range) => self.read_file(range).map(Some),
+            Request::Load(range) => self.load(range).map(Some),
+            Request::List(path) => self.list(path).map(Some),
+            Request::Watch(path) => self.watch(id, path).map(|()| None),
+            Request::Sleep(nanoseconds) => {
+                let key = self.timers.add(self.now.saturating_add(*nanoseconds), Event::Sleep(id));
+                self.pending.insert(id, Pending::Sleep(key));
+                Ok(None)
+            }
+            Request::Signals => self.subscribe(id).map(|()| None),
+            Request::Cancel(target) => Ok(Some(self.cancel(*target))),
+        };
+        if let Some(reply) = result.unwrap_or_else(|error| Some(Reply::Failed(error))) {
+            self.answer(id, reply);
+        }
+    }
+
+    fn answer(&mut self, id: u64, reply: Reply) {
+        self.answers.push(Answer { id, reply });
+    }
+
+    fn insert(&mut self, object: Object) -> Result<u64, Error> {
+        if self.handles.len() >= limits::HANDLES_MAX {
+            return Err(Error::Exhausted);
+        }
+        self.handed_out += 1;
+        self.handles.insert(self.handed_out, object);
+        Ok(self.handed_out)
+    }
+
+    fn close(&mut self, handle: u64) -> Result<Reply, Error> {
+        if let Object::Connection(connection) = self.handles.remove(&handle).ok_or(Error::BadHandle)? {
+            self.closed(&connection);
+        }
+        Ok(Reply::Done)
+    }
+
+    fn subscribe(&mut self, id: u64) -> Result<(), Error> {
+        if self.signal_requests.len() >= limits::SIGNAL_REQUESTS_MAX {
+            return Err(Error::Exhausted);
+        }
+        self.signal_requests.push(id);
+        self.pending.insert(id, Pending::Signals);
+        Ok(())
+    }
+
+    fn cancel(&mut self, target: u64) -> Reply {
+        let Some(pending) = self.pending.remove(&target) else { return Reply::Done };
+        match pending {
+            Pending::Listen => self.listeners.retain(|listener| listener.id != target),
+            Pending::Read(handle) => self.end_read(handle),
+            Pending::Write(handle) => self.end_write(handle),
+            Pending::Sleep(key) => self.timers.remove(key),
+            Pending::Watch => self.watches.retain(|(id, _)| *id != target),
+            Pending::Signals => self.signal_requests.retain(|id| *id != target),
+        }
+        self.answer(target, Reply::Failed(Error::Cancelled));
+        Reply::Done
+    }
+
+    /// What happens now.
+    fn happen(&mut self) -> Result<(), Stop> {
+        while let Some(event) = self.timers.next_due(self.now) {
+            match event {
+                Event::Accept(serial) => self.accept(serial),
+                Event::Readable(handle) => self.readable(handle),
+                Event::Written(handle, error) => self.written(handle, error),
+                Event::Gone(handle) => self.gone(handle),
+                Event::Sleep(id) => {
+                    self.pending.remove(&id);
+                    self.answer(id, Reply::Elapsed);
+                }
+                Event::Change(index) => self.change(index),
+                Event::Stop => return Err(Stop::StopTooSlow),
+            }
+        }
+        if self.answers.is_empty()
+            && let Some((_, signal)) = self.signals.pop_front_if(|(time, _)| *time <= self.now)
+        {
+            self.signal(signal)?;
+        }
+        Ok(())
+    }
+
+    /// When something happens next.
+    fn next(&self) -> Option<u64> {
+        let signal = self.signals.front().map(|(time, _)| *time);
+        self.timers.due().into_iter().chain(signal).min()
+    }
+
+    fn signal(&mut self, signal: Signal) -> Result<(), Stop> {
+        if signal == Signal::Stop {
+            if self.stopping {
+                return Ok(());
+            }
+            if self.signal_requests.is_empty() {
+                return Err(Stop::Asked);
+            }
+            self.stopping = true;
+            self.timers.add(self.now.saturating_add(limits::STOP_SECONDS_MAX * NANOS), Event::Stop);
+        }
+        for index in 0..self.signal_requests.len() {
+            self.answer(self.signal_requests[index], Reply::Signal(signal));
+        }
+        Ok(())
+    }
+
+    /// Whether the run must end here: there is a named limit for everything that a guest could do without end.
+    fn is_over(&mut self, next: Option<u64>) -> bool {
+        let broken_off = self.scene.ended.is_none() && next.is_none_or(|next| next > self.scene.end);
+        self.over = if broken_off && self.answers.is_empty() {
+            Some(Ended::BrokenOff)
+        } else if self.turns >= self.turns_max {
+            Some(Ended::Bounded("it receives far more often than the recorded guest did"))
+        } else if self.seen.borrow().witness.bytes() > limits::SCENE_OUTPUT_BYTES_MAX {
+            Some(Ended::Bounded("it sends more than is kept for a comparison"))
+        } else {
+            None
+        };
+        self.over.is_some()
+    }
+}
+
+impl Backend for Sim {
+    fn start(&mut self) -> u64 {
+        self.scene.start
+    }
+
+    fn submit(&mut self, submission: Submission) {
+        self.seen.borrow_mut().witness.request(self.now, &submission);
+        self.take(&submission);
+    }
+
+    fn wait(&mut self) -> Result<Batch, Stop> {
+        self.happen()?;
+        while self.answers.is_empty() {
+            let next = self.next();
+            let (false, Some(next)) = (self.is_over(next), next) else { return Err(Stop::AnswersEnded) };
+            self.now = self.now.max(next);
+            self.happen()?;
+        }
+        if self.is_over(Some(self.now)) {
+            return Err(Stop::AnswersEnded);
+        }
+        self.turns += 1;
+        let answers = std::mem::take(&mut self.answers);
+        let mut seen = self.seen.borrow_mut();
+        answers.iter().for_each(|answer| seen.witness.answer(answer));
+        Ok(Batch { time: self.now, answers })
+    }
+
+    fn log(&mut self, level: Level, message: &str) {
+        let log = &mut self.seen.borrow_mut().log;
+        if log.len() == limits::SCENE_LOG_LINES {
+            log.remove(0);
+        }
+        log.push((level, message.to_owned()));
+    }
+
+    fn ended(&mut self, how: &How) {
+        let ended = self.over.take().unwrap_or_else(|| Ended::How(how.clone()));
+        self.seen.borrow_mut().witness.ended(self.now, ended);
+    }
+}

@@ -1,0 +1,263 @@
+//! Takes a recorded run apart: into what the world did, and what the guest did.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use hashbrown::HashMap;
+
+use super::{Change, Client, Scene, Segment, Wait};
+use crate::backend::replay::Step;
+use crate::contract::{Answer, Error, Reply, Request, Signal, Submission};
+use crate::trace::behaviour::{Behaviour, Ended, Store, Witness};
+use crate::trace::{Header, How};
+
+/// Makes a [`Scene`] and a [`Behaviour`] of the steps of an exact replay.
+pub struct Extractor {
+    scene: Scene,
+    witness: Witness,
+    /// Of the last batch.
+    time: u64,
+    pending: HashMap<u64, Asked>,
+    /// When something happened last on each client's connection.
+    last: Vec<u64>,
+}
+
+/// A request that is not answered for good, and when it was sent.
+struct Asked {
+    time: u64,
+    what: What,
+}
+
+enum What {
+    /// The port that was asked for, and the one that was given.
+    Listen(u16, u16),
+    Read(usize),
+    /// To that client; what had happened last on its connection.
+    Write(usize, u64),
+    Shutdown(usize),
+    Open(Vec<u8>, bool),
+    ReadFile(Rc<[u8]>, u64),
+    Load(Rc<[u8]>, u64, u64),
+    List(Vec<u8>),
+    Watch(Vec<u8>),
+    Signals,
+}
+
+impl Extractor {
+    /// Takes a run apart that began so.
+    pub fn new(header: &Header, store: Rc<RefCell<Store>>) -> Self {
+        let scene = Scene::new(header);
+        let time = scene.start;
+        Self { scene, witness: Witness::new(store), time, pending: HashMap::new(), last: Vec::new() }
+    }
+
+    /// The next step.
+    pub fn step(&mut self, step: &Step) {
+        for submission in &step.sent {
+            self.request(submission);
+            self.witness.request(self.time, submission);
+        }
+        if step.end.is_some() {
+            return;
+        }
+        self.time = self.time.max(step.time);
+        self.scene.turns = step.turn;
+        for answer in &step.answers {
+            self.answer(answer);
+            self.witness.answer(answer);
+        }
+    }
+
+    /// All steps are taken. How the run ended is known unless the recording broke off.
+    pub fn finish(mut self, ended: Option<How>) -> (Scene, Behaviour) {
+        let pending = std::mem::take(&mut self.pending);
+        // What was not answered: a client that never took what it was sent, and watches that had nothing to tell.
+        let mut pending: Vec<Asked> = pending.into_values().collect();
+        pending.sort_unstable_by_key(|asked| asked.time);
+        for asked in pending {
+            match asked.what {
+                What::Write(client, from) => self.wait(client, Wait { from, to: None, error: None }),
+                What::Watch(path) => self.scene.files.watched(asked.time, &path, None),
+                _ => {}
+            }
+        }
+        if ended == Some(How::Stopped(crate::stop::Stop::Asked)) && self.scene.stopped().is_none() {
+            // The guest had not asked to be told.
+            self.scene.signals.push((self.time, Signal::Stop));
+        }
+        self.scene.end = self.time;
+        self.scene.ended.clone_from(&ended);
+        let broken_off = ended.is_none();
+        self.witness.ended(self.time, ended.map_or(Ended::BrokenOff, Ended::How));
+        let behaviour = self.witness.into_behaviour();
+        for (client, seen) in self.scene.clients.iter_mut().zip(&behaviour.clients) {
+            client.cut |= broken_off && seen.closed.is_none();
+        }
+        (self.scene, behaviour)
+    }
+
+    fn request(&mut self, submission: &Submission) {
+        let what = match &submission.request {
+            Request::Listen(listen) => Some(What::Listen(listen.port, 0)),
+            Request::Read(read) => self.witness.client(read.connection).map(What::Read),
+            Request::Write(write) => {
+                self.witness.client(write.connection).map(|client| What::Write(client, self.last[client]))
+            }
+            Request::Shutdown(handle) => self.witness.client(*handle).map(What::Shutdown),
+            Request::Open(open) => Some(What::Open(open.path.clone(), open.follow_symlinks)),
+            Request::ReadFile(it) => self.witness.path(it.handle).map(|path| What::ReadFile(path, it.offset)),
+            Request::Load(it) => self.witness.path(it.handle).map(|path| What::Load(path, it.offset, it.length)),
+            Request::List(path) => Some(What::List(path.clone())),
+            Request::Watch(path) => Some(What::Watch(path.clone())),
+            Request::Signals => Some(What::Signals),
+            Request::Close(_) | Request::Sleep(_) | Request::Cancel(_) => None,
+        };
+        if let Some(what) = what {
+            self.pending.insert(submission.id, Asked { time: self.time, what });
+        }
+    }
+
+    fn answer(&mut self, answer: &Answer) {
+        let Some(mut asked) = self.pending.remove(&answer.id) else { return };
+        if let (What::Listen(_, given), Reply::Listening(port)) = (&mut asked.what, &answer.reply) {
+            *given = *port;
+        }
+        let failed = matches!(answer.reply, Reply::Failed(_));
+        let many = matches!(asked.what, What::Listen(..) | What::Watch(_) | What::Signals);
+        self.learn(&asked, &answer.reply);
+        if many && !failed {
+            self.pending.insert(answer.id, asked);
+        }
+    }
+
+    fn learn(&mut self, asked: &Asked, reply: &Reply) {
+        let Asked { time, what } = asked;
+        match (what, reply) {
+            (What::Listen(wanted, given), Reply::Listening(_)) => {
+                if !self.scene.ports.contains(&(*wanted, *given)) {
+                    self.scene.ports.push((*wanted, *given));
+                }
+            }
+            (What::Listen(_, port), Reply::Accepted(accepted)) => {
+                self.scene.clients.push(Client::new(self.time, *port, accepted.peer));
+                self.last.push(self.time);
+            }
+            (What::Read(client), reply) => self.read(*client, reply),
+            (What::Write(client, from), reply) => self.written(*client, *from, reply),
+            (What::Shutdown(client), Reply::Failed(Error::Disconnected)) => self.gone(*client),
+            (What::Signals, Reply::Signal(signal)) => {
+                // Each of several requests is told.
+                if self.scene.signals.last() != Some(&(self.time, *signal)) {
+                    self.scene.signals.push((self.time, *signal));
+                }
+            }
+            (What::Watch(path), Reply::Changed(name)) => self.changed(path, name),
+            (What::Watch(path), Reply::Failed(error)) => self.unwatched(*time, path, *error),
+            _ => self.learn_of_files(asked, reply),
+        }
+    }
+
+    fn learn_of_files(&mut self, Asked { time, what }: &Asked, reply: &Reply) {
+        let files = &mut self.scene.files;
+        match (what, reply) {
+            (_, Reply::Failed(Error::Cancelled | Error::BadHandle)) => {}
+            (What::Open(path, follow), Reply::Opened(it)) => files.opened(*time, path, *follow, Ok(it.metadata)),
+            (What::Open(path, follow), Reply::Failed(error)) => files.opened(*time, path, *follow, Err(*error)),
+            (What::ReadFile(path, offset), Reply::Data(bytes)) => files.content(*time, path, *offset, Ok(bytes)),
+            (What::ReadFile(path, offset), Reply::Failed(error)) => files.content(*time, path, *offset, Err(*error)),
+            (What::Load(path, offset, length), Reply::Loaded(it)) => {
+                files.loaded(*time, path, (*offset, *length), Ok(it.length));
+            }
+            (What::Load(path, offset, length), Reply::Failed(error)) => {
+                files.loaded(*time, path, (*offset, *length), Err(*error));
+            }
+            (What::List(path), Reply::Listed(entries)) => files.listed(*time, path, Ok(entries)),
+            (What::List(path), Reply::Failed(error)) => files.listed(*time, path, Err(*error)),
+            _ => {}
+        }
+    }
+
+    fn read(&mut self, client: usize, reply: &Reply) {
+        let it = &mut self.scene.clients[client];
+        match reply {
+            Reply::Data(bytes) if bytes.is_empty() => {
+                it.ended.get_or_insert(self.time);
+            }
+            Reply::Data(bytes) => {
+                it.bytes.extend(bytes);
+                it.segments.push(Segment { time: self.time, end: it.bytes.len() });
+            }
+            Reply::Failed(Error::Cancelled | Error::Busy | Error::Invalid | Error::BadHandle) => return,
+            _ => return self.gone(client),
+        }
+        self.last[client] = self.time;
+    }
+
+    fn written(&mut self, client: usize, from: u64, reply: &Reply) {
+        let to = Some(self.time);
+        match reply {
+            Reply::Written(_) => {
+                if from < self.time {
+                    self.scene.clients[client].waits.push(Wait { from, to, error: None });
+                }
+            }
+            // The guest gave up.
+            Reply::Failed(Error::Cancelled) => self.wait(client, Wait { from, to: None, error: None }),
+            Reply::Failed(Error::Disconnected) => self.gone(client),
+            Reply::Failed(error @ (Error::Truncated | Error::Io)) => {
+                self.wait(client, Wait { from, to, error: Some(*error) });
+            }
+            _ => return,
+        }
+        self.last[client] = self.time;
+    }
+
+    /// Nobody knows how much of it the client has received.
+    fn wait(&mut self, client: usize, wait: Wait) {
+        let it = &mut self.scene.clients[client];
+        it.waits.push(wait);
+        it.cut = true;
+    }
+
+    fn gone(&mut self, client: usize) {
+        let it = &mut self.scene.clients[client];
+        it.gone.get_or_insert(self.time);
+        it.cut = true;
+    }
+
+    fn changed(&mut self, watched: &[u8], name: &[u8]) {
+        let mut path = watched.to_vec();
+        if !name.is_empty() && !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend(name);
+        self.change(Change { time: self.time, path, gone: false });
+    }
+
+    fn unwatched(&mut self, asked: u64, path: &[u8], error: Error) {
+        match error {
+            Error::Cancelled => self.scene.files.watched(asked, path, None),
+            // The final answer is given long after the question; what could never be watched is answered at once.
+            Error::NotFound if self.has_changed(path) => {
+                self.scene.files.watched(asked, path, None);
+                self.change(Change { time: self.time, path: path.to_vec(), gone: true });
+            }
+            error => self.scene.files.watched(asked, path, Some(error)),
+        }
+    }
+
+    /// Whether this batch tells of a change there: before a watch ends for what is gone, its change is told.
+    fn has_changed(&self, path: &[u8]) -> bool {
+        let now = self.scene.changes.iter().rev().take_while(|change| change.time == self.time);
+        now.into_iter().any(|change| change.path == path)
+    }
+
+    /// Each of several requests is told of a change: in one batch it counts once.
+    fn change(&mut self, change: Change) {
+        if self.scene.changes.iter().rev().take_while(|it| it.time == change.time).any(|it| *it == change) {
+            return;
+        }
+        self.scene.files.changed(change.time, &change.path);
+        self.scene.changes.push(change);
+    }
+}
