@@ -8,6 +8,7 @@ mod attacks;
 mod changes;
 mod contract;
 mod determinism;
+mod difference;
 mod echo;
 mod explain;
 mod golden;

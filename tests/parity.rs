@@ -1,16 +1,22 @@
 //! The native build of a guest and its component give the same requests for the same script of answers, byte for byte;
-//! and both bear answers that no sane host would give.
+//! and both bear answers that no sane host would give. The host's own world of a recorded run agrees with that of the SDK's
+//! tests.
 
 use std::fmt::{Debug, Display};
 use std::fs;
+use std::path::Path;
 
 use pluto_host::admission;
 use pluto_host::backend::Batch;
 use pluto_host::backend::script::Script;
+use pluto_host::command::Stage;
 use pluto_host::engine::Engine;
 use pluto_host::guest::{Ended, Guest};
 use pluto_host::limits;
 use pluto_host::stop::Stop;
+use pluto_host::trace::binary::{self, Block};
+use pluto_host::trace::difference::{Sides, TOLERANCE, compare};
+use pluto_host::trace::{End, Header, How, Sent};
 use pluto_sdk::contract as sdk;
 use pluto_sdk::testing::{World, run_on_answers};
 use std::time::Duration;
@@ -88,6 +94,38 @@ fn lines(requests: &[impl Debug]) -> Vec<String> {
     requests.iter().map(|request| format!("{request:?}")).collect()
 }
 
+/// The component does the same to its clients in the world of the host that is made of what it was answered.
+fn agrees_in_a_scene(
+    name: &str,
+    arguments: &[&str],
+    start: u64,
+    batches: &[(u64, Vec<sdk::Answer>)],
+    exit: Option<u8>,
+) {
+    let engine = Engine::new(None).expect("the engine starts");
+    let bytes = fs::read(guests::built(name)).expect("it is built");
+    let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+    let header = Header::new(&bytes, limits::MEMORY_BYTES_DEFAULT, arguments, start);
+    let mut trace = binary::begin(&header, &bytes).expect("it is packed");
+    let mut block = Block::default();
+    for (time, answers) in batches {
+        let answers: Vec<_> = answers.iter().cloned().map(answer).collect();
+        block.turn(Sent::UNKNOWN, *time, &answers);
+    }
+    if let Some(code) = exit {
+        block.end(&End { sent: Sent::UNKNOWN, how: How::Exit(code) });
+    }
+    trace.extend(block.seal());
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(file.path(), trace).expect("it is written");
+    let stage = Stage::of(&engine, file.path()).expect("it replays");
+    let (found, _) = stage.run(&engine, Path::new(name), &bytes).expect("it runs");
+    let (sides, store) = (Sides { first: "script", second: "scene" }, stage.store.borrow());
+    let differences = compare(&stage.scene, &store, [&stage.recorded, &found], sides, TOLERANCE);
+    assert!(differences.is_empty(), "{name}:\n{}", differences.text(sides));
+    assert_eq!(found.clients.len(), stage.scene.clients.len());
+}
+
 #[test]
 fn hello_world() {
     let run = agree("hello", hello::main, &["8000"], 1, &[]);
@@ -122,6 +160,7 @@ fn the_echo_server() {
     world.signal(sdk::Signal::Stop);
     world.advance(Duration::from_secs(10));
     let run = agree("echo", echo::main, &["7000"], start, world.batches());
+    agrees_in_a_scene("echo", &["7000"], start, world.batches(), run.exit);
     assert!(run.requests.len() > 40 && run.exit == Some(0), "{} sends, {:?}", run.requests.len(), run.exit);
 }
 
@@ -157,6 +196,7 @@ fn the_web_server() {
     world.signal(sdk::Signal::Stop);
     world.advance(Duration::from_secs(20));
     let run = agree("pluto", pluto::main, &arguments, start, world.batches());
+    agrees_in_a_scene("pluto", &arguments, start, world.batches(), run.exit);
     assert!(run.requests.len() > 20 && run.exit == Some(0), "{} sends, {:?}", run.requests.len(), run.exit);
 }
 

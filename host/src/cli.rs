@@ -49,6 +49,23 @@ pub enum Command {
         /// What executes the guest; the run is the same on each
         #[arg(long, value_name = "ENGINE", value_enum, default_value_t)]
         engine: Target,
+        /// Compare only what clients and the file system see: the bytes of each connection and its end, and which files
+        /// are opened or listed. The guest may be another one, in another language, with other requests in another order.
+        /// HTTP dates may lie 2 s apart
+        #[arg(long)]
+        loose: bool,
+    },
+    /// Tell what a guest answers differently from another to the clients of a recorded run, by kind of difference
+    #[command(after_help = DIFF_HELP)]
+    Diff {
+        /// What `--record` has written: the clients
+        trace: PathBuf,
+        /// The .wasm file of the guest that is expected
+        #[arg(value_name = "GUEST_A")]
+        first: PathBuf,
+        /// The .wasm file of the guest that is held against it
+        #[arg(value_name = "GUEST_B")]
+        second: PathBuf,
     },
     /// Tell what happened in a recorded run, turn by turn
     Explain(Explain),
@@ -175,6 +192,18 @@ impl Explain {
     }
 }
 
+/// The last part of the help text of `diff`.
+const DIFF_HELP: &str = "\
+Both guests meet the clients of the trace, which send what they sent, when they sent it, whatever they are answered. Files
+are what they were; a path that was never asked for is not found.
+
+Exit codes:
+  0    nothing differs
+  3    something differs: each kind is told, with its count and one example
+
+Example:
+  pluto-host diff run.trace old.wasm target/guests/pluto.wasm";
+
 /// The last part of the help text.
 const AFTER_HELP: &str = "\
 The options of the host stand before GUEST; what follows ROOT is for the guest. The web server tells its own
@@ -185,7 +214,7 @@ Exit codes:
   0    the guest ended well, or was stopped by Ctrl-C or SIGTERM
   1    the host could not start: the message says what to change
   2    the command line could not be understood
-  3    a replay is not the run that was recorded
+  3    a replay is not the run that was recorded, or two guests differ
   4    the host ended the guest: it trapped, or exceeded a limit
   5    the guest ended with an error of its own
   130  a second Ctrl-C (143: a second SIGTERM) ended everything at once

@@ -1,8 +1,10 @@
 //! What the commands do.
 
+mod diff;
 mod explain;
 mod inspect;
 mod replay;
+mod scene;
 mod serve;
 mod text;
 mod trace;
@@ -18,6 +20,8 @@ use crate::console::printable;
 use crate::engine::{self, Engine, Target};
 use crate::limits;
 
+pub use self::scene::Stage;
+
 /// The exit codes, as the help text documents them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -25,7 +29,7 @@ pub enum Exit {
     Well = 0,
     /// The host could not start.
     CannotStart = 1,
-    /// A replay is not the run that was recorded.
+    /// A replay is not the run that was recorded, or two guests differ.
     Diverged = 3,
     /// The host ended the guest.
     GuestEnded = 4,
@@ -38,7 +42,9 @@ pub fn run(cli: Cli) -> Result<Exit> {
     match (cli.command, cli.run) {
         (Some(Command::Inspect { guest }), _) => inspect::inspect(&guest),
         (Some(Command::Componentize { module, output }), _) => inspect::componentize(&module, &output),
-        (Some(Command::Replay { guest, trace, engine }), _) => replay::replay(&guest, &trace, engine),
+        (Some(Command::Replay { guest, trace, engine, loose: true }), _) => diff::loose(&guest, &trace, engine),
+        (Some(Command::Replay { guest, trace, engine, loose: false }), _) => replay::replay(&guest, &trace, engine),
+        (Some(Command::Diff { trace, first, second }), _) => diff::diff(&trace, &first, &second),
         (Some(Command::Explain(options)), _) => explain::explain(&options),
         (Some(Command::Trace { form: Form::Text { trace } }), _) => text::to_text(&trace),
         (Some(Command::Trace { form: Form::Binary { text, guest, output } }), _) => {

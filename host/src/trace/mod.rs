@@ -13,6 +13,7 @@
 pub mod behaviour;
 pub mod binary;
 pub mod codec;
+pub mod difference;
 pub mod explain;
 mod records;
 pub mod scene;

@@ -1,0 +1,76 @@
+//! Holding two guests against each other, or one against a recording, by what others see of them.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::scene::{Stage, tell_unknown};
+use super::{Exit, engine, engine_for, read_guest, report};
+use crate::engine::Target;
+use crate::trace::behaviour::Ended;
+use crate::trace::difference::{Differences, Sides, TOLERANCE, compare};
+use crate::trace::scene::Scene;
+
+/// What the second guest answers differently to the clients of a trace.
+pub fn diff(trace: &Path, first: &Path, second: &Path) -> Result<Exit> {
+    let bytes = [read_guest(first)?, read_guest(second)?];
+    let engine = engine(false)?;
+    let stage = Stage::of(&engine, trace)?;
+    let (a, _) = stage.run(&engine, first, &bytes[0])?;
+    let (b, unknown) = stage.run(&engine, second, &bytes[1])?;
+    tell_unknown(second, &unknown);
+    let sides = Sides { first: "A", second: "B" };
+    // Both have the same clock, so that not even dates may differ.
+    let differences = compare(&stage.scene, &stage.store.borrow(), [&a, &b], sides, Duration::ZERO);
+    if differences.is_empty() {
+        report(&format!("nothing differs: {}", extent(&stage.scene)));
+        return Ok(Exit::Well);
+    }
+    let text = format!("A: {}\nB: {}\n\n{}", first.display(), second.display(), differences.text(sides));
+    print(&text)?;
+    report(&summary(&stage.scene, &differences));
+    Ok(Exit::Diverged)
+}
+
+/// Whether clients and the file system see the same of a guest as was recorded, however it goes about it.
+pub fn loose(guest: &Path, trace: &Path, target: Target) -> Result<Exit> {
+    let bytes = read_guest(guest)?;
+    let stage = Stage::of(&engine(false)?, trace)?;
+    let (found, unknown) = stage.run(&engine_for(target, false)?, guest, &bytes)?;
+    let sides = Sides { first: "recorded", second: "found" };
+    let differences = compare(&stage.scene, &stage.store.borrow(), [&stage.recorded, &found], sides, TOLERANCE);
+    if differences.is_empty() {
+        let end = if stage.recorded.ended == Some(Ended::BrokenOff) {
+            "as far as it was recorded: the host was killed"
+        } else {
+            "to its end"
+        };
+        report(&format!("the same to clients and files, {end}: {}", extent(&stage.scene)));
+        return Ok(Exit::Well);
+    }
+    tell_unknown(guest, &unknown);
+    report(&format!("{}\n{}", summary(&stage.scene, &differences), differences.text(sides).trim_end()));
+    Ok(Exit::Diverged)
+}
+
+fn summary(scene: &Scene, differences: &Differences) -> String {
+    let (kinds, connections, all) = (differences.kinds().len(), differences.connections, scene.clients.len());
+    let plural = if kinds == 1 { "" } else { "s" };
+    format!("{kinds} kind{plural} of difference, on {connections} of {all} connections")
+}
+
+/// How much was compared.
+fn extent(scene: &Scene) -> String {
+    let segments: usize = scene.clients.iter().map(|client| client.segments.len()).sum();
+    format!("{} connections, {segments} times that a client sent something", scene.clients.len())
+}
+
+fn print(text: &str) -> Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // Nobody reads any more, so everything is said.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot write the differences"),
+    }
+}

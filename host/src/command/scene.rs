@@ -1,0 +1,108 @@
+//! Putting guests into a recorded world: what `diff` and `replay --loose` share.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+
+use anyhow::{Context, Result, bail};
+
+use super::report;
+use super::trace::{open, play};
+use crate::admission;
+use crate::backend::sim::{Sim, Unknown};
+use crate::console::printable;
+use crate::engine::Engine;
+use crate::guest::{Ended, Guest};
+use crate::trace::behaviour::{Behaviour, Store};
+use crate::trace::scene::{Extractor, Scene};
+
+/// Paths that are told of those that a scene knows nothing about.
+const UNKNOWN_PATHS_TOLD: usize = 5;
+
+/// A recorded world, and what the recorded guest did in it.
+pub struct Stage {
+    /// The world.
+    pub scene: Rc<Scene>,
+    /// What the recorded guest did.
+    pub recorded: Behaviour,
+    /// The bytes and paths of all that guests did in it.
+    pub store: Rc<RefCell<Store>>,
+}
+
+impl Stage {
+    /// Takes a trace apart, by replaying it with the guest that is in it.
+    pub fn of(engine: &Engine, trace: &Path) -> Result<Self> {
+        let reader = open(trace)?;
+        let guest = reader.guest.clone();
+        let store = Rc::<RefCell<Store>>::default();
+        let extractor = Rc::new(RefCell::new(Some(Extractor::new(&reader.header, store.clone()))));
+        let end = Rc::new(RefCell::new(None));
+        let (listener, ending) = (extractor.clone(), end.clone());
+        let observer = Box::new(move |step: crate::backend::replay::Step| {
+            if let Some(extractor) = listener.borrow_mut().as_mut() {
+                extractor.step(&step);
+            }
+            *ending.borrow_mut() = step.end;
+        });
+        let outcome = play(engine, &guest, reader, u64::MAX, Some(observer)).context("the guest in the trace")?;
+        if let Some(error) = &outcome.error {
+            bail!("{}: {error}", trace.display());
+        }
+        if outcome.divergence.is_some() {
+            bail!(
+                "{}: the guest in the trace does another thing than was recorded, after turn {}: see pluto-host explain",
+                trace.display(),
+                outcome.turns
+            );
+        }
+        let extractor = extractor.take().context("the replay has ended")?;
+        let ended = if outcome.ended { end.take() } else { None };
+        let (scene, recorded) = extractor.finish(ended);
+        Ok(Self { scene: Rc::new(scene), recorded, store })
+    }
+
+    /// Runs a guest in this world, and tells what it did.
+    pub fn run(&self, engine: &Engine, path: &Path, guest: &[u8]) -> Result<(Behaviour, Unknown)> {
+        let name = path.display();
+        let admitted = admission::inspect(engine, guest).and_then(|guest| guest.admitted);
+        let admitted = admitted.with_context(|| name.to_string())?;
+        let (world, seen) = Sim::new(self.scene.clone(), self.store.clone());
+        let mut guest = Guest::new(engine, admitted, Box::new(world), self.scene.memory_max);
+        let ended = guest.run(&self.scene.arguments);
+        drop(guest);
+        let seen = Rc::into_inner(seen).context("the run has ended, and nobody looks at it any more")?.into_inner();
+        if let Ended::Trapped(message) = ended {
+            report(&format!("{name}: it trapped: {message}"));
+            seen.log().iter().for_each(|(level, line)| report(&format!("log: {level:?}: {line}")));
+        }
+        Ok(seen.into_behaviour())
+    }
+}
+
+/// Tells what a guest asked that the trace cannot answer.
+pub fn tell_unknown(path: &Path, unknown: &Unknown) {
+    let told = |paths: &std::collections::BTreeSet<Vec<u8>>| {
+        let mut names: Vec<String> = paths
+            .iter()
+            .take(UNKNOWN_PATHS_TOLD)
+            .map(|path| printable(&String::from_utf8_lossy(path)).to_string())
+            .collect();
+        if paths.len() > UNKNOWN_PATHS_TOLD {
+            names.push("...".to_owned());
+        }
+        names.join(", ")
+    };
+    let name = path.display();
+    if !unknown.paths.is_empty() {
+        let (count, paths) = (unknown.paths.len() as u64 + unknown.more, told(&unknown.paths));
+        report(&format!(
+            "note: {name} asks for {count} paths of which the trace knows nothing; answered as not found: {paths}"
+        ));
+    }
+    if !unknown.contents.is_empty() {
+        let (count, paths) = (unknown.contents.len(), told(&unknown.contents));
+        report(&format!(
+            "note: {name} reads the content of {count} files, which is not in the trace; answered with an error: {paths}"
+        ));
+    }
+}
