@@ -13,6 +13,7 @@ use crate::backend::sim::{Sim, Unknown};
 use crate::console::printable;
 use crate::engine::Engine;
 use crate::guest::{Ended, Guest};
+use crate::limits;
 use crate::trace::behaviour::{Behaviour, Store};
 use crate::trace::scene::{Extractor, Scene};
 
@@ -56,6 +57,14 @@ impl Stage {
             );
         }
         let extractor = extractor.take().context("the replay has ended")?;
+        if extractor.requests() < outcome.requests {
+            // A replay keeps no more, and what was left out cannot be compared.
+            bail!(
+                "{}: in one turn the guest sends more than {} MiB, which is more than can be compared",
+                trace.display(),
+                limits::REPLAY_BYTES_KEPT_MAX >> 20
+            );
+        }
         let ended = if outcome.ended { end.take() } else { None };
         let (scene, recorded) = extractor.finish(ended);
         Ok(Self { scene: Rc::new(scene), recorded, store })

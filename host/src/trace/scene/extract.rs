@@ -20,6 +20,7 @@ pub struct Extractor {
     pending: HashMap<u64, Asked>,
     /// When something happened last on each client's connection.
     last: Vec<u64>,
+    requests: u64,
 }
 
 /// A request that is not answered for good, and when it was sent.
@@ -48,11 +49,12 @@ impl Extractor {
     pub fn new(header: &Header, store: Rc<RefCell<Store>>) -> Self {
         let scene = Scene::new(header);
         let time = scene.start;
-        Self { scene, witness: Witness::new(store), time, pending: HashMap::new(), last: Vec::new() }
+        Self { scene, witness: Witness::new(store), time, pending: HashMap::new(), last: Vec::new(), requests: 0 }
     }
 
     /// The next step.
     pub fn step(&mut self, step: &Step) {
+        self.requests += step.sent.len() as u64;
         for submission in &step.sent {
             self.request(submission);
             self.witness.request(self.time, submission);
@@ -66,6 +68,11 @@ impl Extractor {
             self.answer(answer);
             self.witness.answer(answer);
         }
+    }
+
+    /// How many requests there were in the steps so far.
+    pub fn requests(&self) -> u64 {
+        self.requests
     }
 
     /// All steps are taken. How the run ended is known unless the recording broke off.
