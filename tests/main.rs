@@ -11,6 +11,7 @@ mod determinism;
 mod difference;
 mod echo;
 mod explain;
+mod flight;
 mod golden;
 mod hostile;
 mod operating;

@@ -46,7 +46,7 @@ fn what_was_served_live_replays_to_its_end() {
 #[test]
 fn a_host_that_was_killed_leaves_a_trace_that_replays_as_far_as_it_goes() {
     let echo = guests::built("echo");
-    for round in 0..10_u64 {
+    for round in 0..100_u64 {
         let folder = Folder::new();
         let trace = folder.path("run.trace");
         let host = record("auto", &trace, &echo, &[]);
@@ -141,7 +141,7 @@ fn what_is_no_trace_or_a_damaged_one_is_told() {
     let cases: [(&str, Vec<u8>, &str); 7] = [
         ("empty", Vec::new(), "this is no trace"),
         ("foreign", b"GET / HTTP/1.1\r\n\r\n".to_vec(), "this is no trace"),
-        ("future", with(8, 0x40), "format version 66, and this pluto-host reads version 2"),
+        ("future", with(8, 0x40), "format version 67, and this pluto-host reads version 3"),
         ("headless", bytes[..60].to_vec(), "ends before the first record"),
         ("damaged", with(bytes.len() - 1, 1), "is damaged: the checksum"),
         ("header", with(40, 1), "is damaged: the checksum"),

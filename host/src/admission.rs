@@ -29,6 +29,8 @@ pub struct Inspection {
 /// A guest that may run.
 pub struct Admitted {
     pub(crate) instance: ServerPre<State>,
+    /// Whether a pause leaves a state that can be copied is looked up in it when that is first wanted.
+    pub(crate) component: Vec<u8>,
 }
 
 /// Looks at a guest. An error means that the bytes are not a component and cannot be made one.
@@ -72,7 +74,7 @@ fn admit(engine: &Engine, component: &[u8], imports: &[Import], exports: &[Strin
         .instantiate_pre(&compiled)
         .and_then(ServerPre::new)
         .map_err(|error| anyhow!("it does not fit the contract in wit/system.wit: {error:#}"))?;
-    Ok(Admitted { instance })
+    Ok(Admitted { instance, component: component.to_vec() })
 }
 
 fn advice(imports: &[String]) -> &'static str {

@@ -54,6 +54,9 @@ pub enum Command {
         /// HTTP dates may lie 2 s apart
         #[arg(long)]
         loose: bool,
+        /// Begin at the last key frame before this turn, or at it, and not at the beginning. Only the recorded guest can
+        #[arg(long, value_name = "TURN", conflicts_with = "loose")]
+        from: Option<u64>,
     },
     /// Tell what a guest answers differently from another to the clients of a recorded run, by kind of difference
     #[command(after_help = DIFF_HELP)]
@@ -151,6 +154,16 @@ pub struct Run {
     /// Record the run, to be replayed exactly: all that the guest receives, and the guest itself
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+
+    /// While recording: put the state of the guest into the trace after every so many bytes, so that a replay can begin
+    /// there. The guest must ask for signals, as those on the SDK do
+    #[arg(long, value_name = "SIZE", default_value_t = limits::KEY_FRAME_BYTES_BETWEEN, hide_default_value = true, value_parser = size)]
+    pub key_frame_every: u64,
+
+    /// Record into memory only, and keep the last so many bytes. They are written when the guest traps, fails or is ended
+    /// by the host, and at each SIGUSR1: to the FILE of --record, or to pluto-host.PID.trace in the current folder
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "key_frame_every")]
+    pub flight_recorder: Option<u64>,
 
     /// Do not keep compiled code in ~/.cache/pluto-host
     #[arg(long)]

@@ -188,6 +188,8 @@ fn deterministic_config() -> Config {
     config.wasm_multi_memory(false);
     config.cranelift_opt_level(OptLevel::Speed);
     config.epoch_interruption(true);
+    // How `image` reaches a guest's memories and globals.
+    config.coredump_on_trap(true);
     config.max_wasm_stack(limits::STACK_BYTES_MAX);
     // 4 GiB reserved and guard pages behind them: no bounds check is left in the code.
     config.memory_reservation(4 << 30);

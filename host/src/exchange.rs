@@ -2,11 +2,12 @@
 
 use hashbrown::HashMap;
 
-use crate::backend::Backend;
+use crate::backend::{AtPause, Backend};
 use crate::contract::{Answer, Level, Reply, Request, Submission};
+use crate::image::{Image, Mismatch};
 use crate::limits;
 use crate::stop::Stop;
-use crate::trace::How;
+use crate::trace::{How, KeyFrame};
 
 /// One guest's side of a world.
 pub struct Exchange {
@@ -18,9 +19,11 @@ pub struct Exchange {
 }
 
 /// How often a request is answered.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Arity {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arity {
+    /// The first answer is the final one.
     Once,
+    /// Only `failed` is.
     Many,
 }
 
@@ -66,6 +69,30 @@ impl Exchange {
         self.backend.log(level, shorten(message));
     }
 
+    /// Where the run begins, when that is not its beginning. What is pending and what time it is are then as they were.
+    pub fn resume(&mut self) -> Option<KeyFrame> {
+        let key = self.backend.resume()?;
+        self.pending = key.pending.iter().copied().collect();
+        self.time = key.time;
+        Some(key)
+    }
+
+    /// What the world wants of the state of a guest that has paused.
+    pub fn paused(&mut self) -> Result<AtPause, Stop> {
+        self.backend.paused()
+    }
+
+    /// Gives the world the image that it wanted, or says why there is none.
+    pub fn captured(&mut self, image: Result<Image, String>) {
+        let pending = || self.pending.iter().map(|(id, arity)| (*id, *arity)).collect();
+        self.backend.captured(image.map(|image| (image, pending())));
+    }
+
+    /// Tells the world whether the guest's state is that of its image.
+    pub fn compared(&mut self, result: Result<(), Mismatch>) -> Result<(), Stop> {
+        self.backend.compared(result)
+    }
+
     /// Tells the world that the run has ended.
     pub fn ended(&mut self, how: &How) {
         self.backend.ended(how);
@@ -85,7 +112,8 @@ impl Exchange {
 }
 
 impl Arity {
-    fn of(request: &Request) -> Self {
+    /// That of a request.
+    pub fn of(request: &Request) -> Self {
         match request {
             Request::Listen(_) | Request::Watch(_) | Request::Signals => Self::Many,
             _ => Self::Once,

@@ -1,13 +1,14 @@
 //! One running guest: start, run, and why it ended.
 
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
+use wasmtime::{ResourceLimiter, Store, UpdateDeadline, WasmCoreDump};
 
 use crate::admission::Admitted;
-use crate::backend::Backend;
+use crate::backend::{AtPause, Backend};
 use crate::contract::{self, Answer, Level, Outcome, Server, Submission};
 use crate::engine::{self, Engine, Ticks};
 use crate::exchange::Exchange;
+use crate::image::{self, Parts};
 use crate::limits;
 use crate::stop::Stop;
 use crate::trace::How;
@@ -37,6 +38,8 @@ impl Ended {
 pub struct Guest {
     store: Store<State>,
     admitted: Admitted,
+    /// Where its state lies, once that was wanted; or why no copy would be all of it.
+    parts: Option<Result<Parts, String>>,
 }
 
 pub(crate) struct State {
@@ -64,7 +67,7 @@ impl Guest {
             context.data().look_at_the_clock()?;
             Ok(UpdateDeadline::Continue(1))
         });
-        Self { store, admitted }
+        Self { store, admitted, parts: None }
     }
 
     /// Runs it to its end. A guest that pauses is called again at once.
@@ -79,12 +82,67 @@ impl Guest {
             Ok(server) => server,
             Err(error) => return ended_by(&error),
         };
+        if let Err(stop) = self.resume() {
+            return Ended::Stopped(stop);
+        }
         loop {
-            match server.call_run(&mut self.store, arguments) {
+            let outcome = match &self.parts {
+                Some(Ok(parts)) => parts.call_run(&mut self.store, arguments),
+                _ => server.call_run(&mut self.store, arguments),
+            };
+            match outcome {
                 Ok(Outcome::Exit(code)) => return Ended::Exit(code),
-                Ok(Outcome::Paused) => {}
+                Ok(Outcome::Paused) => {
+                    if let Err(stop) = self.pause() {
+                        return Ended::Stopped(stop);
+                    }
+                }
                 Err(error) => return ended_by(&error),
             }
+        }
+    }
+
+    /// Puts the state in place with which the run begins, when that is not its beginning.
+    fn resume(&mut self) -> Result<(), Stop> {
+        let Some(key) = self.store.data_mut().exchange.resume() else { return Ok(()) };
+        self.find_parts();
+        let restored = match &self.parts {
+            Some(Ok(parts)) => parts.restore(&mut self.store, &key.image),
+            Some(Err(why)) => Err(image::Mismatch::Memory(why.clone())),
+            None => Ok(()),
+        };
+        self.store.data_mut().begin_turn();
+        self.store.data_mut().exchange.compared(restored)
+    }
+
+    /// Does what the world wants with the state of a guest that has paused.
+    fn pause(&mut self) -> Result<(), Stop> {
+        let wanted = self.store.data_mut().exchange.paused()?;
+        if wanted == AtPause::GoOn {
+            return Ok(());
+        }
+        self.find_parts();
+        let Some(parts) = &self.parts else { return Ok(()) };
+        match (wanted, parts) {
+            (AtPause::Compare(packed), Ok(parts)) => {
+                let compared = parts.compare(&mut self.store, &packed);
+                self.store.data_mut().exchange.compared(compared)?;
+            }
+            (AtPause::Capture, Ok(parts)) => {
+                let image = parts.capture(&mut self.store);
+                self.store.data_mut().exchange.captured(Ok(image));
+            }
+            (AtPause::Capture, Err(why)) => self.store.data_mut().exchange.captured(Err(why.clone())),
+            _ => {}
+        }
+        // Copying is the host's work, and not the guest's.
+        self.store.data_mut().begin_turn();
+        Ok(())
+    }
+
+    fn find_parts(&mut self) {
+        if self.parts.is_none() {
+            self.parts = Some(Parts::find(&mut self.store, &self.admitted.component));
         }
     }
 }
@@ -92,8 +150,20 @@ impl Guest {
 fn ended_by(error: &wasmtime::Error) -> Ended {
     match error.downcast_ref::<Stop>().cloned().or_else(|| no_memory(error)) {
         Some(stop) => Ended::Stopped(stop),
-        None => Ended::Trapped(format!("{error:?}")),
+        None => Ended::Trapped(explain(error)),
     }
+}
+
+/// What wasmtime says of a trap, without the core dump that stands before it.
+fn explain(error: &wasmtime::Error) -> String {
+    let dump = error.downcast_ref::<WasmCoreDump>().map(ToString::to_string);
+    let mut causes = error.chain().map(ToString::to_string).filter(|text| Some(text) != dump.as_ref());
+    let mut text = causes.next().unwrap_or_default();
+    for (number, cause) in causes.enumerate() {
+        let heading = if number == 0 { "\n\nCaused by:" } else { "" };
+        text.push_str(&format!("{heading}\n    {}", cause.trim_end().replace('\n', "\n    ")));
+    }
+    text
 }
 
 /// Why there is no memory, if it is the system that refuses it.
@@ -123,7 +193,7 @@ impl contract::Host for State {
     fn receive(&mut self) -> wasmtime::Result<Vec<Answer>> {
         self.look_at_the_clock()?;
         let answers = self.exchange.receive()?;
-        self.turn_began = self.ticker.now();
+        self.begin_turn();
         Ok(answers)
     }
 
@@ -138,6 +208,10 @@ impl contract::Host for State {
 }
 
 impl State {
+    fn begin_turn(&mut self) {
+        self.turn_began = self.ticker.now();
+    }
+
     /// Ends a turn that takes too long. Called at each tick while the guest computes, and before each request.
     fn look_at_the_clock(&self) -> Result<(), Stop> {
         let millis = (self.ticker.now() - self.turn_began) * limits::TURN_TICK_MILLIS;

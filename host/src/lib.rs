@@ -10,6 +10,7 @@ pub mod contract;
 pub mod engine;
 pub mod exchange;
 pub mod guest;
+pub mod image;
 pub mod limits;
 pub mod stop;
 pub mod trace;

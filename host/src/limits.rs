@@ -146,6 +146,27 @@ pub const REPLAY_BYTES_KEPT_MAX: usize = 256 << 20;
 /// What a recording holds while its file takes nothing. About a second of a saturated server; then recording ends.
 pub const TRACE_BYTES_BUFFERED_MAX: usize = 64 << 20;
 
+/// A block of a trace takes no more records when it has so many bytes. It is copied as it is sealed.
+pub const TRACE_BLOCK_BYTES: usize = 256 << 10;
+
+/// What the flight recorder holds beyond its size while a key frame is on its way: a tenth of a second of all that a
+/// saturated server can be sent.
+pub const FLIGHT_BYTES_LATE_MAX: u64 = 16 << 20;
+
+/// Default of `--key-frame-every`: bytes of trace between two key frames. Replaying so much takes a few seconds; the key
+/// frames of a busy web server then make a trace about a tenth larger.
+pub const KEY_FRAME_BYTES_BETWEEN: u64 = 32 << 20;
+
+/// Key frames are at least so many times their own size apart: most of a trace is to be what happened.
+pub const KEY_FRAME_DISTANCE_FACTOR: u64 = 4;
+
+/// The flight recorder drops what it holds by parts: so many make its size.
+pub const FLIGHT_PARTS: u64 = 4;
+
+/// How hard zstd tries to make a key frame small. The lowest level does 500 MB a second, and more would take its time from
+/// the guest where there are few cores.
+pub const KEY_FRAME_PACK_LEVEL: i32 = 1;
+
 /// Entries of the submission queue. One turn of 64 busy connections takes about 128.
 pub const QUEUE_ENTRIES: u32 = 1_024;
 

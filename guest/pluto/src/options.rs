@@ -55,7 +55,7 @@ pub enum Command {
 }
 
 /// Options of the host, which end up here when they stand behind the root.
-const HOST_OPTIONS: [&str; 9] = [
+const HOST_OPTIONS: [&str; 11] = [
     "--listen",
     "--grant-port",
     "--driver",
@@ -63,6 +63,8 @@ const HOST_OPTIONS: [&str; 9] = [
     "--log",
     "--log-level",
     "--record",
+    "--key-frame-every",
+    "--flight-recorder",
     "--no-cache",
     "--version",
 ];

@@ -5,12 +5,13 @@ use std::cell::RefCell;
 use std::io::Read;
 use std::rc::Rc;
 
-use super::{Backend, Batch};
+use super::{AtPause, Backend, Batch};
 use crate::contract::{Answer, Level, Submission};
+use crate::image::Mismatch;
 use crate::limits;
 use crate::stop::Stop;
 use crate::trace::binary::{TraceError, TraceReader};
-use crate::trace::{End, How, Record, Sent, Sum};
+use crate::trace::{End, How, KeyFrame, Record, Sent, Sum};
 
 /// The world of a trace.
 pub struct Replay<R> {
@@ -24,6 +25,8 @@ pub struct Replay<R> {
     until: u64,
     /// Of the last batch.
     time: u64,
+    /// Whether the guest is the recorded one, whose memory must be that of each key frame.
+    compares_images: bool,
     observer: Option<Observer>,
 }
 
@@ -50,9 +53,11 @@ pub struct Step {
 /// What has come of a replay.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// How many batches were given.
+    /// The turn at which the replay began: 0, or that of a key frame.
+    pub begin: u64,
+    /// The turn that was reached, which is how many batches were given when the replay began at the beginning.
     pub turns: u64,
-    /// The requests of all turns.
+    /// The requests of all turns since then.
     pub requests: u64,
     /// Where the guest did something else than it was recorded to do.
     pub divergence: Option<Divergence>,
@@ -78,6 +83,10 @@ pub enum Divergence {
         /// So many, now.
         found: u64,
     },
+    /// The guest did not pause, where the recorded one did.
+    NotPaused,
+    /// The recorded guest had another state at a key frame: where.
+    Image(Mismatch),
     /// The guest received once more, where the recorded one ended.
     WentOn(How),
     /// The guest ended, where the recorded one received.
@@ -98,10 +107,16 @@ impl<R: Read> Replay<R> {
     /// The world of `trace`, up to turn number `until`.
     pub fn new(trace: TraceReader<R>, until: u64) -> (Self, Rc<RefCell<Outcome>>) {
         let outcome = Rc::<RefCell<Outcome>>::default();
-        (
-            Self { trace, sum: Sum::default(), kept: 0, outcome: outcome.clone(), until, time: 0, observer: None },
-            outcome,
-        )
+        let (sum, theirs) = (Sum::default(), outcome.clone());
+        let replay =
+            Self { trace, sum, kept: 0, outcome: theirs, until, time: 0, compares_images: false, observer: None };
+        (replay, outcome)
+    }
+
+    /// Holds the guest's memory against each key frame, as only that of the recorded guest can be.
+    pub fn comparing_images(mut self) -> Self {
+        self.compares_images = true;
+        self
     }
 
     /// Tells `observer` of each turn.
@@ -118,6 +133,15 @@ impl<R: Read> Replay<R> {
                 self.outcome.borrow_mut().error = Some(error);
                 Err(Stop::AnswersEnded)
             }
+        }
+    }
+
+    /// The next record, if it is a key frame.
+    fn key_frame(&mut self) -> Option<KeyFrame> {
+        let is_one = matches!(self.trace.peek(), Some(Record::KeyFrame(_)));
+        match if is_one { self.next() } else { return None } {
+            Ok(Record::KeyFrame(key)) => Some(key),
+            _ => None,
         }
     }
 
@@ -159,6 +183,26 @@ impl<R: Read> Backend for Replay<R> {
         }
     }
 
+    fn resume(&mut self) -> Option<KeyFrame> {
+        let key = self.key_frame()?;
+        self.sum.take();
+        self.kept = 0;
+        self.time = key.time;
+        *self.outcome.borrow_mut() = Outcome { begin: key.turn, turns: key.turn, ..Outcome::default() };
+        Some(key)
+    }
+
+    fn paused(&mut self) -> Result<AtPause, Stop> {
+        let Some(key) = self.key_frame() else { return Ok(AtPause::GoOn) };
+        self.compare(key.sent)?;
+        let compares = self.compares_images && !key.image.is_empty();
+        Ok(if compares { AtPause::Compare(key.image) } else { AtPause::GoOn })
+    }
+
+    fn compared(&mut self, result: Result<(), Mismatch>) -> Result<(), Stop> {
+        result.map_err(|mismatch| self.diverge(Divergence::Image(mismatch)))
+    }
+
     fn wait(&mut self) -> Result<Batch, Stop> {
         if self.outcome.borrow().turns == self.until {
             return Err(Stop::AnswersEnded);
@@ -184,6 +228,9 @@ impl<R: Read> Backend for Replay<R> {
                 Err(stop)
             }
             Record::End(end) => Err(self.diverge(Divergence::WentOn(end.how))),
+            Record::KeyFrame(_) => Err(self.diverge(Divergence::NotPaused)),
+            // Whoever opened the trace has seen to it that there is none where it begins.
+            Record::Cut(_) => Err(Stop::AnswersEnded),
         }
     }
 
@@ -219,7 +266,7 @@ impl<R: Read> Backend for Replay<R> {
                 return;
             }
             Ok(Record::End(end)) => Divergence::EndedOtherwise { recorded: end.how, found: how.clone() },
-            Ok(Record::Turn(_)) => Divergence::EndedEarly(how.clone()),
+            Ok(Record::Turn(_) | Record::KeyFrame(_) | Record::Cut(_)) => Divergence::EndedEarly(how.clone()),
             // The recording broke off before the run had ended.
             Err(_) => return,
         };

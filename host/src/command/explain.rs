@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 
-use super::trace::{open, play};
+use super::trace::{Trace, go_to, open, play, skip_to_begin};
 use super::{Exit, engine, report};
 use crate::backend::replay::{Outcome, Step};
 use crate::cli::Explain;
@@ -21,13 +21,17 @@ use crate::trace::explain::{Event, Explainer, Filter, html};
 /// Replays a trace with the guest that is in it, and tells what happens.
 pub fn explain(options: &Explain) -> Result<Exit> {
     let trace = &options.trace;
-    let reader = open(trace)?;
+    let mut reader = open(trace)?;
     let (header, guest) = (reader.header.clone(), reader.guest.clone());
     if let Some(page) = &options.html {
         check_place(page, trace)?;
     }
     let engine = engine(false)?;
-    let narrator = Rc::new(RefCell::new(Narrator::new(header.clone(), options)));
+    if let Some(from) = options.from {
+        let from = header.start.saturating_add(from);
+        go_to(&mut reader, |key| key.time <= from)?;
+    }
+    let narrator = Rc::new(RefCell::new(Narrator::new(header.clone(), options, &mut reader)?));
     narrator.borrow_mut().begin()?;
     let listener = narrator.clone();
     let observer = Box::new(move |step| listener.borrow_mut().step(&step));
@@ -75,13 +79,14 @@ enum Output {
 }
 
 impl Narrator {
-    fn new(header: Header, options: &Explain) -> Self {
+    fn new(header: Header, options: &Explain, trace: &mut Trace) -> Result<Self> {
         let output = match &options.html {
             Some(_) => Output::Page(Vec::new(), 0),
             None => Output::Text(Text::new(BufWriter::new(io::stdout()))),
         };
-        let (explainer, filter) = (Explainer::new(&header, !options.no_data), options.filter());
-        Self { explainer, filter, header, output, error: None }
+        let (mut explainer, filter) = (Explainer::new(&header, !options.no_data), options.filter());
+        skip_to_begin(trace, &mut explainer)?;
+        Ok(Self { explainer, filter, header, output, error: None })
     }
 
     fn begin(&mut self) -> Result<()> {

@@ -3,6 +3,7 @@
 mod diff;
 mod explain;
 mod inspect;
+mod record;
 mod replay;
 mod scene;
 mod serve;
@@ -42,8 +43,8 @@ pub fn run(cli: Cli) -> Result<Exit> {
     match (cli.command, cli.run) {
         (Some(Command::Inspect { guest }), _) => inspect::inspect(&guest),
         (Some(Command::Componentize { module, output }), _) => inspect::componentize(&module, &output),
-        (Some(Command::Replay { guest, trace, engine, loose: true }), _) => diff::loose(&guest, &trace, engine),
-        (Some(Command::Replay { guest, trace, engine, loose: false }), _) => replay::replay(&guest, &trace, engine),
+        (Some(Command::Replay { guest, trace, engine, loose: true, .. }), _) => diff::loose(&guest, &trace, engine),
+        (Some(Command::Replay { guest, trace, engine, from, .. }), _) => replay::replay(&guest, &trace, engine, from),
         (Some(Command::Diff { trace, first, second }), _) => diff::diff(&trace, &first, &second),
         (Some(Command::Explain(options)), _) => explain::explain(&options),
         (Some(Command::Trace { form: Form::Text { trace } }), _) => text::to_text(&trace),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 
-use super::trace::{open, play};
+use super::trace::{begins_at, go_to, open, play, skip_to_begin};
 use super::{Exit, engine_for, read_guest, report};
 use crate::backend::replay::{Divergence, Step};
 use crate::contract::Submission;
@@ -17,12 +17,20 @@ use crate::trace::explain::{Event, Explainer, Mark};
 use crate::trace::{Header, How, text};
 
 /// Runs a guest on the answers of a trace, and says whether it does what was recorded.
-pub fn replay(guest: &Path, trace: &Path, target: Target) -> Result<Exit> {
+pub fn replay(guest: &Path, trace: &Path, target: Target, from: Option<u64>) -> Result<Exit> {
     let bytes = read_guest(guest)?;
-    let reader = open(trace)?;
+    let mut reader = open(trace)?;
     let header = reader.header.clone();
     if header.guest_sha256 != Header::digest(&bytes) {
         report("note: this is not the guest that was recorded");
+    }
+    if let Some(turn) = from {
+        go_to(&mut reader, |key| key.turn <= turn)?;
+    }
+    if let Some(key) = begins_at(&mut reader) {
+        report(&format!("beginning at the key frame of turn {}", key.turn));
+    } else if from.is_some() {
+        report("note: there is no key frame before that turn: beginning at the beginning");
     }
     let engine = engine_for(target, false)?;
     let outcome = play(&engine, &bytes, reader, u64::MAX, None).with_context(|| guest.display().to_string())?;
@@ -30,15 +38,20 @@ pub fn replay(guest: &Path, trace: &Path, target: Target) -> Result<Exit> {
         bail!("{}: {error}", trace.display());
     }
     let Some(divergence) = &outcome.divergence else {
-        let end = if outcome.ended { "to its end" } else { "as far as it was recorded: the host was killed" };
-        report(&format!("the same run, {end}: {} turns, {} requests", outcome.turns, outcome.requests));
+        let end = if outcome.ended {
+            "to its end"
+        } else {
+            "as far as it was recorded: the host was killed, or was asked for this meanwhile"
+        };
+        let turns = outcome.turns - outcome.begin;
+        report(&format!("the same run, {end}: {turns} turns, {} requests", outcome.requests));
         return Ok(Exit::Well);
     };
     report(&format!("another run, after turn {}: {}", outcome.turns, describe(divergence)));
     if let Some(note) = header.differs_in_engine(target) {
         report(&format!("note: {note}"));
     }
-    let recorded = Before::of(&super::engine(false)?, trace, outcome.turns)?;
+    let recorded = Before::of(&super::engine(false)?, trace, from, outcome.turns)?;
     if let Divergence::Requests { .. } = divergence {
         report(&difference(&recorded.sent, &outcome.sent));
     }
@@ -65,10 +78,14 @@ struct Before {
 }
 
 impl Before {
-    fn of(engine: &Engine, trace: &Path, turns: u64) -> Result<Self> {
-        let reader = open(trace)?;
+    fn of(engine: &Engine, trace: &Path, from: Option<u64>, turns: u64) -> Result<Self> {
+        let mut reader = open(trace)?;
+        if let Some(turn) = from {
+            go_to(&mut reader, |key| key.turn <= turn)?;
+        }
         let guest = reader.guest.clone();
         let mut explainer = Explainer::new(&reader.header, true);
+        skip_to_begin(&mut reader, &mut explainer)?;
         let before = Rc::new(RefCell::new(Self::default()));
         let seen = before.clone();
         let observer = Box::new(move |step: Step| {
@@ -102,6 +119,8 @@ fn describe(divergence: &Divergence) -> String {
         Divergence::Requests { recorded, found } => {
             format!("it sent {found} requests, where {recorded} were recorded")
         }
+        Divergence::NotPaused => "it did not pause, where the recorded guest did".to_owned(),
+        Divergence::Image(mismatch) => format!("its memory differs: {mismatch}"),
         Divergence::WentOn(how) => format!("it goes on, where the recorded run ended ({})", end(how)),
         Divergence::EndedEarly(how) => format!("it ends ({}), where the recorded run went on", end(how)),
         Divergence::EndedOtherwise { recorded, found } => {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result, bail};
 
 use super::report;
-use super::trace::{open, play};
+use super::trace::{begins_at, open, play};
 use crate::admission;
 use crate::backend::sim::{Sim, Unknown};
 use crate::console::printable;
@@ -33,7 +33,13 @@ pub struct Stage {
 impl Stage {
     /// Takes a trace apart, by replaying it with the guest that is in it.
     pub fn of(engine: &Engine, trace: &Path) -> Result<Self> {
-        let reader = open(trace)?;
+        let mut reader = open(trace)?;
+        if let Some(key) = begins_at(&mut reader) {
+            let (trace, turn) = (trace.display(), key.turn);
+            bail!(
+                "{trace} begins at turn {turn}: another guest can only take part from the beginning, as `--record` alone writes it"
+            );
+        }
         let guest = reader.guest.clone();
         let store = Rc::<RefCell<Store>>::default();
         let extractor = Rc::new(RefCell::new(Some(Extractor::new(&reader.header, store.clone()))));

@@ -1,26 +1,21 @@
 //! Running a guest in the live world.
 
-use std::fs::{File, Permissions};
-use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::io::Errno;
 
+use super::record::recorded;
 use super::{Exit, engine, read_guest, report};
 use crate::admission::{self, Admitted};
-use crate::backend::Backend;
 use crate::backend::live::{Grant, Live, Port, Root, Signals};
-use crate::backend::record::{Record, Tape};
 use crate::cli::Run;
 use crate::console::Console;
 use crate::engine::Engine;
 use crate::guest::{Ended, Guest};
 use crate::limits;
-use crate::trace::{Header, binary};
 
 /// Runs a guest until it ends.
 pub fn serve(run: &Run) -> Result<Exit> {
@@ -45,10 +40,7 @@ pub fn serve(run: &Run) -> Result<Exit> {
     };
     let live = Live::new(run.driver, grant)
         .context("cannot open the system's queue; where io_uring is not allowed, --driver poll or auto does without")?;
-    let world: Box<dyn Backend> = match &run.record {
-        Some(path) => Box::new(record(live, path, run, &bytes)?),
-        None => Box::new(live),
-    };
+    let world = recorded(live, run, &bytes)?;
     let mut guest = Guest::new(&engine, admitted, world, run.memory_max);
     let ended = guest.run(&run.guest_arguments());
     // The log comes before the last word.
@@ -70,31 +62,6 @@ fn bind_ports(run: &Run) -> Result<Vec<Port>> {
         addresses.push(*address);
     }
     addresses.iter().map(|address| Port::bind(*address).map_err(|error| explain_bind(*address, error))).collect()
-}
-
-/// Puts a recorder before the live world.
-fn record(mut live: Live, path: &Path, run: &Run, guest: &[u8]) -> Result<Record> {
-    let failed = || format!("cannot record to {}", path.display());
-    let header = Header::new(guest, run.memory_max, run.guest_arguments(), live.start());
-    let mut file = create_trace(path).with_context(failed)?;
-    file.write_all(&binary::begin(&header, guest)?).with_context(failed)?;
-    Ok(Record::new(Box::new(live), Tape::new(file, report).with_context(failed)?))
-}
-
-/// Makes the file of a trace, or empties that of an earlier one; what is anything else is not overwritten. It holds what
-/// clients have sent, so that nobody else may read it.
-fn create_trace(path: &Path) -> Result<File> {
-    let mut begin = [0; binary::MAGIC.len()];
-    let is_something = std::fs::metadata(path).is_ok_and(|it| it.is_file() && it.len() > 0);
-    if is_something && (File::open(path)?.read_exact(&mut begin).is_err() || begin != binary::MAGIC) {
-        bail!("there is a file of that name which is no trace: choose another name");
-    }
-    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    if file.metadata()?.is_file() {
-        // It may have been there, with another mode.
-        file.set_permissions(Permissions::from_mode(0o600))?;
-    }
-    Ok(file)
 }
 
 fn conclude(ended: Ended) -> Exit {

@@ -1,13 +1,13 @@
 //! The trace as a file: checksummed blocks, so that a host killed at any moment leaves one that can be read.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::records::{Context, parse_header, put_end, put_header};
+use super::records::{Context, parse_header, put_cut, put_end, put_header, put_key_frame};
 use super::wire::{Malformed, Reader};
-use super::{End, Header, Record, Sent};
+use super::{End, Header, KeyFrame, Record, Sent};
 use crate::contract::Answer;
 use crate::limits;
 
@@ -15,14 +15,14 @@ use crate::limits;
 pub const MAGIC: [u8; 8] = *b"\x89PLUTO\r\n";
 
 /// The version of the format. It changes with anything in `codec` or here.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 
 /// Before each block: its length in bytes, a checksum of that length, and the XXH3 of these bytes. A damaged length would
 /// otherwise look like a host that was killed.
 const FRAME_BYTES: usize = 4 + 4 + 8;
 
 /// A length above this was never written: a block holds what a recording holds back at most, or a guest, which packing
-/// can make a little longer.
+/// can make a little longer, or a key frame.
 const BLOCK_BYTES_MAX: usize = limits::TRACE_BYTES_BUFFERED_MAX + limits::GUEST_BYTES_MAX as usize;
 
 /// The bytes with which a trace begins: what was run, and the guest itself, so that the file is all that a replay needs.
@@ -62,10 +62,21 @@ impl Block {
         put_end(&mut self.bytes, end);
     }
 
+    /// Adds what stands in the place of so many turns.
+    pub fn cut(&mut self, turns: u64) {
+        put_cut(&mut self.bytes, turns);
+    }
+
     /// The block as it stands in the file, and an empty one in its place.
     pub fn seal(&mut self) -> Vec<u8> {
         frame(&std::mem::take(self).bytes)
     }
+}
+
+/// A key frame as it stands in the file: in a block of its own. None when it is larger than one can be.
+pub fn key_frame(key: &KeyFrame) -> Option<Vec<u8>> {
+    let payload = put_key_frame(key);
+    (payload.len() <= BLOCK_BYTES_MAX).then(|| frame(&payload))
 }
 
 /// Reads a trace, from its beginning.
@@ -81,6 +92,10 @@ pub struct TraceReader<R> {
     context: Context,
     /// Where in the file the block begins.
     offset: u64,
+    /// Where the first one does.
+    first: u64,
+    /// What was looked at.
+    ahead: Option<Result<Option<Record>, TraceError>>,
     /// The run has ended: nothing may follow.
     ended: bool,
 }
@@ -153,6 +168,8 @@ impl<R: Read> TraceReader<R> {
             read: 0,
             context: Context::default(),
             offset: at,
+            first: at,
+            ahead: None,
             ended: false,
         })
     }
@@ -160,6 +177,26 @@ impl<R: Read> TraceReader<R> {
     /// The next record; none at the end of the file. A last block that is not whole is no record: the host was killed
     /// as it wrote it.
     pub fn record(&mut self) -> Result<Option<Record>, TraceError> {
+        match self.ahead.take() {
+            Some(record) => record,
+            None => self.read(),
+        }
+    }
+
+    /// Looks at the next record; none either where it cannot be read, which `record` then tells.
+    pub fn peek(&mut self) -> Option<&Record> {
+        if self.ahead.is_none() {
+            self.ahead = Some(self.read());
+        }
+        self.ahead.as_ref()?.as_ref().ok()?.as_ref()
+    }
+
+    /// Where in the file the block with the last record begins: for a key frame, where it does.
+    pub fn place(&self) -> u64 {
+        self.offset
+    }
+
+    fn read(&mut self) -> Result<Option<Record>, TraceError> {
         if self.read == self.block.len() {
             if !self.block.is_empty() {
                 self.offset += (self.block.len() + FRAME_BYTES) as u64;
@@ -172,9 +209,33 @@ impl<R: Read> TraceReader<R> {
         }
         let mut reader = Reader::new(&self.block[self.read..]);
         let record = self.context.read(&mut reader).map_err(|why| TraceError::Malformed(self.offset, why))?;
+        let (begins, ends) = (self.read == 0, reader.is_empty());
+        let is_in_place = match &record {
+            Record::KeyFrame(_) => begins && ends,
+            Record::Cut(_) => begins && self.offset == self.first,
+            Record::Turn(_) | Record::End(_) => true,
+        };
+        if !is_in_place {
+            return Err(TraceError::Malformed(self.offset, Malformed::Place));
+        }
         self.read = self.block.len() - reader.len();
         self.ended = matches!(record, Record::End(_));
         Ok(Some(record))
+    }
+}
+
+impl<R: Read + Seek> TraceReader<R> {
+    /// Goes to the block that begins there, as `place` has told.
+    pub fn seek(&mut self, place: u64) -> Result<(), TraceError> {
+        self.input.seek(SeekFrom::Start(place)).map_err(TraceError::Io)?;
+        (self.block, self.read, self.offset) = (Vec::new(), 0, place);
+        (self.ahead, self.ended) = (None, false);
+        Ok(())
+    }
+
+    /// Goes to the first record.
+    pub fn rewind(&mut self) -> Result<(), TraceError> {
+        self.seek(self.first)
     }
 }
 

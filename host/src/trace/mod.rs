@@ -3,8 +3,10 @@
 //! ```text
 //! trace   = preamble, header block, guest block, block...
 //! block   = length and its checksum, checksum of the records, records
-//! record  = turn | end
-//! turn    = what was sent since the last turn (count and hash), time, answers
+//! record  = turn | key frame | cut | end
+//! turn    = what was sent since the last record (count and hash), time, answers
+//! key frame = number of its turn, time, what was sent since the last record, pending requests, image of the guest
+//! cut     = how many turns stood here, first in a trace
 //! ```
 //!
 //! Requests are not in it: the same guest sends them again, and the hashes prove it. Neither is what the guest never
@@ -28,6 +30,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::contract::{self, Answer, Submission};
 use crate::engine::Target;
+use crate::exchange::Arity;
 use crate::limits;
 use crate::stop::Stop;
 
@@ -107,6 +110,11 @@ fn limits_that_matter() -> Vec<String> {
 pub enum Record {
     /// The guest received.
     Turn(Turn),
+    /// The guest paused, and this was its state.
+    KeyFrame(KeyFrame),
+    /// So many turns stood here, and no key frame is in their place: what follows cannot be replayed before the next one.
+    /// The first record only.
+    Cut(u64),
     /// The run ended. Nothing follows.
     End(End),
 }
@@ -114,12 +122,29 @@ pub enum Record {
 /// What one `receive` was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// What the guest had sent since the last one.
+    /// What the guest had sent since the last record.
     pub sent: Sent,
     /// The time of the batch: nanoseconds since the Unix epoch.
     pub time: u64,
     /// The answers, in order.
     pub answers: Vec<Answer>,
+}
+
+/// All that a run depends on at one moment, between two calls of the guest: a replay can begin here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFrame {
+    /// How many turns were before it.
+    pub turn: u64,
+    /// The time of the last of them: nanoseconds since the Unix epoch.
+    pub time: u64,
+    /// What the guest had sent since the last record.
+    pub sent: Sent,
+    /// How many requests the guest had sent, all in all.
+    pub requests: u64,
+    /// The requests that were pending, by id, in ascending order.
+    pub pending: Vec<(u64, Arity)>,
+    /// The memories and globals of the guest, packed: see `image`.
+    pub image: Vec<u8>,
 }
 
 /// What a guest sent between two turns.

@@ -1,13 +1,16 @@
 //! The header and the records as bytes.
 
 use super::codec::{Facts, put_answer, read_answer};
-use super::wire::{Malformed, Reader, put_bytes, put_number};
-use super::{End, Header, How, Record, Sent, Turn};
+use super::wire::{Malformed, Reader, put_bytes, put_halves, put_number};
+use super::{End, Header, How, KeyFrame, Record, Sent, Turn};
 use crate::contract::Answer;
+use crate::exchange::Arity;
 use crate::stop::Stop;
 
 const TURN: u8 = 0;
 const END: u8 = 1;
+const KEY_FRAME: u8 = 2;
+const CUT: u8 = 3;
 
 /// What a record is told from those before it in its block.
 #[derive(Default)]
@@ -42,6 +45,8 @@ impl Context {
                 Ok(Record::Turn(Turn { sent, time: self.time, answers }))
             }
             END => Ok(Record::End(End { sent: read_sent(reader)?, how: read_how(reader)? })),
+            KEY_FRAME => Ok(Record::KeyFrame(read_key_frame(reader)?)),
+            CUT => Ok(Record::Cut(reader.number()?)),
             _ => Err(Malformed::Case),
         }
     }
@@ -52,6 +57,45 @@ pub(super) fn put_end(out: &mut Vec<u8>, end: &End) {
     out.push(END);
     put_sent(out, end.sent);
     put_how(out, &end.how);
+}
+
+/// Adds the encoding of what stands in the place of so many turns.
+pub(super) fn put_cut(out: &mut Vec<u8>, turns: u64) {
+    out.push(CUT);
+    put_number(out, turns);
+}
+
+/// The encoding of a key frame, which is all that there is in its block.
+pub(super) fn put_key_frame(key: &KeyFrame) -> Vec<u8> {
+    let mut out = vec![KEY_FRAME];
+    put_number(&mut out, key.turn);
+    put_number(&mut out, key.time);
+    put_sent(&mut out, key.sent);
+    put_number(&mut out, key.requests);
+    put_number(&mut out, key.pending.len() as u64);
+    for (id, arity) in &key.pending {
+        put_halves(&mut out, *id);
+        out.push((*arity == Arity::Many).into());
+    }
+    put_bytes(&mut out, &key.image);
+    out
+}
+
+fn read_key_frame(reader: &mut Reader<'_>) -> Result<KeyFrame, Malformed> {
+    let (turn, time) = (reader.number()?, reader.number()?);
+    let (sent, requests) = (read_sent(reader)?, reader.number()?);
+    let length = reader.length()?;
+    let mut pending = Vec::new();
+    for _ in 0..length {
+        let id = reader.halves()?;
+        let arity = match reader.byte()? {
+            0 => Arity::Once,
+            1 => Arity::Many,
+            _ => return Err(Malformed::Case),
+        };
+        pending.push((id, arity));
+    }
+    Ok(KeyFrame { turn, time, sent, requests, pending, image: reader.bytes()?.to_vec() })
 }
 
 fn put_sent(out: &mut Vec<u8>, sent: Sent) {

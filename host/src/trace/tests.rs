@@ -6,10 +6,11 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::binary::{TraceError, TraceReader};
 use super::codec::{ERRORS, KINDS, SIGNALS, put_submission};
 use super::text::{Text, TextError, TextWriter};
-use super::{End, Header, How, Record, SUM_BYTES, Sent, Sum, Turn};
+use super::{End, Header, How, KeyFrame, Record, SUM_BYTES, Sent, Sum, Turn};
 use crate::contract::{
     Accepted, Answer, Entry, IpAddress, Loaded, Metadata, Open, Opened, Reply, Request, SocketAddress, Submission,
 };
+use crate::exchange::Arity;
 use crate::stop::Stop;
 
 /// SplitMix64: small, and good enough to choose damage.
@@ -97,6 +98,18 @@ impl Random {
         Turn { sent: self.sent(), time: self.number(), answers }
     }
 
+    fn key_frame(&mut self) -> KeyFrame {
+        let pending = 0..self.below(4);
+        let pending = pending.map(|_| (self.number(), self.pick(&[Arity::Once, Arity::Many]))).collect();
+        let image = self.bytes().repeat(self.below(3));
+        let (turn, time, requests) = (self.number(), self.number(), self.number());
+        KeyFrame { turn, time, sent: self.sent(), requests, pending, image }
+    }
+
+    fn record(&mut self) -> Record {
+        if self.below(4) == 0 { Record::KeyFrame(self.key_frame()) } else { Record::Turn(self.turn()) }
+    }
+
     fn end(&mut self) -> End {
         let stops = [
             Stop::Asked,
@@ -118,7 +131,10 @@ impl Random {
         let mut header = Header::new(GUEST, self.number(), vec![self.text(), self.text()], self.number());
         header.engine = self.text();
         header.limits.truncate(self.below(6));
-        let mut records: Vec<Record> = (0..self.below(8)).map(|_| Record::Turn(self.turn())).collect();
+        let mut records: Vec<Record> = (0..self.below(8)).map(|_| self.record()).collect();
+        if self.below(4) == 0 {
+            records.insert(0, Record::Cut(self.number()));
+        }
         if self.below(2) == 0 {
             records.push(Record::End(self.end()));
         }
@@ -276,7 +292,8 @@ fn weight(trace: &Text) -> usize {
     };
     let record = |record: &Record| match record {
         Record::Turn(turn) => turn.answers.iter().map(|it| answer(it) + size_of::<Answer>()).sum(),
-        Record::End(_) => 0,
+        Record::KeyFrame(key) => key.image.len() + key.pending.len() * size_of::<(u64, Arity)>(),
+        Record::Cut(_) | Record::End(_) => 0,
     };
     trace.records.iter().map(|it| record(it) + size_of::<Record>()).sum()
 }
@@ -340,6 +357,9 @@ fn a_length_is_not_believed() {
         &b"\0\0\0\xff\xff\xff\xff\x0f"[..],
         b"\0\0\0\x01\0\0\x07\xff\xff\xff\xff\x0f",
         b"\0\0\0\x01\0\0\x02\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
+        // A key frame with as many pending requests, and one with as long an image.
+        b"\x02\0\0\0\0\xff\xff\xff\xff\x0f",
+        b"\x02\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
     ] {
         assert!(matches!(read_binary(&with(payload)), Err(TraceError::Malformed(..))), "{payload:?}");
     }
@@ -358,6 +378,26 @@ fn a_guest_that_is_too_large_is_not_unpacked() {
     assert!(matches!(read_binary(&bomb), Err(TraceError::Malformed(..))));
     let largest = trace.to_binary(&zeros[1..]).expect("it packs");
     assert_eq!(read_binary(&largest).ok(), Some(trace));
+}
+
+#[test]
+fn a_key_frame_has_its_own_block_and_a_cut_is_first() {
+    let trace = Text { header: Header::new(GUEST, 1, vec![], 0), records: Vec::new() };
+    let sound = trace.to_binary(GUEST).expect("it packs");
+    let with = |payloads: &[&[u8]]| {
+        let frames: Vec<u8> = payloads.iter().flat_map(|payload| frame(payload)).collect();
+        read_binary(&[&sound[..], &frames].concat())
+    };
+    let (turn, key, cut) = (&b"\0\0\0\0"[..], &b"\x02\0\0\0\0\0\0"[..], &b"\x03\x07"[..]);
+    for payloads in [&[turn, key, turn][..], &[cut, turn, key], &[&[cut, turn].concat(), key]] {
+        assert!(with(payloads).is_ok(), "{payloads:?}");
+    }
+    for payloads in [&[&[turn, key].concat()[..]][..], &[&[key, turn].concat()], &[turn, cut], &[&[turn, cut].concat()]]
+    {
+        assert!(matches!(with(payloads), Err(TraceError::Malformed(..))), "{payloads:?}");
+    }
+    let late = "turn +0 sent 0\ncut 7\n";
+    assert!(Text::parse(format!("{}{late}", write_text(&trace)).as_bytes()).is_err());
 }
 
 #[test]

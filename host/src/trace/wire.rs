@@ -17,6 +17,8 @@ pub enum Malformed {
     Guest,
     /// There is more than what belongs there.
     Rest,
+    /// A record is not where such a one can be.
+    Place,
 }
 
 impl fmt::Display for Malformed {
@@ -28,6 +30,7 @@ impl fmt::Display for Malformed {
             Self::Case => "a record is of no known kind",
             Self::Guest => "the guest cannot be unpacked",
             Self::Rest => "something follows that does not belong there",
+            Self::Place => "a record stands where none of its kind can",
         })
     }
 }

@@ -9,7 +9,8 @@ use super::{Event, Kind, Lane, Mark};
 use crate::backend::replay::{Outcome, Step};
 use crate::console::printable;
 use crate::contract::{Answer, Level, Reply, Request, Submission};
-use crate::trace::{Header, How};
+use crate::exchange::Arity;
+use crate::trace::{Header, How, KeyFrame, Turn};
 
 /// Makes events of steps.
 pub struct Explainer {
@@ -18,11 +19,21 @@ pub struct Explainer {
     turn: u64,
     time: u64,
     requests: u64,
+    /// What of it was before: where the telling begins.
+    begin: Begin,
     /// Of the content of connections: received, sent.
     bytes: [u64; 2],
     /// By id.
     pending: HashMap<u64, Pending>,
     end: Option<How>,
+}
+
+/// The turns, nanoseconds and requests that are not told.
+#[derive(Default)]
+struct Begin {
+    turn: u64,
+    time: u64,
+    requests: u64,
 }
 
 struct Pending {
@@ -37,8 +48,28 @@ struct Pending {
 impl Explainer {
     /// Explains the run that began so, with what was sent and named (`data`), or with the lengths only.
     pub fn new(header: &Header, data: bool) -> Self {
-        let (words, pending) = (Words::new(data), HashMap::new());
-        Self { words, start: header.start, turn: 0, time: 0, requests: 0, bytes: [0; 2], pending, end: None }
+        let (words, pending, begin) = (Words::new(data), HashMap::new(), Begin::default());
+        Self { words, start: header.start, turn: 0, time: 0, requests: 0, begin, bytes: [0; 2], pending, end: None }
+    }
+
+    /// A turn that is not told: what was accepted and opened in it gets its numbers all the same.
+    pub fn skip(&mut self, turn: &Turn) {
+        for answer in &turn.answers {
+            self.words.learn(&answer.reply);
+        }
+    }
+
+    /// The telling begins here.
+    pub fn resume(&mut self, key: &KeyFrame) {
+        (self.turn, self.requests) = (key.turn, key.requests);
+        self.time = key.time.saturating_sub(self.start);
+        self.begin = Begin { turn: self.turn, time: self.time, requests: self.requests };
+        self.words.begin_late();
+        let before = |(id, arity): &(u64, Arity)| {
+            let what = "a request from before the recording begins".to_owned();
+            (*id, Pending { number: 0, what, lane: Lane::Host, kind: Kind::Control, many: *arity == Arity::Many })
+        };
+        self.pending = key.pending.iter().map(before).collect();
     }
 
     /// What happened in a step: what the guest did in the turn before, then what it received.
@@ -75,14 +106,19 @@ impl Explainer {
     /// How much there was of everything, in names and values.
     pub fn totals(&self) -> Vec<(&'static str, String)> {
         let [received, sent] = self.bytes.map(|bytes| count(bytes, "byte"));
-        vec![
-            ("duration", span(self.time)),
-            ("turns", self.turn.to_string()),
-            ("requests", self.requests.to_string()),
+        let begin = &self.begin;
+        let mut totals = vec![
+            ("duration", span(self.time - begin.time)),
+            ("turns", (self.turn - begin.turn).to_string()),
+            ("requests", (self.requests - begin.requests).to_string()),
             ("connections", self.connections().to_string()),
             ("from clients", received),
             ("to clients", sent),
-        ]
+        ];
+        if begin.turn > 0 {
+            totals.insert(0, ("told from", format!("turn {}, after {}", begin.turn, span(begin.time))));
+        }
+        totals
     }
 
     /// How the run ended.
@@ -97,7 +133,7 @@ impl Explainer {
             Some(How::Exit(code)) if outcome.ended => format!("the guest ended with exit code {code}"),
             Some(How::Trapped) if outcome.ended => "the guest trapped".to_owned(),
             Some(How::Stopped(stop)) if outcome.ended => format!("the host ended the guest: {stop}"),
-            _ => "the trace breaks off here: the host was killed".to_owned(),
+            _ => "the trace breaks off here: the host was killed, or was asked for it meanwhile".to_owned(),
         }
     }
 
@@ -116,6 +152,7 @@ impl Explainer {
     }
 
     fn request(&mut self, submission: &Submission) -> Event {
+        self.words.meet(&submission.request);
         let (mut what, rest) = self.words.request(&submission.request);
         let (mut lane, kind) = self.place(&submission.request);
         if let Request::Cancel(id) = &submission.request {
@@ -345,7 +382,10 @@ turn 4 at 2 s
         assert_eq!(totals, expected);
         let whole = Outcome { ended: true, ..Outcome::default() };
         assert_eq!(explainer.ending(&whole), "the guest ended with exit code 0");
-        assert_eq!(explainer.ending(&Outcome::default()), "the trace breaks off here: the host was killed");
+        assert_eq!(
+            explainer.ending(&Outcome::default()),
+            "the trace breaks off here: the host was killed, or was asked for it meanwhile"
+        );
         let divergence = Some(Divergence::WentOn(How::Trapped));
         assert!(explainer.ending(&Outcome { divergence, ..whole }).contains("another run"));
     }

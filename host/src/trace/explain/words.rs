@@ -3,7 +3,7 @@
 use core::net::{Ipv4Addr, Ipv6Addr};
 use std::fmt::Write as _;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::contract::{Entry, Error, IpAddress, Kind, Metadata, Part, Range, Reply, Request, Signal, SocketAddress};
 use crate::limits;
@@ -31,6 +31,8 @@ pub struct Words {
     /// Whether content, paths and names may be shown, or only their lengths.
     data: bool,
     names: HashMap<u64, Name>,
+    /// The handles among them of which the guest was told before the recording begins, when it begins late.
+    earlier: Option<HashSet<u64>>,
     connections: u64,
     files: u64,
     buffers: u64,
@@ -39,7 +41,7 @@ pub struct Words {
 impl Words {
     /// Words for a run in which no handle is known yet.
     pub fn new(data: bool) -> Self {
-        Self { data, names: HashMap::new(), connections: 0, files: 0, buffers: 0 }
+        Self { data, names: HashMap::new(), earlier: None, connections: 0, files: 0, buffers: 0 }
     }
 
     /// Whether content, paths and names are shown.
@@ -66,6 +68,54 @@ impl Words {
         };
         self.names.insert(handle, name);
         Some(name)
+    }
+
+    /// From here on a handle that is not known was given out before the recording begins.
+    pub fn begin_late(&mut self) {
+        self.earlier = Some(HashSet::new());
+    }
+
+    /// A request names handles: those that were given out before the recording begins get their numbers as they are met.
+    pub fn meet(&mut self, request: &Request) {
+        if self.earlier.is_none() {
+            return;
+        }
+        match request {
+            Request::Read(it) => self.meet_connection(it.connection),
+            Request::Write(it) => {
+                self.meet_connection(it.connection);
+                for part in &it.parts {
+                    match part {
+                        Part::Bytes(_) => {}
+                        Part::Buffer(range) => self.meet_handle(range.handle, |words| &mut words.buffers, Name::Buffer),
+                        Part::File(range) => self.meet_file(range.handle),
+                    }
+                }
+            }
+            Request::Shutdown(handle) => self.meet_connection(*handle),
+            Request::ReadFile(range) | Request::Load(range) => self.meet_file(range.handle),
+            _ => {}
+        }
+    }
+
+    fn meet_connection(&mut self, handle: u64) {
+        self.meet_handle(handle, |words| &mut words.connections, Name::Connection);
+    }
+
+    fn meet_file(&mut self, handle: u64) {
+        self.meet_handle(handle, |words| &mut words.files, Name::File);
+    }
+
+    fn meet_handle(&mut self, handle: u64, count: fn(&mut Self) -> &mut u64, name: fn(u64) -> Name) {
+        if self.names.contains_key(&handle) {
+            return;
+        }
+        *count(self) += 1;
+        let number = *count(self);
+        self.names.insert(handle, name(number));
+        if let Some(earlier) = &mut self.earlier {
+            earlier.insert(handle);
+        }
     }
 
     /// What a handle names, when it was ever given out.
@@ -132,10 +182,15 @@ impl Words {
     }
 
     fn handle(&self, handle: u64) -> String {
+        let (earlier, is_late) = match &self.earlier {
+            Some(earlier) if earlier.contains(&handle) => (" (open before)", true),
+            earlier => ("", earlier.is_some()),
+        };
         match self.name(handle) {
-            Some(Name::Connection(number)) => format!("connection {number}"),
-            Some(Name::File(number)) => format!("file {number}"),
-            Some(Name::Buffer(number)) => format!("buffer {number}"),
+            Some(Name::Connection(number)) => format!("connection {number}{earlier}"),
+            Some(Name::File(number)) => format!("file {number}{earlier}"),
+            Some(Name::Buffer(number)) => format!("buffer {number}{earlier}"),
+            None if is_late => format!("handle {handle}, from before the recording begins"),
             None => format!("handle {handle}, which was never given out"),
         }
     }

@@ -20,12 +20,18 @@
 //!   0.5 opened 2.7 regular size 12 modified 1700000000000000000 changed 1700000000000000000 inode 5
 //!   0.6 listed
 //!     entry "caf\xe9" directory size 0 modified 0 changed 0 inode 6
+//! # A key frame: its turn, the time, what was sent since then and in all, what is pending, and the packed state of the guest.
+//! key-frame 2 +0 sent 0 requests 4
+//!   pending 0.3 many
+//!   image KLUv/QQAAQAAmenY2Q==
 //! end exit 0 sent 0
 //! ```
 //!
 //! Ids and handles are written as their halves. Strings hold bytes: `\xNN` is one, `\n \r \t \" \\` are as in Rust, and a
 //! string goes on in the next line that begins with one. What a hand cannot know it leaves open: `sent ?` is not compared.
 //! The indentation, empty lines, and what follows a `#` mean nothing.
+//!
+//! `cut 7`, in front of all else, stands in the place of seven turns.
 //!
 //! The guest's bytes are not in the text, which only names their digest.
 
@@ -72,6 +78,14 @@ impl Text {
             match record {
                 Record::Turn(turn) => block.turn(turn.sent, turn.time, &turn.answers),
                 Record::End(end) => block.end(end),
+                Record::Cut(turns) => block.cut(*turns),
+                Record::KeyFrame(key) => {
+                    if !block.is_empty() {
+                        bytes.extend(block.seal());
+                    }
+                    let too_large = || io::Error::other("a key frame is larger than one can be");
+                    bytes.extend(binary::key_frame(key).ok_or_else(too_large)?);
+                }
             }
             if block.len() >= BLOCK_BYTES {
                 bytes.extend(block.seal());

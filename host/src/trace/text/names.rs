@@ -1,6 +1,16 @@
 //! The contract's cases by their names in the WIT.
 
 use crate::contract::{Error, Kind, Signal};
+use crate::exchange::Arity;
+
+pub(super) const ARITIES: [Arity; 2] = [Arity::Once, Arity::Many];
+
+pub(super) fn arity(arity: Arity) -> &'static str {
+    match arity {
+        Arity::Once => "once",
+        Arity::Many => "many",
+    }
+}
 
 pub(super) fn kind(kind: Kind) -> &'static str {
     match kind {

@@ -2,16 +2,19 @@
 
 use core::net::SocketAddr;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use super::words::{Lines, Words};
 use super::{Text, TextError, VERSION, names};
 use crate::contract::{Accepted, Answer, Entry, IpAddress, Loaded, Metadata, Opened, Reply, SocketAddress};
 use crate::stop::Stop;
 use crate::trace::codec::{ERRORS, KINDS, SIGNALS};
-use crate::trace::{End, Header, How, Record, Sent, Turn};
+use crate::trace::{End, Header, How, KeyFrame, Record, Sent, Turn};
 
 const ID: &str = "an id, such as 0.3";
 const HANDLE: &str = "a handle, such as 0.3";
-const RECORDS: &str = "`turn`, `end`, or an answer such as `0.3 done`";
+const RECORDS: &str = "`turn`, `end`, `key-frame`, or an answer such as `0.3 done`";
 const REPLIES: &str =
     "listening, accepted, data, written, done, opened, loaded, listed, changed, elapsed, signal or failed";
 const HOWS: &str = "exit, trapped or stopped";
@@ -70,6 +73,14 @@ fn records(lines: &mut Lines<'_>, start: u64) -> Result<Vec<Record>, TextError> 
                 time = turn.time;
                 records.push(Record::Turn(turn));
             }
+            "key-frame" => {
+                let key = key_frame(words, lines, time)?;
+                time = key.time;
+                records.push(Record::KeyFrame(key));
+            }
+            "cut" if records.is_empty() => {
+                records.push(Record::Cut(words.whole(|words| words.number("a number of turns"))?));
+            }
             "end" => {
                 records.push(Record::End(words.whole(|words| Ok(End { how: how(words)?, sent: sent(words)? }))?));
                 if let Some(words) = lines.next() {
@@ -89,6 +100,20 @@ fn turn(mut words: Words<'_>, lines: &mut Lines<'_>, before: u64) -> Result<Turn
         answers.push(answer(words, lines)?);
     }
     Ok(Turn { sent, time, answers })
+}
+
+fn key_frame(mut words: Words<'_>, lines: &mut Lines<'_>, before: u64) -> Result<KeyFrame, TextError> {
+    let mut key = words.whole(|words| {
+        let (turn, time) = (words.number("the number of a turn")?, time(words, before)?);
+        let (sent, requests) = (sent(words)?, words.field("requests")?);
+        Ok(KeyFrame { turn, time, sent, requests, pending: Vec::new(), image: Vec::new() })
+    })?;
+    key.pending =
+        lines.lines("pending", |words| Ok((words.halves(ID)?, words.case(&names::ARITIES, names::arity)?)))?;
+    let image =
+        |words: &mut Words<'_>| words.take("a part of an image in base64", |word| BASE64_STANDARD.decode(word).ok());
+    key.image = lines.lines("image", image)?.concat();
+    Ok(key)
 }
 
 fn time(words: &mut Words<'_>, before: u64) -> Result<u64, TextError> {

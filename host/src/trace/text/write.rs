@@ -3,11 +3,14 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use super::strings::{following, quoted};
 use super::{VERSION, names};
 use crate::contract::{IpAddress, Metadata, Part, Range, Reply, Request, SocketAddress, Submission};
 use crate::stop::Stop;
-use crate::trace::{End, Header, How, Record, Sent, Turn};
+use crate::trace::{End, Header, How, KeyFrame, Record, Sent, Turn};
 
 /// Writes a trace as text.
 pub struct TextWriter<W> {
@@ -39,6 +42,8 @@ impl<W: Write> TextWriter<W> {
     pub fn record(&mut self, record: &Record) -> io::Result<()> {
         match record {
             Record::Turn(turn) => self.turn(turn),
+            Record::KeyFrame(key) => self.key_frame(key),
+            Record::Cut(turns) => writeln!(self.output, "cut {turns}"),
             Record::End(End { sent, how }) => writeln!(self.output, "end {} sent {}", show_how(how), show_sent(*sent)),
         }
     }
@@ -54,14 +59,31 @@ impl<W: Write> TextWriter<W> {
     }
 
     fn turn(&mut self, turn: &Turn) -> io::Result<()> {
-        let (sign, step) =
-            if turn.time >= self.time { ('+', turn.time - self.time) } else { ('-', self.time - turn.time) };
-        self.time = turn.time;
-        writeln!(self.output, "turn {sign}{step} sent {}", show_sent(turn.sent))?;
+        let step = self.step(turn.time);
+        writeln!(self.output, "turn {step} sent {}", show_sent(turn.sent))?;
         for answer in &turn.answers {
             writeln!(self.output, "  {} {}", halves(answer.id), show_reply(&answer.reply))?;
         }
         Ok(())
+    }
+
+    fn key_frame(&mut self, key: &KeyFrame) -> io::Result<()> {
+        let step = self.step(key.time);
+        let (sent, requests) = (show_sent(key.sent), key.requests);
+        writeln!(self.output, "key-frame {} {step} sent {sent} requests {requests}", key.turn)?;
+        for (id, arity) in &key.pending {
+            writeln!(self.output, "  pending {} {}", halves(*id), names::arity(*arity))?;
+        }
+        for piece in key.image.chunks(IMAGE_LINE_BYTES) {
+            writeln!(self.output, "  image {}", BASE64_STANDARD.encode(piece))?;
+        }
+        Ok(())
+    }
+
+    /// The time since the last record.
+    fn step(&mut self, time: u64) -> String {
+        let before = std::mem::replace(&mut self.time, time);
+        if time >= before { format!("+{}", time - before) } else { format!("-{}", before - time) }
     }
 }
 
@@ -69,6 +91,9 @@ impl<W: Write> TextWriter<W> {
 pub fn request(submission: &Submission) -> String {
     format!("{} {}", halves(submission.id), show_request(&submission.request))
 }
+
+/// Bytes of an image in a line: 120 characters.
+const IMAGE_LINE_BYTES: usize = 90;
 
 /// Bytes in hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {

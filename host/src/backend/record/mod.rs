@@ -1,0 +1,169 @@
+//! Any world, with its answers written down, and now and then the state of the guest.
+//!
+//! What a turn costs here is the encoding and one lock that nobody else holds for long; a thread of its own writes. When a
+//! key frame is due and the guest has a request for signals pending, `signal(pause)` is added to the next batch, as if the
+//! world had said it: a guest that knows it pauses, and its memory is copied.
+
+mod flight;
+mod tape;
+
+pub use self::flight::Flight;
+pub use self::tape::{Snapshot, Snapshots, Tape};
+use super::{AtPause, Backend, Batch};
+use crate::contract::{Answer, Level, Reply, Request, Signal, Submission};
+use crate::exchange::Arity;
+use crate::image::Image;
+use crate::stop::Stop;
+use crate::trace::{End, How, KeyFrame, Sum};
+
+/// A world whose answers go onto a tape.
+pub struct Record {
+    /// Before the world, whose end may take a while: the last block is written first.
+    tape: Tape,
+    inner: Box<dyn Backend>,
+    sum: Sum,
+    keys: Keys,
+    /// How many turns there were.
+    turns: u64,
+    /// How many requests the guest has sent in them.
+    requests: u64,
+    /// The time of the last turn.
+    time: u64,
+    on_end: Option<OnEnd>,
+}
+
+/// Is told how a run has ended, when all of it is on the tape.
+pub type OnEnd = Box<dyn FnMut(&How)>;
+
+impl Record {
+    /// Records `inner` onto `tape`, with a key frame after every so many bytes. None is closer to the last than so many
+    /// times its own size.
+    pub fn new(inner: Box<dyn Backend>, tape: Tape, every: u64, factor: u64) -> Self {
+        let keys = Keys { every, factor, since: 0, signals: None, state: State::Running };
+        Self { tape, inner, sum: Sum::default(), keys, turns: 0, requests: 0, time: 0, on_end: None }
+    }
+
+    /// Tells `on_end` how the run ends.
+    pub fn then(mut self, on_end: OnEnd) -> Self {
+        self.on_end = Some(on_end);
+        self
+    }
+}
+
+impl Backend for Record {
+    fn start(&mut self) -> u64 {
+        self.time = self.inner.start();
+        self.tape.begin(self.time);
+        self.time
+    }
+
+    fn submit(&mut self, submission: Submission) {
+        self.sum.add(&submission);
+        self.keys.sent(&submission);
+        self.inner.submit(submission);
+    }
+
+    fn wait(&mut self) -> Result<Batch, Stop> {
+        if self.keys.state == State::Asked {
+            self.tape.guest_does_not_pause();
+        }
+        let mut batch = self.inner.wait()?;
+        self.keys.received(&batch.answers);
+        if let Some(id) = self.keys.ask(&self.tape) {
+            batch.answers.push(Answer { id, reply: Reply::Signal(Signal::Pause) });
+        }
+        let sent = self.sum.take();
+        self.turns += 1;
+        self.requests += sent.count;
+        self.time = self.time.max(batch.time);
+        self.keys.since += self.tape.add(self.turns, self.time, |block| block.turn(sent, batch.time, &batch.answers));
+        Ok(batch)
+    }
+
+    fn log(&mut self, level: Level, message: &str) {
+        self.inner.log(level, message);
+    }
+
+    fn paused(&mut self) -> Result<AtPause, Stop> {
+        Ok(if self.keys.state == State::Asked { AtPause::Capture } else { AtPause::GoOn })
+    }
+
+    fn captured(&mut self, captured: Result<(Image, Vec<(u64, Arity)>), String>) {
+        match captured {
+            Ok((image, pending)) => {
+                let sent = self.sum.take();
+                self.requests += sent.count;
+                let (turn, time, requests) = (self.turns, self.time, self.requests);
+                self.tape.key_frame(KeyFrame { turn, time, sent, requests, pending, image: Vec::new() }, image);
+                self.keys.state = State::Running;
+                self.keys.since = 0;
+            }
+            Err(why) => {
+                self.keys.state = State::Never;
+                self.tape.guest_does_not_pause();
+                self.tape.tell(&format!("note: there are no key frames of this guest: {why}"));
+            }
+        }
+    }
+
+    fn ended(&mut self, how: &How) {
+        let end = End { sent: self.sum.take(), how: how.clone() };
+        self.tape.add(self.turns, self.time, |block| block.end(&end));
+        self.inner.ended(how);
+        if let Some(on_end) = &mut self.on_end {
+            on_end(how);
+        }
+    }
+}
+
+/// When a key frame is due.
+struct Keys {
+    /// Bytes of trace between two of them.
+    every: u64,
+    /// They are at least so many times the size of the last one apart.
+    factor: u64,
+    /// Bytes since the last one, or since the guest was asked for one in vain.
+    since: u64,
+    /// A request for signals that is pending.
+    signals: Option<u64>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Running,
+    /// The guest was told to pause, and has not yet done it.
+    Asked,
+    /// Its state cannot be copied.
+    Never,
+}
+
+impl Keys {
+    fn sent(&mut self, submission: &Submission) {
+        if submission.request == Request::Signals {
+            self.signals = Some(submission.id);
+        }
+    }
+
+    fn received(&mut self, answers: &[Answer]) {
+        let Some(id) = self.signals else { return };
+        if answers.iter().any(|answer| answer.id == id && matches!(answer.reply, Reply::Failed(_))) {
+            self.signals = None;
+        }
+    }
+
+    /// The request to be answered `signal(pause)`, when a key frame is due.
+    fn ask(&mut self, tape: &Tape) -> Option<u64> {
+        let id = self.signals?;
+        if self.state == State::Never || self.since < self.every {
+            return None;
+        }
+        let last = tape.last_key_frame()?;
+        if self.since < self.factor.saturating_mul(last) {
+            return None;
+        }
+        self.state = State::Asked;
+        self.since = 0;
+        Some(id)
+    }
+}

@@ -1,0 +1,184 @@
+//! Recording a run that is being served: into a file, or into the flight recorder's memory.
+
+use std::fs::{File, Permissions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result, bail};
+use signal_hook::consts::SIGUSR1;
+use signal_hook::low_level::pipe;
+
+use super::report;
+use crate::backend::Backend;
+use crate::backend::live::Live;
+use crate::backend::record::{Flight, Record, Snapshot, Snapshots, Tape};
+use crate::cli::Run;
+use crate::limits;
+use crate::trace::{Header, How, binary};
+
+/// Puts a recorder before the live world, when one is wanted.
+pub fn recorded(mut live: Live, run: &Run, guest: &[u8]) -> Result<Box<dyn Backend>> {
+    let start = live.start();
+    let beginning = || binary::begin(&Header::new(guest, run.memory_max, run.guest_arguments(), start), guest);
+    Ok(match (run.flight_recorder, &run.record) {
+        (None, None) => Box::new(live),
+        (None, Some(path)) => {
+            let failed = || format!("cannot record to {}", path.display());
+            let beginning = beginning()?;
+            let mut file = create_trace(path).with_context(failed)?;
+            file.write_all(&beginning).with_context(failed)?;
+            let tape = Tape::new(file, report).with_context(failed)?;
+            Box::new(Record::new(Box::new(live), tape, run.key_frame_every, limits::KEY_FRAME_DISTANCE_FACTOR))
+        }
+        (Some(size), path) => {
+            let path = path.clone().unwrap_or_else(|| format!("pluto-host.{}.trace", std::process::id()).into());
+            let saver = Saver::new(path, beginning()?)?;
+            Box::new(flight_recorder(live, size, saver)?)
+        }
+    })
+}
+
+/// Puts a flight recorder before the live world.
+fn flight_recorder(live: Live, size: u64, saver: Saver) -> Result<Record> {
+    let tape = Tape::onto(Flight::new(size, report), report).context("cannot start the flight recorder")?;
+    let snapshots = tape.snapshots();
+    let saver = Arc::new(Mutex::new(saver));
+    save_on_signal(snapshots.clone(), saver.clone()).context("cannot take over the signal SIGUSR1")?;
+    // The size of a key frame and the distance between two of them are then about the same at worst.
+    let record = Record::new(Box::new(live), tape, Flight::key_frame_every(size), 1);
+    Ok(record.then(Box::new(move |how| {
+        // Whoever is writing finishes first.
+        let saver = lock(&saver);
+        if !is_orderly(how) {
+            saver.save(&snapshots);
+        }
+    })))
+}
+
+/// Whether nobody will ask what has happened.
+fn is_orderly(how: &How) -> bool {
+    match how {
+        How::Exit(code) => *code == 0,
+        How::Trapped => false,
+        How::Stopped(stop) => stop.is_orderly(),
+    }
+}
+
+/// A thread that writes what the recorder holds at each SIGUSR1.
+fn save_on_signal(snapshots: Snapshots, saver: Arc<Mutex<Saver>>) -> std::io::Result<()> {
+    let (mut signalled, sender) = UnixStream::pair()?;
+    pipe::register(SIGUSR1, sender)?;
+    let wait = move || {
+        while signalled.read(&mut [0; 64]).is_ok_and(|count| count > 0) {
+            lock(&saver).save(&snapshots);
+        }
+    };
+    std::thread::Builder::new().name("flight".into()).spawn(wait)?;
+    Ok(())
+}
+
+fn lock(saver: &Mutex<Saver>) -> MutexGuard<'_, Saver> {
+    saver.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes what a flight recorder holds.
+struct Saver {
+    path: PathBuf,
+    /// What the trace begins with: the header and the guest.
+    beginning: Vec<u8>,
+}
+
+impl Saver {
+    /// A file that cannot be written is better known before there is something to write.
+    fn new(path: PathBuf, beginning: Vec<u8>) -> Result<Self> {
+        let saver = Self { path, beginning };
+        let failed = || format!("cannot record to {}", saver.path.display());
+        check_place(&saver.path).with_context(failed)?;
+        let part = saver.part();
+        create_new(&part).with_context(failed)?;
+        std::fs::remove_file(&part).with_context(failed)?;
+        Ok(saver)
+    }
+
+    fn save(&self, snapshots: &Snapshots) {
+        let Some(snapshot) = snapshots.take() else {
+            return report("the flight recorder has nothing to write: recording has ended");
+        };
+        match self.write(&snapshot) {
+            Ok(bytes) => report(&describe(&self.path, bytes, &snapshot)),
+            Err(error) => {
+                // A part of a trace helps nobody, and its place may be needed.
+                let _ = std::fs::remove_file(self.part());
+                report(&format!("the flight recorder cannot write {}: {error:#}", self.path.display()));
+            }
+        }
+    }
+
+    /// Under another name first, so that there is a whole trace or none. How many bytes it has.
+    fn write(&self, snapshot: &Snapshot) -> Result<u64> {
+        check_place(&self.path)?;
+        let mut file = create_new(&self.part())?;
+        file.write_all(&self.beginning)?;
+        snapshot.blocks.iter().try_for_each(|block| file.write_all(block))?;
+        file.sync_all()?;
+        std::fs::rename(self.part(), &self.path)?;
+        Ok(file.metadata()?.len())
+    }
+
+    /// The name under which it is written.
+    fn part(&self) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(format!(".{}.part", std::process::id()));
+        name.into()
+    }
+}
+
+fn describe(path: &Path, bytes: u64, snapshot: &Snapshot) -> String {
+    let Snapshot { begin, end, can_be_replayed, .. } = snapshot;
+    let seconds = end.time.saturating_sub(begin.time) as f64 / 1e9;
+    let reservation = if *can_be_replayed { "" } else { ", which can be read but not replayed" };
+    let (path, kib) = (path.display(), bytes.div_ceil(1 << 10));
+    let turns = match end.turn - begin.turn {
+        0 => "no turn yet".to_owned(),
+        _ => format!("turns {} to {}", begin.turn + 1, end.turn),
+    };
+    format!("the flight recorder has written {path}: {kib} KiB, {seconds:.1} s, {turns}{reservation}")
+}
+
+/// Makes a file that only its owner can read, as is due to what clients have sent. One of that name that is left over
+/// from a process with the same number gives way.
+fn create_new(path: &Path) -> std::io::Result<File> {
+    let create = || File::options().write(true).create_new(true).mode(0o600).open(path);
+    match create() {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            std::fs::remove_file(path)?;
+            create()
+        }
+        result => result,
+    }
+}
+
+/// Makes the file of a trace, or empties that of an earlier one. It holds what clients have sent, so that nobody else may
+/// read it.
+fn create_trace(path: &Path) -> Result<File> {
+    check_place(path)?;
+    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    if file.metadata()?.is_file() {
+        // It may have been there, with another mode.
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
+}
+
+/// What is there and is no trace is not overwritten.
+fn check_place(path: &Path) -> Result<()> {
+    let mut begin = [0; binary::MAGIC.len()];
+    let is_something = std::fs::metadata(path).is_ok_and(|it| it.is_file() && it.len() > 0);
+    if is_something && (File::open(path)?.read_exact(&mut begin).is_err() || begin != binary::MAGIC) {
+        bail!("there is a file of that name which is no trace: choose another name");
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! Calling `run` where wasmtime no longer does: it lets no component of a store be entered in which something has trapped,
+//! and the probe has. Nothing of the component took part in that; so its core function is called, with what the Canonical
+//! ABI does for a `func(args: list<string>) -> outcome` done here, in the same order.
+
+use hashbrown::HashSet;
+use wasmparser::{CanonicalFunction, CanonicalOption, ComponentAlias, ExternalKind, Parser, Payload};
+use wasmtime::{AsContextMut, Instance, Memory, Result, TypedFunc, WasmCoreDump, bail};
+
+use crate::contract::Outcome;
+
+/// Which exports of one core module a component's `run` is made of.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    run: String,
+    memory: String,
+    realloc: Option<String>,
+    post_return: Option<String>,
+}
+
+/// An alias of a core module's export.
+#[derive(Clone)]
+struct Alias {
+    instance: u32,
+    name: String,
+}
+
+impl Entry {
+    /// Looks it up in a component. None when `run` is made in another way than compilers and `wit-component` do it.
+    pub fn of(component: &[u8]) -> Option<Self> {
+        let plan = Plan::of(component)?;
+        // One function is lifted: it is the exported one.
+        let [(run, options)] = &plan.lifts[..] else { return None };
+        let entry = Self::named(*run, options, &plan.functions, &plan.memories)?;
+        // Among all instances it can be told by its name.
+        let is_one = |exports: &&Vec<String>| exports.contains(&entry.run);
+        let modules = plan.modules.iter().filter(is_one).count();
+        (modules == 1 && plan.instances.iter().collect::<HashSet<_>>().len() == plan.instances.len()).then_some(entry)
+    }
+
+    fn named(
+        run: u32,
+        options: &[CanonicalOption],
+        functions: &[Option<Alias>],
+        memories: &[Option<Alias>],
+    ) -> Option<Self> {
+        let find = |aliases: &[Option<Alias>], index: u32| aliases.get(index as usize).cloned().flatten();
+        let run = find(functions, run)?;
+        let name = |aliases: &[Option<Alias>], index: u32| {
+            find(aliases, index).filter(|alias| alias.instance == run.instance).map(|alias| alias.name)
+        };
+        let mut entry = Self { run: run.name.clone(), ..Self::default() };
+        for option in options {
+            match option {
+                CanonicalOption::UTF8 => {}
+                CanonicalOption::Memory(index) => entry.memory = name(memories, *index)?,
+                CanonicalOption::Realloc(index) => entry.realloc = Some(name(functions, *index)?),
+                CanonicalOption::PostReturn(index) => entry.post_return = Some(name(functions, *index)?),
+                _ => return None,
+            }
+        }
+        (!entry.memory.is_empty()).then_some(entry)
+    }
+}
+
+/// What stands in a component, and not in one inside it.
+#[derive(Default)]
+struct Plan {
+    /// The core functions: those that are exports.
+    functions: Vec<Option<Alias>>,
+    memories: Vec<Option<Alias>>,
+    lifts: Vec<(u32, Box<[CanonicalOption]>)>,
+    /// The exports of each core module.
+    modules: Vec<Vec<String>>,
+    /// The module of each core instance.
+    instances: Vec<u32>,
+}
+
+impl Plan {
+    /// None when the component is damaged, or holds other components.
+    fn of(component: &[u8]) -> Option<Self> {
+        let mut plan = Self::default();
+        for payload in Parser::new(0).parse_all(component) {
+            match payload.ok()? {
+                Payload::ComponentSection { .. } => return None,
+                Payload::ModuleSection { .. } => plan.modules.push(Vec::new()),
+                Payload::ExportSection(section) => {
+                    let names = section.into_iter().map(|export| export.map(|export| export.name.to_owned()));
+                    plan.modules.last_mut()?.extend(names.collect::<wasmparser::Result<Vec<_>>>().ok()?);
+                }
+                Payload::InstanceSection(section) => {
+                    for instance in section {
+                        if let wasmparser::Instance::Instantiate { module_index, .. } = instance.ok()? {
+                            plan.instances.push(module_index);
+                        }
+                    }
+                }
+                Payload::ComponentAliasSection(section) => {
+                    section.into_iter().try_for_each(|alias| alias.map(|alias| plan.alias(&alias))).ok()?;
+                }
+                Payload::ComponentCanonicalSection(section) => {
+                    section.into_iter().try_for_each(|function| function.map(|it| plan.function(it))).ok()?;
+                }
+                _ => {}
+            }
+        }
+        Some(plan)
+    }
+
+    fn alias(&mut self, alias: &ComponentAlias<'_>) {
+        let ComponentAlias::CoreInstanceExport { kind, instance_index, name } = alias else { return };
+        let alias = Some(Alias { instance: *instance_index, name: (*name).to_owned() });
+        match kind {
+            ExternalKind::Func => self.functions.push(alias),
+            ExternalKind::Memory => self.memories.push(alias),
+            _ => {}
+        }
+    }
+
+    fn function(&mut self, function: CanonicalFunction) {
+        match function {
+            CanonicalFunction::Lift { core_func_index, options, .. } => self.lifts.push((core_func_index, options)),
+            _ => self.functions.push(None),
+        }
+    }
+}
+
+/// The core functions themselves.
+pub struct Door {
+    run: TypedFunc<(u32, u32), u32>,
+    realloc: Option<TypedFunc<(u32, u32, u32, u32), u32>>,
+    post_return: Option<TypedFunc<u32, ()>>,
+    memory: Memory,
+}
+
+impl Door {
+    /// Finds them among the instances of a store. None when there are none, or more than one.
+    pub fn find(mut store: impl AsContextMut, entry: &Entry, dump: &WasmCoreDump) -> Option<Self> {
+        let mut doors: Vec<Self> = Vec::new();
+        for instance in dump.instances() {
+            doors.extend(Self::of(&mut store, entry, instance));
+        }
+        doors.pop().filter(|_| doors.is_empty())
+    }
+
+    fn of(mut store: impl AsContextMut, entry: &Entry, instance: &Instance) -> Option<Self> {
+        let run = instance.get_typed_func(&mut store, &entry.run).ok()?;
+        let memory = instance.get_memory(&mut store, &entry.memory)?;
+        let realloc = match &entry.realloc {
+            Some(name) => Some(instance.get_typed_func(&mut store, name).ok()?),
+            None => None,
+        };
+        let post_return = match &entry.post_return {
+            Some(name) => Some(instance.get_typed_func(&mut store, name).ok()?),
+            None => None,
+        };
+        Some(Self { run, realloc, post_return, memory })
+    }
+
+    /// Calls `run`.
+    pub fn call_run(&self, mut store: impl AsContextMut, arguments: &[String]) -> Result<Outcome> {
+        let list = self.lower(&mut store, arguments)?;
+        let result = self.run.call(&mut store, (list, arguments.len() as u32))?;
+        let mut bytes = [0; 2];
+        self.memory.read(&store, result as usize, &mut bytes)?;
+        if let Some(post_return) = &self.post_return {
+            post_return.call(&mut store, result)?;
+        }
+        match bytes {
+            [0, code] => Ok(Outcome::Exit(code)),
+            [1, _] => Ok(Outcome::Paused),
+            [case, _] => bail!("unexpected discriminant: {case}"),
+        }
+    }
+
+    /// Puts a list of strings into the guest's memory: its address.
+    fn lower(&self, mut store: impl AsContextMut, arguments: &[String]) -> Result<u32> {
+        let list = self.allocate(&mut store, 4, 8 * arguments.len())?;
+        for (index, argument) in arguments.iter().enumerate() {
+            let text = self.allocate(&mut store, 1, argument.len())?;
+            self.memory.write(&mut store, text as usize, argument.as_bytes())?;
+            let element = [text.to_le_bytes(), (argument.len() as u32).to_le_bytes()].concat();
+            self.memory.write(&mut store, list as usize + 8 * index, &element)?;
+        }
+        Ok(list)
+    }
+
+    fn allocate(&self, store: impl AsContextMut, align: u32, size: usize) -> Result<u32> {
+        let Some(realloc) = &self.realloc else { bail!("the guest has no function to allocate its arguments") };
+        realloc.call(store, (0, 0, align, size as u32))
+    }
+}
