@@ -25,3 +25,7 @@ tidy:
 # only what compiling guests needs
 setup:
     cargo xtask setup
+
+# the web server against its peers, in CPU time for each request
+bench *ARGS:
+    cargo xtask bench "$@"

@@ -3,6 +3,8 @@
 //! Exit codes: 0 when all went well, 1 when a step failed, 2 when the command line was not understood. `serve`
 //! becomes the host, so its exit code is the host's.
 
+mod bench;
+mod debian;
 mod guests;
 mod serve;
 mod source;
@@ -22,6 +24,8 @@ Commands:
                    (default: target/guests/pluto.wasm 8000 html/, in the workspace's folder)
   test             run every check and every test; stop at the first that fails
   tidy             check the house rules only (`test` does this too)
+  bench [OPTIONS]  measure the web server against nginx, lighttpd and h2o, and write docs/speed.md;
+                   --quick takes a minute and writes nothing, --only WORD takes the works with that word in their name
   setup            install only what compiling guests needs (`build` does this too)
   help             print this text
 ";
@@ -36,6 +40,7 @@ fn main() -> ExitCode {
         ["build"] => workspace::build(),
         ["serve", "--", args @ ..] | ["serve", args @ ..] => serve::serve(args),
         ["test"] => test::test(),
+        ["bench", options @ ..] => bench::bench(options),
         ["tidy"] => tidy::tidy(),
         ["setup"] => toolchain::set_up().map(|_| workspace::say("guests can be compiled on this machine")),
         ["help" | "--help" | "-h"] => {

@@ -8,8 +8,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::Result;
-use crate::workspace::{self, output, run, say};
+use crate::workspace::{self, output, say};
+use crate::{Result, debian};
 
 /// What guests are compiled for: no WASI, so a guest imports nothing but the contract.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
@@ -23,9 +23,6 @@ const DEBIAN_LINKER: (&str, &str) = ("lld-19", "/usr/bin/wasm-ld-19");
 
 /// How long rustup may take: it downloads about 20 MB, and without a network it fails in less than a second.
 const RUSTUP_SECONDS_MAX: u64 = 300;
-
-/// How long apt waits for one server.
-const APT_SECONDS_MAX: u64 = 30;
 
 /// How guests are compiled on this machine.
 pub(crate) enum Toolchain {
@@ -68,14 +65,14 @@ pub(crate) fn set_up() -> Result<Toolchain> {
     if active_has_target() {
         return Ok(Toolchain::Active);
     }
-    if debian_installed(&DEBIAN_PACKAGES) {
+    if debian::installed(&DEBIAN_PACKAGES) {
         say(&format!("the active toolchain has no {TARGET}: guests are compiled by Debian's, {}", DEBIAN_PACKAGES[0]));
-        return debian();
+        return debian_toolchain();
     }
     say(&format!("the active toolchain has no {TARGET}, which guests are compiled for: trying rustup"));
     let Err(no_rustup) = rustup_add_target() else { return Ok(Toolchain::Active) };
     say(&format!("{no_rustup}: trying Debian's packages"));
-    debian_install(&DEBIAN_PACKAGES).and_then(|()| debian()).map_err(|no_debian| {
+    debian::install(&DEBIAN_PACKAGES).and_then(|()| debian_toolchain()).map_err(|no_debian| {
         format!(
             "no way to compile guests on this machine. Tried:\n  \
              - {no_rustup}\n  \
@@ -118,14 +115,14 @@ fn rustup_add_target() -> Result<()> {
 }
 
 /// Debian's toolchain, once its packages are there.
-fn debian() -> Result<Toolchain> {
+fn debian_toolchain() -> Result<Toolchain> {
     if let Some(linker) = rustup_linker() {
         return Ok(Toolchain::Debian { linker });
     }
     let (package, program) = DEBIAN_LINKER;
     if !Path::new(program).exists() {
         say("there is no rust-lld in the active toolchain, which would link guests");
-        debian_install(&[package])?;
+        debian::install(&[package])?;
     }
     Ok(Toolchain::Debian { linker: program.into() })
 }
@@ -137,35 +134,4 @@ fn rustup_linker() -> Option<PathBuf> {
     let machine = version.lines().find_map(|line| line.strip_prefix("host: "))?;
     let linker = Path::new(&sysroot).join("lib/rustlib").join(machine).join("bin/rust-lld");
     linker.exists().then_some(linker)
-}
-
-fn debian_installed(packages: &[&str]) -> bool {
-    let query = [["--show", "--showformat", "${db:Status-Status}\n"].as_slice(), packages].concat();
-    output("dpkg-query", &query).is_some_and(|states| states.lines().all(|state| state == "installed"))
-}
-
-fn debian_install(packages: &[&str]) -> Result<()> {
-    if output("apt-get", &["--version"]).is_none() {
-        return Err("there is no apt-get: this is not a Debian-like system".into());
-    }
-    let root = output("id", &["--user"]).is_some_and(|user| user == "0");
-    if !root && output("sudo", &["--non-interactive", "true"]).is_none() {
-        return Err("apt-get is there, but needs root: we are not root, and sudo asks for a password".into());
-    }
-    let apt = |args: &[&str]| {
-        let mut apt = Command::new(if root { "env" } else { "sudo" });
-        apt.args(if root { &[][..] } else { &["--non-interactive", "env"] })
-            .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"])
-            .args(["--option", "DPkg::Lock::Timeout=120", "--option"])
-            .arg(format!("Acquire::http::Timeout={APT_SECONDS_MAX}"))
-            .args(args);
-        apt
-    };
-    say("asking Debian's package servers what they have: apt-get update");
-    if let Err(why) = run(&mut apt(&["update"])) {
-        say(&format!("{why}; going on with what apt knows already"));
-    }
-    say(&format!("installing {}", packages.join(" ")));
-    // --no-remove: another Rust that was installed on purpose is not ours to take away.
-    run(apt(&["install", "--yes", "--no-remove", "--no-install-recommends"]).args(packages))
 }

@@ -1,0 +1,183 @@
+//! The servers that are measured, each with the settings that are best for it.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{folder, machine};
+use crate::Result;
+use crate::workspace;
+
+/// A server, in one of the ways in which it is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Server {
+    /// pluto-host with the web server.
+    Pluto,
+    /// The same once more: how far two measurements of one thing are apart.
+    Again,
+    /// On epoll.
+    Poll,
+    /// With `--record` into a file.
+    Recorded,
+    /// With `--flight-recorder`.
+    Flight,
+    Nginx,
+    Lighttpd,
+    H2o,
+}
+
+/// A server that runs.
+pub(super) struct Running {
+    child: Child,
+    pub(super) name: &'static str,
+    pub(super) port: u16,
+}
+
+impl Running {
+    /// The process that was started.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // SIGTERM, for nginx's master has children to end.
+        let _ = Command::new("kill").arg(self.pid().to_string()).status();
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_secs(5) && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How long a server may take until it accepts.
+const START_SECONDS_MAX: u64 = 10;
+
+impl Server {
+    /// Its name in tables.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Server::Pluto => "pluto",
+            Server::Again => "pluto again",
+            Server::Poll => "pluto, epoll",
+            Server::Recorded => "pluto, recorded",
+            Server::Flight => "pluto, flight recorder",
+            Server::Nginx => "nginx",
+            Server::Lighttpd => "lighttpd",
+            Server::H2o => "h2o",
+        }
+    }
+
+    /// Starts it on the server's core, and waits until it accepts.
+    pub(super) fn start(self, root: &Path, logs: bool) -> Result<Running> {
+        let port = free_port()?;
+        let mut command = Command::new("taskset");
+        command.args(["--cpu-list", machine::SERVER_CORE]);
+        match self {
+            Server::Nginx => command.args(["nginx", "-c", &configure(self, "nginx", nginx(root, port, logs))?]),
+            Server::Lighttpd => {
+                command.args(["lighttpd", "-D", "-f", &configure(self, "lighttpd", lighttpd(root, port, logs))?])
+            }
+            Server::H2o => command.args(["h2o", "-c", &configure(self, "h2o", h2o(root, port, logs))?]),
+            _ => self.pluto(&mut command, root, port, logs),
+        };
+        let output =
+            |name: &str| fs::File::create(log(self, name)).map_err(|error| format!("cannot write a log: {error}"));
+        command.stdin(Stdio::null()).stdout(output("out")?).stderr(output("err")?);
+        let child = command.spawn().map_err(|error| format!("cannot start {}: {error}", self.name()))?;
+        let mut running = Running { child, name: self.name(), port };
+        let begin = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let ended = running.child.try_wait().ok().flatten();
+            if ended.is_some() || begin.elapsed() > Duration::from_secs(START_SECONDS_MAX) {
+                let why = fs::read_to_string(log(self, "err")).unwrap_or_default();
+                return Err(format!("{} does not serve: {}", self.name(), why.trim()));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(running)
+    }
+
+    fn pluto<'a>(self, command: &'a mut Command, root: &Path, port: u16, logs: bool) -> &'a mut Command {
+        command.arg(workspace::host());
+        match self {
+            Server::Poll => drop(command.args(["--driver", "poll"])),
+            Server::Recorded => drop(command.arg("--record").arg(log(self, "trace"))),
+            Server::Flight => drop(command.args(["--flight-recorder", "64M"])),
+            _ => {}
+        }
+        command.arg(workspace::target().join("guests/pluto.wasm")).arg(port.to_string()).arg(root);
+        if !logs {
+            command.arg("--no-access-log");
+        }
+        command
+    }
+}
+
+fn log(server: Server, name: &str) -> std::path::PathBuf {
+    folder().join(format!("{}.{name}", server.name().replace([' ', ','], "-")))
+}
+
+/// Another server may take it before ours does; then ours says so.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    listener.map(|address| address.port()).map_err(|error| format!("there is no free port: {error}"))
+}
+
+fn configure(server: Server, name: &str, text: String) -> Result<String> {
+    let path = log(server, &format!("{name}.conf"));
+    fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    Ok(path.display().to_string())
+}
+
+fn nginx(root: &Path, port: u16, logs: bool) -> String {
+    let (folder, root) = (folder(), root.display());
+    let folder = folder.display();
+    let access = if logs { format!("{folder}/nginx.access buffer=64k flush=1s") } else { "off".into() };
+    format!(
+        "daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.error; worker_processes 1; worker_rlimit_nofile 60000;
+user root; events {{ worker_connections 30000; use epoll; multi_accept on; }}
+http {{ include /etc/nginx/mime.types; default_type application/octet-stream; server_tokens off;
+sendfile on; sendfile_max_chunk 1m; tcp_nopush on; tcp_nodelay on; keepalive_timeout 75; keepalive_requests 1000000000;
+open_file_cache max=10000 inactive=60s; open_file_cache_valid 1s; open_file_cache_min_uses 1; open_file_cache_errors on;
+access_log {access}; client_body_temp_path {folder}/nginx.tmp; proxy_temp_path {folder}/nginx.tmp; fastcgi_temp_path {folder}/nginx.tmp;
+uwsgi_temp_path {folder}/nginx.tmp; scgi_temp_path {folder}/nginx.tmp;
+server {{ listen 127.0.0.1:{port} backlog=4096 reuseport; root {root}; index index.html; }} }}
+"
+    )
+}
+
+fn lighttpd(root: &Path, port: u16, logs: bool) -> String {
+    let folder = folder();
+    let (folder, root) = (folder.display(), root.display());
+    let (module, access) = if logs {
+        (", \"mod_accesslog\"", format!("accesslog.filename = \"{folder}/lighttpd.access\"\n"))
+    } else {
+        ("", String::new())
+    };
+    format!(
+        "server.modules = (\"mod_indexfile\", \"mod_staticfile\"{module})
+server.document-root = \"{root}\"\nserver.port = {port}\nserver.bind = \"127.0.0.1\"\nindex-file.names = (\"index.html\")
+server.max-keep-alive-requests = 60000\nserver.max-connections = 20000\nserver.max-fds = 60000\nserver.tag = \"lighttpd\"
+server.event-handler = \"linux-sysepoll\"\nserver.network-backend = \"sendfile\"\nserver.stat-cache-engine = \"simple\"
+{access}mimetype.assign = (\".html\" => \"text/html; charset=utf-8\", \".css\" => \"text/css; charset=utf-8\", \".js\" => \"text/javascript; charset=utf-8\",
+  \".svg\" => \"image/svg+xml\", \".woff2\" => \"font/woff2\", \"\" => \"application/octet-stream\")
+"
+    )
+}
+
+fn h2o(root: &Path, port: u16, logs: bool) -> String {
+    let folder = folder();
+    let access = if logs { format!("{}/h2o.access", folder.display()) } else { "/dev/null".into() };
+    let access = if logs { format!("access-log: {access}\n") } else { String::new() };
+    format!(
+        "num-threads: 1\nmax-connections: 20000\nhttp1-request-timeout: 75\nlisten:\n  host: 127.0.0.1\n  port: {port}\n{access}\
+hosts:\n  default:\n    paths:\n      /:\n        file.dir: {}\nuser: root\n",
+        root.display()
+    )
+}
