@@ -17,7 +17,7 @@ use tempfile::TempDir;
 const HANDLES: usize = 4_000;
 
 /// A live world, asked without a guest.
-struct World {
+pub struct World {
     live: Live,
     address: SocketAddr,
     folder: TempDir,
@@ -26,7 +26,7 @@ struct World {
     answers: Vec<Answer>,
 }
 
-fn on_each_driver(test: impl Fn(&mut World)) {
+pub fn on_each_driver(test: impl Fn(&mut World)) {
     for driver in [DriverChoice::IoUring, DriverChoice::Poll] {
         test(&mut World::new(driver));
     }
@@ -54,19 +54,19 @@ impl World {
         Self { live, address, folder, next: 0, answers: Vec::new() }
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join("root").join(name)
     }
 
     /// Sends a request; its id.
-    fn send(&mut self, request: Request) -> u64 {
+    pub fn send(&mut self, request: Request) -> u64 {
         self.next += 1;
         self.live.submit(Submission { id: self.next, request });
         self.next
     }
 
     /// The next answer to a request.
-    fn answer(&mut self, id: u64) -> Reply {
+    pub fn answer(&mut self, id: u64) -> Reply {
         loop {
             if let Some(index) = self.answers.iter().position(|answer| answer.id == id) {
                 return self.answers.remove(index).reply;
@@ -75,13 +75,18 @@ impl World {
         }
     }
 
-    fn ask(&mut self, request: Request) -> Reply {
+    pub fn ask(&mut self, request: Request) -> Reply {
         let id = self.send(request);
         self.answer(id)
     }
 
+    /// Whether an answer to that request has come already.
+    pub fn has_come(&self, id: u64) -> bool {
+        self.answers.iter().any(|answer| answer.id == id)
+    }
+
     /// Whether an answer to that request comes before one to another that is sent now and answered at once.
-    fn has_answer(&mut self, id: u64) -> bool {
+    pub fn has_answer(&mut self, id: u64) -> bool {
         let sleep = self.send(Request::Sleep(50_000_000));
         self.answer(sleep);
         self.answers.iter().any(|answer| answer.id == id)
@@ -106,7 +111,7 @@ impl World {
         client
     }
 
-    fn open(&mut self, path: &str) -> u64 {
+    pub fn open(&mut self, path: &str) -> u64 {
         match self.ask(Request::Open(Open { path: path.into(), follow_symlinks: true })) {
             Reply::Opened(opened) => opened.file,
             other => panic!("{path}: {other:?}"),
@@ -153,7 +158,7 @@ fn further_ports_are_listened_on_when_they_were_granted() {
     }
 }
 
-fn failed(error: Error) -> Reply {
+pub fn failed(error: Error) -> Reply {
     Reply::Failed(error)
 }
 

@@ -9,6 +9,7 @@ mod changes;
 mod contract;
 mod determinism;
 mod difference;
+mod digest;
 mod echo;
 mod explain;
 mod flight;

@@ -17,6 +17,6 @@ wit_bindgen::generate!({
 });
 
 pub use pluto::system::io::{
-    Accepted, Answer, Entry, Error, Handle, Id, IpAddress, Kind, Level, Listen, Loaded, Metadata, Open, Opened, Part,
-    Path, Range, Read, Reply, Request, Signal, SocketAddress, Submission, Write,
+    Accepted, Answer, Digested, Entry, Error, Handle, Id, IpAddress, Kind, Level, Listen, Loaded, Metadata, Open,
+    Opened, Part, Path, Range, Read, Reply, Request, Signal, SocketAddress, Submission, Write,
 };

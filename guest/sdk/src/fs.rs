@@ -3,7 +3,7 @@
 //! A path is a sequence of names separated by `/`, as bytes; empty for the root itself. One that leads out of the root
 //! fails with `not-permitted`, one with a NUL or longer than `path_bytes_max` with `invalid`.
 
-use crate::contract::{self, Entry, Error, Loaded, Metadata, Opened, Part, Range, Reply, Request};
+use crate::contract::{self, Digested, Entry, Error, Loaded, Metadata, Opened, Part, Range, Reply, Request};
 use crate::net::Owned;
 use crate::request::{Answers, Ask, AskMany, Pending, Sealed, answers, ask};
 use std::collections::VecDeque;
@@ -69,6 +69,11 @@ impl File {
         ask(Load(self.handle.range(offset, length)))
     }
 
+    /// Asks for the digest of the whole content. Fails with `too-large` over `digest_bytes_max`.
+    pub fn digest(&self) -> Pending<Digest> {
+        ask(Digest(self.handle.0))
+    }
+
     /// A range of the file, as part of a write. The file must be open when the write is made, not until it is done.
     pub fn part(&self, offset: u64, length: u64) -> Part {
         Part::File(self.handle.range(offset, length))
@@ -127,6 +132,11 @@ pub struct ReadFile(Range);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load(Range);
 
+/// The request of [`File::digest`]; answered with the XXH3-128 of the content, and the file's metadata after its last byte
+/// was read: where these differ from those of the opening the file has changed, and the digest may be of no state of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest(contract::Handle);
+
 /// The request of [`list`]; answered with the entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
@@ -144,6 +154,7 @@ pub struct WatchPath {
 impl Sealed for Open {}
 impl Sealed for ReadFile {}
 impl Sealed for Load {}
+impl Sealed for Digest {}
 impl Sealed for List {}
 impl Sealed for WatchPath {}
 
@@ -189,6 +200,24 @@ impl Ask for Load {
     fn answer(reply: Reply) -> Option<Result<Buffer, Error>> {
         match reply {
             Reply::Loaded(Loaded { buffer, length }) => Some(Ok(Buffer { handle: Owned(buffer), length })),
+            Reply::Failed(error) => Some(Err(error)),
+            _ => None,
+        }
+    }
+}
+
+impl Ask for Digest {
+    type Answer = (u128, Metadata);
+
+    fn request(self) -> Request {
+        Request::Digest(self.0)
+    }
+
+    fn answer(reply: Reply) -> Option<Result<(u128, Metadata), Error>> {
+        match reply {
+            Reply::Digested(Digested { digest: (high, low), metadata }) => {
+                Some(Ok((u128::from(high) << 64 | u128::from(low), metadata)))
+            }
             Reply::Failed(error) => Some(Err(error)),
             _ => None,
         }

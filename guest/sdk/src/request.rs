@@ -229,6 +229,7 @@ pub(crate) enum Expected {
     Done,
     Opened,
     Loaded,
+    Digested,
     Listed,
     Changed,
     Elapsed,
@@ -244,6 +245,7 @@ impl Expected {
             Request::Shutdown(_) | Request::Close(_) | Request::Cancel(_) => Expected::Done,
             Request::Open(_) => Expected::Opened,
             Request::Load(_) => Expected::Loaded,
+            Request::Digest(_) => Expected::Digested,
             Request::List(_) => Expected::Listed,
             Request::Watch(_) => Expected::Changed,
             Request::Sleep(_) => Expected::Elapsed,
@@ -265,6 +267,7 @@ impl Expected {
             Reply::Done => self == Expected::Done,
             Reply::Opened(_) => self == Expected::Opened,
             Reply::Loaded(_) => self == Expected::Loaded,
+            Reply::Digested(_) => self == Expected::Digested,
             Reply::Listed(_) => self == Expected::Listed,
             Reply::Changed(_) => self == Expected::Changed,
             Reply::Elapsed => self == Expected::Elapsed,
@@ -283,7 +286,9 @@ mod sealed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Accepted, IpAddress, Kind, Loaded, Metadata, Opened, Range, Signal, SocketAddress};
+    use crate::contract::{
+        Accepted, Digested, IpAddress, Kind, Loaded, Metadata, Opened, Range, Signal, SocketAddress,
+    };
     use crate::fs::{List, Open, Symlinks, WatchPath};
     use crate::net::Listen;
     use crate::signals::SignalsRequest;
@@ -303,6 +308,7 @@ mod tests {
         let range = Range { handle: 1, offset: 0, length: 1 };
         check(Request::ReadFile(range), &["data"]);
         check(Request::Load(range), &["loaded"]);
+        check(Request::Digest(1), &["digested"]);
         check(Request::Read(crate::contract::Read { connection: 1, bytes_max: 1 }), &["data"]);
         check(Request::Write(crate::contract::Write { connection: 1, parts: Vec::new() }), &["written"]);
         check(Request::Shutdown(1), &["done"]);
@@ -351,6 +357,7 @@ mod tests {
             ("done", Reply::Done),
             ("opened", Reply::Opened(Opened { file: 1, metadata })),
             ("loaded", Reply::Loaded(Loaded { buffer: 1, length: 0 })),
+            ("digested", Reply::Digested(Digested { digest: (0, 0), metadata })),
             ("listed", Reply::Listed(Vec::new())),
             ("changed", Reply::Changed(Vec::new())),
             ("elapsed", Reply::Elapsed),

@@ -2,8 +2,8 @@
 
 use super::wire::{Malformed, Reader, put_bytes, put_halves, put_number, put_signed};
 use crate::contract::{
-    Accepted, Answer, Entry, Error, IpAddress, Kind, Loaded, Metadata, Opened, Part, Range, Reply, Request, Signal,
-    SocketAddress, Submission,
+    Accepted, Answer, Digested, Entry, Error, IpAddress, Kind, Loaded, Metadata, Opened, Part, Range, Reply, Request,
+    Signal, SocketAddress, Submission,
 };
 
 /// Facts about files, of which a server is told the same ones over and over: each is written once a block.
@@ -92,6 +92,7 @@ pub fn put_submission(out: &mut Vec<u8>, submission: &Submission) {
         }
         Request::Signals => out.push(11),
         Request::Cancel(target) => put_handle(out, 12, *target),
+        Request::Digest(handle) => put_handle(out, 13, *handle),
     }
 }
 
@@ -170,6 +171,12 @@ pub fn put_answer(out: &mut Vec<u8>, facts: &mut Facts, answer: &Answer) {
         Reply::Elapsed => out.push(9),
         Reply::Signal(signal) => out.extend([10, *signal as u8]),
         Reply::Failed(error) => out.extend([11, *error as u8]),
+        Reply::Digested(Digested { digest: (high, low), metadata }) => {
+            out.push(12);
+            out.extend(high.to_le_bytes());
+            out.extend(low.to_le_bytes());
+            facts.put(out, metadata);
+        }
     }
 }
 
@@ -207,9 +214,14 @@ pub fn read_answer(reader: &mut Reader<'_>, facts: &mut Facts) -> Result<Answer,
         9 => Reply::Elapsed,
         10 => Reply::Signal(case(&SIGNALS, reader)?),
         11 => Reply::Failed(case(&ERRORS, reader)?),
+        12 => Reply::Digested(Digested { digest: (word(reader)?, word(reader)?), metadata: facts.read(reader)? }),
         _ => return Err(Malformed::Case),
     };
     Ok(Answer { id, reply })
+}
+
+fn word(reader: &mut Reader<'_>) -> Result<u64, Malformed> {
+    Ok(u64::from_le_bytes(reader.take(8)?.try_into().map_err(|_| Malformed::Short)?))
 }
 
 fn read_peer(reader: &mut Reader<'_>) -> Result<SocketAddress, Malformed> {
@@ -279,6 +291,7 @@ mod tests {
             Reply::Opened(Opened { file: 1, metadata: metadata(1) }),
             Reply::Opened(Opened { file: 2, metadata: metadata(1) }),
             Reply::Loaded(Loaded { buffer: 9, length: 1_024 }),
+            Reply::Digested(Digested { digest: (u64::MAX - 1, 7), metadata: metadata(3) }),
             Reply::Listed((0..100).map(|n| entry(n % 40)).collect()),
             Reply::Changed(b"name".to_vec()),
             Reply::Elapsed,

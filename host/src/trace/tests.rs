@@ -8,7 +8,8 @@ use super::codec::{ERRORS, KINDS, SIGNALS, put_submission};
 use super::text::{Text, TextError, TextWriter};
 use super::{End, Header, How, KeyFrame, Record, SUM_BYTES, Sent, Sum, Turn};
 use crate::contract::{
-    Accepted, Answer, Entry, IpAddress, Loaded, Metadata, Open, Opened, Reply, Request, SocketAddress, Submission,
+    Accepted, Answer, Digested, Entry, IpAddress, Loaded, Metadata, Open, Opened, Reply, Request, SocketAddress,
+    Submission,
 };
 use crate::exchange::Arity;
 use crate::stop::Stop;
@@ -73,7 +74,7 @@ impl Random {
     }
 
     fn reply(&mut self) -> Reply {
-        match self.below(12) {
+        match self.below(13) {
             0 => Reply::Listening(self.next() as u16),
             1 => Reply::Accepted(Accepted { connection: self.number(), peer: self.peer() }),
             2 => Reply::Data(self.bytes()),
@@ -88,6 +89,7 @@ impl Random {
             8 => Reply::Changed(self.bytes()),
             9 => Reply::Elapsed,
             10 => Reply::Signal(self.pick(&SIGNALS)),
+            11 => Reply::Digested(Digested { digest: (self.next(), self.number()), metadata: self.metadata() }),
             _ => Reply::Failed(self.pick(&ERRORS)),
         }
     }

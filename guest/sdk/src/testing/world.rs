@@ -26,6 +26,8 @@ pub mod limits {
     pub const FILE_READ_BYTES_MAX: u64 = 1 << 20;
     /// Bytes of one buffer.
     pub const BUFFER_BYTES_MAX: u64 = 16 << 20;
+    /// Bytes of a file that is digested.
+    pub const DIGEST_BYTES_MAX: u64 = 16 << 20;
     /// Bytes of a path.
     pub const PATH_BYTES_MAX: usize = 4_095;
     /// Symbolic links in one path, as Linux has it.

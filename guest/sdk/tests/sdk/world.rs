@@ -105,6 +105,16 @@ fn a_file_is_read_loaded_and_cut_at_its_end() {
     assert_eq!(lines, ["0123 Ok(10)", "89 Ok(2)", " Ok(0)", " Ok(0)", "Err(Error::TooLarge)"]);
 }
 
+#[test]
+fn a_file_s_digest_is_of_its_content_now() {
+    let lines = run(&mut site(), || async {
+        let Ok(file) = fs::open("docs/a.txt", Symlinks::Refuse).await else { return };
+        let Ok((digest, metadata)) = file.digest().await else { return };
+        info!("{digest:032x} {}", metadata == *file.metadata());
+    });
+    assert_eq!(lines, [format!("{:032x} true", xxhash_rust::xxh3::xxh3_128(b"0123456789"))]);
+}
+
 /// Accepts one client, and calls `f` with it.
 async fn with_client<F: Future<Output = ()>>(f: impl FnOnce(Connection) -> F) -> Option<()> {
     let mut listener: Listener = listen(8000, 10).await.ok()?;

@@ -54,7 +54,7 @@ impl Live {
             Kind::Directory => return Err(Error::IsDirectory),
             Kind::Symlink | Kind::Other => return Err(Error::NotRegular),
         }
-        let file = Rc::new(File::new(file, &self.files, self.handles.files_max())?);
+        let file = Rc::new(File::new(file, metadata.size, &self.files, self.handles.files_max())?);
         let file = self.handles.insert(Object::File(file))?;
         Ok(Reply::Opened(Opened { file, metadata }))
     }
@@ -123,7 +123,7 @@ impl Live {
     }
 }
 
-fn metadata(stat: &Stat) -> Metadata {
+pub(super) fn metadata(stat: &Stat) -> Metadata {
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Kind::Regular,
         FileType::Directory => Kind::Directory,

@@ -22,6 +22,8 @@ pub enum Object {
 pub struct File {
     /// The file.
     pub fd: OwnedFd,
+    /// How many bytes it held when it was opened.
+    pub size: u64,
     /// Counts it among the files.
     _held: Held,
 }
@@ -58,8 +60,8 @@ impl Drop for Held {
 
 impl File {
     /// A file, counted among `files`.
-    pub fn new(fd: OwnedFd, files: &Total, files_max: usize) -> Result<Self, Error> {
-        Ok(Self { fd, _held: files.hold(1, files_max as u64)? })
+    pub fn new(fd: OwnedFd, size: u64, files: &Total, files_max: usize) -> Result<Self, Error> {
+        Ok(Self { fd, size, _held: files.hold(1, files_max as u64)? })
     }
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod clock;
 mod connection;
+mod digest;
 mod driver;
 mod errors;
 mod file;
@@ -19,6 +20,7 @@ use hashbrown::HashMap;
 
 use self::answers::Answers;
 use self::clock::Clock;
+use self::digest::Digests;
 use self::driver::{Driver, Event};
 use self::handles::{Handles, Object, Total};
 use self::listen::Listener;
@@ -66,6 +68,7 @@ pub struct Live {
     listens: u64,
     root: Option<Root>,
     watches: Watches,
+    digests: Digests,
     signals: Option<Signals>,
     /// The requests that want to be told of signals.
     signal_requests: Vec<u64>,
@@ -107,6 +110,8 @@ enum Pending {
     Write(u64),
     Sleep(TimerKey),
     Watch(i32),
+    /// The digest of this serial number.
+    Digest(u64),
     Signals,
 }
 
@@ -129,6 +134,7 @@ impl Live {
             listens: 0,
             root: grant.root,
             watches: Watches::default(),
+            digests: Digests::default(),
             signals: grant.signals,
             signal_requests: Vec::new(),
             stopping: false,
@@ -152,6 +158,7 @@ impl Live {
             Request::Open(open) => self.open(&open).map(Some),
             Request::ReadFile(range) => self.read_file(&range).map(Some),
             Request::Load(range) => self.load(&range).map(Some),
+            Request::Digest(handle) => self.digest(id, handle),
             Request::List(path) => self.list(&path).map(Some),
             Request::Watch(path) => self.watch(id, &path).map(|()| None),
             Request::Sleep(duration) => {
@@ -198,6 +205,8 @@ impl Live {
             Pending::Write(handle) => self.end_write(handle),
             Pending::Sleep(key) => self.timers.remove(key),
             Pending::Watch(watch) => self.end_watch(target, watch),
+            // What is left of it is dropped when its turn comes.
+            Pending::Digest(_) => {}
             Pending::Signals => self.signal_requests.retain(|request| *request != target),
         }
         self.answers.push(target, Reply::Failed(Error::Cancelled));
@@ -206,7 +215,7 @@ impl Live {
 
     /// Waits for the system, at most until the next timer is due, and turns what has happened into answers.
     fn poll(&mut self) -> Result<(), Stop> {
-        let timeout = if self.answers.is_empty() {
+        let timeout = if self.answers.is_empty() && self.digests.is_idle() {
             self.timers.wait(self.clock.monotonic())
         } else {
             Some(std::time::Duration::ZERO)
@@ -228,6 +237,7 @@ impl Live {
                 (Owner::Signals, _) => self.signalled()?,
             }
         }
+        self.advance_digests();
         while let Some(timer) = self.timers.next_due(self.clock.monotonic()) {
             match timer {
                 Timer::Sleep(id) => {

@@ -205,9 +205,12 @@ impl Explainer {
                 Lane::Files => (Lane::Files, Kind::File),
                 lane => (lane, Kind::Close),
             },
-            Request::Open(_) | Request::ReadFile(_) | Request::Load(_) | Request::List(_) | Request::Watch(_) => {
-                (Lane::Files, Kind::File)
-            }
+            Request::Open(_)
+            | Request::ReadFile(_)
+            | Request::Load(_)
+            | Request::Digest(_)
+            | Request::List(_)
+            | Request::Watch(_) => (Lane::Files, Kind::File),
             Request::Sleep(_) => (Lane::Timers, Kind::Timer),
             Request::Signals | Request::Cancel(_) => (Lane::Host, Kind::Control),
         }

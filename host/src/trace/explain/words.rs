@@ -144,6 +144,7 @@ impl Words {
             }
             Request::ReadFile(range) => (format!("read {}", self.range(range)), String::new()),
             Request::Load(range) => (format!("load {}", self.range(range)), String::new()),
+            Request::Digest(handle) => (format!("digest of {}", self.handle(*handle)), String::new()),
             Request::List(path) => (format!("list {}", self.path(path)), String::new()),
             Request::Watch(path) => (format!("watch {}", self.path(path)), String::new()),
             Request::Sleep(nanoseconds) => (format!("sleep {}", span(*nanoseconds)), String::new()),
@@ -163,6 +164,7 @@ impl Words {
             Reply::Done => "done".to_owned(),
             Reply::Opened(it) => format!("{}, {}", self.handle(it.file), metadata(&it.metadata)),
             Reply::Loaded(it) => format!("{}, {}", self.handle(it.buffer), count(it.length, "byte")),
+            Reply::Digested(it) => format!("digest {:016x}{:016x}", it.digest.0, it.digest.1),
             Reply::Listed(entries) => self.entries(entries),
             Reply::Changed(name) if name.is_empty() => "changed itself, or more than was counted".to_owned(),
             Reply::Changed(name) => format!("changed {}", self.path(name)),

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::words::{Lines, Words};
 use super::{Text, TextError, VERSION, names};
-use crate::contract::{Accepted, Answer, Entry, IpAddress, Loaded, Metadata, Opened, Reply, SocketAddress};
+use crate::contract::{Accepted, Answer, Digested, Entry, IpAddress, Loaded, Metadata, Opened, Reply, SocketAddress};
 use crate::stop::Stop;
 use crate::trace::codec::{ERRORS, KINDS, SIGNALS};
 use crate::trace::{End, Header, How, KeyFrame, Record, Sent, Turn};
@@ -16,7 +16,7 @@ const ID: &str = "an id, such as 0.3";
 const HANDLE: &str = "a handle, such as 0.3";
 const RECORDS: &str = "`turn`, `end`, `key-frame`, or an answer such as `0.3 done`";
 const REPLIES: &str =
-    "listening, accepted, data, written, done, opened, loaded, listed, changed, elapsed, signal or failed";
+    "listening, accepted, data, written, done, opened, loaded, digested, listed, changed, elapsed, signal or failed";
 const HOWS: &str = "exit, trapped or stopped";
 const STOPS: &str = "asked, stop-too-slow, turn-too-long, memory, tables, requests-pending, duplicate-id, \
                      nothing-pending, answers-ended or system";
@@ -194,12 +194,20 @@ fn reply(words: &mut Words<'_>) -> Result<Reply, TextError> {
         "done" => Reply::Done,
         "opened" => Reply::Opened(Opened { file: words.halves(HANDLE)?, metadata: metadata(words)? }),
         "loaded" => Reply::Loaded(Loaded { buffer: words.halves(HANDLE)?, length: words.field("length")? }),
+        "digested" => Reply::Digested(Digested { digest: content_digest(words)?, metadata: metadata(words)? }),
         "listed" => Reply::Listed(Vec::new()),
         "changed" => Reply::Changed(words.bytes()?),
         "elapsed" => Reply::Elapsed,
         "signal" => Reply::Signal(words.case(&SIGNALS, names::signal)?),
         "failed" => Reply::Failed(words.case(&ERRORS, names::error)?),
         _ => return Err(words.wrong(word, REPLIES)),
+    })
+}
+
+fn content_digest(words: &mut Words<'_>) -> Result<(u64, u64), TextError> {
+    words.take("32 hexadecimal digits", |word| {
+        let digest = if word.len() == 32 { u128::from_str_radix(word, 16).ok()? } else { return None };
+        Some(((digest >> 64) as u64, digest as u64))
     })
 }
 

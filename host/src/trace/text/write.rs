@@ -145,6 +145,10 @@ fn show_reply(reply: &Reply) -> String {
         Reply::Done => "done".to_owned(),
         Reply::Opened(opened) => format!("opened {} {}", halves(opened.file), show_metadata(&opened.metadata)),
         Reply::Loaded(loaded) => format!("loaded {} length {}", halves(loaded.buffer), loaded.length),
+        Reply::Digested(digested) => {
+            let (high, low) = digested.digest;
+            format!("digested {high:016x}{low:016x} {}", show_metadata(&digested.metadata))
+        }
         Reply::Listed(entries) => entries.iter().fold("listed".to_owned(), |mut text, entry| {
             let _ = write!(text, "\n    entry {} {}", quoted(&entry.name), show_metadata(&entry.metadata));
             text
@@ -187,6 +191,7 @@ fn show_request(request: &Request) -> String {
         }
         Request::ReadFile(range) => format!("read-file {}", show_range(range)),
         Request::Load(range) => format!("load {}", show_range(range)),
+        Request::Digest(handle) => format!("digest {}", halves(*handle)),
         Request::List(path) => format!("list {}", quoted(path)),
         Request::Watch(path) => format!("watch {}", quoted(path)),
         Request::Sleep(nanoseconds) => format!("sleep {nanoseconds}"),

@@ -92,6 +92,11 @@ impl Files {
         }
     }
 
+    /// Of the file with that number, if it has not been removed.
+    pub(super) fn metadata(&self, inode: u64) -> Option<Metadata> {
+        self.nodes.values().map(|node| node.metadata).find(|metadata| metadata.inode == inode)
+    }
+
     pub(super) fn list(&self, path: &[u8]) -> Result<Vec<Entry>, Error> {
         let path = self.resolve(path, true)?;
         let node = &self.nodes[&path];

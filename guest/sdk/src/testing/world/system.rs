@@ -2,9 +2,10 @@
 
 use super::clients::{Clients, Writing};
 use super::files::{self, Bytes, Content, Files};
-use super::limits::{BUFFER_BYTES_MAX, FILE_READ_BYTES_MAX, WRITE_BYTES_MAX, WRITE_PARTS_MAX};
+use super::limits::{BUFFER_BYTES_MAX, DIGEST_BYTES_MAX, FILE_READ_BYTES_MAX, WRITE_BYTES_MAX, WRITE_PARTS_MAX};
 use crate::contract::{
-    Answer, Error, Handle, Id, Listen, Loaded, Opened, Part, Range, Reply, Request, Signal, Submission,
+    Answer, Digested, Error, Handle, Id, Listen, Loaded, Metadata, Opened, Part, Range, Reply, Request, Signal,
+    Submission,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +34,7 @@ pub(super) struct System {
 
 /// What a handle other than a connection's names.
 enum Held {
-    File(Bytes),
+    File(Bytes, Metadata),
     Buffer(Vec<u8>),
 }
 
@@ -83,6 +84,7 @@ impl System {
             Request::Open(open) => self.open(&open.path, open.follow_symlinks),
             Request::ReadFile(range) => self.read_file(range),
             Request::Load(range) => self.load(range),
+            Request::Digest(file) => self.digest(file),
             Request::List(path) => self.files.list(&path).map(|entries| Some(Reply::Listed(entries))),
             Request::Watch(path) => {
                 self.files.resolve(&path, true).map(|path| self.watches.push((id, path))).map(|()| None)
@@ -213,7 +215,7 @@ impl System {
                 Part::Buffer(range) | Part::File(range) => (self.handles.get(&range.handle), range),
             };
             let slice = match (part, held) {
-                (Part::File(_), Some(Held::File(bytes))) => slice(&bytes.borrow(), *range),
+                (Part::File(_), Some(Held::File(bytes, _))) => slice(&bytes.borrow(), *range),
                 (Part::Buffer(_), Some(Held::Buffer(bytes))) => {
                     let slice = slice(bytes, *range);
                     if (slice.len() as u64) < range.length {
@@ -245,19 +247,19 @@ impl System {
 
     fn open(&mut self, path: &[u8], follow: bool) -> Result<Option<Reply>, Error> {
         let (bytes, metadata) = self.files.open(path, follow)?;
-        let file = self.hold(Held::File(bytes));
+        let file = self.hold(Held::File(bytes, metadata));
         Ok(Some(Reply::Opened(Opened { file, metadata })))
     }
 
     fn read_file(&mut self, range: Range) -> Result<Option<Reply>, Error> {
-        let Some(Held::File(bytes)) = self.handles.get(&range.handle) else { return Err(Error::BadHandle) };
+        let Some(Held::File(bytes, _)) = self.handles.get(&range.handle) else { return Err(Error::BadHandle) };
         let range = Range { length: range.length.min(FILE_READ_BYTES_MAX), ..range };
         let data = slice(&bytes.borrow(), range);
         Ok(Some(Reply::Data(data)))
     }
 
     fn load(&mut self, range: Range) -> Result<Option<Reply>, Error> {
-        let Some(Held::File(bytes)) = self.handles.get(&range.handle) else { return Err(Error::BadHandle) };
+        let Some(Held::File(bytes, _)) = self.handles.get(&range.handle) else { return Err(Error::BadHandle) };
         if range.length > BUFFER_BYTES_MAX {
             return Err(Error::TooLarge);
         }
@@ -265,6 +267,16 @@ impl System {
         let length = data.len() as u64;
         let buffer = self.hold(Held::Buffer(data));
         Ok(Some(Reply::Loaded(Loaded { buffer, length })))
+    }
+
+    fn digest(&mut self, file: Handle) -> Result<Option<Reply>, Error> {
+        let Some(Held::File(bytes, opened)) = self.handles.get(&file) else { return Err(Error::BadHandle) };
+        if bytes.borrow().len() as u64 > DIGEST_BYTES_MAX {
+            return Err(Error::TooLarge);
+        }
+        let digest = xxhash_rust::xxh3::xxh3_128(&bytes.borrow());
+        let metadata = self.files.metadata(opened.inode).unwrap_or(*opened);
+        Ok(Some(Reply::Digested(Digested { digest: ((digest >> 64) as u64, digest as u64), metadata })))
     }
 
     /// Ends a pending request, if it still is one.

@@ -1,0 +1,110 @@
+//! Digests of files: what is small at once, the rest in pieces between which the others have their turn.
+//!
+//! Each is made from one opening, up to the length that the file had then. What the file's metadata are after its last
+//! byte goes with the digest, so that the guest can tell whether it changed meanwhile. Like every read of a file here,
+//! one that is not in the system's cache waits for the disk.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use rustix::io::Errno;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+use super::errors::from_errno;
+use super::file::metadata;
+use super::handles::File;
+use super::transfer::read_range;
+use super::{Live, Pending};
+use crate::contract::{Digested, Error, Reply};
+use crate::limits;
+
+/// The digests that are under way.
+#[derive(Default)]
+pub struct Digests {
+    /// In the order in which they were asked for; only the first is begun.
+    queue: VecDeque<Job>,
+    /// How many were ever put into the queue.
+    serial: u64,
+    /// Bytes that were read since the world last looked at the network.
+    read: u64,
+    /// Where pieces are read to.
+    piece: Vec<u8>,
+}
+
+struct Job {
+    id: u64,
+    /// Tells it from another of the same id, when it was cancelled.
+    serial: u64,
+    file: Rc<File>,
+    offset: u64,
+    hash: Option<Box<Xxh3>>,
+}
+
+impl Digests {
+    /// Whether nothing is left to do.
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Reads the next piece of a file, fewer bytes than there should be when it ends before.
+    fn read(&mut self, file: &File, offset: u64) -> Result<&[u8], Errno> {
+        self.piece.clear();
+        let length = (file.size - offset).min(limits::DIGEST_PIECE_BYTES);
+        self.read += read_range(&file.fd, offset, length, &mut self.piece)?;
+        Ok(&self.piece)
+    }
+
+    /// Reads a piece more. Whether it was the last.
+    fn advance(&mut self, job: &mut Job) -> Result<bool, Errno> {
+        let piece = self.read(&job.file, job.offset)?;
+        let length = piece.len() as u64;
+        job.hash.get_or_insert_default().update(piece);
+        job.offset += length;
+        Ok(length == 0 || job.offset == job.file.size)
+    }
+}
+
+impl Live {
+    pub(super) fn digest(&mut self, id: u64, handle: u64) -> Result<Option<Reply>, Error> {
+        let file = self.handles.file(handle)?.clone();
+        if file.size > limits::DIGEST_BYTES_MAX {
+            return Err(Error::TooLarge);
+        }
+        if file.size <= limits::DIGEST_PIECE_BYTES && self.digests.read + file.size <= limits::DIGEST_TURN_BYTES_MAX {
+            let hash = xxh3_128(self.digests.read(&file, 0).map_err(from_errno)?);
+            return digested(&file, hash).map(Some).map_err(from_errno);
+        }
+        self.digests.serial += 1;
+        let serial = self.digests.serial;
+        self.digests.queue.push_back(Job { id, serial, file, offset: 0, hash: None });
+        self.pending.insert(id, Pending::Digest(serial));
+        Ok(None)
+    }
+
+    /// Goes on with what is in the queue, as far as one turn allows. Called when the network has been looked at.
+    pub(super) fn advance_digests(&mut self) {
+        self.digests.read = 0;
+        while self.digests.read < limits::DIGEST_TURN_BYTES_MAX
+            && let Some(mut job) = self.digests.queue.pop_front()
+        {
+            if !matches!(self.pending.get(&job.id), Some(Pending::Digest(serial)) if *serial == job.serial) {
+                continue;
+            }
+            let reply = match self.digests.advance(&mut job) {
+                Ok(false) => {
+                    self.digests.queue.push_front(job);
+                    continue;
+                }
+                Ok(true) => digested(&job.file, job.hash.map_or_else(|| xxh3_128(&[]), |hash| hash.digest128())),
+                Err(errno) => Err(errno),
+            };
+            self.pending.remove(&job.id);
+            self.answers.push(job.id, reply.unwrap_or_else(|errno| Reply::Failed(from_errno(errno))));
+        }
+    }
+}
+
+fn digested(file: &File, hash: u128) -> Result<Reply, Errno> {
+    let metadata = metadata(&rustix::fs::fstat(&file.fd)?);
+    Ok(Reply::Digested(Digested { digest: ((hash >> 64) as u64, hash as u64), metadata }))
+}
