@@ -1,18 +1,20 @@
 //! One client's conversation: reads, looks up, writes, and watches the time. What is said is decided in `http`.
 
 use crate::access::{self, Access, Form};
-use crate::cache::Content;
 use crate::http::inbound::{Inbound, Phase};
+use crate::http::multipart::Multipart;
 use crate::http::request::{Method, Request, Terms};
 use crate::http::response::{Envelope, Persistence};
 use crate::limits::{PIECE_BYTES_START, PIPELINE_MAX, READ_BYTES};
 use crate::outbox::{Outbox, next_piece};
 use crate::server::{Answering, Server};
 use crate::site::Answer;
+use crate::site::representation::Content;
 use crate::site::response::{self, Body, Response};
 use pluto_sdk::net::Read;
 use pluto_sdk::{Client, Deadline, Error, Level, Pending, now, warn};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -113,7 +115,7 @@ impl Conversation {
     }
 
     fn begin(&mut self, Request { action, terms }: Request) {
-        let answering = self.server.answer(action);
+        let answering = self.server.answer(action, &terms.accepted);
         self.exchanges.push_back(Exchange { terms, answering, began: now() });
     }
 
@@ -153,7 +155,8 @@ impl Conversation {
                 self.outbox.end_response(access, None);
                 Ok(())
             }
-            Body::File(file) => self.send_content(file, access).await,
+            Body::File(file, part) => self.send_part(file, part, access).await,
+            Body::Parts(file, multipart) => self.send_parts(file, &multipart, access).await,
         }
     }
 
@@ -166,28 +169,56 @@ impl Conversation {
             content: terms.method != Method::Head,
             extra: &answer.extra,
         };
-        response::write(self.outbox.own(), &envelope, answer.found)
+        response::write(self.outbox.own(), &envelope, answer.found, terms, now())
     }
 
-    /// Puts the content of a file behind its head, in pieces that a slow client takes in time.
-    async fn send_content(&mut self, file: Rc<Content>, mut access: Access) -> Result<(), End> {
-        let mut offset = 0;
-        while offset < access.bytes() {
+    /// Puts a part of a file, or all of it, behind its head.
+    async fn send_part(&mut self, file: Rc<Content>, part: Range<u64>, mut access: Access) -> Result<(), End> {
+        self.send_range(&file, part, 0, &mut access).await?;
+        self.outbox.end_response(access, Some(file));
+        Ok(())
+    }
+
+    /// Puts several parts of a file behind their head, and what is to stand between them.
+    async fn send_parts(&mut self, file: Rc<Content>, multipart: &Multipart, mut access: Access) -> Result<(), End> {
+        let mut before = 0;
+        for index in 0..multipart.count() {
+            let own = self.outbox.own().len();
+            multipart.write_part_head(index, self.outbox.own());
+            before += (self.outbox.own().len() - own) as u64;
+            let part = multipart.part(index);
+            before = self.send_range(&file, part, before, &mut access).await?;
+        }
+        multipart.write_end(self.outbox.own());
+        self.outbox.end_response(access, Some(file));
+        Ok(())
+    }
+
+    /// Puts a range of a file into the outbox, in pieces that a slow client takes in time. `before` says how much content
+    /// of the response there is before; returns how much there is with it.
+    async fn send_range(
+        &mut self,
+        file: &Content,
+        range: Range<u64>,
+        before: u64,
+        access: &mut Access,
+    ) -> Result<u64, End> {
+        let mut offset = range.start;
+        while offset < range.end {
             let room = self.piece.saturating_sub(self.outbox.content());
             if room == 0 {
                 if let Err(end) = self.flush().await {
-                    self.log(&access, false);
+                    self.log(access, false);
                     return Err(end);
                 }
-                access.set_sent(offset);
+                access.set_sent(before + offset - range.start);
                 continue;
             }
-            let length = room.min(access.bytes() - offset);
-            self.outbox.push_range(&file, offset, length);
+            let length = room.min(range.end - offset);
+            self.outbox.push_range(file, offset, length);
             offset += length;
         }
-        self.outbox.end_response(access, Some(file));
-        Ok(())
+        Ok(before + range.end - range.start)
     }
 
     /// Writes what has gathered; with it, asks for what the client sends next, unless there is more to answer.

@@ -8,6 +8,7 @@
 //! | [`outbox`] | responses that are gathered for one write |
 //! | [`site`] | from a request to the file, redirect or error that answers it, and to the response |
 //! | [`cache`] | files that are kept |
+//! | [`generations`] | a map of bounded size |
 //! | [`metrics`] | what is counted, and the page that tells it |
 //! | [`operator`] | what answers on the second port |
 //! | [`access`] | the line of the access log |
@@ -19,6 +20,7 @@ pub mod access;
 pub mod cache;
 pub mod connection;
 pub mod decimal;
+pub mod generations;
 pub mod http;
 pub mod limits;
 pub mod metrics;

@@ -44,6 +44,9 @@ pub const PIPELINE_MAX: usize = 3;
 /// Responses that one write sends. More of them save next to nothing, and each keeps its line for the access log.
 pub const GATHER_RESPONSES_MAX: usize = 16;
 
+/// Parts of one write, where the host takes 1,024: a response that is gathered last has as many as two for each range.
+pub const GATHER_PARTS_MAX: usize = 512;
+
 /// The server's own bytes (heads, error pages) that may gather before a write is sent.
 pub const GATHER_BYTES_MAX: usize = 32 << 10;
 
@@ -93,6 +96,20 @@ pub const KEPT_FRESH_MILLIS: u64 = 500;
 
 /// What is sent is never older than this.
 pub const KEPT_MILLIS_MAX: u64 = 1_000;
+
+/// Digests that are remembered, so that a file is read for its entity tag once and not for each request: 3 MiB.
+pub const DIGESTS_KEPT_MAX: usize = 32_768;
+
+/// A file that changed less than so long ago may change again without its times showing it: the system counts in ticks of
+/// some milliseconds, some file systems in seconds. What is told by its times is not relied on so soon.
+pub const RACY_MILLIS: u64 = 2_000;
+
+/// Parts that one request may ask for. Readers of PDF files ask for about ten; with more the request is answered as if it
+/// asked for none. Each takes about 130 bytes besides its content.
+pub const RANGES_MAX: usize = 32;
+
+/// What of the entity tags of a request's conditions is remembered until it is answered. Browsers send one of 30 bytes.
+pub const CONDITION_BYTES_MAX: usize = 4 << 10;
 
 /// Connections in all: a desktop's usual limit of descriptors is more than ten times that, and the memory below 3/4 GiB
 /// whatever each of them sends and does not read (the test `memory` counts it: 58 KB for each).

@@ -1,11 +1,11 @@
 //! Responses on their way to a client, gathered for one write.
 
 use crate::access::Access;
-use crate::cache::Content;
 use crate::limits::{
-    GATHER_BYTES_MAX, GATHER_LOGGED_BYTES_MAX, GATHER_RESPONSES_MAX, PIECE_BYTES_MAX, PIECE_BYTES_MIN,
-    PIECE_FAST_MILLIS, PIECE_SLOW_MILLIS, PIPELINE_MAX,
+    GATHER_BYTES_MAX, GATHER_LOGGED_BYTES_MAX, GATHER_PARTS_MAX, GATHER_RESPONSES_MAX, PIECE_BYTES_MAX,
+    PIECE_BYTES_MIN, PIECE_FAST_MILLIS, PIECE_SLOW_MILLIS, PIPELINE_MAX,
 };
+use crate::site::representation::Content;
 use pluto_sdk::Part;
 use std::rc::Rc;
 
@@ -69,6 +69,7 @@ impl Outbox {
             || self.own_before + self.own.len() >= GATHER_BYTES_MAX
             || self.accesses.len() >= GATHER_RESPONSES_MAX
             || self.logged >= GATHER_LOGGED_BYTES_MAX
+            || self.parts.len() >= GATHER_PARTS_MAX
             || self.unshared >= PIPELINE_MAX
     }
 

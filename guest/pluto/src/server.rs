@@ -2,6 +2,7 @@
 
 use crate::access::Form;
 use crate::http::date::Date;
+use crate::http::encoding::Accepted;
 use crate::http::request::{Action, Terms};
 use crate::http::response::Lines;
 use crate::metrics::{self, Metrics};
@@ -62,7 +63,7 @@ impl Server {
     }
 
     /// Begins to answer a request. Files are asked for at once, so that several requests wait together.
-    pub fn answer(&self, action: Action) -> Answering {
+    pub fn answer(&self, action: Action, accepted: &Accepted) -> Answering {
         if matches!(&action, Action::Refuse(fault) if fault.fatal) {
             self.metrics.refused.count();
         }
@@ -73,9 +74,9 @@ impl Server {
             }
             Service::Site(site) => {
                 let site = Rc::clone(&site.borrow());
-                let lookup = site.look_up(action);
+                let lookup = site.look_up(action, accepted);
                 match &lookup {
-                    Lookup::Known(Found::File(_)) => self.metrics.cache_hits.count(),
+                    Lookup::Known(Found::File(_)) | Lookup::Encoding(..) => self.metrics.cache_hits.count(),
                     Lookup::Known(_) => (),
                     Lookup::Opening(..) => self.metrics.cache_misses.count(),
                 }

@@ -1,7 +1,7 @@
 //! A guest driven by hand: the test decides when and how each request is answered, and sees each turn.
 
 use crate::support::ARGS;
-use pluto_sdk::testing::contract::{Accepted, IpAddress, Opened, Part, SocketAddress};
+use pluto_sdk::testing::contract::{Accepted, Digested, IpAddress, Opened, Part, SocketAddress};
 use pluto_sdk::testing::{Answer, Guest, Reply, Request, Submission};
 use pluto_sdk::{Kind, Metadata};
 
@@ -64,6 +64,19 @@ impl Hand {
             }
             self.waiting.push(submission);
         }
+        self.answer_digests();
+    }
+
+    /// No test cares when a digest is there: it is that of an unchanged file.
+    fn answer_digests(&mut self) {
+        let digests = self.waiting.iter().filter_map(|submission| match submission.request {
+            Request::Digest(file) => Some((submission.id, digested(file))),
+            _ => None,
+        });
+        let digests: Vec<_> = digests.collect();
+        if !digests.is_empty() {
+            self.answer(digests);
+        }
     }
 
     /// Answers an open by a file with this handle.
@@ -73,9 +86,17 @@ impl Hand {
 
     /// Answers an open by something of this kind, as no host should.
     pub fn open_as(&mut self, id: u64, file: u64, kind: Kind) {
-        let metadata = Metadata { kind, size: 10, modified: 0, changed: 0, inode: file };
+        let metadata = Metadata { kind, ..metadata(file) };
         self.answer(vec![(id, Reply::Opened(Opened { file, metadata }))]);
     }
+}
+
+fn metadata(file: u64) -> Metadata {
+    Metadata { kind: Kind::Regular, size: 10, modified: 0, changed: 0, inode: file }
+}
+
+fn digested(file: u64) -> Reply {
+    Reply::Digested(Digested { digest: (0, file), metadata: metadata(file) })
 }
 
 pub fn is_open(request: &Request) -> bool {

@@ -5,7 +5,7 @@ use crate::support::{ARGS, get};
 use pluto::limits::{CONNECTIONS_DEFAULT, HEAD_BYTES_DEFAULT, PIPELINE_MAX};
 use pluto_sdk::testing::contract::{Accepted, IpAddress, Loaded, Opened, SocketAddress};
 use pluto_sdk::testing::{Answer, Guest, Reply, Request, Submission};
-use pluto_sdk::{Kind, Metadata};
+use pluto_sdk::{Error, Kind, Metadata};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -80,6 +80,7 @@ impl Crowd {
                 Request::Read(read) => drop(self.reads.insert(read.connection, (id, read.bytes_max))),
                 Request::Write(write) => drop(self.writes.insert(write.connection, id)),
                 Request::Open(_) => self.opens.push(id),
+                Request::Digest(_) => self.answer(id, Reply::Failed(Error::TooLarge)),
                 Request::Load(_) => {
                     self.answer(id, Reply::Loaded(Loaded { buffer: 1 << 40 | id, length: LARGE_BYTES }));
                 }

@@ -67,7 +67,7 @@ fn answers_are_in_order_whatever_the_order_of_the_files() {
     }
 }
 
-/// One turn answers a request: the file's close and the next read go with the write.
+/// Once a file and its digest are there, one turn answers: the close and the next read go with the write.
 #[test]
 fn a_request_takes_two_turns_of_the_guest() {
     let mut hand = Hand::new(get("/a"));

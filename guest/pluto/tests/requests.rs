@@ -56,6 +56,10 @@ fn a_file_is_served_with_all_that_a_browser_needs() {
         ("X-Content-Type-Options", "nosniff"),
         ("Content-Length", "5"),
         ("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ("ETag", "\"3da56ec08de5da93af92a1f85e52d146\""),
+        ("Cache-Control", "public, max-age=604800"),
+        ("Accept-Ranges", "bytes"),
+        ("Vary", "Accept-Encoding"),
     ];
     assert_eq!(response.fields, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     assert_eq!(response.text(), "alpha");

@@ -79,6 +79,13 @@ pub fn http_date(second: u64) -> HttpDate {
     HttpDate::from(UNIX_EPOCH + Duration::from_secs(second.min(253_402_300_799)))
 }
 
+/// Reads a date in one of the three forms of RFC 9110 §5.6.7, as seconds since the Unix epoch. A year of two digits is one
+/// of the years 1970 to 2069. A date whose day of the week is another's is none.
+pub fn parse(value: &[u8]) -> Option<u64> {
+    let date = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
+    date.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +112,32 @@ mod tests {
         assert_eq!(date.log(), b"01/Jan/1970:00:00:01 +0000");
         date.set(u64::MAX);
         assert_eq!(date.second(), u64::MAX / 1_000_000_000);
+    }
+
+    #[test]
+    fn every_form_of_a_date_is_read() {
+        let check = |value: &str, expected: Option<u64>| assert_eq!(parse(value.as_bytes()), expected, "{value:?}");
+        check("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777));
+        check("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777));
+        check("Sun Nov  6 08:49:37 1994", Some(784_111_777));
+        check("Thu, 01 Jan 1970 00:00:00 GMT", Some(0));
+        check("Thursday, 01-Jan-70 00:00:00 GMT", Some(0));
+        check("Tuesday, 01-Jan-69 00:00:00 GMT", Some(3_124_224_000));
+        check("Thu, 29 Feb 2024 00:00:00 GMT", Some(1_709_164_800));
+        for none in [
+            "",
+            "0",
+            "Mon, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 UTC",
+            "Sun, 06 Nov 1994 24:49:37 GMT",
+            "Thu, 30 Feb 2024 00:00:00 GMT",
+            "Wed, 31 Dec 1969 23:59:59 GMT",
+            "Sun, 6 Nov 1994 08:49:37 GMT",
+            "\u{e9}",
+        ] {
+            check(none, None);
+        }
+        assert_eq!(parse(b"\xff"), None);
     }
 
     #[test]

@@ -355,7 +355,7 @@ impl<'a> Head<'a> {
     }
 
     /// Names and values of the fields, in their order, without the white space around a value.
-    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone + use<'a> {
         let head = *self;
         self.scanner.fields.iter().map(move |&(name, value)| (head.slice(name), syntax::trim(head.slice(value))))
     }

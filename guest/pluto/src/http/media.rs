@@ -34,6 +34,20 @@ impl Media {
         [self.essence, if self.text { "; charset=utf-8" } else { "" }]
     }
 
+    /// Whether it may be worth encoding: not what is compressed by itself.
+    pub fn is_compressible(self) -> bool {
+        match self.essence.split_once('/') {
+            Some(("image", subtype)) => matches!(subtype, "svg+xml" | "bmp" | "vnd.microsoft.icon" | "x-icon"),
+            Some(("video" | "audio", _)) => false,
+            Some(("font", subtype)) => !matches!(subtype, "woff" | "woff2"),
+            Some(("application", subtype)) => !matches!(
+                subtype,
+                "gzip" | "zip" | "zstd" | "x-bzip2" | "x-xz" | "x-7z-compressed" | "x-brotli" | "vnd.rar" | "pdf"
+            ),
+            _ => true,
+        }
+    }
+
     fn of_extension(extension: &[u8]) -> Media {
         let mut lower = [0; EXTENSION_BYTES_MAX];
         let Some(lower) = lower.get_mut(..extension.len()) else { return UNKNOWN };
@@ -88,6 +102,17 @@ fn common(extension: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_compressed_by_itself_is_not_encoded() {
+        let check = |name: &str, expected: bool| assert_eq!(Media::of(name.as_bytes()).is_compressible(), expected);
+        for name in ["a.html", "a.js", "a.svg", "a.json", "a.wasm", "a.ttf", "a.ico", "a", "a.xml", "a.bin"] {
+            check(name, true);
+        }
+        for name in ["a.png", "a.jpg", "a.mp4", "a.mp3", "a.woff2", "a.zip", "a.js.gz", "a.zst", "a.pdf", "a.webp"] {
+            check(name, false);
+        }
+    }
 
     #[test]
     fn a_content_type_follows_from_the_extension() {

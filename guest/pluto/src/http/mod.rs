@@ -8,6 +8,8 @@
 //! | one head: what it means | [`request`], [`authority`] |
 //! | where the request goes, and the path in it | [`target`] |
 //! | where a body ends | [`body`] |
+//! | under which conditions a response is wanted, and which part | [`conditional`], [`range`] |
+//! | which codings the client accepts | [`encoding`] |
 //!
 //! | bytes out | module |
 //! |---|---|
@@ -15,22 +17,26 @@
 //! | response heads | [`response`] |
 //! | the pages of errors and redirects | [`page`] |
 //! | content types | [`media`] |
+//! | what tells two states of a representation apart | [`validator`] |
+//! | how long it may be kept | [`freshness`] |
+//! | several parts in one response | [`multipart`] |
 //! | dates | [`date`] |
-//!
-//! Room is left for what comes: a field that a request must remember (validators, ranges, accepted encodings) is read
-//! in `request::Fields` and kept in [`request::Terms`]; what a representation is (its validators, its encoding) is
-//! said by [`response::Representation`] and written by [`response::Fields`]; and what is chosen from the two is a
-//! module of its own between them.
 
 pub mod authority;
 pub mod body;
+pub mod conditional;
 pub mod date;
+pub mod encoding;
+pub mod freshness;
 pub mod head;
 pub mod inbound;
 pub mod media;
+pub mod multipart;
 pub mod page;
+pub mod range;
 pub mod request;
 pub mod response;
 pub mod status;
 pub mod syntax;
 pub mod target;
+pub mod validator;

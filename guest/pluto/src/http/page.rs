@@ -48,6 +48,15 @@ pub fn write_redirect(out: &mut Vec<u8>, envelope: &Envelope<'_>, status: Status
     finish(head, envelope, status, why)
 }
 
+/// Writes that none of the ranges is there of a representation of this length, in bytes (RFC 9110 §15.5.17). How many
+/// bytes of content that were.
+pub fn write_unsatisfiable(out: &mut Vec<u8>, envelope: &Envelope<'_>, length: u64) -> u64 {
+    let status = Status::RangeNotSatisfiable;
+    let content_range = [b"bytes */", Decimal::new(length).bytes()].concat();
+    let head = ResponseHead::new(out, status, envelope).field("Content-Range", &content_range);
+    finish(head, envelope, status, "The file is shorter than the part that was asked for.")
+}
+
 /// Writes a page that is made for this request, and so is not to be kept by anybody. How many bytes of content that were.
 pub fn write_made(out: &mut Vec<u8>, envelope: &Envelope<'_>, status: Status, media: Media, content: &[u8]) -> u64 {
     let head = ResponseHead::new(out, status, envelope).field("Cache-Control", b"no-store").media(media);

@@ -2,6 +2,8 @@
 
 use super::authority;
 use super::body::{Framing, FramingFields};
+use super::conditional::{Conditions, is_condition};
+use super::encoding::Accepted;
 use super::head::{Head, Version};
 use super::status::{Fault, Status};
 use super::syntax;
@@ -29,6 +31,10 @@ pub struct Terms {
     pub persistent: bool,
     /// The version: one of HTTP/1.0 must be told that the connection is kept.
     pub version: Version,
+    /// Under which conditions a representation is wanted, and which part; of a request that has any, and asks for a file.
+    pub conditions: Option<Box<Conditions>>,
+    /// The codings in which the client takes a representation.
+    pub accepted: Accepted,
     /// What the access log shows besides, in the forms that show it.
     pub logged: Option<Box<LoggedFields>>,
 }
@@ -119,6 +125,10 @@ impl Request {
         };
         let mut request = Request::new(head, decide(head).unwrap_or_else(Action::Refuse));
         request.terms.persistent = fields.persistent;
+        request.terms.accepted = fields.accepted;
+        if fields.conditional {
+            request.read_conditions(head);
+        }
         match (&request.action, fields.framing) {
             // After a fatal fault nothing more is read.
             (Action::Refuse(fault), _) if fault.fatal => request.terms.persistent = false,
@@ -147,9 +157,21 @@ impl Request {
             method: Method::parse(head.method()),
             persistent: false,
             version: head.version(),
+            conditions: None,
+            accepted: Accepted::default(),
             logged: None,
         };
         Request { action, terms }
+    }
+
+    fn read_conditions(&mut self, head: Head<'_>) {
+        // RFC 9110 §13.2.1: they count for nothing where the answer would be no success; OPTIONS has no representation.
+        if let Action::Serve(_) = self.action {
+            match Conditions::read(self.terms.method, head.fields()) {
+                Ok(conditions) => self.terms.conditions = Some(Box::new(conditions)),
+                Err(fault) => self.action = Action::Refuse(fault),
+            }
+        }
     }
 
     /// The same request, with a fault found later.
@@ -216,6 +238,9 @@ struct Fields {
     persistent: bool,
     /// The client waits for `100 Continue`.
     waits: bool,
+    /// There is one of the fields that make a request conditional.
+    conditional: bool,
+    accepted: Accepted,
 }
 
 impl Fields {
@@ -224,7 +249,8 @@ impl Fields {
         let mut host = Host(None);
         let mut framing = FramingFields::default();
         let mut connection = ConnectionOptions::default();
-        let mut waits = false;
+        let (mut waits, mut conditional) = (false, false);
+        let mut accepted = None;
         for (name, value) in head.fields() {
             match name.len() {
                 4 if name.eq_ignore_ascii_case(b"host") => host.push(value)?,
@@ -232,12 +258,22 @@ impl Fields {
                 10 if name.eq_ignore_ascii_case(b"connection") => connection.read(value),
                 14 if name.eq_ignore_ascii_case(b"content-length") => framing.content_length(value)?,
                 17 if name.eq_ignore_ascii_case(b"transfer-encoding") => framing.transfer_encoding(value)?,
+                15 if name.eq_ignore_ascii_case(b"accept-encoding") => {
+                    accepted.get_or_insert_with(|| Accepted::read(lines(head, b"accept-encoding")));
+                }
+                5 | 8 | 13 | 17 | 19 => conditional |= is_condition(name),
                 _ => (),
             }
         }
         host.check(version)?;
-        Ok(Fields { framing: framing.framing(version)?, persistent: connection.persistent(version), waits })
+        let (framing, persistent) = (framing.framing(version)?, connection.persistent(version));
+        Ok(Fields { framing, persistent, waits, conditional, accepted: accepted.unwrap_or_default() })
     }
+}
+
+/// The values of all lines of a field.
+fn lines<'a>(head: Head<'a>, name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+    head.fields().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 /// `Host`: exactly one in HTTP/1.1, and a valid one in every version (RFC 9112 §3.2). In an absolute target the

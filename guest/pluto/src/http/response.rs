@@ -1,11 +1,14 @@
 //! Response heads (RFC 9112 §4, RFC 9110 §8), written behind what is already in a buffer.
 
 use super::date::{self, Date};
+use super::encoding::Coding;
 use super::head::Version;
 use super::media::Media;
+use super::multipart::{self, Multipart};
 use super::status::Status;
+use super::validator::Validators;
 use crate::decimal::Decimal;
-use std::io::Write;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// What becomes of the connection after a response (RFC 9112 §9.3).
@@ -63,15 +66,21 @@ impl Lines {
     }
 }
 
-/// What is known about the content of a file when it is opened.
+/// What is known about a representation when its file is opened.
 #[derive(Clone, Copy, Debug)]
-pub struct Representation {
+pub struct Representation<'a> {
     /// In bytes.
     pub length: u64,
-    /// When the file was last changed, in nanoseconds since the Unix epoch.
-    pub modified: i64,
-    /// What it is.
+    /// What it is, without its coding.
     pub media: Media,
+    /// What it is encoded in.
+    pub coding: Option<Coding>,
+    /// What tells it from others.
+    pub validators: &'a Validators,
+    /// The value of `Cache-Control`.
+    pub cache_control: &'static str,
+    /// Whether another client may get another representation.
+    pub negotiated: bool,
 }
 
 /// A head that is being written: status line and `Date` first, then fields, then `finish`.
@@ -105,9 +114,9 @@ impl<'a> ResponseHead<'a> {
         self.line(&[b"Content-Type: ", essence.as_bytes(), charset.as_bytes(), b"\r\nX-Content-Type-Options: nosniff"])
     }
 
-    /// What was said of a representation.
-    pub fn fields(self, fields: &Fields) -> Self {
-        self.out.extend_from_slice(&fields.0);
+    /// Lines that are written already.
+    fn written(self, lines: &[u8]) -> Self {
+        self.out.extend_from_slice(lines);
         self
     }
 
@@ -134,31 +143,78 @@ impl<'a> ResponseHead<'a> {
 
 /// The fields that say what a representation is: written once, when its file is opened, and copied into each response.
 #[derive(Clone, Debug)]
-pub struct Fields(Vec<u8>);
-
-impl Fields {
-    /// Those of a file that is opened at this time, in nanoseconds since the Unix epoch.
-    pub fn new(representation: Representation, now: u64) -> Fields {
-        let mut out = Vec::with_capacity(192);
-        let _unfinished =
-            ResponseHead { out: &mut out }.media(representation.media).content_length(representation.length);
-        write_last_modified(&mut out, representation.modified, now);
-        Fields(out)
-    }
+pub struct Fields {
+    lines: Vec<u8>,
+    /// Where the lines end that say what the content is.
+    type_end: usize,
+    /// Where `Content-Length` ends, and those begin that hold for every answer about the representation.
+    length_end: usize,
 }
 
-/// When a file was last changed. Nothing is said of a time before 1970.
-fn write_last_modified(out: &mut Vec<u8>, modified: i64, now: u64) {
-    let Ok(modified) = u64::try_from(modified) else { return };
-    // RFC 9110 §8.8.2.1: never later than the date of the response, which is not sent before the file is opened.
-    let second = modified.min(now) / 1_000_000_000;
-    let written = write!(out, "Last-Modified: {}\r\n", date::http_date(second));
-    debug_assert!(written.is_ok(), "a Vec takes everything");
+impl Fields {
+    /// Those of a representation.
+    pub fn new(representation: &Representation<'_>) -> Fields {
+        let mut lines = Vec::with_capacity(384);
+        let mut head = ResponseHead { out: &mut lines }.media(representation.media);
+        if let Some(coding) = representation.coding {
+            head = head.field("Content-Encoding", coding.name().as_bytes());
+        }
+        let type_end = head.out.len();
+        head = head.content_length(representation.length);
+        let length_end = head.out.len();
+        if let Some(modified) = representation.validators.modified {
+            head = head.field("Last-Modified", date::http_date(modified).to_string().as_bytes());
+        }
+        if let Some(tag) = &representation.validators.tag {
+            head = head.field("ETag", tag.bytes());
+        }
+        head = head.field("Cache-Control", representation.cache_control.as_bytes()).field("Accept-Ranges", b"bytes");
+        if representation.negotiated {
+            // RFC 9110 §12.5.5: also where this client got what every client would, for another may not.
+            let _unfinished = head.field("Vary", b"Accept-Encoding");
+        }
+        Fields { lines, type_end, length_end }
+    }
+
+    fn of_type(&self) -> &[u8] {
+        &self.lines[..self.type_end]
+    }
+
+    fn of_every_answer(&self) -> &[u8] {
+        &self.lines[self.length_end..]
+    }
 }
 
 /// The head of a representation that is served as it is.
 pub fn write_ok(out: &mut Vec<u8>, envelope: &Envelope<'_>, fields: &Fields) {
-    ResponseHead::new(out, Status::Ok, envelope).fields(fields).finish(envelope);
+    ResponseHead::new(out, Status::Ok, envelope).written(&fields.lines).finish(envelope);
+}
+
+/// RFC 9110 §15.4.5: the fields of the 200 that would have been, but for those that describe content.
+pub fn write_not_modified(out: &mut Vec<u8>, envelope: &Envelope<'_>, fields: &Fields) {
+    ResponseHead::new(out, Status::NotModified, envelope).written(fields.of_every_answer()).finish(envelope);
+}
+
+/// RFC 9110 §15.3.7.1: the head of one part of a representation of this length, in bytes.
+pub fn write_part(out: &mut Vec<u8>, envelope: &Envelope<'_>, fields: &Fields, part: &Range<u64>, length: u64) {
+    let mut content_range = Vec::with_capacity(64);
+    multipart::write_content_range(part, length, &mut content_range);
+    ResponseHead::new(out, Status::PartialContent, envelope)
+        .written(fields.of_type())
+        .field("Content-Range", &content_range)
+        .content_length(part.end - part.start)
+        .written(fields.of_every_answer())
+        .finish(envelope);
+}
+
+/// RFC 9110 §15.3.7.2: the head of several parts. What each is stands with it.
+pub fn write_parts(out: &mut Vec<u8>, envelope: &Envelope<'_>, fields: &Fields, multipart: &Multipart) {
+    ResponseHead::new(out, Status::PartialContent, envelope)
+        .field("Content-Type", &multipart.content_type())
+        .field("X-Content-Type-Options", b"nosniff")
+        .content_length(multipart.content_length())
+        .written(fields.of_every_answer())
+        .finish(envelope);
 }
 
 /// The answer to OPTIONS: no content, and so no length (RFC 9110 §8.6).
@@ -170,6 +226,7 @@ pub fn write_options(out: &mut Vec<u8>, envelope: &Envelope<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::validator::EntityTag;
     use super::*;
 
     const NOW: u64 = 784_111_777_000_000_000;
@@ -177,37 +234,45 @@ mod tests {
 
     #[test]
     fn a_file_s_head_says_what_it_is() {
-        let check = |name: &str, length: u64, modified: i64, persistence: Persistence, fields: &str| {
+        let check = |name: &str, representation: Representation<'_>, persistence: Persistence, fields: &str| {
             let mut out = b"before".to_vec();
-            let representation = Representation { length, modified, media: Media::of(name.as_bytes()) };
+            let representation = Representation { media: Media::of(name.as_bytes()), ..representation };
             let (date, extra) = (Date::at(NOW), Lines::default());
             let envelope = Envelope { date: &date, persistence, content: true, extra: &extra };
-            write_ok(&mut out, &envelope, &Fields::new(representation, NOW));
+            write_ok(&mut out, &envelope, &Fields::new(&representation));
             assert_eq!(String::from_utf8_lossy(&out), format!("beforeHTTP/1.1 200 OK\r\n{DATE}{fields}\r\n"));
+        };
+        let bare = Representation {
+            length: u64::MAX,
+            media: Media::of(b""),
+            coding: None,
+            validators: &Validators::default(),
+            cache_control: "no-cache",
+            negotiated: false,
+        };
+        check(
+            "a",
+            bare,
+            Persistence::Ends,
+            "Content-Type: application/octet-stream\r\nX-Content-Type-Options: nosniff\r\n\
+             Content-Length: 18446744073709551615\r\nCache-Control: no-cache\r\nAccept-Ranges: bytes\r\n\
+             Connection: close\r\n",
+        );
+        let full = Representation {
+            length: 0,
+            coding: Some(Coding::Zstd),
+            validators: &Validators { tag: Some(EntityTag::strong("t")), modified: Some(1) },
+            cache_control: "private",
+            negotiated: true,
+            ..bare
         };
         check(
             "a.html",
-            0,
-            1_999_999_999,
-            Persistence::Kept,
-            "Content-Type: text/html; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: 0\r\n\
-             Last-Modified: Thu, 01 Jan 1970 00:00:01 GMT\r\n",
-        );
-        check(
-            "a",
-            u64::MAX,
-            -1,
-            Persistence::Ends,
-            "Content-Type: application/octet-stream\r\nX-Content-Type-Options: nosniff\r\n\
-             Content-Length: 18446744073709551615\r\nConnection: close\r\n",
-        );
-        check(
-            "a.png",
-            1090,
-            i64::MAX,
+            full,
             Persistence::KeptAsAsked,
-            "Content-Type: image/png\r\nX-Content-Type-Options: nosniff\r\nContent-Length: 1090\r\n\
-             Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nConnection: keep-alive\r\n",
+            "Content-Type: text/html; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Encoding: zstd\r\n\
+             Content-Length: 0\r\nLast-Modified: Thu, 01 Jan 1970 00:00:01 GMT\r\nETag: \"t\"\r\n\
+             Cache-Control: private\r\nAccept-Ranges: bytes\r\nVary: Accept-Encoding\r\nConnection: keep-alive\r\n",
         );
     }
 

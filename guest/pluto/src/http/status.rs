@@ -6,13 +6,18 @@
 pub enum Status {
     Ok = 200,
     NoContent = 204,
+    PartialContent = 206,
     MovedPermanently = 301,
+    NotModified = 304,
     BadRequest = 400,
     Forbidden = 403,
     NotFound = 404,
     MethodNotAllowed = 405,
+    NotAcceptable = 406,
     RequestTimeout = 408,
+    PreconditionFailed = 412,
     UriTooLong = 414,
+    RangeNotSatisfiable = 416,
     ExpectationFailed = 417,
     HeadTooLarge = 431,
     InternalServerError = 500,
@@ -33,11 +38,16 @@ impl Status {
         match self {
             Status::Ok => "HTTP/1.1 200 OK\r\n",
             Status::NoContent => "HTTP/1.1 204 No Content\r\n",
+            Status::PartialContent => "HTTP/1.1 206 Partial Content\r\n",
             Status::MovedPermanently => "HTTP/1.1 301 Moved Permanently\r\n",
+            Status::NotModified => "HTTP/1.1 304 Not Modified\r\n",
             Status::BadRequest => "HTTP/1.1 400 Bad Request\r\n",
             Status::Forbidden => "HTTP/1.1 403 Forbidden\r\n",
             Status::NotFound => "HTTP/1.1 404 Not Found\r\n",
             Status::MethodNotAllowed => "HTTP/1.1 405 Method Not Allowed\r\n",
+            Status::NotAcceptable => "HTTP/1.1 406 Not Acceptable\r\n",
+            Status::PreconditionFailed => "HTTP/1.1 412 Precondition Failed\r\n",
+            Status::RangeNotSatisfiable => "HTTP/1.1 416 Range Not Satisfiable\r\n",
             Status::RequestTimeout => "HTTP/1.1 408 Request Timeout\r\n",
             Status::UriTooLong => "HTTP/1.1 414 URI Too Long\r\n",
             Status::ExpectationFailed => "HTTP/1.1 417 Expectation Failed\r\n",
@@ -99,6 +109,11 @@ mod tests {
         };
         check(Status::Ok, "OK");
         check(Status::NoContent, "No Content");
+        check(Status::PartialContent, "Partial Content");
+        check(Status::NotModified, "Not Modified");
+        check(Status::NotAcceptable, "Not Acceptable");
+        check(Status::PreconditionFailed, "Precondition Failed");
+        check(Status::RangeNotSatisfiable, "Range Not Satisfiable");
         check(Status::MovedPermanently, "Moved Permanently");
         check(Status::BadRequest, "Bad Request");
         check(Status::Forbidden, "Forbidden");

@@ -3,22 +3,29 @@
 //! | step | module |
 //! |---|---|
 //! | lookup: from a path to the file, the redirect or the error that answers it | here |
-//! | representation: what is known about the content of a file, and kept | [`crate::cache`] |
+//! | representation: in which forms it is there, what is known about each, and which of them the client gets | [`representation`], [`digests`] |
 //! | response: from what was found to status, fields and content | [`response`] |
+//!
+//! What is asked for again is kept ([`crate::cache`]).
 
+pub mod digests;
 mod opening;
+pub mod representation;
 pub mod response;
 
 use crate::access;
-use crate::cache::{Cache, Content, Keeping};
+use crate::cache::{Cache, Keeping};
+use crate::http::encoding::Accepted;
 use crate::http::media::Media;
 use crate::http::request::{Action, Terms};
 use crate::http::response::Lines;
 use crate::http::status::{Fault, Status};
 use crate::http::target::Path;
 use crate::options::Options;
+use digests::Digests;
 use opening::Opening;
-use pluto_sdk::{Error, Kind, Symlinks, error, now, warn};
+use pluto_sdk::{Error, File, Kind, Symlinks, error, now, warn};
+use representation::{About, Choice, Content, Resource, Sidecars};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -28,12 +35,16 @@ const INDEX: &[u8] = b"index.html";
 /// Why a directory is asked for again.
 const ADD_A_SLASH: &str = "This is a directory: its address ends in a slash.";
 
+/// RFC 9110 §15.5.7: the client has excluded what there is, by `identity;q=0`.
+const NOT_ACCEPTABLE: Fault = Fault::soft(Status::NotAcceptable, "This file is not there in an accepted encoding.");
+
 /// How files are found beneath the root.
 #[derive(Debug)]
 pub struct Site {
     symlinks: Symlinks,
     allow_hidden: bool,
     cache: Cache,
+    digests: Digests,
     /// That the system has no file to give.
     exhausted: Seldom,
     /// Errors that should not be.
@@ -45,8 +56,10 @@ pub struct Site {
 pub enum Lookup {
     /// What is known already.
     Known(Found),
-    /// What depends on this file, which may be one to keep.
-    Opening(Opening, Media, Option<Keeping>),
+    /// What depends on this file, which may be one to keep, and on those beside it.
+    Opening(Opening, About, Sidecars, Option<Keeping>),
+    /// What depends on the files beside one that is kept.
+    Encoding(Rc<Resource>, Sidecars),
 }
 
 /// What answers a request, with the fields that the site wants to have in this response besides the server's own.
@@ -98,6 +111,7 @@ impl Site {
             symlinks: options.symlinks,
             allow_hidden: options.allow_hidden,
             cache: Cache::default(),
+            digests: Digests::default(),
             exhausted: Seldom::default(),
             failed: Seldom::default(),
         }
@@ -108,30 +122,39 @@ impl Site {
         self.cache.len()
     }
 
-    /// Looks for the answer to a request. A file is asked for at once, so that several lookups wait together.
-    pub fn look_up(&self, action: Action) -> Lookup {
+    /// Looks for the answer to a request of a client that accepts these codings. Files are asked for at once, so that
+    /// several lookups wait together.
+    pub fn look_up(&self, action: Action, accepted: &Accepted) -> Lookup {
         match action {
             Action::Serve(path) if path.is_hidden() && !self.allow_hidden => {
                 Lookup::Known(Found::Fault(Fault::NOT_FOUND))
             }
-            Action::Serve(path) => self.open(path),
+            Action::Serve(path) => self.open(path, accepted),
             Action::Options => Lookup::Known(Found::Options),
             Action::Refuse(fault) => Lookup::Known(Found::Fault(fault)),
         }
     }
 
-    fn open(&self, path: Path) -> Lookup {
+    fn open(&self, path: Path, accepted: &Accepted) -> Lookup {
         let is_directory = path.is_directory();
         let mut path = path.into_bytes();
         if is_directory {
             path.extend_from_slice(INDEX);
         }
-        if let Some(content) = self.cache.get(&path) {
-            return Lookup::Known(Found::File(content));
+        if let Some(resource) = self.cache.get(&path) {
+            return match resource.choose(accepted) {
+                Choice::Content(content) => Lookup::Known(Found::File(content)),
+                Choice::None => Lookup::Known(Found::Fault(NOT_ACCEPTABLE)),
+                Choice::Unknown => {
+                    let sidecars = resource.open_encoded(&path, accepted, self.symlinks);
+                    Lookup::Encoding(resource, sidecars)
+                }
+            };
         }
         let keeping = self.cache.begin(&path);
-        let media = Media::of(&path);
-        Lookup::Opening(Opening::new(path, self.symlinks, &self.cache), media, keeping)
+        let about = About::new(&path);
+        let sidecars = Sidecars::open(&path, about, accepted, self.symlinks, |_| true);
+        Lookup::Opening(Opening::new(path, self.symlinks, &self.cache), about, sidecars, keeping)
     }
 
     /// Waits for the answer to a request.
@@ -142,12 +165,15 @@ impl Site {
     async fn found(&self, lookup: Lookup, terms: &Terms) -> Found {
         match lookup {
             Lookup::Known(found) => found,
-            Lookup::Opening(opening, media, keeping) => match opening.file().await {
+            Lookup::Encoding(resource, sidecars) => {
+                resource.learn(sidecars, &self.digests, true).await;
+                chosen(&resource, &terms.accepted)
+            }
+            Lookup::Opening(opening, about, sidecars, keeping) => match opening.file().await {
                 // The host opens regular files only; a guest bears any answer.
-                Ok(file) if file.metadata().kind == Kind::Regular => match keeping {
-                    Some(keeping) => Found::File(keeping.keep(file, media).await),
-                    None => Found::File(Rc::new(Content::new(file, media))),
-                },
+                Ok(file) if file.metadata().kind == Kind::Regular => {
+                    self.represent(file, about, sidecars, keeping, &terms.accepted).await
+                }
                 Ok(_) => Found::Fault(Fault::NOT_FOUND),
                 // There is none when the path ends in a slash, and the directory is called like an index file.
                 Err(Error::IsDirectory) => match terms.directory_location() {
@@ -157,6 +183,23 @@ impl Site {
                 Err(error) => Found::Fault(self.fault_of(error, terms)),
             },
         }
+    }
+
+    async fn represent(
+        &self,
+        file: File,
+        about: About,
+        sidecars: Sidecars,
+        keeping: Option<Keeping>,
+        accepted: &Accepted,
+    ) -> Found {
+        let keep = keeping.is_some();
+        let resource = Rc::new(Resource::new(file, about, &self.digests, keep).await);
+        resource.learn(sidecars, &self.digests, keep).await;
+        if let Some(keeping) = keeping {
+            keeping.keep(Rc::clone(&resource));
+        }
+        chosen(&resource, accepted)
     }
 
     /// What a client is told when a file cannot be opened.
@@ -184,6 +227,14 @@ impl Site {
                 Fault::soft(Status::InternalServerError, "The file could not be read.")
             }
         }
+    }
+}
+
+/// The representation that a client gets, when everything is known that it depends on.
+fn chosen(resource: &Resource, accepted: &Accepted) -> Found {
+    match resource.choose(accepted) {
+        Choice::Content(content) => Found::File(content),
+        Choice::Unknown | Choice::None => Found::Fault(NOT_ACCEPTABLE),
     }
 }
 

@@ -1,11 +1,20 @@
 //! From what was found to the response: status, fields, and what content follows.
 
 use super::Found;
-use crate::cache::Content;
+use super::representation::Content;
+use crate::http::conditional::{Conditions, Verdict};
+use crate::http::multipart::Multipart;
 use crate::http::page;
+use crate::http::range::{Ranges, Selection};
+use crate::http::request::Terms;
 use crate::http::response::{self, Envelope};
-use crate::http::status::Status;
+use crate::http::status::{Fault, Status};
+use std::ops::Range;
 use std::rc::Rc;
+
+/// RFC 9110 §15.5.13.
+const PRECONDITION_FAILED: Fault =
+    Fault::soft(Status::PreconditionFailed, "The file is not, or no longer, as the request expects it.");
 
 /// A response whose head is written, with its page where the server has made one.
 #[derive(Debug)]
@@ -23,14 +32,19 @@ pub struct Response {
 pub enum Body {
     /// All of it stands behind the head already; mostly there is none.
     Written,
-    /// So many bytes of a file, from its beginning.
-    File(Rc<Content>),
+    /// A part of a file, or all of it.
+    File(Rc<Content>, Range<u64>),
+    /// Several parts of a file.
+    Parts(Rc<Content>, Multipart),
 }
 
-/// Writes the response to a request for which this was found.
-pub fn write(out: &mut Vec<u8>, envelope: &Envelope<'_>, found: Found) -> Response {
+/// Writes the response to a request for which this was found, at this time in nanoseconds since the Unix epoch.
+pub fn write(out: &mut Vec<u8>, envelope: &Envelope<'_>, found: Found, terms: &Terms, now: u64) -> Response {
     match found {
-        Found::File(file) => write_file(out, envelope, file),
+        Found::File(file) => match &terms.conditions {
+            None => write_whole(out, envelope, file),
+            Some(conditions) => write_conditionally(out, envelope, file, conditions, now),
+        },
         Found::Redirect { status, location, why } => {
             written(status, page::write_redirect(out, envelope, status, &location, why))
         }
@@ -49,9 +63,48 @@ fn written(status: Status, bytes: u64) -> Response {
     Response { status, bytes, body: Body::Written }
 }
 
-fn write_file(out: &mut Vec<u8>, envelope: &Envelope<'_>, file: Rc<Content>) -> Response {
+fn write_whole(out: &mut Vec<u8>, envelope: &Envelope<'_>, file: Rc<Content>) -> Response {
     response::write_ok(out, envelope, file.fields());
     // In answer to HEAD the file is closed with the write, as in answer to GET.
     let bytes = if envelope.content { file.length() } else { 0 };
-    Response { status: Status::Ok, bytes, body: Body::File(file) }
+    Response { status: Status::Ok, bytes, body: Body::File(file, 0..bytes) }
+}
+
+fn write_conditionally(
+    out: &mut Vec<u8>,
+    envelope: &Envelope<'_>,
+    file: Rc<Content>,
+    conditions: &Conditions,
+    now: u64,
+) -> Response {
+    match conditions.evaluate(file.validators(), now / 1_000_000_000) {
+        Verdict::Perform(None) => write_whole(out, envelope, file),
+        Verdict::Perform(Some(ranges)) => write_ranges(out, envelope, file, ranges, now),
+        Verdict::NotModified => {
+            response::write_not_modified(out, envelope, file.fields());
+            Response { status: Status::NotModified, bytes: 0, body: Body::File(file, 0..0) }
+        }
+        Verdict::Failed => written(Status::PreconditionFailed, page::write_fault(out, envelope, PRECONDITION_FAILED)),
+    }
+}
+
+fn write_ranges(out: &mut Vec<u8>, envelope: &Envelope<'_>, file: Rc<Content>, ranges: &Ranges, now: u64) -> Response {
+    let status = Status::PartialContent;
+    match ranges.select(file.length()) {
+        Selection::Whole => write_whole(out, envelope, file),
+        Selection::Part(part) => {
+            response::write_part(out, envelope, file.fields(), &part, file.length());
+            Response { status, bytes: part.end - part.start, body: Body::File(file, part) }
+        }
+        // Several parts of what is encoded: a field that says so would be taken to speak of all that is between them.
+        Selection::Parts(_) if file.coding().is_some() => write_whole(out, envelope, file),
+        Selection::Parts(parts) => {
+            let multipart = Multipart::new(parts, file.media(), file.length(), now);
+            response::write_parts(out, envelope, file.fields(), &multipart);
+            Response { status, bytes: multipart.content_length(), body: Body::Parts(file, multipart) }
+        }
+        Selection::Unsatisfiable => {
+            written(Status::RangeNotSatisfiable, page::write_unsatisfiable(out, envelope, file.length()))
+        }
+    }
 }

@@ -1,0 +1,79 @@
+//! Entity tags of files: the digest of the content, which the host computes and the server remembers.
+//!
+//! A file's times and length are no content: containers and Nix set every file's time to the same second, and a file that
+//! is restored or copied brings its old one. So the tag is made of the content, and the times serve only to tell whether a
+//! digest that is remembered still holds. Among them is the time that the system itself sets with every change and that
+//! nobody can set back.
+
+use crate::generations::Generations;
+use crate::http::encoding::Coding;
+use crate::http::validator::EntityTag;
+use crate::limits::{DIGESTS_KEPT_MAX, RACY_MILLIS};
+use pluto_sdk::{Error, File, Metadata, now};
+use std::cell::RefCell;
+
+/// The digests that are remembered.
+#[derive(Debug)]
+pub struct Digests {
+    known: RefCell<Generations<Identity, u128>>,
+}
+
+/// A state of a file: as long as this is the same, the content is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Identity {
+    /// A hash of its path, for the number tells apart only the files of one file system.
+    path: u64,
+    inode: u64,
+    size: u64,
+    modified: i64,
+    changed: i64,
+}
+
+impl Default for Digests {
+    fn default() -> Digests {
+        Digests { known: RefCell::new(Generations::new(DIGESTS_KEPT_MAX)) }
+    }
+}
+
+impl Digests {
+    /// The tag of an open file whose path has this hash. None while the file is being written: nothing could be promised.
+    pub async fn tag(&self, path: u64, file: &File, coding: Option<Coding>) -> Option<EntityTag> {
+        let metadata = *file.metadata();
+        let Metadata { inode, size, modified, changed, .. } = metadata;
+        let identity = Identity { path, inode, size, modified, changed };
+        if let Some(digest) = self.known.borrow_mut().get(&identity) {
+            return Some(of_content(*digest, coding));
+        }
+        match file.digest().await {
+            Ok((digest, after)) if after == metadata => {
+                if is_settled(changed) {
+                    self.known.borrow_mut().insert(identity, digest);
+                }
+                Some(of_content(digest, coding))
+            }
+            Err(Error::TooLarge) => Some(of_metadata(&metadata)),
+            // It has changed since it was opened; or it cannot be read, which sending it will show.
+            Ok(_) | Err(_) => None,
+        }
+    }
+}
+
+/// RFC 9110 §8.8.3.3: an encoded representation has a tag of its own, also where its bytes happen to be the same.
+fn of_content(digest: u128, coding: Option<Coding>) -> EntityTag {
+    let coding = coding.map_or(String::new(), |coding| format!("-{}", coding.name()));
+    EntityTag::strong(&format!("{digest:032x}{coding}"))
+}
+
+/// The tag of a file that is too long to be read for it. RFC 9110 §8.8.1: it is weak as long as another change could leave
+/// it the same.
+fn of_metadata(metadata: &Metadata) -> EntityTag {
+    let Metadata { inode, size, modified, changed, .. } = metadata;
+    let opaque = format!("{inode:x}-{size:x}-{modified:x}-{changed:x}");
+    if is_settled(*changed) { EntityTag::strong(&opaque) } else { EntityTag::weak(&opaque) }
+}
+
+/// Whether a further change would show in the file's times.
+fn is_settled(changed: i64) -> bool {
+    let now = i64::try_from(now()).unwrap_or(i64::MAX);
+    now.saturating_sub(changed) >= (RACY_MILLIS * 1_000_000) as i64
+}
