@@ -1,14 +1,17 @@
 //! The server as clients see it: the native guest in a world of its own. One binary, a file for each theme.
 //!
 //! A new test goes where its rule stands: what one request is answered (`requests`), which file a path names (`paths`),
+//! under which conditions and in which parts it is sent (`conditional`), in which encoding (`encodings`),
 //! when a connection is kept, closed or given up (`connections`), several requests at once (`pipelining`), files that are
 //! kept (`cache`), what a client can make the server spend (`costs`) and hold (`memory`), what the operator sees
 //! (`operator`). A fault that was found in use gets a test with its story; those of the server that this one descends
 //! from are in `original`.
 
 mod cache;
+mod conditional;
 mod connections;
 mod costs;
+mod encodings;
 mod hand;
 mod memory;
 mod metrics;
