@@ -68,7 +68,7 @@ impl Conditions {
     /// Those of a request with these fields. The fault is that there is more in them than the server remembers of a request (RFC 9110 §5.4).
     pub fn read<'a>(
         method: Method,
-        fields: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
+        fields: &(impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone),
     ) -> Result<Conditions, Fault> {
         let lines = |name: &'static [u8]| {
             fields.clone().filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)

@@ -167,7 +167,7 @@ impl Request {
     fn read_conditions(&mut self, head: Head<'_>) {
         // RFC 9110 §13.2.1: they count for nothing where the answer would be no success; OPTIONS has no representation.
         if let Action::Serve(_) = self.action {
-            match Conditions::read(self.terms.method, head.fields()) {
+            match Conditions::read(self.terms.method, &head.fields()) {
                 Ok(conditions) => self.terms.conditions = Some(Box::new(conditions)),
                 Err(fault) => self.action = Action::Refuse(fault),
             }

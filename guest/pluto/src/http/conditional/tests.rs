@@ -16,7 +16,7 @@ fn validators() -> Validators {
 }
 
 fn conditions(method: Method, fields: &[(&str, &str)]) -> Result<Conditions, Fault> {
-    Conditions::read(method, fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
+    Conditions::read(method, &fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
 }
 
 fn verdict(fields: &[(&str, &str)], validators: &Validators, now: u64) -> &'static str {
