@@ -26,8 +26,8 @@ fn reply(reply: sdk::Reply) -> host::Reply {
             host::Reply::Opened(host::Opened { file, metadata: metadata(facts) })
         }
         sdk::Reply::Loaded(sdk::Loaded { buffer, length }) => host::Reply::Loaded(host::Loaded { buffer, length }),
-        sdk::Reply::Digested(sdk::Digested { digest, metadata: facts }) => {
-            host::Reply::Digested(host::Digested { digest, metadata: metadata(facts) })
+        sdk::Reply::Digested(sdk::Digested { digest, size, modified, changed }) => {
+            host::Reply::Digested(host::Digested { digest, size, modified, changed })
         }
         sdk::Reply::Listed(entries) => {
             let entry = |entry: sdk::Entry| host::Entry { name: entry.name, metadata: metadata(entry.metadata) };

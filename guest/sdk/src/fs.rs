@@ -132,6 +132,19 @@ pub struct ReadFile(Range);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load(Range);
 
+impl Digested {
+    /// The digest as one number.
+    pub fn number(&self) -> u128 {
+        let (high, low) = self.digest;
+        u128::from(high) << 64 | u128::from(low)
+    }
+
+    /// Whether the file was the same, as its metadata say, from its opening until all of it was read.
+    pub fn is_of(&self, opened: &Metadata) -> bool {
+        (self.size, self.modified, self.changed) == (opened.size, opened.modified, opened.changed)
+    }
+}
+
 /// The request of [`File::digest`]; answered with the XXH3-128 of the content, and the file's metadata after its last byte
 /// was read: where these differ from those of the opening the file has changed, and the digest may be of no state of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,17 +220,15 @@ impl Ask for Load {
 }
 
 impl Ask for Digest {
-    type Answer = (u128, Metadata);
+    type Answer = Digested;
 
     fn request(self) -> Request {
         Request::Digest(self.0)
     }
 
-    fn answer(reply: Reply) -> Option<Result<(u128, Metadata), Error>> {
+    fn answer(reply: Reply) -> Option<Result<Digested, Error>> {
         match reply {
-            Reply::Digested(Digested { digest: (high, low), metadata }) => {
-                Some(Ok((u128::from(high) << 64 | u128::from(low), metadata)))
-            }
+            Reply::Digested(digested) => Some(Ok(digested)),
             Reply::Failed(error) => Some(Err(error)),
             _ => None,
         }

@@ -357,7 +357,7 @@ mod tests {
             ("done", Reply::Done),
             ("opened", Reply::Opened(Opened { file: 1, metadata })),
             ("loaded", Reply::Loaded(Loaded { buffer: 1, length: 0 })),
-            ("digested", Reply::Digested(Digested { digest: (0, 0), metadata })),
+            ("digested", Reply::Digested(Digested { digest: (0, 0), size: 0, modified: 0, changed: 0 })),
             ("listed", Reply::Listed(Vec::new())),
             ("changed", Reply::Changed(Vec::new())),
             ("elapsed", Reply::Elapsed),

@@ -171,11 +171,13 @@ pub fn put_answer(out: &mut Vec<u8>, facts: &mut Facts, answer: &Answer) {
         Reply::Elapsed => out.push(9),
         Reply::Signal(signal) => out.extend([10, *signal as u8]),
         Reply::Failed(error) => out.extend([11, *error as u8]),
-        Reply::Digested(Digested { digest: (high, low), metadata }) => {
+        Reply::Digested(Digested { digest: (high, low), size, modified, changed }) => {
             out.push(12);
             out.extend(high.to_le_bytes());
             out.extend(low.to_le_bytes());
-            facts.put(out, metadata);
+            put_number(out, *size);
+            put_signed(out, *modified);
+            put_signed(out, *changed);
         }
     }
 }
@@ -214,7 +216,12 @@ pub fn read_answer(reader: &mut Reader<'_>, facts: &mut Facts) -> Result<Answer,
         9 => Reply::Elapsed,
         10 => Reply::Signal(case(&SIGNALS, reader)?),
         11 => Reply::Failed(case(&ERRORS, reader)?),
-        12 => Reply::Digested(Digested { digest: (word(reader)?, word(reader)?), metadata: facts.read(reader)? }),
+        12 => Reply::Digested(Digested {
+            digest: (word(reader)?, word(reader)?),
+            size: reader.number()?,
+            modified: reader.signed()?,
+            changed: reader.signed()?,
+        }),
         _ => return Err(Malformed::Case),
     };
     Ok(Answer { id, reply })
@@ -291,7 +298,7 @@ mod tests {
             Reply::Opened(Opened { file: 1, metadata: metadata(1) }),
             Reply::Opened(Opened { file: 2, metadata: metadata(1) }),
             Reply::Loaded(Loaded { buffer: 9, length: 1_024 }),
-            Reply::Digested(Digested { digest: (u64::MAX - 1, 7), metadata: metadata(3) }),
+            Reply::Digested(Digested { digest: (u64::MAX - 1, 7), size: 3, modified: -1, changed: i64::MIN }),
             Reply::Listed((0..100).map(|n| entry(n % 40)).collect()),
             Reply::Changed(b"name".to_vec()),
             Reply::Elapsed,

@@ -89,7 +89,10 @@ impl Random {
             8 => Reply::Changed(self.bytes()),
             9 => Reply::Elapsed,
             10 => Reply::Signal(self.pick(&SIGNALS)),
-            11 => Reply::Digested(Digested { digest: (self.next(), self.number()), metadata: self.metadata() }),
+            11 => {
+                let Metadata { size, modified, changed, .. } = self.metadata();
+                Reply::Digested(Digested { digest: (self.next(), self.number()), size, modified, changed })
+            }
             _ => Reply::Failed(self.pick(&ERRORS)),
         }
     }

@@ -45,7 +45,8 @@ impl Digests {
             return Some(of_content(*digest, coding));
         }
         match file.digest().await {
-            Ok((digest, after)) if after == metadata => {
+            Ok(digested) if digested.is_of(&metadata) => {
+                let digest = digested.number();
                 if is_settled(changed) {
                     self.known.borrow_mut().insert(identity, digest);
                 }

@@ -15,7 +15,7 @@ use super::file::metadata;
 use super::handles::File;
 use super::transfer::read_range;
 use super::{Live, Pending};
-use crate::contract::{Digested, Error, Reply};
+use crate::contract::{Digested, Error, Metadata, Reply};
 use crate::limits;
 
 /// The digests that are under way.
@@ -105,6 +105,6 @@ impl Live {
 }
 
 fn digested(file: &File, hash: u128) -> Result<Reply, Errno> {
-    let metadata = metadata(&rustix::fs::fstat(&file.fd)?);
-    Ok(Reply::Digested(Digested { digest: ((hash >> 64) as u64, hash as u64), metadata }))
+    let Metadata { size, modified, changed, .. } = metadata(&rustix::fs::fstat(&file.fd)?);
+    Ok(Reply::Digested(Digested { digest: ((hash >> 64) as u64, hash as u64), size, modified, changed }))
 }

@@ -194,7 +194,12 @@ fn reply(words: &mut Words<'_>) -> Result<Reply, TextError> {
         "done" => Reply::Done,
         "opened" => Reply::Opened(Opened { file: words.halves(HANDLE)?, metadata: metadata(words)? }),
         "loaded" => Reply::Loaded(Loaded { buffer: words.halves(HANDLE)?, length: words.field("length")? }),
-        "digested" => Reply::Digested(Digested { digest: content_digest(words)?, metadata: metadata(words)? }),
+        "digested" => Reply::Digested(Digested {
+            digest: content_digest(words)?,
+            size: words.field("size")?,
+            modified: words.field("modified")?,
+            changed: words.field("changed")?,
+        }),
         "listed" => Reply::Listed(Vec::new()),
         "changed" => Reply::Changed(words.bytes()?),
         "elapsed" => Reply::Elapsed,

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::strings::{following, quoted};
 use super::{VERSION, names};
-use crate::contract::{IpAddress, Metadata, Part, Range, Reply, Request, SocketAddress, Submission};
+use crate::contract::{Digested, IpAddress, Metadata, Part, Range, Reply, Request, SocketAddress, Submission};
 use crate::stop::Stop;
 use crate::trace::{End, Header, How, KeyFrame, Record, Sent, Turn};
 
@@ -146,8 +146,8 @@ fn show_reply(reply: &Reply) -> String {
         Reply::Opened(opened) => format!("opened {} {}", halves(opened.file), show_metadata(&opened.metadata)),
         Reply::Loaded(loaded) => format!("loaded {} length {}", halves(loaded.buffer), loaded.length),
         Reply::Digested(digested) => {
-            let (high, low) = digested.digest;
-            format!("digested {high:016x}{low:016x} {}", show_metadata(&digested.metadata))
+            let Digested { digest: (high, low), size, modified, changed } = digested;
+            format!("digested {high:016x}{low:016x} size {size} modified {modified} changed {changed}")
         }
         Reply::Listed(entries) => entries.iter().fold("listed".to_owned(), |mut text, entry| {
             let _ = write!(text, "\n    entry {} {}", quoted(&entry.name), show_metadata(&entry.metadata));

@@ -275,8 +275,8 @@ impl System {
             return Err(Error::TooLarge);
         }
         let digest = xxhash_rust::xxh3::xxh3_128(&bytes.borrow());
-        let metadata = self.files.metadata(opened.inode).unwrap_or(*opened);
-        Ok(Some(Reply::Digested(Digested { digest: ((digest >> 64) as u64, digest as u64), metadata })))
+        let Metadata { size, modified, changed, .. } = self.files.metadata(opened.inode).unwrap_or(*opened);
+        Ok(Some(Reply::Digested(Digested { digest: ((digest >> 64) as u64, digest as u64), size, modified, changed })))
     }
 
     /// Ends a pending request, if it still is one.
