@@ -102,6 +102,17 @@ impl Sim {
         Ok(Reply::Loaded(Loaded { buffer, length }))
     }
 
+    pub(super) fn digest(&mut self, handle: u64) -> Result<Reply, Error> {
+        let file = self.file(handle)?.clone();
+        match self.scene.files.digest(self.now, &file.path) {
+            Some(known) => known.map(Reply::Digested),
+            None => {
+                self.seen.borrow_mut().unknown.content(&file.path);
+                Err(Error::Io)
+            }
+        }
+    }
+
     pub(super) fn watch(&mut self, id: u64, path: &[u8]) -> Result<(), Error> {
         check(path)?;
         if self.watches.len() >= limits::WATCHES_MAX {

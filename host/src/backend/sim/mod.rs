@@ -176,6 +176,7 @@ impl Sim {
             Request::Open(open) => self.open(open).map(Some),
             Request::ReadFile(range) => self.read_file(range).map(Some),
             Request::Load(range) => self.load(range).map(Some),
+            Request::Digest(handle) => self.digest(*handle).map(Some),
             Request::List(path) => self.list(path).map(Some),
             Request::Watch(path) => self.watch(id, path).map(|()| None),
             Request::Sleep(nanoseconds) => {

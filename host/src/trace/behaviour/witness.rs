@@ -118,9 +118,12 @@ impl Witness {
                 self.behaviour.files.insert(Touch::Listed(path));
                 None
             }
-            Request::ReadFile(_) | Request::Watch(_) | Request::Sleep(_) | Request::Signals | Request::Cancel(_) => {
-                None
-            }
+            Request::ReadFile(_)
+            | Request::Digest(_)
+            | Request::Watch(_)
+            | Request::Sleep(_)
+            | Request::Signals
+            | Request::Cancel(_) => None,
         };
         if let Some(pending) = pending {
             self.pending.insert(submission.id, pending);

@@ -39,6 +39,7 @@ enum What {
     Open(Vec<u8>, bool),
     ReadFile(Rc<[u8]>, u64),
     Load(Rc<[u8]>, u64, u64),
+    Digest(Rc<[u8]>),
     List(Vec<u8>),
     Watch(Vec<u8>),
     Signals,
@@ -114,6 +115,7 @@ impl Extractor {
             Request::Open(open) => Some(What::Open(open.path.clone(), open.follow_symlinks)),
             Request::ReadFile(it) => self.witness.path(it.handle).map(|path| What::ReadFile(path, it.offset)),
             Request::Load(it) => self.witness.path(it.handle).map(|path| What::Load(path, it.offset, it.length)),
+            Request::Digest(file) => self.witness.path(*file).map(What::Digest),
             Request::List(path) => Some(What::List(path.clone())),
             Request::Watch(path) => Some(What::Watch(path.clone())),
             Request::Signals => Some(What::Signals),
@@ -178,6 +180,8 @@ impl Extractor {
             (What::Load(path, offset, length), Reply::Failed(error)) => {
                 files.loaded(*time, path, (*offset, *length), Err(*error));
             }
+            (What::Digest(path), Reply::Digested(it)) => files.digested(*time, path, Ok(*it)),
+            (What::Digest(path), Reply::Failed(error)) => files.digested(*time, path, Err(*error)),
             (What::List(path), Reply::Listed(entries)) => files.listed(*time, path, Ok(entries)),
             (What::List(path), Reply::Failed(error)) => files.listed(*time, path, Err(*error)),
             _ => {}

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use crate::contract::{Entry, Error, Metadata};
+use crate::contract::{Digested, Entry, Error, Metadata};
 
 /// What is known of all files.
 #[derive(Debug, Default)]
@@ -22,6 +22,7 @@ struct Facts {
     watched: Timeline<Option<Error>>,
     /// By offset and length.
     loaded: HashMap<(u64, u64), Timeline<Result<u64, Error>>>,
+    digested: Timeline<Result<Digested, Error>>,
     /// What was read, by offset.
     content: HashMap<u64, Timeline<Content>>,
     /// When a change was told.
@@ -102,6 +103,11 @@ impl Files {
         self.facts(path).loaded.entry(range).or_default().add(time, result);
     }
 
+    /// `digest` was answered.
+    pub fn digested(&mut self, time: u64, path: &[u8], result: Result<Digested, Error>) {
+        self.facts(path).digested.add(time, result);
+    }
+
     /// `read-file` was answered.
     pub fn content(&mut self, time: u64, path: &[u8], offset: u64, result: Result<&[u8], Error>) {
         self.facts(path).content.entry(offset).or_default().add(time, result.map(Into::into));
@@ -144,6 +150,12 @@ impl Files {
     pub fn load(&self, time: u64, path: &[u8], range: (u64, u64)) -> Option<Result<u64, Error>> {
         let facts = self.paths.get(path)?;
         facts.loaded.get(&range)?.at(time, &facts.changed).copied()
+    }
+
+    /// What `digest` was answered, where it was asked.
+    pub fn digest(&self, time: u64, path: &[u8]) -> Option<Result<Digested, Error>> {
+        let facts = self.paths.get(path)?;
+        facts.digested.at(time, &facts.changed).copied()
     }
 
     /// A range of a file's content, put together of what was read; none when not all of it was.
