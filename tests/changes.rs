@@ -86,7 +86,7 @@ fn each_change_of_a_response_is_found_at_its_turn_in_its_request_and_line() {
         (
             "X-Content-Type-Options: nosniff",
             "X-A: 1\r\nX-Type-Options: nosniff",
-            " opened ",
+            " digested ",
             "GET /",
             ["\"X-Content-Type-Options: nosniff\\r\\n\"", "\"X-A: 1\\r\\n\""],
         ),

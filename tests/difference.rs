@@ -287,7 +287,7 @@ fn a_file_that_is_not_served_any_more_is_told() {
     for says in [
         "asks for 1 paths of which the trace knows nothing; answered as not found: indox.html",
         "`HTTP/1.1 200 OK` is `HTTP/1.1 404 Not Found`: once, on 1 connection",
-        "only recorded sends a file: once, on 1 connection",
+        "only recorded sends `ETag`: once, on 1 connection",
         "only found opens the file or folder: once",
     ] {
         assert!(ended.errors.contains(says), "no {says:?} in {ended:#?}");
