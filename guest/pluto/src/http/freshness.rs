@@ -12,7 +12,7 @@ const WEEK: &str = "public, max-age=604800";
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 /// The least digits of a hash in a name. Vite and Rollup write 8 of base64url, webpack 20 of hexadecimal, rustdoc and
-/// esbuild 8; a date of 8 digits, `report-20240229.pdf`, is the price.
+/// esbuild 8. A hash that happens to be all digits or all letters is asked for again after a week: the safe mistake.
 const HASH_CHARS_MIN: usize = 8;
 
 /// The value of `Cache-Control` for the file of this path.
