@@ -4,11 +4,13 @@
 
 mod clients;
 mod files;
+mod shuffle;
 mod system;
 
 use super::{Guest, Turn};
 use crate::contract::{Answer, Level, Outcome, Signal, Submission};
 use clients::Client;
+use shuffle::Shuffle;
 use std::fmt::{self, Display};
 use std::time::Duration;
 use system::System;
@@ -49,6 +51,7 @@ pub struct World {
     requests: Vec<Submission>,
     batches: Vec<(u64, Vec<Answer>)>,
     outcome: Option<Outcome>,
+    shuffle: Option<Shuffle>,
 }
 
 impl World {
@@ -61,6 +64,7 @@ impl World {
             requests: Vec::new(),
             batches: Vec::new(),
             outcome: None,
+            shuffle: None,
         }
     }
 
@@ -143,6 +147,10 @@ impl World {
             && let Some(guest) = &mut self.guest
         {
             let answers = self.system.answers();
+            let answers = match &mut self.shuffle {
+                Some(shuffle) => shuffle.deal(answers),
+                None => answers,
+            };
             if answers.is_empty() {
                 return;
             }
@@ -162,6 +170,13 @@ impl World {
             self.run_until_idle();
         }
         self.system.now = end;
+    }
+
+    /// From now on the guest receives answers in another order than they were made in, some of them batches later: an
+    /// order that a real system could have, and always the same for the same seed. The answers to one request stay in
+    /// their order.
+    pub fn shuffle_answers(&mut self, seed: u64) {
+        self.shuffle = Some(Shuffle::new(seed));
     }
 
     /// Tells the guest what the operator wants, if it has asked to be told.
