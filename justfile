@@ -18,6 +18,10 @@ serve *ARGS:
 test:
     cargo xtask test
 
+# httplint and REDbot look at the web server's responses; or: just judge --grid
+judge *ARGS:
+    cargo xtask judge "$@"
+
 # the house rules alone
 tidy:
     cargo xtask tidy

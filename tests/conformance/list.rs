@@ -15,6 +15,8 @@ const HEADING: &str = "\n## Answered otherwise\n";
 #[derive(Deserialize)]
 struct Reasons {
     reason: BTreeMap<String, String>,
+    /// Cases that no other server of the grid answers so: file and name.
+    alone: BTreeMap<String, Vec<String>>,
 }
 
 /// `UPDATE_GOLDEN=1 cargo xtask test` writes the list anew.
@@ -32,13 +34,13 @@ fn what_is_answered_otherwise_is_listed_with_its_reason() {
 }
 
 fn list() -> String {
-    let Reasons { reason } = case::parse(&case::folder().join("reasons.toml"));
+    let Reasons { reason, alone } = case::parse(&case::folder().join("reasons.toml"));
     let mut groups: BTreeMap<&str, Vec<String>> = reason.keys().map(|key| (key.as_str(), Vec::new())).collect();
     let suites = case::suites();
     let mut names = BTreeSet::new();
     for (file, suite) in &suites {
         for case in &suite.cases {
-            assert!(names.insert((file, &case.name)), "{file}: {}: the name is there twice", case.name);
+            assert!(names.insert(format!("{file}: {}", case.name)), "{file}: {}: the name is there twice", case.name);
             let (Some(source), Some(why)) = (&case.source, &case.why) else {
                 assert!(case.source.is_none() && case.why.is_none(), "{file}: {}: source and why, or none", case.name);
                 continue;
@@ -52,6 +54,13 @@ fn list() -> String {
     for Otherwise { name, status, why } in differences.otherwise {
         let line = format!("{}: {name}: compliant; here {status}", differences.from);
         groups.get_mut(why.as_str()).unwrap_or_else(|| panic!("{why} is no reason")).push(line);
+    }
+    for (why, cases) in alone {
+        let group = groups.get_mut(why.as_str()).unwrap_or_else(|| panic!("{why} is no reason"));
+        for case in cases {
+            assert!(names.contains(&case), "{case} is no case");
+            group.push(format!("unlike nginx, lighttpd, Apache httpd and h2o: {case}"));
+        }
     }
     let mut list = String::new();
     for (key, lines) in groups {

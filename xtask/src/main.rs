@@ -6,6 +6,7 @@
 mod bench;
 mod debian;
 mod guests;
+mod judge;
 mod serve;
 mod source;
 mod test;
@@ -26,6 +27,8 @@ Commands:
   tidy             check the house rules only (`test` does this too)
   bench [OPTIONS]  measure the web server against nginx, lighttpd and h2o, and write docs/speed.md;
                    --quick takes a minute and writes nothing, --only WORD takes the works with that word in their name
+  judge            let httplint and REDbot look at the web server's responses (wants PyPI)
+  judge --grid     ask nginx, lighttpd, apache2 and h2o every case of tests/conformance too (wants these four)
   setup            install only what compiling guests needs (`build` does this too)
   help             print this text
 ";
@@ -42,6 +45,8 @@ fn main() -> ExitCode {
         ["test"] => test::test(),
         ["bench", options @ ..] => bench::bench(options),
         ["tidy"] => tidy::tidy(),
+        ["judge"] => judge::judge(),
+        ["judge", "--grid"] => judge::grid(),
         ["setup"] => toolchain::set_up().map(|_| workspace::say("guests can be compiled on this machine")),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
