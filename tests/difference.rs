@@ -125,6 +125,29 @@ fn differs(ended: &Ended, told: &str, expected: &[&str], says: &[&str]) {
     }
 }
 
+/// The recorder's own signals are not the operator's: in a recorded world nobody is told to pause.
+#[test]
+fn key_frames_of_a_recording_do_not_disturb_another_guest() {
+    let folder = Folder::new();
+    let (trace, echo) = (folder.path("run.trace"), guests::built("echo"));
+    let host = Host::serve(["--log", "off", "--key-frame-every", "4K", "--record", &trace, &text(&echo), "0"]);
+    let mut client = host.connect();
+    for _ in 0..60 {
+        client.write_all(&[b'x'; 1_000]).expect("it reads");
+        client.read_exact(&mut [0; 1_000]).expect("it answers");
+    }
+    drop(client);
+    stop(host);
+    let written = host::run(["trace", "text", &trace]).output;
+    assert!(written.matches("\nkey-frame ").count() > 2, "{written}");
+    is_same(&echo, &trace, "to its end");
+    // For this one each signal means the end.
+    let other = folder.echo("other.wasm", &ECHO);
+    is_same(&other, &trace, "to its end");
+    let pulley = host::run(["replay", "--loose", "--engine", "pulley", &text(&other), &trace]);
+    assert_eq!(pulley.code, Some(0), "{pulley:#?}");
+}
+
 fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
 }

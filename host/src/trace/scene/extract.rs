@@ -154,6 +154,8 @@ impl Extractor {
             (What::Read(client), reply) => self.read(*client, reply),
             (What::Write(client, from), reply) => self.written(*client, *from, reply),
             (What::Shutdown(client), Reply::Failed(Error::Disconnected)) => self.gone(*client),
+            // The recorder's own: nobody else says it, and there is no recorder in a scene.
+            (What::Signals, Reply::Signal(Signal::Pause)) => {}
             (What::Signals, Reply::Signal(signal)) => {
                 // Each of several requests is told.
                 if self.scene.signals.last() != Some(&(self.time, *signal)) {
