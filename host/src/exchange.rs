@@ -16,6 +16,7 @@ pub struct Exchange {
     pending: HashMap<u64, Arity>,
     /// Of the last batch: nanoseconds since the Unix epoch.
     time: u64,
+    has_received: bool,
 }
 
 /// How often a request is answered.
@@ -31,7 +32,7 @@ impl Exchange {
     /// An exchange with `backend`, at the time at which that begins.
     pub fn new(mut backend: Box<dyn Backend>) -> Self {
         let time = backend.start();
-        Self { backend, pending: HashMap::new(), time }
+        Self { backend, pending: HashMap::new(), time, has_received: false }
     }
 
     /// One request of the contract's `send`.
@@ -52,11 +53,17 @@ impl Exchange {
             return Err(Stop::NothingPending);
         }
         let batch = self.backend.wait()?;
+        self.has_received = true;
         self.time = self.time.max(batch.time);
         for answer in &batch.answers {
             self.settle(answer);
         }
         Ok(batch.answers)
+    }
+
+    /// Whether there was a batch.
+    pub fn has_received(&self) -> bool {
+        self.has_received
     }
 
     /// The contract's `time`.

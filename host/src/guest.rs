@@ -82,6 +82,10 @@ impl Guest {
             Ok(server) => server,
             Err(error) => return ended_by(&error),
         };
+        if self.store.data().exchange.has_received() {
+            self.parts =
+                Some(Err("it receives before `run` is called, which a replay from a key frame cannot repeat".into()));
+        }
         if let Err(stop) = self.resume() {
             return Ended::Stopped(stop);
         }
@@ -130,7 +134,7 @@ impl Guest {
             }
             (AtPause::Capture, Ok(parts)) => {
                 let image = parts.capture(&mut self.store);
-                self.store.data_mut().exchange.captured(Ok(image));
+                self.store.data_mut().exchange.captured(image);
             }
             (AtPause::Capture, Err(why)) => self.store.data_mut().exchange.captured(Err(why.clone())),
             _ => {}

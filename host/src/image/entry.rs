@@ -34,7 +34,11 @@ impl Entry {
         // Among all instances it can be told by its name.
         let is_one = |exports: &&Vec<String>| exports.contains(&entry.run);
         let modules = plan.modules.iter().filter(is_one).count();
-        (modules == 1 && plan.instances.iter().collect::<HashSet<_>>().len() == plan.instances.len()).then_some(entry)
+        let mut seen = HashSet::new();
+        let once = plan.instances.iter().flatten().all(|module| seen.insert(*module));
+        // Instances that are only put together of exports can name them anew.
+        let is_of_module = plan.is_of_module(*run);
+        (modules == 1 && once && is_of_module).then_some(entry)
     }
 
     fn named(
@@ -71,8 +75,8 @@ struct Plan {
     lifts: Vec<(u32, Box<[CanonicalOption]>)>,
     /// The exports of each core module.
     modules: Vec<Vec<String>>,
-    /// The module of each core instance.
-    instances: Vec<u32>,
+    /// The module of each core instance; none of one that is put together of exports.
+    instances: Vec<Option<u32>>,
 }
 
 impl Plan {
@@ -89,9 +93,10 @@ impl Plan {
                 }
                 Payload::InstanceSection(section) => {
                     for instance in section {
-                        if let wasmparser::Instance::Instantiate { module_index, .. } = instance.ok()? {
-                            plan.instances.push(module_index);
-                        }
+                        plan.instances.push(match instance.ok()? {
+                            wasmparser::Instance::Instantiate { module_index, .. } => Some(module_index),
+                            wasmparser::Instance::FromExports(_) => None,
+                        });
                     }
                 }
                 Payload::ComponentAliasSection(section) => {
@@ -104,6 +109,12 @@ impl Plan {
             }
         }
         Some(plan)
+    }
+
+    /// Whether a core function is an export of an instance that is one of a module.
+    fn is_of_module(&self, function: u32) -> bool {
+        let alias = self.functions.get(function as usize).and_then(Option::as_ref);
+        alias.is_some_and(|alias| matches!(self.instances.get(alias.instance as usize), Some(Some(_))))
     }
 
     fn alias(&mut self, alias: &ComponentAlias<'_>) {
@@ -186,6 +197,61 @@ impl Door {
 
     fn allocate(&self, store: impl AsContextMut, align: u32, size: usize) -> Result<u32> {
         let Some(realloc) = &self.realloc else { bail!("the guest has no function to allocate its arguments") };
-        realloc.call(store, (0, 0, align, size as u32))
+        let address = realloc.call(store, (0, 0, align, size as u32))?;
+        if !address.is_multiple_of(align) {
+            bail!("realloc return: result not aligned");
+        }
+        Ok(address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A component with a module that exports two functions of the type of `run`, a lift, and more.
+    fn entry(more: &str, lift: &str) -> Option<Entry> {
+        let text = format!(
+            "(component
+              (core module $module
+                (func (export \"real\") (param i32 i32) (result i32) unreachable)
+                (func (export \"run\") (param i32 i32) (result i32) unreachable)
+                (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) unreachable)
+                (memory (export \"memory\") 1))
+              (core instance $instance (instantiate $module))
+              {more}
+              (func (export \"run\") (param \"args\" (list string)) (result u32) (canon lift {lift})))"
+        );
+        Entry::of(&wat::parse_str(text).expect("the text is sound"))
+    }
+
+    const LIFT: &str =
+        "(core func $instance \"run\") (memory $instance \"memory\") (realloc (func $instance \"realloc\"))";
+
+    #[test]
+    fn run_is_found_as_compilers_make_it() {
+        let realloc = Some("realloc".to_owned());
+        let expected = Entry { run: "run".into(), memory: "memory".into(), realloc, post_return: None };
+        assert_eq!(entry("", LIFT), Some(expected));
+    }
+
+    #[test]
+    fn what_is_not_certain_is_left_alone() {
+        let bag = "(core instance $bag (export \"run\" (func $instance \"real\")) \
+                   (export \"memory\" (memory $instance \"memory\")) (export \"realloc\" (func $instance \"realloc\")))";
+        for (more, lift) in [
+            (bag, LIFT.replace("$instance", "$bag")),
+            ("", format!("{LIFT} string-encoding=utf16")),
+            ("(core instance $again (instantiate $module))", LIFT.to_owned()),
+            ("(core module (func (export \"run\")))", LIFT.to_owned()),
+            ("(component)", LIFT.to_owned()),
+            (
+                &*format!("(func (result u32) (canon lift {LIFT}))")
+                    .replace("(result", "(param \"args\" (list string)) (result"),
+                LIFT.to_owned(),
+            ),
+        ] {
+            assert_eq!(entry(more, &lift), None, "{more}");
+        }
     }
 }

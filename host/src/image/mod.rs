@@ -7,6 +7,8 @@ mod entry;
 mod packed;
 mod whole;
 
+use std::collections::TryReserveError;
+
 use wasmtime::{AsContextMut, Global, Instance, Memory, Module, Mutability, Result as WasmResult, Val, WasmCoreDump};
 
 use self::entry::{Door, Entry};
@@ -87,11 +89,12 @@ impl Parts {
         self.door.call_run(store, arguments)
     }
 
-    /// Copies the state.
-    pub fn capture(&self, mut store: impl AsContextMut) -> Image {
-        let memories = self.memories.iter().map(|memory| Pages::of(memory.data(&store))).collect();
+    /// Copies the state. An error says why there is no room for a copy.
+    pub fn capture(&self, mut store: impl AsContextMut) -> Result<Image, String> {
+        let memories = self.memories.iter().map(|memory| Pages::of(memory.data(&store))).collect::<Result<_, _>>();
+        let memories = memories.map_err(|error| format!("no memory for a copy of its own ({error})"))?;
         let globals = self.globals.iter().map(|global| Value::of(&global.get(&mut store))).collect();
-        Image { memories, globals }
+        Ok(Image { memories, globals })
     }
 
     /// Puts the state of a packed image in place of this one, which must be that of a new instance.
@@ -148,9 +151,10 @@ impl Image {
 }
 
 impl Pages {
-    fn of(memory: &[u8]) -> Self {
-        // What is not needed of so much is never touched, and costs nothing.
-        let mut content = Vec::with_capacity(memory.len());
+    fn of(memory: &[u8]) -> Result<Self, TryReserveError> {
+        let mut content = Vec::new();
+        // What is not needed of so much is never touched, and costs nothing. Where the system gives no more, the run goes on.
+        content.try_reserve_exact(memory.len())?;
         let mut runs: Vec<Run> = Vec::new();
         let mut skip = 0;
         for page in memory.chunks(PAGE_BYTES) {
@@ -164,7 +168,7 @@ impl Pages {
                 _ => runs.push(Run { skip: std::mem::take(&mut skip), count: 1 }),
             }
         }
-        Self { size: memory.len(), runs, content }
+        Ok(Self { size: memory.len(), runs, content })
     }
 }
 

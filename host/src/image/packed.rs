@@ -240,7 +240,7 @@ mod tests {
 
     fn image(memory: &[u8]) -> Image {
         let globals = vec![Value { kind: Value::I32, bits: 7 }, Value { kind: Value::V128, bits: u128::MAX }];
-        Image { memories: vec![Pages::of(memory)], globals }
+        Image { memories: vec![Pages::of(memory).expect("there is room")], globals }
     }
 
     /// Pages that were never touched, between some that were.

@@ -54,3 +54,44 @@ fn changes_more(operator: &Operator<'_>) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(body: &str) -> Option<String> {
+        let text = format!(
+            "(component (core module
+              (table $table 2 funcref) (elem $elements func $f) (memory 1) (data $data \"x\")
+              (global $global (mut i32) (i32.const 0)) (func $f {body})))"
+        );
+        why_not_whole(&wat::parse_str(text).expect("the text is sound"))
+    }
+
+    #[test]
+    fn memory_and_globals_may_change_and_nothing_else() {
+        assert_eq!(why("(global.set $global (i32.const 1)) (drop (memory.grow (i32.const 1)))"), None);
+        let three = "(i32.const 0) (i32.const 0) (i32.const 0)";
+        assert_eq!(why(&format!("(memory.init $data {three}) (call_indirect (i32.const 0))")), None);
+        for (name, body) in [
+            ("table.set", "(table.set $table (i32.const 0) (ref.null func))".to_owned()),
+            ("table.grow", "(drop (table.grow $table (ref.null func) (i32.const 1)))".to_owned()),
+            ("table.fill", "(table.fill $table (i32.const 0) (ref.null func) (i32.const 1))".to_owned()),
+            ("table.copy", format!("(table.copy {three})")),
+            ("table.init", format!("(table.init $elements {three})")),
+            ("elem.drop", "(elem.drop $elements)".to_owned()),
+            ("data.drop", "(data.drop $data)".to_owned()),
+        ] {
+            assert_eq!(why(&body), Some(format!("it uses `{name}`, which changes more than memory and globals")));
+        }
+        let global = "(global (mut funcref) (ref.null func))";
+        assert!(why(&format!(") {global} (func")).is_some_and(|why| why.contains("holds a reference")));
+    }
+
+    #[test]
+    fn handles_of_resources_are_state() {
+        let text = "(component (type $it (resource (rep i32))) (core func (canon resource.new $it)))";
+        let why = why_not_whole(&wat::parse_str(text).expect("the text is sound"));
+        assert!(why.is_some_and(|why| why.contains("resources of its own")));
+    }
+}
