@@ -376,6 +376,31 @@ fn a_guest_that_no_longer_pauses_is_another_run() {
     refused(&["replay", &ignores, &trace], 3, "it did not pause, where the recorded guest did");
 }
 
+#[test]
+fn a_file_that_takes_nothing_ends_the_recording_and_holds_nobody() {
+    let (folder, pluto) = (Folder::new(), built("pluto"));
+    let pipe = folder.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let reader = std::thread::spawn({
+        let (pipe, length) = (pipe.clone(), fs::metadata(&pluto).expect("it is built").len());
+        move || {
+            // The trace begins with the guest, which is packed.
+            let mut pipe = fs::File::open(pipe).expect("a pipe");
+            std::io::copy(&mut (&mut pipe).take(length), &mut std::io::sink()).expect("it reads");
+            pipe
+        }
+    });
+    let mut host = Host::serve(["--log", "off", "--record", &pipe, &pluto, "0", "html/"]);
+    load(host.address(), 40_000, 2_000);
+    let reader = reader.join().expect("it reads");
+    host.wait_for_error("recording has ended: what happens comes faster than it can be written");
+    load(host.address(), 800, 2_000);
+    host.signal("TERM");
+    assert_eq!(host.wait().code, Some(0));
+    drop(reader);
+}
+
 /// A shell in which a file can have so many blocks of 512 bytes, and a write beyond that fails.
 fn with_small_files(blocks: u32, folder: &Path, arguments: &[&str]) -> std::process::Child {
     let line = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
@@ -410,9 +435,21 @@ fn what_it_cannot_write_to_is_told_before_anything_is_served() {
     let (folder, echo) = (Folder::new(), built("echo"));
     let guest = folder.guest("a.wasm", &sleeper(1, PAUSES, "unreachable"));
     let before = fs::read(&guest).expect("the guest");
-    for (path, says) in [(guest.as_str(), "which is no trace"), ("/nowhere/run.trace", "No such file")] {
+    let here = folder.path("");
+    for (path, says) in [
+        (guest.as_str(), "which is no trace"),
+        ("/nowhere/run.trace", "No such file"),
+        ("/dev/null", "is no file"),
+        (&here, "is no file"),
+    ] {
         refused(&["--flight-recorder", "1M", "--record", path, &echo, "0"], 1, says);
     }
+    // Neither does a trace that is made of a text take the place of something else.
+    let (trace, text) = (folder.path("run.trace"), folder.path("run.txt"));
+    assert_eq!(host::run(["--record", &trace, &guest, "0"]).code, Some(4));
+    fs::write(&text, to_text(&trace)).expect("a file");
+    refused(&["trace", "binary", &text, "--guest", &guest, "--output", &guest], 1, "which is no trace");
     assert_eq!(fs::read(&guest).expect("the guest"), before);
+    assert_eq!(host::run(["trace", "binary", &text, "--guest", &guest, "--output", &trace]).code, Some(0));
     refused(&["--flight-recorder", "much", &echo, "0"], 2, "a size is a number of bytes");
 }

@@ -50,11 +50,12 @@ fn flight_recorder(live: Live, size: u64, saver: Saver) -> Result<Record> {
     // The size of a key frame and the distance between two of them are then about the same at worst.
     let record = Record::new(Box::new(live), tape, Flight::key_frame_every(size), 1);
     Ok(record.then(Box::new(move |how| {
-        // Whoever is writing finishes first.
-        let saver = lock(&saver);
+        // Whoever is writing finishes first, and nobody begins any more: the process ends, perhaps in the midst of it.
+        let mut saver = lock(&saver);
         if !is_orderly(how) {
             saver.save(&snapshots);
         }
+        saver.is_over = true;
     })))
 }
 
@@ -73,7 +74,10 @@ fn save_on_signal(snapshots: Snapshots, saver: Arc<Mutex<Saver>>) -> std::io::Re
     pipe::register(SIGUSR1, sender)?;
     let wait = move || {
         while signalled.read(&mut [0; 64]).is_ok_and(|count| count > 0) {
-            lock(&saver).save(&snapshots);
+            let saver = lock(&saver);
+            if !saver.is_over {
+                saver.save(&snapshots);
+            }
         }
     };
     std::thread::Builder::new().name("flight".into()).spawn(wait)?;
@@ -89,17 +93,17 @@ struct Saver {
     path: PathBuf,
     /// What the trace begins with: the header and the guest.
     beginning: Vec<u8>,
+    /// The run has ended, and all is written.
+    is_over: bool,
 }
 
 impl Saver {
     /// A file that cannot be written is better known before there is something to write.
     fn new(path: PathBuf, beginning: Vec<u8>) -> Result<Self> {
-        let saver = Self { path, beginning };
+        let saver = Self { path, beginning, is_over: false };
         let failed = || format!("cannot record to {}", saver.path.display());
-        check_place(&saver.path).with_context(failed)?;
-        let part = saver.part();
-        create_new(&part).with_context(failed)?;
-        std::fs::remove_file(&part).with_context(failed)?;
+        saver.create().with_context(failed)?;
+        std::fs::remove_file(saver.part()).with_context(failed)?;
         Ok(saver)
     }
 
@@ -109,23 +113,37 @@ impl Saver {
         };
         match self.write(&snapshot) {
             Ok(bytes) => report(&describe(&self.path, bytes, &snapshot)),
-            Err(error) => {
-                // A part of a trace helps nobody, and its place may be needed.
-                let _ = std::fs::remove_file(self.part());
-                report(&format!("the flight recorder cannot write {}: {error:#}", self.path.display()));
-            }
+            Err(error) => report(&format!("the flight recorder cannot write {}: {error:#}", self.path.display())),
         }
     }
 
     /// Under another name first, so that there is a whole trace or none. How many bytes it has.
     fn write(&self, snapshot: &Snapshot) -> Result<u64> {
-        check_place(&self.path)?;
-        let mut file = create_new(&self.part())?;
-        file.write_all(&self.beginning)?;
-        snapshot.blocks.iter().try_for_each(|block| file.write_all(block))?;
-        file.sync_all()?;
-        std::fs::rename(self.part(), &self.path)?;
+        let mut file = self.create()?;
+        let write = |block: &[u8]| file.write_all(block);
+        let written =
+            std::iter::once(&self.beginning[..]).chain(snapshot.blocks.iter().map(|it| &it[..])).try_for_each(write);
+        let renamed = written.and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(self.part(), &self.path));
+        if let Err(error) = renamed {
+            // A part of a trace helps nobody, and its place may be needed.
+            let _ = std::fs::remove_file(self.part());
+            return Err(error.into());
+        }
         Ok(file.metadata()?.len())
+    }
+
+    /// Makes the file under its other name. One that is left over from a process with the same number gives way.
+    fn create(&self) -> Result<File> {
+        if std::fs::metadata(&self.path).is_ok_and(|it| !it.is_file()) {
+            bail!("it is there, and is no file: choose another name");
+        }
+        check_place(&self.path)?;
+        let part = self.part();
+        check_place(&part).with_context(|| part.display().to_string())?;
+        if part.is_file() {
+            std::fs::remove_file(&part)?;
+        }
+        Ok(File::options().write(true).create_new(true).mode(TRACE_MODE).open(part)?)
     }
 
     /// The name under which it is written.
@@ -137,9 +155,13 @@ impl Saver {
 }
 
 fn describe(path: &Path, bytes: u64, snapshot: &Snapshot) -> String {
-    let Snapshot { begin, end, can_be_replayed, .. } = snapshot;
+    let Snapshot { begin, end, replays_from, .. } = snapshot;
     let seconds = end.time.saturating_sub(begin.time) as f64 / 1e9;
-    let reservation = if *can_be_replayed { "" } else { ", which can be read but not replayed" };
+    let reservation = match replays_from {
+        None => ", which can be read but not replayed".to_owned(),
+        Some(turn) if *turn > begin.turn => format!(", which can be replayed from turn {} on", turn + 1),
+        Some(_) => String::new(),
+    };
     let (path, kib) = (path.display(), bytes.div_ceil(1 << 10));
     let turns = match end.turn - begin.turn {
         0 => "no turn yet".to_owned(),
@@ -148,27 +170,16 @@ fn describe(path: &Path, bytes: u64, snapshot: &Snapshot) -> String {
     format!("the flight recorder has written {path}: {kib} KiB, {seconds:.1} s, {turns}{reservation}")
 }
 
-/// Makes a file that only its owner can read, as is due to what clients have sent. One of that name that is left over
-/// from a process with the same number gives way.
-fn create_new(path: &Path) -> std::io::Result<File> {
-    let create = || File::options().write(true).create_new(true).mode(0o600).open(path);
-    match create() {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            std::fs::remove_file(path)?;
-            create()
-        }
-        result => result,
-    }
-}
+/// Of a trace. It holds what clients have sent, so that only its owner may read it.
+const TRACE_MODE: u32 = 0o600;
 
-/// Makes the file of a trace, or empties that of an earlier one. It holds what clients have sent, so that nobody else may
-/// read it.
-fn create_trace(path: &Path) -> Result<File> {
+/// Makes the file of a trace, or empties that of an earlier one.
+pub fn create_trace(path: &Path) -> Result<File> {
     check_place(path)?;
-    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let file = File::options().write(true).create(true).truncate(true).mode(TRACE_MODE).open(path)?;
     if file.metadata()?.is_file() {
         // It may have been there, with another mode.
-        file.set_permissions(Permissions::from_mode(0o600))?;
+        file.set_permissions(Permissions::from_mode(TRACE_MODE))?;
     }
     Ok(file)
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use super::record::create_trace;
 use super::{Exit, read_guest};
 use crate::trace::Header;
 use crate::trace::binary::{TraceError, TraceReader};
@@ -55,6 +56,8 @@ pub fn to_binary(path: &Path, guest: &Path, output: &Path) -> Result<Exit> {
             hex(&found)
         );
     }
-    fs::write(output, text.to_binary(&module)?).with_context(|| format!("cannot write {}", output.display()))?;
+    let binary = text.to_binary(&module)?;
+    let written = create_trace(output).and_then(|mut file| Ok(file.write_all(&binary)?));
+    written.with_context(|| format!("cannot write {}", output.display()))?;
     Ok(Exit::Well)
 }

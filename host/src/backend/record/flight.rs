@@ -89,9 +89,12 @@ impl Flight {
             );
         }
     }
+}
 
-    fn can_be_replayed(&self) -> bool {
-        self.kept.front().is_none_or(|kept| kept.is_key_frame || kept.begin.turn == 0)
+impl Kept {
+    /// Whether a replay can begin with it.
+    fn begins_replay(&self) -> bool {
+        self.is_key_frame || self.begin.turn == 0
     }
 }
 
@@ -116,13 +119,15 @@ impl Reel for Flight {
 
     fn snapshot(&self) -> Option<Snapshot> {
         let begin = self.kept.front().map_or(self.end, |kept| kept.begin);
-        let can_be_replayed = self.can_be_replayed();
+        let is_cut = self.kept.front().is_some_and(|kept| !kept.begins_replay());
+        let first = self.kept.iter().find(|kept| kept.begins_replay());
+        let replays_from = if is_cut { first.map(|kept| kept.begin.turn) } else { Some(begin.turn) };
         let mut blocks: Vec<Arc<[u8]>> = self.kept.iter().map(|kept| kept.bytes.clone()).collect();
-        if !can_be_replayed {
+        if is_cut {
             let mut cut = Block::default();
             cut.cut(begin.turn);
             blocks.insert(0, cut.seal().into());
         }
-        Some(Snapshot { blocks, begin, end: self.end, can_be_replayed })
+        Some(Snapshot { blocks, begin, end: self.end, replays_from })
     }
 }

@@ -60,8 +60,8 @@ pub struct Snapshot {
     pub begin: Moment,
     /// Where they end.
     pub end: Moment,
-    /// Whether they can be replayed from where they begin.
-    pub can_be_replayed: bool,
+    /// Behind which turn a replay can begin: the one where they begin, or that of the first key frame; none without one.
+    pub replays_from: Option<u64>,
 }
 
 /// Whatever the recorder's thread does next.
@@ -114,8 +114,9 @@ impl Tape {
         let theirs = shared.clone();
         let write = move || {
             if let Err(why) = theirs.write_to(reel, tell) {
-                theirs.fail();
+                // In this order, for nobody waits for a tape that has failed.
                 tell(&format!("recording has ended: {why}"));
+                theirs.state().fail();
             }
         };
         let writer = std::thread::Builder::new().name("recorder".into()).spawn(write)?;
@@ -147,7 +148,11 @@ impl Tape {
         put(&mut state.block);
         state.end = Moment { turn, time };
         let after = state.block.len();
-        if after > limits::TRACE_BLOCK_BYTES {
+        if state.queued + after > limits::TRACE_BYTES_BUFFERED_MAX {
+            // Told here, for the writer may never come back from what it writes to.
+            (self.tell)("recording has ended: what happens comes faster than it can be written");
+            state.fail();
+        } else if after > limits::TRACE_BLOCK_BYTES {
             state.queue_block();
         }
         drop(state);
@@ -191,9 +196,12 @@ impl Tape {
 
 impl Drop for Tape {
     fn drop(&mut self) {
-        self.shared.state().closed = true;
+        let mut state = self.shared.state();
+        state.closed = true;
+        let failed = state.failed;
+        drop(state);
         self.shared.changed.notify_one();
-        if let Some(writer) = self.writer.take() {
+        if let Some(writer) = self.writer.take().filter(|_| !failed) {
             // It has told of its failure itself.
             let _ = writer.join();
         }
@@ -230,19 +238,19 @@ impl State {
             self.queue.push_back(Item::Block { block, begin: self.begin, end: self.end });
         }
     }
+
+    /// Whoever waits for something from the queue is told that it does not come.
+    fn fail(&mut self) {
+        self.failed = true;
+        self.queue = VecDeque::new();
+        self.queued = 0;
+        self.block = Block::default();
+    }
 }
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whoever waits for something from the queue is told that it does not come.
-    fn fail(&self) {
-        let mut state = self.state();
-        state.failed = true;
-        state.queue.clear();
-        state.block = Block::default();
     }
 
     /// Writes until the tape is closed, or the reel takes no more.
@@ -268,7 +276,7 @@ impl Shared {
     /// What there is to do, once there is something, and whether the guest pauses; nothing when the tape is closed.
     fn items(&self) -> Result<(VecDeque<Item>, bool), String> {
         let mut state = self.state();
-        while state.block.is_empty() && state.queue.is_empty() && !state.closed {
+        while state.block.is_empty() && state.queue.is_empty() && !state.closed && !state.failed {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.queue.is_empty() && !state.closed {
@@ -276,9 +284,6 @@ impl Shared {
             drop(state);
             std::thread::sleep(Duration::from_millis(limits::TRACE_FLUSH_MILLIS));
             state = self.state();
-        }
-        if state.queued + state.block.len() > limits::TRACE_BYTES_BUFFERED_MAX {
-            return Err("what happens comes faster than it can be written".into());
         }
         state.queue_block();
         state.queued = 0;
