@@ -5,6 +5,7 @@ use super::wire::{Malformed, Reader, put_bytes, put_halves, put_number};
 use super::{End, Header, How, KeyFrame, Record, Sent, Turn};
 use crate::contract::Answer;
 use crate::exchange::Arity;
+use crate::limits;
 use crate::stop::Stop;
 
 const TURN: u8 = 0;
@@ -85,6 +86,9 @@ fn read_key_frame(reader: &mut Reader<'_>) -> Result<KeyFrame, Malformed> {
     let (turn, time) = (reader.number()?, reader.number()?);
     let (sent, requests) = (read_sent(reader)?, reader.number()?);
     let length = reader.length()?;
+    if length > limits::REQUESTS_PENDING_MAX {
+        return Err(Malformed::Number);
+    }
     let mut pending = Vec::new();
     for _ in 0..length {
         let id = reader.halves()?;
