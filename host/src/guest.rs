@@ -8,7 +8,7 @@ use crate::backend::{AtPause, Backend};
 use crate::contract::{self, Answer, Level, Outcome, Server, Submission};
 use crate::engine::{self, Engine, Ticks};
 use crate::exchange::Exchange;
-use crate::image::{self, Parts};
+use crate::image::{Mismatch, Parts};
 use crate::limits;
 use crate::stop::Stop;
 use crate::trace::How;
@@ -112,7 +112,7 @@ impl Guest {
         self.find_parts();
         let restored = match &self.parts {
             Some(Ok(parts)) => parts.restore(&mut self.store, &key.image),
-            Some(Err(why)) => Err(image::Mismatch::Memory(why.clone())),
+            Some(Err(why)) => Err(Mismatch::Guest(why.clone())),
             None => Ok(()),
         };
         self.store.data_mut().begin_turn();
@@ -136,8 +136,11 @@ impl Guest {
                 let image = parts.capture(&mut self.store);
                 self.store.data_mut().exchange.captured(image);
             }
+            (AtPause::Compare(_), Err(why)) => {
+                self.store.data_mut().exchange.compared(Err(Mismatch::Guest(why.clone())))?;
+            }
             (AtPause::Capture, Err(why)) => self.store.data_mut().exchange.captured(Err(why.clone())),
-            _ => {}
+            (AtPause::GoOn, _) => {}
         }
         // Copying is the host's work, and not the guest's.
         self.store.data_mut().begin_turn();

@@ -152,7 +152,8 @@ pub const TRACE_FLUSH_MILLIS: u64 = 5;
 /// beyond that in one turn is compared, and not shown.
 pub const REPLAY_BYTES_KEPT_MAX: usize = 256 << 20;
 
-/// What a recording holds while its file takes nothing. About a second of a saturated server; then recording ends.
+/// What a recording holds while its file takes nothing, or a key frame is packed. About a second of a saturated server; then
+/// recording ends.
 pub const TRACE_BYTES_BUFFERED_MAX: usize = 64 << 20;
 
 /// A block of a trace takes no more records when it has so many bytes. It is copied as it is sealed.

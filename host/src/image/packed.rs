@@ -28,6 +28,8 @@ pub enum Mismatch {
     Size,
     /// There is not so much memory: why.
     Memory(String),
+    /// Of this guest there are no images: why.
+    Guest(String),
     /// A byte of a memory is another one.
     Byte {
         /// The memory, counted from 0.
@@ -68,6 +70,7 @@ impl fmt::Display for Mismatch {
             }
             Self::Size => f.write_str("a memory has another size than the image in the key frame"),
             Self::Memory(why) => write!(f, "there is no memory for the image in the key frame: {why}"),
+            Self::Guest(why) => write!(f, "there is an image in the key frame, and there can be none: {why}"),
             Self::Byte { memory, address, recorded, found } => {
                 write!(
                     f,

@@ -5,7 +5,7 @@
 //! block   = length and its checksum, checksum of the records, records
 //! record  = turn | key frame | cut | end
 //! turn    = what was sent since the last record (count and hash), time, answers
-//! key frame = number of its turn, time, what was sent since the last record, pending requests, image of the guest
+//! key frame = number of its turn, time, what was sent since the last record, requests in all, pending ones, image of the guest
 //! cut     = how many turns stood here, first in a trace
 //! ```
 //!

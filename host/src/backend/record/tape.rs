@@ -82,14 +82,15 @@ struct State {
     queue: VecDeque<Item>,
     /// Bytes of the blocks in the queue.
     queued: usize,
-    /// The records since then.
+    /// The records that have come since.
     block: Block,
     /// Where they begin.
     begin: Moment,
     /// Where they end.
     end: Moment,
-    /// Packed size of the last key frame; none while one is being packed.
+    /// A key frame is being packed.
     packing: bool,
+    /// Bytes of the last key frame.
     packed: u64,
     /// The guest did what it was told to, when it was last told to pause.
     guest_pauses: bool,
