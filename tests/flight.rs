@@ -329,7 +329,7 @@ fn what_it_takes_of_memory_is_bounded() {
 fn of_a_guest_that_does_not_pause_the_last_turns_are_kept_to_be_read() {
     let folder = Folder::new();
     for (name, pause, says) in [
-        ("ignores", IGNORES, "does not pause when it is told to"),
+        ("ignores", IGNORES, "gives no key frame to begin at"),
         ("changes", &*format!("(table.set $table (i32.const 0) (ref.func $exit)) {PAUSES}"), "it uses `table.set`"),
     ] {
         let guest = folder.guest(&format!("{name}.wasm"), &sleeper(2_000, pause, "unreachable"));

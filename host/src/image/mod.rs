@@ -33,7 +33,7 @@ pub struct Parts {
 }
 
 /// A copy of a guest's state.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Image {
     memories: Vec<Pages>,
     globals: Vec<Value>,

@@ -87,9 +87,9 @@ impl fmt::Display for Mismatch {
 impl std::error::Error for Mismatch {}
 
 impl Image {
-    /// Packs it. Takes about a second for each 500 MB that are not zero.
-    pub fn pack(&self) -> io::Result<Vec<u8>> {
-        let mut out = Encoder::new(Vec::new(), limits::KEY_FRAME_PACK_LEVEL)?;
+    /// Packs it into `out`. Takes about a second for each 500 MB that are not zero.
+    pub fn pack<W: Write>(&self, out: W) -> io::Result<W> {
+        let mut out = Encoder::new(out, limits::KEY_FRAME_PACK_LEVEL)?;
         put(&mut out, self.memories.len())?;
         self.memories.iter().try_for_each(|pages| pages.put(&mut out))?;
         put(&mut out, self.globals.len())?;
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_memory_comes_back_and_a_changed_byte_is_found() {
-        let (mut memory, packed) = (memory(), image(&memory()).pack().expect("it packs"));
+        let (mut memory, packed) = (memory(), image(&memory()).pack(Vec::new()).expect("it packs"));
         assert!(packed.len() < 500, "{} bytes", packed.len());
         assert_eq!(compare(&packed, &memory), Ok(()));
         let mut again = vec![9; memory.len()];
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn any_bytes_are_borne() {
-        let (memory, packed) = (memory(), image(&memory()).pack().expect("it packs"));
+        let (memory, packed) = (memory(), image(&memory()).pack(Vec::new()).expect("it packs"));
         for at in 0..packed.len() {
             assert!(compare(&packed[..at], &memory).is_err(), "cut at {at}");
             for bit in 0..8 {

@@ -84,8 +84,8 @@ impl Flight {
         self.drop_first();
         if !std::mem::replace(&mut self.told.cut, true) {
             (self.tell)(
-                "note: the flight recorder is full, and this guest does not pause when it is told to: what it keeps from now on can \
-                 be read, and not be replayed",
+                "note: the flight recorder is full, and this guest gives no key frame to begin at: what it keeps from now on can be \
+                 read, and not be replayed",
             );
         }
     }

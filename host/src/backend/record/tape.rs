@@ -299,22 +299,46 @@ impl Shared {
         tell: fn(&str),
     ) -> Result<(), String> {
         key.pending.sort_unstable_by_key(|(id, _)| *id);
-        key.image = image.pack().map_err(|error| error.to_string())?;
+        let packed = image.pack(Hurried { out: Vec::new(), shared: self });
         drop(image);
+        key.image = packed.map(|packed| packed.out).unwrap_or_default();
         let moment = Moment { turn: key.turn, time: key.time };
-        let mut bytes = key_frame(&key);
-        if bytes.is_none() {
+        let mut bytes = key_frame(&key).filter(|_| !key.image.is_empty());
+        let is_key_frame = bytes.is_some();
+        if !is_key_frame {
             // What the guest had sent until now is summed up in it all the same.
             key.image = Vec::new();
             bytes = key_frame(&key);
             tell("note: the guest's memory has become too large for key frames, of which there are no more");
         }
         let bytes = bytes.ok_or("a key frame is too large")?;
-        let (size, is_key_frame) = (bytes.len() as u64, !key.image.is_empty());
-        reel.put(Piece { bytes, is_key_frame, begin: moment, end: moment }, true)?;
+        let size = bytes.len() as u64;
+        reel.put(Piece { bytes, is_key_frame, begin: moment, end: moment }, is_key_frame)?;
         let mut state = self.state();
         (state.packing, state.packed) = (false, size);
-        state.no_key_frames |= !is_key_frame;
+        if !is_key_frame {
+            (state.no_key_frames, state.guest_pauses) = (true, false);
+        }
+        Ok(())
+    }
+}
+
+/// Takes what is packed, as long as what happens meanwhile leaves time for it: a run that is recorded without key frames is
+/// better than one whose recording ends.
+struct Hurried<'a> {
+    out: Vec<u8>,
+    shared: &'a Shared,
+}
+
+impl Write for Hurried<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.shared.state().queued > limits::TRACE_BYTES_BUFFERED_MAX / 2 {
+            return Err(std::io::Error::other("it takes too long"));
+        }
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
 }
@@ -325,5 +349,35 @@ struct Output<W>(W);
 impl<W: Write + Send + 'static> Reel for Output<W> {
     fn put(&mut self, piece: Piece, _: bool) -> Result<(), String> {
         self.0.write_all(&piece.bytes).and_then(|()| self.0.flush()).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::Sent;
+
+    /// Whether each piece that came was a key frame.
+    struct Pieces(Vec<bool>);
+
+    impl Reel for Pieces {
+        fn put(&mut self, piece: Piece, _: bool) -> Result<(), String> {
+            self.0.push(piece.is_key_frame);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_key_frame_that_would_end_the_recording_is_given_up() {
+        let (shared, mut pieces) = (Shared::default(), Pieces(Vec::new()));
+        for waiting in [0, limits::TRACE_BYTES_BUFFERED_MAX / 2 + 1] {
+            shared.state().queued = waiting;
+            let (sent, pending, image) = (Sent::default(), Vec::new(), Vec::new());
+            let key = KeyFrame { turn: 1, time: 1, sent, requests: 0, pending, image };
+            shared.put_key_frame(&mut pieces, key, Image::default(), |_| {}).expect("the recording goes on");
+        }
+        // The other one stands there too, with what had been sent.
+        assert_eq!(pieces.0, [true, false]);
+        assert!(shared.state().no_key_frames);
     }
 }
