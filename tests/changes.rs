@@ -48,8 +48,14 @@ fn visit(trace: &str) {
 }
 
 /// The turn in which a trace has this line first.
-fn turn_of(trace: &str, line: &str) -> usize {
+fn first(trace: &str, line: &str) -> usize {
     let (before, _) = trace.split_once(line).unwrap_or_else(|| panic!("no {line:?} in {trace}"));
+    before.matches("\nturn ").count()
+}
+
+/// The turn in which a trace has this line last.
+fn last(trace: &str, line: &str) -> usize {
+    let (before, _) = trace.rsplit_once(line).unwrap_or_else(|| panic!("no {line:?} in {trace}"));
     before.matches("\nturn ").count()
 }
 
@@ -60,25 +66,26 @@ fn each_change_of_a_response_is_found_at_its_turn_in_its_request_and_line() {
     visit(&trace);
     let recorded = as_text(&trace);
     replays(&guests::built("pluto"), &trace, "to its end");
-    for (from, to, answer, event, lines) in [
+    for (from, to, turn, event, lines) in [
         (
             "There is nothing at this address.",
             "Here is nothing but emptiness, OK",
-            "failed not-found",
+            // Neither the configuration, nor the file, nor a page of the site's own for what is missing.
+            last(&recorded, "failed not-found"),
             "GET /none",
             ["<p>There is nothing at this address.</p>", "<p>Here is nothing but emptiness, OK</p>"],
         ),
         (
             "This is a directory: its address ends in a slash.",
             "This is a directory: its address ends in a SLASH.",
-            "failed is-directory",
+            first(&recorded, "failed is-directory"),
             "GET /sub",
             ["ends in a slash.", "ends in a SLASH."],
         ),
         (
             "The bytes do not begin an HTTP/1.1 request.",
             "The bytes do not begin an HTTP/9.9 request.",
-            "\"nonsense\\r\\n\"",
+            first(&recorded, "\"nonsense\\r\\n\""),
             "nonsense",
             ["HTTP/1.1 request.", "HTTP/9.9 request."],
         ),
@@ -86,13 +93,12 @@ fn each_change_of_a_response_is_found_at_its_turn_in_its_request_and_line() {
         (
             "X-Content-Type-Options: nosniff",
             "X-A: 1\r\nX-Type-Options: nosniff",
-            " digested ",
+            first(&recorded, " digested "),
             "GET /",
             ["\"X-Content-Type-Options: nosniff\\r\\n\"", "\"X-A: 1\\r\\n\""],
         ),
     ] {
         let guest = patched(&folder, from, to);
-        let turn = turn_of(&recorded, answer);
         for engine in ENGINES {
             let ended = host::run(["replay", "--engine", engine, &guest, &trace]);
             assert_eq!(ended.code, Some(3), "{ended:#?}");

@@ -106,6 +106,7 @@ impl Conversation {
     /// Takes the requests that have come, as many as are looked up together, and looks for all of their answers.
     /// Whether there are any.
     fn take_requests(&mut self) -> bool {
+        self.inbound.set_asks(self.server.asks());
         while self.exchanges.len() < PIPELINE_MAX
             && let Some(request) = self.inbound.next_request()
         {
@@ -115,7 +116,7 @@ impl Conversation {
     }
 
     fn begin(&mut self, Request { action, terms }: Request) {
-        let answering = self.server.answer(action, &terms.accepted);
+        let answering = self.server.answer(action, &terms);
         self.exchanges.push_back(Exchange { terms, answering, began: now() });
     }
 
@@ -142,11 +143,12 @@ impl Conversation {
     }
 
     /// Puts a response into the outbox; all of it, unless its content is too long for one write.
-    async fn respond(&mut self, terms: Terms, answer: Answer, began: u64) -> Result<(), End> {
+    async fn respond(&mut self, terms: Terms, mut answer: Answer, began: u64) -> Result<(), End> {
         // Told to stop, the server says so in the last response that is under way.
         let last = self.client.stopping() && self.exchanges.is_empty();
         let persistent = terms.persistent && !last;
         self.closing |= !persistent;
+        self.outbox.hold(answer.share.take());
         let response = self.write_head(&terms, answer, persistent);
         let access = Access::new(terms.line, terms.method, response.status.code(), response.bytes, began)
             .with_fields(terms.logged);
@@ -169,7 +171,14 @@ impl Conversation {
             content: terms.method != Method::Head,
             extra: &answer.extra,
         };
-        response::write(self.outbox.own(), &envelope, answer.found, terms, now())
+        let out = self.outbox.own();
+        let start = out.len();
+        let response = response::write(out, &envelope, answer.found, terms, now());
+        // What an error says is the server's.
+        if let Some(edits) = answer.edits.filter(|_| response.status.code() < 400) {
+            edits.apply(out, start);
+        }
+        response
     }
 
     /// Puts a part of a file, or all of it, behind its head.

@@ -13,6 +13,7 @@
 //! | [`operator`] | what answers on the second port |
 //! | [`access`] | the line of the access log |
 //! | [`decimal`] | numbers as digits |
+//! | [`policy`] | what the site's configuration file says |
 //! | [`options`] | the command line |
 //! | [`limits`] | every limit, with its reason |
 
@@ -27,6 +28,7 @@ pub mod metrics;
 pub mod operator;
 pub mod options;
 pub mod outbox;
+pub mod policy;
 pub mod server;
 pub mod site;
 
@@ -45,6 +47,11 @@ pluto_sdk::main!(main);
 pub async fn main(args: Vec<String>) -> Result<(), String> {
     let options = match options::parse(&args)? {
         Command::Serve(options) => options,
+        Command::Check(options) => {
+            let site = Site::load(&options).await?;
+            info!("the configuration is right: {}", site.summary());
+            return Ok(());
+        }
         Command::Help => {
             options::help().iter().for_each(|line| info!("{line}"));
             return Ok(());

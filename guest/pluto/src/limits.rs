@@ -149,3 +149,84 @@ pub const BODY_BYTES_DEFAULT: u64 = 64 << 10;
 
 /// Time for clients that are still served when the server is told to stop; the host allows 9 s.
 pub const GRACE_SECONDS_DEFAULT: u64 = 8;
+
+/// The site's configuration file. A rule takes about 100 bytes.
+pub const CONFIG_BYTES_MAX: u64 = 64 << 10;
+
+/// Problems of a configuration that are told at once: more of them have one cause.
+pub const PROBLEMS_MAX: usize = 20;
+
+/// Redirects, rules for fields, and rules for authentication: so many of each. They are tried one after the other, most
+/// of them at the cost of one comparison.
+pub const RULES_MAX: usize = 256;
+
+/// A glob. The operations that it is compiled to are about as many as its bytes, and each byte of a path costs at most
+/// one step for each of them.
+pub const GLOB_BYTES_MAX: usize = 256;
+
+/// Wildcards of one glob: `$1` to `$9`.
+pub const CAPTURES_MAX: usize = 9;
+
+/// An address that a redirect leads to: what any server takes for a target (RFC 9112 §3 asks for 8000 bytes).
+pub const LOCATION_BYTES_MAX: usize = 8 << 10;
+
+/// Redirects that follow each other when a configuration is checked. Browsers give up after 20.
+pub const REDIRECTS_FOLLOWED_MAX: usize = 10;
+
+/// The value of a field that a rule sets. Policies for content and permissions are the longest, with about 2 KiB.
+pub const FIELD_VALUE_BYTES_MAX: usize = 4 << 10;
+
+/// Fields that one rule sets or removes.
+pub const FIELDS_OF_RULE_MAX: usize = 32;
+
+/// A file of users and their passwords.
+pub const USERS_BYTES_MAX: u64 = 64 << 10;
+
+/// The cost of a password's hash, as a power of two: 2^12 rounds take about half a second of computing, in which the
+/// others are served all the same. `htpasswd -B` takes 5 unless told otherwise, and 10 is usual.
+pub const BCRYPT_COST_MAX: u32 = 12;
+
+/// Rounds of a hash that are computed before the other clients have their turn: about 1 ms.
+pub const BCRYPT_ROUNDS_AT_ONCE: u32 = 8;
+
+/// How long a hash rests after each of these turns: it takes at most half of the server's time.
+pub const BCRYPT_REST_MILLIS: u64 = 1;
+
+/// Logins that wait for one that is being verified. When there are more, a client is told to come again.
+pub const LOGINS_WAITING_MAX: usize = 32;
+
+/// Credentials whose verification is remembered, so that their hash is not computed for each request.
+pub const LOGINS_KEPT_MAX: usize = 1_024;
+
+/// `Authorization` as far as it is read: names and passwords are short, and bcrypt takes 72 bytes of a password.
+pub const AUTHORIZATION_BYTES_MAX: usize = 1 << 10;
+
+/// Entries of a directory that are listed. A page of so many takes about 1 MiB.
+pub const LISTING_ENTRIES_MAX: usize = 5_000;
+
+/// A listing: what the host takes in one write is four times as much.
+pub const LISTING_BYTES_MAX: usize = 1 << 20;
+
+/// Listings on their way to clients, all together: those who ask for them and read nothing cost the others no memory.
+pub const LISTINGS_BYTES_MAX: usize = 32 << 20;
+
+/// Directories that are read at once. The host reads them one after the other all the same.
+pub const LISTINGS_AT_ONCE_MAX: usize = 8;
+
+/// Folders above a missing file in which its error page is looked for, the root among them.
+pub const ERROR_PAGE_FOLDERS_MAX: usize = 4;
+
+/// A path beneath the root: the host takes no longer one.
+pub const PATH_BYTES_MAX: usize = 4_095;
+
+/// Hosts with a folder of their own.
+pub const HOSTS_MAX: usize = 1_024;
+
+/// `Host` and `Origin`, as far as a policy reads them: a name has at most 253 bytes.
+pub const ASKED_FIELD_BYTES_MAX: usize = 300;
+
+/// Paths of which a policy remembers what it changes in their responses.
+pub const EDITS_KEPT_MAX: usize = 1_024;
+
+/// Folders of which it is remembered where their error page is.
+pub const ERROR_PAGES_KEPT_MAX: usize = 1_024;

@@ -5,6 +5,7 @@ mod table;
 use crate::access::Form;
 use crate::http::head;
 use crate::limits;
+use crate::policy::config::Config;
 use pluto_sdk::Symlinks;
 use table::{Kind, OPTIONS, Spec};
 
@@ -19,6 +20,15 @@ pub struct Options {
     pub symlinks: Symlinks,
     /// `--allow-hidden`.
     pub allow_hidden: bool,
+    /// `--config`.
+    pub config: Option<String>,
+    /// `--check`.
+    pub check_only: bool,
+    /// `--virtual-hosts`.
+    pub virtual_hosts: bool,
+    /// What a configuration can say as well, and then wins over: `--clean-urls`, `--directory-listing`,
+    /// `--page-fallback`, `--security-headers`.
+    pub site: Config,
     /// `--access-log`.
     pub access_log: Form,
     /// `--metrics-port`.
@@ -50,6 +60,8 @@ pub struct Options {
 pub enum Command {
     /// Serve.
     Serve(Options),
+    /// Check the site's configuration: `--check`.
+    Check(Options),
     /// Explain the options: `--help`.
     Help,
 }
@@ -92,7 +104,7 @@ pub fn parse(args: &[String]) -> Result<Command, String> {
         options.set(name, value, &mut rest)?;
     }
     options.check()?;
-    Ok(Command::Serve(options))
+    Ok(if options.check_only { Command::Check(options) } else { Command::Serve(options) })
 }
 
 const SEE_HELP: &str = "--help behind the folder lists the options";
@@ -129,6 +141,10 @@ impl Options {
             root,
             symlinks: Symlinks::Follow,
             allow_hidden: false,
+            config: None,
+            check_only: false,
+            virtual_hosts: false,
+            site: Config::default(),
             access_log: Form::Common,
             metrics_port: None,
             connections: limits::CONNECTIONS_DEFAULT,

@@ -5,6 +5,7 @@ use crate::limits::{
     GATHER_BYTES_MAX, GATHER_LOGGED_BYTES_MAX, GATHER_PARTS_MAX, GATHER_RESPONSES_MAX, PIECE_BYTES_MAX,
     PIECE_BYTES_MIN, PIECE_FAST_MILLIS, PIECE_SLOW_MILLIS, PIPELINE_MAX,
 };
+use crate::site::listing::Share;
 use crate::site::representation::Content;
 use pluto_sdk::Part;
 use std::rc::Rc;
@@ -27,6 +28,8 @@ pub struct Outbox {
     accesses: Vec<Access>,
     /// What they hold, in bytes.
     logged: usize,
+    /// What large pages take of what there is for all of them, until the write is answered.
+    shares: Vec<Share>,
 }
 
 /// Parts of the usual write: a head, and the content of a file.
@@ -56,6 +59,11 @@ impl Outbox {
         self.accesses.push(access);
         self.unshared += usize::from(file.as_ref().is_some_and(|file| Rc::strong_count(file) == 1));
         self.files.extend(file);
+    }
+
+    /// Keeps the share of a large page until it is sent.
+    pub fn hold(&mut self, share: Option<Share>) {
+        self.shares.extend(share);
     }
 
     /// Whether nothing is to be sent.
@@ -95,6 +103,7 @@ impl Outbox {
     pub fn forget_accesses(&mut self) {
         self.accesses.clear();
         self.logged = 0;
+        self.shares.clear();
     }
 
     fn flush_own(&mut self) {

@@ -2,13 +2,11 @@
 
 use crate::access::Form;
 use crate::http::date::Date;
-use crate::http::encoding::Accepted;
 use crate::http::request::{Action, Terms};
-use crate::http::response::Lines;
 use crate::metrics::{self, Metrics};
 use crate::operator;
 use crate::options::Options;
-use crate::site::{Answer, Found, Lookup, Site};
+use crate::site::{Answer, Lookup, Site};
 use pluto_sdk::{error, info, now};
 use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
@@ -63,25 +61,33 @@ impl Server {
     }
 
     /// Begins to answer a request. Files are asked for at once, so that several requests wait together.
-    pub fn answer(&self, action: Action, accepted: &Accepted) -> Answering {
+    pub fn answer(&self, action: Action, terms: &Terms) -> Answering {
         if matches!(&action, Action::Refuse(fault) if fault.fatal) {
             self.metrics.refused.count();
         }
         match &self.service {
             Service::Operator(server) => {
                 let found = operator::answer(server, action);
-                Answering::Known(Answer { found, extra: Lines::default() })
+                Answering::Known(Answer::plain(found))
             }
             Service::Site(site) => {
                 let site = Rc::clone(&site.borrow());
-                let lookup = site.look_up(action, accepted);
-                match &lookup {
-                    Lookup::Known(Found::File(_)) | Lookup::Encoding(..) => self.metrics.cache_hits.count(),
-                    Lookup::Known(_) => (),
-                    Lookup::Opening(..) => self.metrics.cache_misses.count(),
+                let lookup = site.look_up(action, terms);
+                match lookup.is_kept() {
+                    Some(true) => self.metrics.cache_hits.count(),
+                    Some(false) => self.metrics.cache_misses.count(),
+                    None => (),
                 }
                 Answering::Site(site, lookup)
             }
+        }
+    }
+
+    /// Whether what answers here looks at what a request says besides its target.
+    pub fn asks(&self) -> bool {
+        match &self.service {
+            Service::Site(site) => site.borrow().asks(),
+            Service::Operator(_) => false,
         }
     }
 
@@ -120,7 +126,9 @@ impl Server {
                 let before = current.replace(Rc::new(site));
                 // Behind the borrow: dropping the last of a site gives its files back.
                 drop(before);
-                info!("reloaded: the files that were kept are read again; options and limits stay until a restart");
+                info!(
+                    "reloaded: the configuration and the files are read again; options and limits stay until a restart"
+                );
             }
             Err(error) => {
                 self.metrics.reloads_failed.count();

@@ -135,6 +135,8 @@ fn a_path_means_what_the_rules_say_and_stays_in_the_root() {
 #[test]
 fn the_host_is_never_asked_for_what_is_outside_or_hidden() {
     let mut world = serve(&[]);
+    // Before there are clients, the server looks for the site's configuration.
+    let before = world.requests().len();
     seeds(2_000, |rng| {
         let target = path(rng);
         let client = send(&mut world, &[get(&target).as_bytes()]);
@@ -151,7 +153,7 @@ fn the_host_is_never_asked_for_what_is_outside_or_hidden() {
         }
     });
     let mut asked = 0;
-    for submission in world.requests() {
+    for submission in &world.requests()[before..] {
         let path = match &submission.request {
             Request::Open(open) => &open.path,
             Request::List(path) | Request::Watch(path) => path,

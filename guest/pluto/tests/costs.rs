@@ -1,7 +1,7 @@
 //! What a client can make the server spend. Work is counted in requests to the host and bytes, never by a clock.
 
 use crate::support::{get, get_response, responses, send, serve};
-use pluto::limits::{GATHER_BYTES_MAX, PIPELINE_MAX};
+use pluto::limits::{ERROR_PAGE_FOLDERS_MAX, GATHER_BYTES_MAX, PIPELINE_MAX};
 use pluto_sdk::Part;
 use pluto_sdk::testing::Request;
 use std::time::Duration;
@@ -35,15 +35,16 @@ fn a_body_in_tiny_chunks_is_not_dropped_for_ever() {
     assert_eq!(responses(world.received(client), &[])[0].text(), "alpha");
 }
 
-/// What 100 bytes can cost is bounded by what is asked for: one open file and one write for each request.
+/// What 100 bytes can cost is bounded by what is asked for: one open file and one write for each request, and
+/// the places where an error page may be.
 #[test]
 fn small_requests_cost_a_bounded_number_of_requests_to_the_host() {
     let mut world = serve(&[]);
     for (request, limit) in [
         (get("/a.txt"), 6),
-        (get("/missing"), 5),
+        (get("/missing"), 6),
         (get("/.."), 6),
-        (get(&"/a".repeat(1000)), 5),
+        (get(&"/a".repeat(1000)), 5 + ERROR_PAGE_FOLDERS_MAX),
         (get(&"/..a/..".repeat(100)), 6),
         ("\r\n\r\n\r\n\r\n".to_owned(), 2),
     ] {

@@ -2,8 +2,8 @@
 
 use crate::support::ARGS;
 use pluto_sdk::testing::contract::{Accepted, Digested, IpAddress, Opened, Part, SocketAddress};
-use pluto_sdk::testing::{Answer, Guest, Reply, Request, Submission};
-use pluto_sdk::{Kind, Metadata};
+use pluto_sdk::testing::{Answer, Guest, Reply, Request, Submission, Turn};
+use pluto_sdk::{Error, Kind, Metadata};
 
 /// A guest driven by hand.
 pub struct Hand {
@@ -17,10 +17,18 @@ pub struct Hand {
     time: u64,
 }
 
+/// A server that has just found that its site has no configuration.
+pub fn start() -> (Guest, Turn) {
+    let (mut guest, turn) = Guest::start(pluto::main, &ARGS, 0);
+    let [Submission { id, request: Request::Open(_) }] = turn.requests[..] else { panic!("{:?}", turn.requests) };
+    let turn = guest.turn(0, vec![Answer { id, reply: Reply::Failed(Error::NotFound) }]);
+    (guest, turn)
+}
+
 impl Hand {
     /// A server with one client, which has sent these bytes.
     pub fn new(bytes: String) -> Hand {
-        let (guest, turn) = Guest::start(pluto::main, &ARGS, 0);
+        let (guest, turn) = start();
         let mut hand = Hand { guest, waiting: turn.requests, written: String::new(), logs: Vec::new(), time: 0 };
         let listen = hand.id(|request| matches!(request, Request::Listen(_)));
         let peer = SocketAddress { address: IpAddress::Ipv4((192, 0, 2, 7)), port: 40_000 };
@@ -76,6 +84,13 @@ impl Hand {
         let digests: Vec<_> = digests.collect();
         if !digests.is_empty() {
             self.answer(digests);
+        }
+    }
+
+    /// The site has no page of its own for what is missing.
+    pub fn no_error_page(&mut self) {
+        while let [open] = self.ids(is_open)[..] {
+            self.answer(vec![(open, Reply::Failed(Error::NotFound))]);
         }
     }
 

@@ -4,9 +4,10 @@
 //! under which conditions and in which parts it is sent (`conditional`), in which encoding (`encodings`),
 //! when a connection is kept, closed or given up (`connections`), several requests at once (`pipelining`), files that are
 //! kept (`cache`), what a client can make the server spend (`costs`) and hold (`memory`), what the operator sees
-//! (`operator`), and what must be true of anything that a client can send (`any_connection`, `any_path`), also in the
-//! eyes of another client (`independent`); `generate` makes that up. A fault that was found in use gets a test with its
-//! story; those of the server that this one descends from are in `original`.
+//! (`operator`), what the site's configuration says (`policy`), who may log in (`logins`), and what must be true of
+//! anything that a client can send (`any_connection`, `any_path`), also in the eyes of another client (`independent`);
+//! `generate` makes that up. A fault that was found in use gets a test with its story; those of the server that this one
+//! descends from are in `original`.
 
 mod any_connection;
 mod any_path;
@@ -18,12 +19,14 @@ mod encodings;
 mod generate;
 mod hand;
 mod independent;
+mod logins;
 mod memory;
 mod metrics;
 mod operator;
 mod original;
 mod paths;
 mod pipelining;
+mod policy;
 mod reload;
 mod requests;
 mod support;

@@ -1,6 +1,6 @@
 //! What the operator sees: the access log, errors, and the help text.
 
-use crate::hand::{Hand, is_open, is_write};
+use crate::hand::{self, Hand, is_open, is_write};
 use crate::support::{get, send, serve};
 use pluto_sdk::testing::{Outcome, Reply, World};
 use pluto_sdk::{Error, Level};
@@ -125,7 +125,7 @@ fn what_goes_wrong_with_every_request_is_told_once_a_second() {
 
 #[test]
 fn a_port_that_cannot_be_had_is_told() {
-    let (mut guest, turn) = pluto_sdk::testing::Guest::start(pluto::main, &["8000", "html"], 0);
+    let (mut guest, turn) = hand::start();
     let answer = pluto_sdk::testing::Answer { id: turn.requests[0].id, reply: Reply::Failed(Error::AddressInUse) };
     let logs = guest.turn(1, vec![answer]).logs;
     assert_eq!(logs.last().map(|log| log.1.as_str()), Some("listening on port 8000 failed: the port is taken"));

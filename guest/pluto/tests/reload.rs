@@ -26,7 +26,7 @@ fn a_reload_forgets_the_files_that_were_kept() {
     reload(&mut world);
     assert_eq!(world.handles(), 0);
     assert_eq!(get_response(&mut world, "/a.txt").text(), "alpha");
-    assert_eq!(opens(&world), before + 1);
+    assert_eq!(opens(&world), before + 2, "the configuration, and the file");
     let (level, line) = world.logs().iter().find(|(_, line)| line.contains("reload")).expect("the operator is told");
     assert!(*level == Level::Info && line.starts_with("reloaded: "), "{line}");
 }

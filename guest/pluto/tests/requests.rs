@@ -319,6 +319,7 @@ fn what_was_opened_and_is_no_file_is_not_sent() {
         let mut hand = Hand::new(get("/a"));
         let open = hand.id(is_open);
         hand.open_as(open, 100, kind);
+        hand.no_error_page();
         assert!(hand.written.starts_with("HTTP/1.1 404 Not Found\r\n") && !hand.written.contains("<100>"), "{kind:?}");
     }
 }

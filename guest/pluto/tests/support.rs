@@ -7,8 +7,14 @@ pub const ARGS: [&str; 2] = ["8000", "html"];
 
 /// A world with a small site and a server of it, with these options.
 pub fn serve(options: &[&str]) -> World {
+    serve_with(options, |_| ())
+}
+
+/// The same, with further files.
+pub fn serve_with(options: &[&str], files: impl FnOnce(&mut World)) -> World {
     let mut world = World::new();
     site(&mut world);
+    files(&mut world);
     world.start(pluto::main, &[&ARGS[..], options].concat());
     world.run_until_idle();
     world

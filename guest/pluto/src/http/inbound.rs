@@ -1,6 +1,7 @@
 //! The bytes that a client sends, cut into requests. Bodies are dropped on the way, so that one is never read as the
 //! next request.
 
+use super::asked::Asked;
 use super::body::{Dropper, Progress};
 use super::head::{Limits, Scanner};
 use super::request::{LoggedFields, Request};
@@ -22,6 +23,7 @@ pub struct Inbound {
     head_bytes_max: usize,
     body_bytes_max: u64,
     logs_fields: bool,
+    asks: bool,
 }
 
 /// What the client is in the middle of, when there is no request to answer.
@@ -50,7 +52,13 @@ impl Inbound {
             over: false,
             body_bytes_max,
             logs_fields: false,
+            asks: false,
         }
+    }
+
+    /// Whether the requests that are taken from now on keep what a site's policy looks at.
+    pub fn set_asks(&mut self, asks: bool) {
+        self.asks = asks;
     }
 
     /// Keeps the fields of each request that the access log shows, or does not.
@@ -107,6 +115,9 @@ impl Inbound {
             }
             let head = self.scanner.head(bytes);
             let (mut request, framing) = Request::read(head);
+            if self.asks {
+                request.terms.asked = Some(Box::new(Asked::read(head)));
+            }
             if self.logs_fields {
                 request.terms.logged = Some(Box::new(LoggedFields::read(head)));
             }

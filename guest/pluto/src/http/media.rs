@@ -15,6 +15,9 @@ pub const UNKNOWN: Media = Media { essence: "application/octet-stream", text: fa
 /// What a page of the server's own is.
 pub const HTML: Media = Media { essence: "text/html", text: true };
 
+/// What a listing for programs is. Its encoding is always UTF-8 (RFC 8259 §8.1).
+pub const JSON: Media = Media { essence: "application/json", text: false };
+
 /// The longest extension that is looked up.
 const EXTENSION_BYTES_MAX: usize = 16;
 

@@ -7,6 +7,7 @@
 //! | one head: which bytes may stand where | [`head`], [`syntax`] |
 //! | one head: what it means | [`request`], [`authority`] |
 //! | where the request goes, and the path in it | [`target`] |
+//! | what a policy looks at besides | [`asked`] |
 //! | where a body ends | [`body`] |
 //! | under which conditions a response is wanted, and which part | [`conditional`], [`range`] |
 //! | which codings the client accepts | [`encoding`] |
@@ -22,6 +23,7 @@
 //! | several parts in one response | [`multipart`] |
 //! | dates | [`date`] |
 
+pub mod asked;
 pub mod authority;
 pub mod body;
 pub mod conditional;

@@ -30,15 +30,24 @@ p { margin: .6rem 0 0; overflow-wrap: anywhere }
 
 /// Writes an error, with the page or, in answer to HEAD, without. How many bytes of content that were.
 pub fn write_fault(out: &mut Vec<u8>, envelope: &Envelope<'_>, fault: Fault) -> u64 {
-    let mut head = ResponseHead::new(out, fault.status, envelope);
-    match fault.status {
+    finish(fault_head(out, envelope, fault.status), envelope, fault.status, fault.why)
+}
+
+/// Writes the head of an error whose page is a file of the site's own, so long and of this type. It is the page of many
+/// addresses and of none, so that nothing is said of the file itself.
+pub fn write_fault_head(out: &mut Vec<u8>, envelope: &Envelope<'_>, status: Status, media: Media, length: u64) {
+    fault_head(out, envelope, status).media(media).content_length(length).finish(envelope);
+}
+
+fn fault_head<'a>(out: &'a mut Vec<u8>, envelope: &Envelope<'_>, status: Status) -> ResponseHead<'a> {
+    let head = ResponseHead::new(out, status, envelope);
+    match status {
         // RFC 9110 §15.5.6.
-        Status::MethodNotAllowed => head = head.field("Allow", ALLOW.as_bytes()),
+        Status::MethodNotAllowed => head.field("Allow", ALLOW.as_bytes()),
         // RFC 9110 §15.6.4.
-        Status::ServiceUnavailable => head = head.field("Retry-After", RETRY_AFTER),
-        _ => (),
+        Status::ServiceUnavailable => head.field("Retry-After", RETRY_AFTER),
+        _ => head,
     }
-    finish(head, envelope, fault.status, fault.why)
 }
 
 /// Writes a redirect to a path on this host, which is already escaped as one. The page says why, and not where: escaped,

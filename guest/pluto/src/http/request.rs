@@ -1,5 +1,6 @@
 //! What a head means: what is asked for, where the body ends, whether the connection is kept (RFC 9110, RFC 9112).
 
+use super::asked::Asked;
 use super::authority;
 use super::body::{Framing, FramingFields};
 use super::conditional::{Conditions, is_condition};
@@ -37,6 +38,8 @@ pub struct Terms {
     pub accepted: Accepted,
     /// What the access log shows besides, in the forms that show it.
     pub logged: Option<Box<LoggedFields>>,
+    /// What a site's policy looks at, when there is one.
+    pub asked: Option<Box<Asked>>,
 }
 
 /// Fields that the access log shows, as they came: of each no more than is shown, and a byte to tell that there was more.
@@ -160,6 +163,7 @@ impl Request {
             conditions: None,
             accepted: Accepted::default(),
             logged: None,
+            asked: None,
         };
         Request { action, terms }
     }
@@ -185,15 +189,24 @@ impl Terms {
     /// Where a request for a directory without its slash is sent: a path on this host, escaped, with the query. Nothing
     /// when it has the slash, so that a redirect always leads on.
     pub fn directory_location(&self) -> Option<String> {
+        let (path, _) = self.resource()?;
+        if path.is_directory() { None } else { Some(self.with_query(path.escape() + "/")) }
+    }
+
+    /// The path and the query of a request that asks for a file.
+    pub fn resource(&self) -> Option<(Path, Option<&[u8]>)> {
         let target = self.line.split(|&byte| byte == b' ').nth(1)?;
         let Ok(Target::Resource { path, query, .. }) = Target::parse(target) else { return None };
-        let path = Path::parse(&target[path]).ok()?.filter(|path| !path.is_directory())?;
-        let mut location = path.escape() + "/";
-        if let Some(query) = query {
+        Some((Path::parse(&target[path]).ok()??, query.map(|query| &target[query])))
+    }
+
+    /// An address on this host, with the query of the request, escaped.
+    pub fn with_query(&self, mut location: String) -> String {
+        if let Some((_, Some(query))) = self.resource() {
             location.push('?');
-            target[query].iter().for_each(|&byte| push_query_byte(&mut location, byte));
+            query.iter().for_each(|&byte| push_query_byte(&mut location, byte));
         }
-        Some(location)
+        location
     }
 }
 

@@ -60,6 +60,11 @@ impl Lines {
         if out.is_empty() { Lines(None) } else { Lines(Some(out.into())) }
     }
 
+    /// Lines that are written already, each with its end.
+    pub fn written(lines: &[u8]) -> Lines {
+        if lines.is_empty() { Lines(None) } else { Lines(Some(lines.into())) }
+    }
+
     /// As they are written.
     pub fn bytes(&self) -> &[u8] {
         self.0.as_deref().unwrap_or_default()

@@ -8,8 +8,12 @@ pub enum Status {
     NoContent = 204,
     PartialContent = 206,
     MovedPermanently = 301,
+    Found = 302,
     NotModified = 304,
+    TemporaryRedirect = 307,
+    PermanentRedirect = 308,
     BadRequest = 400,
+    Unauthorized = 401,
     Forbidden = 403,
     NotFound = 404,
     MethodNotAllowed = 405,
@@ -19,6 +23,7 @@ pub enum Status {
     UriTooLong = 414,
     RangeNotSatisfiable = 416,
     ExpectationFailed = 417,
+    MisdirectedRequest = 421,
     HeadTooLarge = 431,
     InternalServerError = 500,
     NotImplemented = 501,
@@ -40,8 +45,12 @@ impl Status {
             Status::NoContent => "HTTP/1.1 204 No Content\r\n",
             Status::PartialContent => "HTTP/1.1 206 Partial Content\r\n",
             Status::MovedPermanently => "HTTP/1.1 301 Moved Permanently\r\n",
+            Status::Found => "HTTP/1.1 302 Found\r\n",
             Status::NotModified => "HTTP/1.1 304 Not Modified\r\n",
+            Status::TemporaryRedirect => "HTTP/1.1 307 Temporary Redirect\r\n",
+            Status::PermanentRedirect => "HTTP/1.1 308 Permanent Redirect\r\n",
             Status::BadRequest => "HTTP/1.1 400 Bad Request\r\n",
+            Status::Unauthorized => "HTTP/1.1 401 Unauthorized\r\n",
             Status::Forbidden => "HTTP/1.1 403 Forbidden\r\n",
             Status::NotFound => "HTTP/1.1 404 Not Found\r\n",
             Status::MethodNotAllowed => "HTTP/1.1 405 Method Not Allowed\r\n",
@@ -51,6 +60,7 @@ impl Status {
             Status::RequestTimeout => "HTTP/1.1 408 Request Timeout\r\n",
             Status::UriTooLong => "HTTP/1.1 414 URI Too Long\r\n",
             Status::ExpectationFailed => "HTTP/1.1 417 Expectation Failed\r\n",
+            Status::MisdirectedRequest => "HTTP/1.1 421 Misdirected Request\r\n",
             Status::HeadTooLarge => "HTTP/1.1 431 Request Header Fields Too Large\r\n",
             Status::InternalServerError => "HTTP/1.1 500 Internal Server Error\r\n",
             Status::NotImplemented => "HTTP/1.1 501 Not Implemented\r\n",
@@ -115,7 +125,12 @@ mod tests {
         check(Status::PreconditionFailed, "Precondition Failed");
         check(Status::RangeNotSatisfiable, "Range Not Satisfiable");
         check(Status::MovedPermanently, "Moved Permanently");
+        check(Status::Found, "Found");
+        check(Status::TemporaryRedirect, "Temporary Redirect");
+        check(Status::PermanentRedirect, "Permanent Redirect");
         check(Status::BadRequest, "Bad Request");
+        check(Status::Unauthorized, "Unauthorized");
+        check(Status::MisdirectedRequest, "Misdirected Request");
         check(Status::Forbidden, "Forbidden");
         check(Status::NotFound, "Not Found");
         check(Status::MethodNotAllowed, "Method Not Allowed");

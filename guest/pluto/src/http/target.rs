@@ -96,6 +96,11 @@ impl Path {
         Ok(possible.then_some(Path { bytes }))
     }
 
+    /// That of a file whose names are these, separated by `/`; nothing when no request can ask for it.
+    pub fn from_names(names: &[u8]) -> Option<Path> {
+        (!names.contains(&b'\\')).then(|| Path { bytes: names.to_vec() })
+    }
+
     /// The names, separated by `/`; with one at the end when the path is that of a directory, unless it is the root.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

@@ -3,6 +3,8 @@
 use super::Options;
 use crate::access::Form;
 use crate::limits::{CONNECTIONS_MAX, FIELDS_MAX, HEAD_BYTES_MAX};
+use crate::policy::config::file_path;
+use crate::policy::fields::security;
 use pluto_sdk::Symlinks;
 
 /// An option: how it is written, what it does.
@@ -48,6 +50,7 @@ const DAY_SECONDS: u64 = 24 * 60 * 60;
 const BYTES_MAX: u64 = 1 << 40;
 
 const FILES: &str = "Files";
+const SITE: &str = "The site; its configuration file says the same, and more";
 const WATCHING: &str = "Log and metrics";
 const LIMITS: &str = "Limits against what is too much";
 const TIMES: &str = "Times against what is too slow, in seconds";
@@ -78,7 +81,7 @@ macro_rules! seconds {
     };
 }
 
-pub(super) static OPTIONS: [Spec; 18] = [
+pub(super) static OPTIONS: [Spec; 25] = [
     Spec {
         group: FILES,
         name: "--symlinks",
@@ -92,6 +95,55 @@ pub(super) static OPTIONS: [Spec; 18] = [
         value: "",
         help: "serve names that begin with a dot; .well-known always is",
         kind: Kind::Flag(|options| options.allow_hidden = true),
+    },
+    Spec {
+        group: SITE,
+        name: "--config",
+        value: "FILE",
+        help: "the site's configuration, beneath ROOT",
+        kind: Kind::Word { default: ".pluto.toml, if it is there", set: config },
+    },
+    Spec {
+        group: SITE,
+        name: "--check",
+        value: "",
+        help: "check the configuration, say what is wrong with it, and end",
+        kind: Kind::Flag(|options| options.check_only = true),
+    },
+    Spec {
+        group: SITE,
+        name: "--virtual-hosts",
+        value: "",
+        help: "each host has the folder ROOT/HOST, the others ROOT/default",
+        kind: Kind::Flag(|options| options.virtual_hosts = true),
+    },
+    Spec {
+        group: SITE,
+        name: "--directory-listing",
+        value: "",
+        help: "list a folder that has no index.html",
+        kind: Kind::Flag(|options| options.site.directory_listing = true),
+    },
+    Spec {
+        group: SITE,
+        name: "--page-fallback",
+        value: "FILE",
+        help: "the page for what is missing, as single-page sites need it",
+        kind: Kind::Word { default: "none", set: page_fallback },
+    },
+    Spec {
+        group: SITE,
+        name: "--clean-urls",
+        value: "",
+        help: "serve a.html as /a",
+        kind: Kind::Flag(|options| options.site.clean_urls = true),
+    },
+    Spec {
+        group: SITE,
+        name: "--security-headers",
+        value: "",
+        help: "fields that make browsers careful with what they show",
+        kind: Kind::Flag(|options| options.site.always = security(None)),
     },
     Spec {
         group: WATCHING,
@@ -165,8 +217,22 @@ fn symlinks(options: &mut Options, word: &str) -> Result<(), &'static str> {
     options.symlinks = match word {
         "follow" => Symlinks::Follow,
         "deny" => Symlinks::Refuse,
+        "allow" => {
+            return Err("follow or deny: the host confines the server to its root, so that no link leads out of it");
+        }
         _ => return Err("follow or deny"),
     };
+    Ok(())
+}
+
+fn config(options: &mut Options, word: &str) -> Result<(), &'static str> {
+    let path = file_path(word).map_err(|_| "the path of a file beneath the root")?;
+    options.config = Some(String::from_utf8(path).map_err(|_| "a path in UTF-8")?);
+    Ok(())
+}
+
+fn page_fallback(options: &mut Options, word: &str) -> Result<(), &'static str> {
+    options.site.page_fallback = Some(file_path(word).map_err(|_| "the path of a file beneath the root")?);
     Ok(())
 }
 

@@ -47,6 +47,12 @@ fn words_and_flags_are_taken() {
         let Ok(Command::Serve(found)) = parsed(&format!("80 html --access-log {line}")) else { panic!("{line}") };
         assert_eq!(found.access_log, form);
     }
+    let line = "80 html --config /a/b.toml --virtual-hosts --directory-listing --page-fallback=/app.html --clean-urls \
+                --security-headers --check";
+    let Ok(Command::Check(found)) = parsed(line) else { panic!("{line}") };
+    assert!(found.config.as_deref() == Some("a/b.toml") && found.virtual_hosts);
+    assert!(found.site.directory_listing && found.site.clean_urls && !found.site.always.is_empty());
+    assert_eq!(found.site.page_fallback.as_deref(), Some(&b"app.html"[..]));
     let Ok(Command::Serve(found)) = parsed("80 html --no-access-log") else { panic!() };
     assert_eq!(found.access_log, Form::Off);
     assert!(matches!(parsed("80 html --help"), Ok(Command::Help)));
@@ -66,6 +72,10 @@ fn what_is_wrong_is_said() {
     check("80 html --idle-seconds", "--idle-seconds: expected a number from 1 to 86400, found \"\"");
     check("80 html --connections 25001", "--connections: expected a number from 1 to 25000, found \"25001\"");
     check("80 html --idle-seconds=1h", "--idle-seconds: expected a number from 1 to 86400, found \"1h\"");
+    check("80 html --symlinks allow", "--symlinks: expected follow or deny: the host confines the server to its root");
+    check("80 html --config ../x", "--config: expected the path of a file beneath the root, found \"../x\"");
+    check("80 html --config", "--config: expected the path of a file beneath the root");
+    check("80 html --page-fallback /", "--page-fallback: expected the path of a file");
     check("80 html --symlinks maybe", "--symlinks: expected follow or deny, found \"maybe\"");
     check("80 html --access-log=apache", "--access-log: expected common, combined, json or off, found \"apache\"");
     check("80 html --metrics-port http", "--metrics-port: expected a port from 0 to 65535, which the host was told");

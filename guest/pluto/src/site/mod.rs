@@ -3,13 +3,18 @@
 //! | step | module |
 //! |---|---|
 //! | lookup: from a path to the file, the redirect or the error that answers it | here |
+//! | the same for a site with a policy | `policy`, [`listing`] |
+//! | a page for an error | `error_pages` |
 //! | representation: in which forms it is there, what is known about each, and which of them the client gets | [`representation`], [`digests`] |
 //! | response: from what was found to status, fields and content | [`response`] |
 //!
 //! What is asked for again is kept ([`crate::cache`]).
 
 pub mod digests;
+mod error_pages;
+pub mod listing;
 mod opening;
+mod policy;
 pub mod representation;
 pub mod response;
 
@@ -21,16 +26,21 @@ use crate::http::request::{Action, Terms};
 use crate::http::response::Lines;
 use crate::http::status::{Fault, Status};
 use crate::http::target::Path;
+use crate::limits::PATH_BYTES_MAX;
 use crate::options::Options;
+use crate::policy::INDEX;
+use crate::policy::fields::Edits;
+use crate::policy::load::{FILE, Room, Rooms, load};
+use crate::policy::logins::Logins;
 use digests::Digests;
+use error_pages::ErrorPages;
+use listing::{Listings, Share};
 use opening::Opening;
 use pluto_sdk::{Error, File, Kind, Symlinks, error, now, warn};
+use policy::Decision;
 use representation::{About, Choice, Content, Resource, Sidecars};
 use std::cell::Cell;
 use std::rc::Rc;
-
-/// The file that is served for its directory.
-const INDEX: &[u8] = b"index.html";
 
 /// Why a directory is asked for again.
 const ADD_A_SLASH: &str = "This is a directory: its address ends in a slash.";
@@ -43,6 +53,10 @@ const NOT_ACCEPTABLE: Fault = Fault::soft(Status::NotAcceptable, "This file is n
 pub struct Site {
     symlinks: Symlinks,
     allow_hidden: bool,
+    rooms: Rooms,
+    logins: Logins,
+    listings: Listings,
+    error_pages: ErrorPages,
     cache: Cache,
     digests: Digests,
     /// That the system has no file to give.
@@ -60,6 +74,20 @@ pub enum Lookup {
     Opening(Opening, About, Sidecars, Option<Keeping>),
     /// What depends on the files beside one that is kept.
     Encoding(Rc<Resource>, Sidecars),
+    /// What a policy decides.
+    Deciding(Box<Decision>),
+}
+
+impl Lookup {
+    /// Whether the file that answers is kept; nothing when it takes no file.
+    pub fn is_kept(&self) -> Option<bool> {
+        match self {
+            Lookup::Known(Found::File(_)) | Lookup::Encoding(..) => Some(true),
+            Lookup::Known(_) => None,
+            Lookup::Opening(..) => Some(false),
+            Lookup::Deciding(decision) => decision.is_kept(),
+        }
+    }
 }
 
 /// What answers a request, with the fields that the site wants to have in this response besides the server's own.
@@ -69,6 +97,17 @@ pub struct Answer {
     pub found: Found,
     /// Fields that depend on more than the file.
     pub extra: Lines,
+    /// What the site's policy changes in a head that is no error's.
+    pub edits: Option<Rc<Edits>>,
+    /// What a large page takes of what there is for all of them.
+    pub share: Option<Share>,
+}
+
+impl Answer {
+    /// Without anything of the site's own.
+    pub fn plain(found: Found) -> Answer {
+        Answer { found, extra: Lines::default(), edits: None, share: None }
+    }
 }
 
 /// What was found for a request.
@@ -96,25 +135,45 @@ pub enum Found {
     },
     /// The methods that are allowed.
     Options,
+    /// An error, with a page of the site's own.
+    ErrorPage(Status, Rc<Content>),
     /// An error.
     Fault(Fault),
 }
 
 impl Site {
-    /// As the operator wants it now: read at the start, and again at each reload. The error is a line for the operator.
+    /// As the operator wants it now: read at the start, and again at each reload. Every problem of a configuration is
+    /// logged; the error is a line for the operator.
     pub async fn load(options: &Options) -> Result<Site, String> {
-        Ok(Site::new(options))
-    }
-
-    fn new(options: &Options) -> Site {
-        Site {
+        let rooms = load(options).await.map_err(|problems| {
+            problems.iter().for_each(|problem| error!("{problem}"));
+            match problems.len() {
+                1 => "the configuration has a problem".to_owned(),
+                count => format!("the configuration has {count} problems"),
+            }
+        })?;
+        Ok(Site {
             symlinks: options.symlinks,
             allow_hidden: options.allow_hidden,
+            rooms,
+            logins: Logins::default(),
+            listings: Listings::default(),
+            error_pages: ErrorPages::default(),
             cache: Cache::default(),
             digests: Digests::default(),
             exhausted: Seldom::default(),
             failed: Seldom::default(),
-        }
+        })
+    }
+
+    /// What was read, in a few words.
+    pub fn summary(&self) -> String {
+        self.rooms.summary()
+    }
+
+    /// Whether it looks at what a request says besides its target.
+    pub fn asks(&self) -> bool {
+        !matches!(&self.rooms, Rooms::One(Room { policy: None, .. }))
     }
 
     /// How many files are kept.
@@ -122,23 +181,31 @@ impl Site {
         self.cache.len()
     }
 
-    /// Looks for the answer to a request of a client that accepts these codings. Files are asked for at once, so that
-    /// several lookups wait together.
-    pub fn look_up(&self, action: Action, accepted: &Accepted) -> Lookup {
+    /// Looks for the answer to a request. A file is asked for at once, so that several lookups wait together.
+    pub fn look_up(&self, action: Action, terms: &Terms) -> Lookup {
+        if self.asks() {
+            return self.consider(action, terms);
+        }
         match action {
-            Action::Serve(path) if path.is_hidden() && !self.allow_hidden => {
+            // No file has a longer path, and the request is not to hold it twice.
+            Action::Serve(path) if self.is_hidden(&path) || path.bytes().len() > PATH_BYTES_MAX => {
                 Lookup::Known(Found::Fault(Fault::NOT_FOUND))
             }
-            Action::Serve(path) => self.open(path, accepted),
+            Action::Serve(path) => self.open(path.into_bytes(), &terms.accepted),
             Action::Options => Lookup::Known(Found::Options),
             Action::Refuse(fault) => Lookup::Known(Found::Fault(fault)),
         }
     }
 
-    fn open(&self, path: Path, accepted: &Accepted) -> Lookup {
-        let is_directory = path.is_directory();
-        let mut path = path.into_bytes();
-        if is_directory {
+    /// Whether the path is treated as that of nothing. Configurations and users are never served, wherever they are.
+    fn is_hidden(&self, path: &Path) -> bool {
+        let name = path.bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        path.is_hidden() && (!self.allow_hidden || name == FILE.as_bytes() || name == b".htpasswd")
+    }
+
+    /// Opens the file of a path, which for that of a directory is its index, and those beside it.
+    fn open(&self, mut path: Vec<u8>, accepted: &Accepted) -> Lookup {
+        if matches!(path.last(), None | Some(b'/')) {
             path.extend_from_slice(INDEX);
         }
         if let Some(resource) = self.cache.get(&path) {
@@ -159,29 +226,52 @@ impl Site {
 
     /// Waits for the answer to a request.
     pub async fn find(&self, lookup: Lookup, terms: &Terms) -> Answer {
-        Answer { found: self.found(lookup, terms).await, extra: Lines::default() }
+        let found = match lookup {
+            Lookup::Known(found) => found,
+            // Boxed, as everything that is rare: a future is as large as the largest that it waits for.
+            Lookup::Deciding(decision) => return Box::pin(self.decide(*decision, terms)).await,
+            lookup => {
+                let found = self.resolve(lookup, &terms.accepted).await;
+                found.unwrap_or_else(|error| self.missing(error, terms))
+            }
+        };
+        match found {
+            Found::Fault(fault) if fault.status == Status::NotFound => {
+                Answer::plain(Box::pin(self.error_page(fault, &Room::default(), terms)).await)
+            }
+            found => Answer::plain(found),
+        }
     }
 
-    async fn found(&self, lookup: Lookup, terms: &Terms) -> Found {
+    /// Waits for a file, in a coding that the client accepts.
+    async fn resolve(&self, lookup: Lookup, accepted: &Accepted) -> Result<Found, Error> {
         match lookup {
-            Lookup::Known(found) => found,
+            Lookup::Known(found) => Ok(found),
             Lookup::Encoding(resource, sidecars) => {
                 resource.learn(sidecars, &self.digests, true).await;
-                chosen(&resource, &terms.accepted)
+                Ok(chosen(&resource, accepted))
             }
-            Lookup::Opening(opening, about, sidecars, keeping) => match opening.file().await {
+            Lookup::Opening(opening, about, sidecars, keeping) => match opening.file().await? {
                 // The host opens regular files only; a guest bears any answer.
-                Ok(file) if file.metadata().kind == Kind::Regular => {
-                    self.represent(file, about, sidecars, keeping, &terms.accepted).await
+                file if file.metadata().kind == Kind::Regular => {
+                    Ok(self.represent(file, about, sidecars, keeping, accepted).await)
                 }
-                Ok(_) => Found::Fault(Fault::NOT_FOUND),
-                // There is none when the path ends in a slash, and the directory is called like an index file.
-                Err(Error::IsDirectory) => match terms.directory_location() {
-                    Some(location) => Found::Redirect { status: Status::MovedPermanently, location, why: ADD_A_SLASH },
-                    None => Found::Fault(Fault::NOT_FOUND),
-                },
-                Err(error) => Found::Fault(self.fault_of(error, terms)),
+                _ => Err(Error::NotRegular),
             },
+            // A decision is never part of another.
+            Lookup::Deciding(_) => Err(Error::NotFound),
+        }
+    }
+
+    /// What answers a request for a file that cannot be opened.
+    fn missing(&self, error: Error, terms: &Terms) -> Found {
+        match error {
+            // There is none when the path ends in a slash, and the directory is called like an index file.
+            Error::IsDirectory => match terms.directory_location() {
+                Some(location) => Found::Redirect { status: Status::MovedPermanently, location, why: ADD_A_SLASH },
+                None => Found::Fault(Fault::NOT_FOUND),
+            },
+            error => Found::Fault(self.fault_of(error, terms)),
         }
     }
 

@@ -55,6 +55,11 @@ pub fn write(out: &mut Vec<u8>, envelope: &Envelope<'_>, found: Found, terms: &T
         Found::Page { status, media, content } => {
             written(status, page::write_made(out, envelope, status, media, &content))
         }
+        Found::ErrorPage(status, file) => {
+            page::write_fault_head(out, envelope, status, file.media(), file.length());
+            let bytes = if envelope.content { file.length() } else { 0 };
+            Response { status, bytes, body: Body::File(file, 0..bytes) }
+        }
         Found::Fault(fault) => written(fault.status, page::write_fault(out, envelope, fault)),
     }
 }

@@ -1,0 +1,230 @@
+//! The configuration file: TOML, in the words of static-web-server where it has them.
+
+use super::cors::{Cors, Grant, Origins};
+use super::fields::{Field, FieldRule, check_name, security};
+use super::glob::Glob;
+use super::redirect::{self, Redirect};
+use super::section::{Found, Problems, Section};
+use super::users;
+use crate::http::target::Path;
+use crate::limits::{FIELDS_OF_RULE_MAX, RULES_MAX};
+use std::collections::BTreeMap;
+use toml::de::DeTable;
+
+/// What a site's configuration says, compiled.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// `/a` serves `a.html`, and `/a.html` leads there.
+    pub clean_urls: bool,
+    /// A directory without an index file is listed.
+    pub directory_listing: bool,
+    /// The file that answers for what is not there, when a page is asked for.
+    pub page_fallback: Option<Vec<u8>>,
+    /// Fields of every response.
+    pub always: Vec<Field>,
+    /// Files with the pages of errors, by status.
+    pub error_pages: BTreeMap<u16, Vec<u8>>,
+    /// Tried in their order; the first that matches wins.
+    pub redirects: Vec<Redirect>,
+    /// Applied in their order to what a file's response says.
+    pub fields: Vec<FieldRule>,
+    /// What pages of other sites may read.
+    pub cors: Option<Cors>,
+    /// Tried in their order; the first that matches decides.
+    pub basic_auth: Vec<AuthRule>,
+}
+
+/// What only some may read.
+#[derive(Clone, Debug)]
+pub struct AuthRule {
+    /// The paths.
+    pub source: Glob,
+    /// The value of `WWW-Authenticate`.
+    pub challenge: String,
+    /// The file with its users, beneath the root.
+    pub users: Vec<u8>,
+}
+
+/// Seconds of `max-age` that a browser may remember: HSTS recommends one or two years, and no list asks for more.
+const YEARS_SECONDS: u64 = 10 * 365 * 24 * 60 * 60;
+
+/// How long a browser remembers the answer to a preflight when the file does not say: as long as the Fetch standard's
+/// own default is short (5 s) browsers ask again and again.
+const PREFLIGHT_SECONDS: u64 = 600;
+
+impl Config {
+    /// Reads a file on top of what is there, which it wins over. The error has a line for each problem.
+    pub fn read(mut self, file: &str, text: &str) -> Result<Config, Vec<String>> {
+        let problems = Problems::default();
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            problems.add(error.span().map_or(0, |span| span.start), error.message().replace('\n', ", "));
+        }
+        // What was recovered behind an error would only confuse.
+        if errors.is_empty() {
+            self.take(Section::new(&table, &problems), &problems);
+        }
+        let lines = problems.lines(file, text);
+        if lines.is_empty() { Ok(self) } else { Err(lines) }
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        let rules = self.redirects.len() + self.fields.len() + self.basic_auth.len() + self.error_pages.len();
+        let switches = self.clean_urls || self.directory_listing || self.page_fallback.is_some();
+        rules == 0 && !switches && self.always.is_empty() && self.cors.is_none()
+    }
+
+    /// What is nobody's business whatever `--allow-hidden` says: the files of users.
+    pub fn secrets(&self) -> impl Iterator<Item = &[u8]> {
+        self.basic_auth.iter().map(|rule| rule.users.as_slice())
+    }
+
+    fn take(&mut self, mut file: Section<'_>, problems: &Problems) {
+        self.clean_urls = file.boolean("clean-urls").unwrap_or(self.clean_urls);
+        self.directory_listing = file.boolean("directory-listing").unwrap_or(self.directory_listing);
+        if let Some(path) = file.string("page-fallback") {
+            self.page_fallback = problems.check(&path.1, file_path(path.0));
+        }
+        let preset = file.boolean("security-headers").unwrap_or(!self.always.is_empty());
+        let hsts = file.integer("hsts-max-age", &(0..=YEARS_SECONDS));
+        match hsts {
+            Some((_, span)) if !preset => problems.add(span.start, "expected security-headers = true beside it"),
+            _ => self.always = if preset { security(hsts.map(|(seconds, _)| seconds)) } else { Vec::new() },
+        }
+        if let Some(pages) = file.section("error-pages") {
+            self.error_pages = pages.entries().iter().filter_map(|entry| error_page(entry, problems)).collect();
+        }
+        let redirects =
+            file.sections("redirects", RULES_MAX).into_iter().map(|section| take_redirect(section, problems));
+        let redirects: Vec<_> = redirects.collect();
+        self.redirects = redirects.iter().flatten().map(|(redirect, _)| redirect.clone()).collect();
+        for (redirect, at) in redirects.into_iter().flatten() {
+            if let Some(way) = redirect::circle(&self.redirects, &redirect) {
+                let way = way.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(" to ");
+                problems.add(at, format!("expected redirects that come to an end, found a circle: to {way} ..."));
+            }
+        }
+        let fields = file.sections("headers", RULES_MAX);
+        self.fields = fields.into_iter().filter_map(|section| take_fields(section, problems)).collect();
+        self.cors = file.section("cors").and_then(|section| take_cors(section, problems));
+        let rules = file.sections("basic-auth", RULES_MAX);
+        self.basic_auth = rules.into_iter().filter_map(|section| take_auth(section, problems)).collect();
+        file.finish();
+    }
+}
+
+/// The path of a file of the site, as a configuration names it. The error says what was expected.
+pub fn file_path(text: &str) -> Result<Vec<u8>, String> {
+    // The same normalisation as that of a request; but nothing is escaped here.
+    let escaped = text.replace('%', "%25");
+    match Path::parse(escaped.as_bytes()) {
+        Ok(Some(path)) if !path.is_directory() && !text.contains('\0') => Ok(path.into_bytes()),
+        _ => Err(format!("expected the path of a file beneath the root, as in \"/pages/404.html\"; found {text:?}")),
+    }
+}
+
+fn source(section: &mut Section<'_>, problems: &Problems) -> Option<Glob> {
+    let (glob, span) = section.required("source", "\"/a/**\"")?;
+    problems.check(&span, Glob::new(glob))
+}
+
+fn error_page((status, path): &(Found<&str>, Found<&str>), problems: &Problems) -> Option<(u16, Vec<u8>)> {
+    let number = status.0.parse().ok().filter(|status| (400..600).contains(status));
+    let number = number.ok_or_else(|| format!("expected a status from 400 to 599, found {:?}", status.0));
+    let number = problems.check(&status.1, number);
+    Some((number?, problems.check(&path.1, file_path(path.0))?))
+}
+
+fn take_redirect(mut section: Section<'_>, problems: &Problems) -> Option<(Redirect, usize)> {
+    let glob = source(&mut section, problems);
+    let destination = section.required("destination", "\"/b/$1\"");
+    let kind = section.integer("kind", &(0..=999));
+    if kind.is_none() {
+        problems.add(section.span().start, "expected kind = 301, 302, 307 or 308 in this table");
+    }
+    section.finish();
+    let (kind, span) = kind?;
+    let status = redirect::status(i64::try_from(kind).unwrap_or(0));
+    let status = status.ok_or_else(|| format!("expected kind to be 301, 302, 307 or 308, found {kind}"));
+    let status = problems.check(&span, status)?;
+    let (destination, span) = destination?;
+    let redirect = problems.check(&span, Redirect::new(glob?, destination, status))?;
+    Some((redirect, span.start))
+}
+
+fn take_fields(mut section: Section<'_>, problems: &Problems) -> Option<FieldRule> {
+    let source = source(&mut section, problems);
+    let mut set = Vec::new();
+    let headers = section.section("headers");
+    let (remove, at) = section.strings("remove").unwrap_or_default();
+    if headers.is_none() && remove.is_empty() {
+        problems
+            .add(section.span().start, "expected headers = { NAME = \"VALUE\" } or remove = [\"NAME\"] in this table");
+    }
+    for ((name, at), (value, _)) in headers.map(Section::entries).unwrap_or_default() {
+        set.extend(problems.check(&at, Field::new(name, value)));
+    }
+    for name in &remove {
+        problems.check(&at, check_name(name));
+    }
+    if set.len() + remove.len() > FIELDS_OF_RULE_MAX {
+        problems.add(section.span().start, format!("expected at most {FIELDS_OF_RULE_MAX} fields in one rule"));
+    }
+    section.finish();
+    Some(FieldRule { source: source?, set, remove: remove.into_iter().map(str::to_owned).collect() })
+}
+
+fn take_cors(mut section: Section<'_>, problems: &Problems) -> Option<Cors> {
+    let (glob, at) = section.string("source").unwrap_or(("/**", section.span()));
+    let source = problems.check(&at, Glob::new(glob));
+    let origins = section.strings("allow-origins");
+    if origins.is_none() {
+        problems
+            .add(section.span().start, "expected allow-origins = [\"https://example.org\"] or [\"*\"] in this table");
+    }
+    let mut list = |key| {
+        let found = section.strings(key)?.0;
+        Some(found.into_iter().map(str::to_owned).collect::<Vec<_>>())
+    };
+    let grant = Grant {
+        methods: list("allow-methods").unwrap_or_else(|| vec!["GET".to_owned(), "HEAD".to_owned()]),
+        headers: list("allow-headers").unwrap_or_default(),
+        expose: list("expose-headers").unwrap_or_default(),
+        max_age: section.integer("max-age", &(0..=YEARS_SECONDS)).map_or(PREFLIGHT_SECONDS, |(seconds, _)| seconds),
+        credentials: section.boolean("allow-credentials").unwrap_or(false),
+    };
+    section.finish();
+    let (origins, at) = origins?;
+    let origins = problems.check(&at, Origins::new(&origins))?;
+    problems.check(&at, Cors::new(source?, origins, &grant))
+}
+
+fn take_auth(mut section: Section<'_>, problems: &Problems) -> Option<AuthRule> {
+    let source = source(&mut section, problems);
+    let realm = section.string("realm");
+    let users = section.required("users", "\".htpasswd\"");
+    section.finish();
+    if let Some((realm, at)) = &realm {
+        problems.check(at, users::check_realm(realm))?;
+    }
+    let (users, at) = users?;
+    let path = problems.check(&at, hidden_path(users))?;
+    Some(AuthRule {
+        source: source?,
+        challenge: users::challenge(realm.map_or("This site", |(realm, _)| realm)),
+        users: path,
+    })
+}
+
+/// The path of a file that nobody is served. The error says what was expected.
+fn hidden_path(text: &str) -> Result<Vec<u8>, String> {
+    let hidden = |path: &[u8]| Path::parse(path).ok().flatten().is_some_and(|path| path.is_hidden());
+    match file_path(text)? {
+        path if hidden(&path) => Ok(path),
+        _ => Err(format!("expected a hidden file beneath the root, as in \".htpasswd\"; found {text:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

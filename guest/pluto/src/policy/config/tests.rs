@@ -1,0 +1,144 @@
+use super::*;
+
+fn problems(text: &str) -> Vec<String> {
+    Config::default().read("c", text).err().unwrap_or_default()
+}
+
+#[test]
+fn a_whole_file_is_read() {
+    let text = r#"
+        clean-urls = true
+        directory-listing = true
+        page-fallback = "/app.html"
+        security-headers = true
+        hsts-max-age = 31_536_000
+
+        [error-pages]
+        404 = "/errors/404.html"
+        "503" = "errors/busy.html"
+
+        [[redirects]]
+        source = "/old/**"
+        destination = "/new/$1"
+        kind = 301
+
+        [[headers]]
+        source = "**/*.{js,css}"
+        headers = { Cache-Control = "max-age=60", X-A = "b" }
+
+        [[headers]]
+        source = "/x"
+        remove = ["ETag"]
+        [headers.headers]
+        X-C = "d"
+
+        [cors]
+        allow-origins = ["*"]
+
+        [[basic-auth]]
+        source = "/private/**"
+        users = "/.htpasswd"
+    "#;
+    let config = Config::default().read("c", text).expect("a configuration");
+    assert!(config.clean_urls && config.directory_listing && config.cors.is_some());
+    assert_eq!(config.page_fallback.as_deref(), Some(&b"app.html"[..]));
+    assert_eq!(config.always.len(), security(Some(1)).len());
+    assert_eq!(config.error_pages.get(&404).map(Vec::as_slice), Some(&b"errors/404.html"[..]));
+    assert_eq!(config.error_pages.get(&503).map(Vec::as_slice), Some(&b"errors/busy.html"[..]));
+    assert_eq!((config.redirects.len(), config.fields.len()), (1, 2));
+    assert_eq!(config.fields[1].set.len() + config.fields[1].remove.len(), 2);
+    assert_eq!(config.secrets().collect::<Vec<_>>(), [b".htpasswd"]);
+}
+
+#[test]
+fn a_file_wins_over_what_is_there() {
+    let before = Config { clean_urls: true, directory_listing: true, always: security(None), ..Config::default() };
+    let config = before.read("c", "clean-urls = false").expect("a configuration");
+    assert!(!config.clean_urls && config.directory_listing && !config.always.is_empty());
+    let off = config.read("c", "security-headers = false").expect("a configuration");
+    assert!(off.always.is_empty());
+    assert!(problems("").is_empty(), "an empty file says nothing");
+}
+
+#[test]
+fn each_problem_has_its_place_and_says_what_was_expected() {
+    let check = |text: &str, expected: &[&str]| {
+        let found = problems(text);
+        assert_eq!(found.len(), expected.len(), "{text}: {found:#?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(expected) && !found.contains('\n'), "{text}: {found}");
+        }
+    };
+    check("clean-urls = 1", &["c:1:14: expected clean-urls to be true or false, found the number 1"]);
+    check("\n  clean-url = true", &["c:2:3: expected one of clean-urls, directory-listing, page-fallback, "]);
+    check("page-fallback = \"/../x\"", &["c:1:17: expected the path of a file beneath the root"]);
+    check("page-fallback = \"/x/\"", &["c:1:17: expected the path of a file"]);
+    check("hsts-max-age = 5", &["c:1:16: expected security-headers = true"]);
+    check("security-headers = true\nhsts-max-age = -5", &["c:2:16: expected hsts-max-age to be a number from 0 to"]);
+    check(
+        "[error-pages]\n200 = \"/x\"\n404 = 5\n\"500\" = \"..\"",
+        &[
+            "c:2:1: expected a status from 400 to 599, found \"200\"",
+            "c:3:7: expected a string in quotation marks, found the number 5",
+            "c:4:9: expected the path of a file",
+        ],
+    );
+    check("redirects = 1", &["c:1:13: expected redirects to be tables, each under [[redirects]]"]);
+    check(
+        "[[redirects]]\n",
+        &["c:1:1: expected destination = ", "c:1:1: expected kind = 301, 302, 307 or 308", "c:1:1: expected source = "],
+    );
+    check(
+        "[[redirects]]\nsource = \"a\"\ndestination = \"//e\"\nkind = 303",
+        &["c:2:10: expected a glob that begins with /", "c:4:8: expected kind to be 301, 302, 307 or 308, found 303"],
+    );
+    check(
+        "[[redirects]]\nsource = \"/a\"\ndestination = \"//e\"\nkind = 302",
+        &["c:3:15: expected a path on this host"],
+    );
+    check(
+        "[[redirects]]\nsource = \"/a\"\ndestination = \"/b\"\nkind = 302\n[[redirects]]\nsource = \"/b\"\ndestination = \"/a\"\nkind = 302",
+        &[
+            "c:3:15: expected redirects that come to an end, found a circle: to /b to /a to /b",
+            "c:7:15: expected redirects",
+        ],
+    );
+    check("[[headers]]\nsource = \"/a\"", &["c:1:1: expected headers = { "]);
+    check(
+        "[[headers]]\nsource = \"/a\"\nheaders = { Content-Length = \"1\", A = \"b\\r\\nc\" }",
+        &[
+            "c:3:13: expected a field that says nothing of the message itself; Content-Length",
+            "c:3:35: expected a value of visible ASCII",
+        ],
+    );
+    check("[[headers]]\nsource = \"/a\"\nremove = [\"date\"]", &["c:3:10: expected a field that says nothing"]);
+    check("[cors]\n", &["c:1:1: expected allow-origins"]);
+    check("[cors]\nallow-origins = [\"*\"]\nallow-credentials = true", &["c:2:17: expected a list of origins"]);
+    check("[[basic-auth]]\nsource = \"/a\"\nusers = \"users\"", &["c:3:9: expected a hidden file"]);
+    check("[[basic-auth]]\nsource = \"/a\"\nusers = \".u\"\nrealm = \"a\\n\"", &["c:4:9: expected a realm"]);
+    check("a = \n", &["c:1:5: "]);
+    check("clean-urls = true\nclean-urls = true", &["c:2:1: duplicate key"]);
+    check("\u{e9} = 1", &["c:1:1: "]);
+    check(&"[[redirects]]\n".repeat(10), &["c:"; PROBLEMS_SHOWN]);
+    let many = "[[headers]]\nsource = \"/a\"\nremove = [\"A\"]\n".repeat(RULES_MAX + 1);
+    check(&many, &["c:1:1: expected at most 256 of headers, found 257"]);
+}
+
+/// The most that are shown, and the line that says how many more there are.
+const PROBLEMS_SHOWN: usize = crate::limits::PROBLEMS_MAX + 1;
+
+/// Whatever the bytes, a file is read or its problems told.
+#[test]
+fn any_text_is_borne() {
+    let whole =
+        "[[redirects]]\nsource = \"/a/*\"\ndestination = \"/$1\"\nkind = 301\n[cors]\nallow-origins = [\"*\"]\n";
+    for end in 0..whole.len() {
+        for insert in ["", "\"", "[", "\0", "\u{e9}", "="] {
+            let text = format!("{}{insert}{}", &whole[..end], &whole[end..]);
+            problems(&text);
+            problems(&text[..end + insert.len()]);
+        }
+    }
+    problems(&"[".repeat(10_000));
+    problems(&"a.".repeat(10_000));
+}

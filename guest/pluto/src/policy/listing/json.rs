@@ -1,0 +1,45 @@
+//! A listing for programs: `[{"name":"a","type":"file","mtime":"2026-11-21T01:02:03Z","size":1}]`.
+
+use super::{Item, ItemKind, push_time};
+use std::fmt::Write;
+
+/// Writes the array.
+pub fn write(items: &[Item]) -> String {
+    let mut out = String::from("[");
+    for (index, item) in items.iter().enumerate() {
+        out.push_str(if index == 0 { "\n" } else { ",\n" });
+        out.push_str("{\"name\":");
+        push_string(&mut out, &String::from_utf8_lossy(&item.name));
+        let kind = match item.kind {
+            ItemKind::Directory => "directory",
+            ItemKind::File => "file",
+            ItemKind::Link => "symlink",
+        };
+        // A String takes everything.
+        let _ = write!(out, ",\"type\":\"{kind}\",\"mtime\":\"");
+        push_time(&mut out, item.modified);
+        out.push('"');
+        if item.kind == ItemKind::File {
+            let _ = write!(out, ",\"size\":{}", item.size);
+        }
+        out.push('}');
+    }
+    out.push_str("\n]\n");
+    out
+}
+
+/// RFC 8259 §7.
+fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            // Also what is harmless in JSON and not in a terminal.
+            '\0'..='\x1f' | '\x7f'..='\u{9f}' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(character));
+            }
+            _ => out.push(character),
+        }
+    }
+    out.push('"');
+}

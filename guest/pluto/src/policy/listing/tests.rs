@@ -1,0 +1,118 @@
+use super::*;
+
+const NOW: i64 = 784_111_777_000_000_000;
+
+fn item(name: &str, kind: ItemKind, size: u64, modified: i64) -> Item {
+    Item { name: name.as_bytes().to_vec(), kind, size, modified }
+}
+
+fn some() -> Vec<Item> {
+    vec![
+        item("b.txt", ItemKind::File, 5, NOW),
+        item("A.txt", ItemKind::File, 7, NOW - 1),
+        item("z", ItemKind::Directory, 0, NOW + 1),
+        item("c", ItemKind::Link, 0, NOW),
+    ]
+}
+
+fn text(path: &str, items: Vec<Item>, query: &str, form: Form) -> String {
+    let order = Order::parse(Some(query.as_bytes()));
+    String::from_utf8(write(path.as_bytes(), items, order, form).expect("a listing")).expect("UTF-8")
+}
+
+#[test]
+fn a_listing_is_sorted_as_it_is_asked_for() {
+    let check = |query: &str, expected: [&str; 4]| {
+        let html = text("", some(), query, Form::Html);
+        let names: Vec<&str> = html.split("href=\"./").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert_eq!(names, expected, "{query}");
+    };
+    check("", ["z/", "A.txt", "b.txt", "c"]);
+    check("sort=name&order=desc", ["z/", "c", "b.txt", "A.txt"]);
+    check("sort=size", ["z/", "c", "b.txt", "A.txt"]);
+    check("sort=size&order=desc", ["z/", "A.txt", "b.txt", "c"]);
+    check("sort=date&order=asc", ["z/", "A.txt", "b.txt", "c"]);
+    check("sort=date&order=desc", ["z/", "b.txt", "c", "A.txt"]);
+    check("sort=odd&x&order=up", ["z/", "A.txt", "b.txt", "c"]);
+}
+
+#[test]
+fn the_headings_lead_to_the_other_order() {
+    let html = text("", some(), "sort=size&order=asc", Form::Html);
+    assert!(html.contains("<th aria-sort=\"ascending\"><a href=\"?sort=size&amp;order=desc\">"), "{html}");
+    assert!(html.contains("<th><a href=\"?sort=name&amp;order=asc\">"));
+}
+
+#[test]
+fn breadcrumbs_lead_up() {
+    let check = |path: &str, expected: &str| {
+        let html = text(path, Vec::new(), "", Form::Html);
+        assert!(html.contains(&format!("<h1>{expected}</h1>")), "{html}");
+        assert_eq!(html.contains("href=\"../\">..<"), !path.is_empty());
+        assert!(html.contains("This directory is empty."));
+    };
+    check("", "Home");
+    check("a/", "<a href=\"../\">Home</a><i>/</i>a");
+    check("a/<b>/", "<a href=\"../../\">Home</a><i>/</i><a href=\"../\">a</a><i>/</i>&lt;b&gt;");
+}
+
+#[test]
+fn names_are_escaped_wherever_they_stand() {
+    let names =
+        ["<script>", "a\"b'c", "a&b", "javascript:alert(1)", "%2e%2e", "a?b#c", "a\u{202e}b", "\r\nX: y", "caf\u{e9}"];
+    let items = names.iter().map(|name| item(name, ItemKind::File, 1, 0)).collect();
+    let html = text("</title>/", items, "", Form::Html);
+    for never in ["<script", "\"javascript", "</title>/", "\u{202e}", "\r", "b'c"] {
+        assert!(!html.contains(never), "{never:?} in {html}");
+    }
+    for escaped in [
+        "./%3Cscript%3E\"",
+        "./javascript:alert(1)\"",
+        "./%252e%252e\"",
+        "./a%3Fb%23c\"",
+        "./caf%C3%A9\"",
+        ">caf\u{e9}<",
+    ] {
+        assert!(html.contains(escaped), "{escaped} in {html}");
+    }
+    let bytes = Item { name: b"\xff".to_vec(), kind: ItemKind::Directory, size: 0, modified: 0 };
+    assert!(text("", vec![bytes], "", Form::Html).contains("./%FF/\">\u{fffd}/<"));
+}
+
+#[test]
+fn json_has_the_same_entries() {
+    let mut items = some();
+    items.push(item("\"\\\n\u{7f}\u{e9}", ItemKind::File, u64::MAX, -1));
+    let expected = "[\n{\"name\":\"z\",\"type\":\"directory\",\"mtime\":\"1994-11-06T08:49:37Z\"},\n\
+        {\"name\":\"\\\"\\\\\\u000a\\u007f\u{e9}\",\"type\":\"file\",\"mtime\":\"1970-01-01T00:00:00Z\",\"size\":18446744073709551615},\n\
+        {\"name\":\"A.txt\",\"type\":\"file\",\"mtime\":\"1994-11-06T08:49:36Z\",\"size\":7},\n\
+        {\"name\":\"b.txt\",\"type\":\"file\",\"mtime\":\"1994-11-06T08:49:37Z\",\"size\":5},\n\
+        {\"name\":\"c\",\"type\":\"symlink\",\"mtime\":\"1994-11-06T08:49:37Z\"}\n]\n";
+    assert_eq!(text("", items, "", Form::Json), expected);
+    assert_eq!(text("a/", Vec::new(), "", Form::Json), "[\n]\n");
+}
+
+#[test]
+fn dates_are_those_of_the_calendar() {
+    let check = |second: i64, expected: &str| {
+        let mut out = String::new();
+        push_time(&mut out, second * 1_000_000_000);
+        assert_eq!(out, expected);
+    };
+    check(951_782_400, "2000-02-29T00:00:00Z");
+    check(951_868_799, "2000-02-29T23:59:59Z");
+    check(951_868_800, "2000-03-01T00:00:00Z");
+    check(1_798_761_599, "2026-12-31T23:59:59Z");
+    check(4_107_542_400, "2100-03-01T00:00:00Z");
+}
+
+#[test]
+fn what_is_too_long_is_not_listed() {
+    let many = |count: usize, name: &str| {
+        (0..count).map(|n| item(&format!("{n}{name}"), ItemKind::File, 1, 0)).collect::<Vec<_>>()
+    };
+    let order = Order::parse(None);
+    assert!(write(b"", many(LISTING_ENTRIES_MAX, ""), order, Form::Html).is_some());
+    assert!(write(b"", many(LISTING_ENTRIES_MAX + 1, ""), order, Form::Html).is_none());
+    assert!(write(b"", many(LISTING_ENTRIES_MAX, &"&".repeat(250)), order, Form::Html).is_none());
+}

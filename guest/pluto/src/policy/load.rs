@@ -1,0 +1,141 @@
+//! Reads a site's configuration and what it names, from beneath the root.
+
+use super::config::Config;
+use super::users::Users;
+use super::{Policy, hosts};
+use crate::limits::{CONFIG_BYTES_MAX, HOSTS_MAX, USERS_BYTES_MAX};
+use crate::options::Options;
+use pluto_sdk::fs::{list, open};
+use pluto_sdk::{Error, Kind, Symlinks};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// The file that is read when the operator names none; it need not be there.
+pub const FILE: &str = ".pluto.toml";
+
+/// A folder that is a site: the root, or that of a host.
+#[derive(Clone, Debug, Default)]
+pub struct Room {
+    /// Its path, with a slash at its end unless it is the root.
+    pub folder: Vec<u8>,
+    /// What its configuration says; nothing when it has none.
+    pub policy: Option<Rc<Policy>>,
+}
+
+/// The sites that are served.
+#[derive(Clone, Debug)]
+pub enum Rooms {
+    /// The root is one.
+    One(Room),
+    /// Each folder of the root is that of a host.
+    Hosts(BTreeMap<String, Room>),
+}
+
+impl Rooms {
+    /// The site of a host; nothing when there is none for it.
+    pub fn find(&self, host: Option<&[u8]>) -> Option<&Room> {
+        match self {
+            Rooms::One(room) => Some(room),
+            Rooms::Hosts(rooms) => {
+                let named = host.and_then(hosts::folder).and_then(|host| rooms.get(&host));
+                named.or_else(|| rooms.get(hosts::DEFAULT))
+            }
+        }
+    }
+
+    /// What there is, in a few words.
+    pub fn summary(&self) -> String {
+        match self {
+            Rooms::One(Room { policy: None, .. }) => format!("there is no {FILE}, which is fine"),
+            Rooms::One(Room { policy: Some(policy), .. }) => policy.summary(),
+            Rooms::Hosts(rooms) => {
+                let own = rooms.values().filter(|room| room.policy.is_some()).count();
+                format!("{} hosts, {own} of them with a configuration", rooms.len())
+            }
+        }
+    }
+}
+
+/// Reads all configurations. The error has a line for each problem.
+pub async fn load(options: &Options) -> Result<Rooms, Vec<String>> {
+    if !options.virtual_hosts {
+        return Ok(Rooms::One(load_room(options, String::new()).await?));
+    }
+    let entries = list("").await.map_err(|error| vec![format!("the folders of hosts cannot be listed: {error}")])?;
+    let (mut rooms, mut problems) = (BTreeMap::new(), Vec::new());
+    for entry in entries {
+        // A file that is called like a host answers nothing.
+        let is_folder = match entry.metadata.kind {
+            Kind::Directory => true,
+            Kind::Symlink => matches!(open(entry.name.clone(), options.symlinks).await, Err(Error::IsDirectory)),
+            Kind::Regular | Kind::Other => false,
+        };
+        let Some(host) = hosts::folder(&entry.name).filter(|host| is_folder && host.as_bytes() == entry.name) else {
+            continue;
+        };
+        match load_room(options, format!("{host}/")).await {
+            Ok(room) => drop(rooms.insert(host, room)),
+            Err(more) => problems.extend(more),
+        }
+    }
+    if rooms.is_empty() && problems.is_empty() {
+        problems
+            .push("expected folders in the root that are called like hosts, as in example.org; found none".to_owned());
+    }
+    if rooms.len() > HOSTS_MAX {
+        problems.push(format!("expected at most {HOSTS_MAX} folders of hosts, found {}", rooms.len()));
+    }
+    if problems.is_empty() { Ok(Rooms::Hosts(rooms)) } else { Err(problems) }
+}
+
+async fn load_room(options: &Options, folder: String) -> Result<Room, Vec<String>> {
+    let named = options.config.as_deref();
+    let path = format!("{folder}{}", named.unwrap_or(FILE));
+    let base = options.site.clone();
+    let config = match read(path.as_bytes(), CONFIG_BYTES_MAX, options.symlinks).await {
+        Ok(text) => Some(base.read(&path, &text)?),
+        // A folder that is a file by its other name has no configuration either.
+        Err((Some(Error::NotFound | Error::NotDirectory), _)) if named.is_none() => (!base.is_empty()).then_some(base),
+        Err((_, problem)) => return Err(vec![problem]),
+    };
+    let policy = match config {
+        Some(config) => {
+            let users = load_users(options, &folder, &config).await?;
+            Some(Rc::new(Policy::new(config, users, named.unwrap_or(FILE))))
+        }
+        None => None,
+    };
+    Ok(Room { folder: folder.into_bytes(), policy })
+}
+
+async fn load_users(options: &Options, folder: &str, config: &Config) -> Result<BTreeMap<Vec<u8>, Users>, Vec<String>> {
+    let (mut all, mut problems) = (BTreeMap::new(), Vec::new());
+    for path in config.secrets() {
+        let full = [folder.as_bytes(), path].concat();
+        let name = String::from_utf8_lossy(&full).into_owned();
+        match read(&full, USERS_BYTES_MAX, options.symlinks).await {
+            Ok(text) => match Users::parse(&text) {
+                Ok(users) => drop(all.insert(path.to_vec(), users)),
+                Err((line, what)) => problems.push(format!("{name}:{line}: {what}")),
+            },
+            Err((_, problem)) => problems.push(problem),
+        }
+    }
+    problems.dedup();
+    if problems.is_empty() { Ok(all) } else { Err(problems) }
+}
+
+/// The text of a file. The error is the system's, when it was that, and a line for the operator.
+async fn read(path: &[u8], bytes_max: u64, symlinks: Symlinks) -> Result<String, (Option<Error>, String)> {
+    let name = String::from_utf8_lossy(path);
+    let failed = |error: Error| (Some(error), format!("{name}: cannot be read: {error}"));
+    let file = open(path, symlinks).await.map_err(failed)?;
+    if file.len() > bytes_max {
+        return Err((None, format!("{name}: expected a file of at most {bytes_max} bytes, found {}", file.len())));
+    }
+    let bytes = file.read(0, file.len()).await.map_err(failed)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
+        (None, format!("{name}:{}: expected text in UTF-8", line + 1))
+    })
+}

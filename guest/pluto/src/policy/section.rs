@@ -1,0 +1,177 @@
+//! A table of a TOML document, read key by key: every problem is kept with its place, and no key is passed over.
+
+use crate::limits::PROBLEMS_MAX;
+use std::cell::RefCell;
+use std::ops::{Range, RangeInclusive};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// What is wrong with a file, each with its place: an offset in bytes.
+#[derive(Debug, Default)]
+pub struct Problems(RefCell<Vec<(usize, String)>>);
+
+impl Problems {
+    /// Adds a problem.
+    pub fn add(&self, at: usize, what: impl Into<String>) {
+        self.0.borrow_mut().push((at, what.into()));
+    }
+
+    /// The value, or nothing and the problem with it.
+    pub fn check<T>(&self, at: &Range<usize>, result: Result<T, String>) -> Option<T> {
+        result.map_err(|what| self.add(at.start, what)).ok()
+    }
+
+    /// One line for each problem in a text, in the order of their places: `FILE:LINE:COLUMN: what was expected`.
+    pub fn lines(self, file: &str, text: &str) -> Vec<String> {
+        let mut problems = self.0.into_inner();
+        problems.sort();
+        problems.dedup();
+        let more = problems.len().saturating_sub(PROBLEMS_MAX);
+        let mut lines: Vec<String> = problems
+            .into_iter()
+            .take(PROBLEMS_MAX)
+            .map(|(at, what)| {
+                let (line, column) = place(text, at);
+                format!("{file}:{line}:{column}: {what}")
+            })
+            .collect();
+        if more > 0 {
+            lines.push(format!("{file}: and {more} more"));
+        }
+        lines
+    }
+}
+
+/// Line and column of an offset, both from 1, the column in characters.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[start..].chars().count() + 1)
+}
+
+/// A table.
+pub struct Section<'a> {
+    table: &'a DeTable<'a>,
+    span: Range<usize>,
+    problems: &'a Problems,
+    /// The keys that were asked for: all that there may be.
+    known: Vec<&'static str>,
+}
+
+/// A value with its place.
+pub type Found<T> = (T, Range<usize>);
+
+impl<'a> Section<'a> {
+    /// The whole document.
+    pub fn new(table: &'a Spanned<DeTable<'a>>, problems: &'a Problems) -> Section<'a> {
+        Section { table: table.get_ref(), span: table.span(), problems, known: Vec::new() }
+    }
+
+    /// Where it begins.
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// A string that need not be there.
+    pub fn string(&mut self, key: &'static str) -> Option<Found<&'a str>> {
+        self.typed(key, "a string in quotation marks", DeValue::as_str)
+    }
+
+    /// A string that must be there.
+    pub fn required(&mut self, key: &'static str, example: &str) -> Option<Found<&'a str>> {
+        if !self.table.contains_key(key) {
+            self.known.push(key);
+            self.problems.add(self.span.start, format!("expected {key} = {example} in this table"));
+            return None;
+        }
+        self.string(key)
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&mut self, key: &'static str) -> Option<bool> {
+        self.typed(key, "true or false", DeValue::as_bool).map(|(value, _)| value)
+    }
+
+    /// A whole number in a range.
+    pub fn integer(&mut self, key: &'static str, range: &RangeInclusive<u64>) -> Option<Found<u64>> {
+        let expected = format!("a number from {} to {}", range.start(), range.end());
+        self.typed(key, &expected, |value| {
+            let integer = value.as_integer()?;
+            u64::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|number| range.contains(number))
+        })
+    }
+
+    /// Strings, in brackets.
+    pub fn strings(&mut self, key: &'static str) -> Option<Found<Vec<&'a str>>> {
+        self.typed(key, "strings in brackets, as in [\"a\", \"b\"]", |value| {
+            value.as_array()?.iter().map(|item| item.get_ref().as_str()).collect()
+        })
+    }
+
+    /// A table beneath it.
+    pub fn section(&mut self, key: &'static str) -> Option<Section<'a>> {
+        let (table, span) = self.typed(key, "a table", DeValue::as_table)?;
+        Some(Section { table, span, problems: self.problems, known: Vec::new() })
+    }
+
+    /// Tables, each under `[[key]]`; at most so many.
+    pub fn sections(&mut self, key: &'static str, max: usize) -> Vec<Section<'a>> {
+        let expected = format!("tables, each under [[{key}]]");
+        let found = self.typed(key, &expected, |value| {
+            let tables = value.as_array()?.iter().map(|item| Some((item.get_ref().as_table()?, item.span())));
+            tables.collect::<Option<Vec<_>>>()
+        });
+        let (mut tables, span) = found.unwrap_or_default();
+        if tables.len() > max {
+            self.problems.add(span.start, format!("expected at most {max} of {key}, found {}", tables.len()));
+            tables.truncate(max);
+        }
+        let problems = self.problems;
+        tables.into_iter().map(|(table, span)| Section { table, span, problems, known: Vec::new() }).collect()
+    }
+
+    /// All keys, whatever they are called, with the strings that they have.
+    pub fn entries(self) -> Vec<(Found<&'a str>, Found<&'a str>)> {
+        let entry = |(key, value): (&'a Spanned<_>, &'a Spanned<DeValue<'a>>)| {
+            let found = value.get_ref().as_str();
+            if found.is_none() {
+                self.problems.add(value.span().start, expected("a string in quotation marks", value.get_ref()));
+            }
+            let key: (&'a std::borrow::Cow<'a, str>, _) = (key.get_ref(), key.span());
+            Some(((key.0.as_ref(), key.1), (found?, value.span())))
+        };
+        self.table.iter().filter_map(entry).collect()
+    }
+
+    /// Every key was asked for; what is left is a mistake.
+    pub fn finish(self) {
+        for key in self.table.keys().filter(|key| !self.known.contains(&key.get_ref().as_ref())) {
+            let known = self.known.join(", ");
+            self.problems.add(key.span().start, format!("expected one of {known}; found {:?}", key.get_ref()));
+        }
+    }
+
+    fn typed<T>(
+        &mut self,
+        key: &'static str,
+        what: &str,
+        read: impl FnOnce(&'a DeValue<'a>) -> Option<T>,
+    ) -> Option<Found<T>> {
+        self.known.push(key);
+        let value = self.table.get(key)?;
+        let found = read(value.get_ref());
+        if found.is_none() {
+            self.problems.add(value.span().start, expected(&format!("{key} to be {what}"), value.get_ref()));
+        }
+        Some((found?, value.span()))
+    }
+}
+
+fn expected(what: &str, found: &DeValue<'_>) -> String {
+    let found = match found {
+        DeValue::Integer(number) => format!("the number {}", number.as_str()),
+        DeValue::String(text) => format!("{text:?}"),
+        other => format!("a {}", other.type_str()),
+    };
+    format!("expected {what}, found {found}")
+}

@@ -1,0 +1,131 @@
+//! Pages of the site's own for errors: those that the configuration names, and `404.html`, in the folder of what is
+//! missing or the nearest one above.
+
+use super::representation::Content;
+use super::{Found, Site};
+use crate::http::encoding::Accepted;
+use crate::http::request::Terms;
+use crate::http::status::{Fault, Status};
+use crate::limits::{ERROR_PAGE_FOLDERS_MAX, ERROR_PAGES_KEPT_MAX, KEPT_FRESH_MILLIS};
+use crate::policy::load::Room;
+use pluto_sdk::now;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// The page for what is missing, unless the configuration names another.
+const NOT_FOUND_PAGE: &[u8] = b"404.html";
+
+/// Where the pages of folders were found lately: without it each request for what is missing would look again.
+#[derive(Debug, Default)]
+pub struct ErrorPages(RefCell<BTreeMap<Vec<u8>, Known>>);
+
+#[derive(Debug)]
+struct Known {
+    /// Nanoseconds since the Unix epoch.
+    since: u64,
+    page: Option<Vec<u8>>,
+}
+
+impl ErrorPages {
+    fn get(&self, folder: &[u8]) -> Option<Option<Vec<u8>>> {
+        let known = self.0.borrow();
+        let known = known.get(folder)?;
+        (now().saturating_sub(known.since) < KEPT_FRESH_MILLIS * 1_000_000).then(|| known.page.clone())
+    }
+
+    fn set(&self, folder: Vec<u8>, page: Option<Vec<u8>>) {
+        let mut known = self.0.borrow_mut();
+        if known.len() >= ERROR_PAGES_KEPT_MAX {
+            known.clear();
+        }
+        known.insert(folder, Known { since: now(), page });
+    }
+}
+
+impl Site {
+    /// What answers a request with an error. An error page that cannot be had is replaced by the built-in one, so that
+    /// no error leads to another.
+    pub(super) async fn error_page(&self, fault: Fault, room: &Room, terms: &Terms) -> Found {
+        match self.own_page(fault.status, room, terms).await {
+            Some(content) => Found::ErrorPage(fault.status, content),
+            None => Found::Fault(fault),
+        }
+    }
+
+    async fn own_page(&self, status: Status, room: &Room, terms: &Terms) -> Option<Rc<Content>> {
+        let named = room.policy.as_ref().and_then(|policy| policy.config.error_pages.get(&status.code()));
+        if let Some(page) = named {
+            return self.file(&[&room.folder, page.as_slice()].concat()).await;
+        }
+        if status != Status::NotFound {
+            return None;
+        }
+        match terms.resource() {
+            // What is asked for beneath a hidden folder must not be told from what is not there.
+            Some((path, _)) if !self.is_hidden(&path) => self.nearest(&room.folder, parent(path.bytes())).await,
+            _ => self.nearest(&room.folder, b"").await,
+        }
+    }
+
+    /// The page of the folder, or of the nearest one above.
+    async fn nearest(&self, room: &[u8], folder: &[u8]) -> Option<Rc<Content>> {
+        let key = [room, folder].concat();
+        if let Some(known) = self.error_pages.get(&key) {
+            return self.file(&known?).await;
+        }
+        let mut found = None;
+        for folder in above(folder) {
+            let page = [room, folder, NOT_FOUND_PAGE].concat();
+            if let Some(content) = self.file(&page).await {
+                found = Some((page, content));
+                break;
+            }
+        }
+        let (page, content) = found.unzip();
+        self.error_pages.set(key, page);
+        content
+    }
+
+    async fn file(&self, path: &[u8]) -> Option<Rc<Content>> {
+        // As it is: nobody looks for an error in several codings.
+        let accepted = Accepted::default();
+        match self.resolve(self.open(path.to_vec(), &accepted), &accepted).await {
+            Ok(Found::File(content)) => Some(content),
+            _ => None,
+        }
+    }
+}
+
+/// The folder of a path: all before its last name, which may be empty.
+fn parent(path: &[u8]) -> &[u8] {
+    &path[..path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1)]
+}
+
+/// A folder and those above it, the nearest first: at most so many, and always the root.
+fn above(folder: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let up = |folder: &&[u8]| folder.strip_suffix(b"/").map(|folder| parent(folder).len());
+    let chain = std::iter::successors(Some(folder), move |here| up(here).map(|length| &folder[..length]));
+    let near = chain.take_while(|folder| !folder.is_empty()).take(ERROR_PAGE_FOLDERS_MAX - 1);
+    near.chain(std::iter::once(&folder[..0]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_looked_through_from_the_nearest_up() {
+        let check = |path: &str, expected: &[&str]| {
+            let found: Vec<_> = above(parent(path.as_bytes())).map(String::from_utf8_lossy).collect();
+            assert_eq!(found, expected, "{path}");
+        };
+        check("", &[""]);
+        check("a", &[""]);
+        check("a/", &["a/", ""]);
+        check("a/b/c", &["a/b/", "a/", ""]);
+        let deep = "a/".repeat(100);
+        assert_eq!(above(deep.as_bytes()).count(), ERROR_PAGE_FOLDERS_MAX);
+        assert_eq!(above(deep.as_bytes()).last(), Some(&b""[..]));
+    }
+}

@@ -1,0 +1,109 @@
+//! Listings: which entries of a directory are shown, and how much of them is on its way at once.
+
+use super::{Answer, Found, Site};
+use crate::http::asked::Accept;
+use crate::http::media::{HTML, JSON};
+use crate::http::request::Terms;
+use crate::http::response::Lines;
+use crate::http::status::{Fault, Status};
+use crate::http::target::Path;
+use crate::limits::{LISTINGS_AT_ONCE_MAX, LISTINGS_BYTES_MAX};
+use crate::policy::Policy;
+use crate::policy::listing::{self, Form, Item, ItemKind, Order};
+use pluto_sdk::fs::{list, open};
+use pluto_sdk::{Entry, Error, Kind, Symlinks};
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// What all listings together take.
+#[derive(Debug, Default)]
+pub struct Listings {
+    /// Directories that are being read.
+    reading: Rc<Cell<usize>>,
+    /// Bytes on their way.
+    bytes: Rc<Cell<usize>>,
+}
+
+/// A part of what there is of something, given back when it is dropped.
+#[derive(Debug)]
+pub struct Share {
+    taken: Rc<Cell<usize>>,
+    size: usize,
+}
+
+impl Share {
+    fn take(of: &Rc<Cell<usize>>, size: usize, max: usize) -> Option<Share> {
+        let sum = of.get() + size;
+        (sum <= max).then(|| {
+            of.set(sum);
+            Share { taken: Rc::clone(of), size }
+        })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.taken.set(self.taken.get() - self.size);
+    }
+}
+
+/// Too much of it at once.
+const BUSY: Fault = Fault::soft(Status::ServiceUnavailable, "Too many directories are being listed. Please try again.");
+
+/// More entries than are listed, or names too long for a page.
+const TOO_LARGE: Fault =
+    Fault::soft(Status::InternalServerError, "This directory has more entries than can be listed.");
+
+impl Site {
+    /// The listing of a directory beneath a folder of the root, at a path that ends in a slash or is that of the root.
+    pub(super) async fn list(&self, folder: &[u8], path: &[u8], policy: &Policy, terms: &Terms) -> Answer {
+        match self.listed(folder, path, policy, terms).await {
+            Ok(answer) => answer,
+            Err(fault) => Answer::plain(Found::Fault(fault)),
+        }
+    }
+
+    async fn listed(&self, folder: &[u8], path: &[u8], policy: &Policy, terms: &Terms) -> Result<Answer, Fault> {
+        let reading = Share::take(&self.listings.reading, 1, LISTINGS_AT_ONCE_MAX).ok_or(BUSY)?;
+        let full = [folder, path].concat();
+        let directory = full.strip_suffix(b"/").unwrap_or(&full);
+        // A listing follows links, and opening does not: what is opened without them is a directory, or none.
+        if self.symlinks == Symlinks::Refuse && !directory.is_empty() {
+            match open(directory.to_vec(), self.symlinks).await {
+                Err(Error::IsDirectory) => (),
+                Ok(_) => return Err(Fault::NOT_FOUND),
+                Err(error) => return Err(self.fault_of(error, terms)),
+            }
+        }
+        let entries = list(directory.to_vec()).await.map_err(|error| match error {
+            Error::TooLarge => TOO_LARGE,
+            error => self.fault_of(error, terms),
+        })?;
+        let items: Vec<Item> = entries.into_iter().filter_map(|entry| self.item(path, entry, policy)).collect();
+        drop(reading);
+        let accept = terms.asked.as_ref().map_or(Accept::default(), |asked| asked.accept);
+        let (form, media) = if accept.prefers_json() { (Form::Json, JSON) } else { (Form::Html, HTML) };
+        let order = Order::parse(terms.resource().and_then(|(_, query)| query));
+        let content = listing::write(path, items, order, form).ok_or(TOO_LARGE)?;
+        let share = Share::take(&self.listings.bytes, content.len(), LISTINGS_BYTES_MAX).ok_or(BUSY)?;
+        let extra = Lines::new([("Vary", &b"Accept"[..])]);
+        Ok(Answer { found: Found::Page { status: Status::Ok, media, content }, extra, edits: None, share: Some(share) })
+    }
+
+    /// What is shown of an entry: nothing of what is not served either.
+    fn item(&self, path: &[u8], entry: Entry, policy: &Policy) -> Option<Item> {
+        let full = [path, &entry.name].concat();
+        let kind = match entry.metadata.kind {
+            Kind::Directory => ItemKind::Directory,
+            Kind::Regular => ItemKind::File,
+            Kind::Symlink if self.symlinks == Symlinks::Follow => ItemKind::Link,
+            Kind::Symlink | Kind::Other => return None,
+        };
+        // A path that cannot be asked for is that of no file.
+        let asked = Path::from_names(&full)?;
+        if self.is_hidden(&asked) || policy.is_secret(&full) {
+            return None;
+        }
+        Some(Item { name: entry.name, kind, size: entry.metadata.size, modified: entry.metadata.modified })
+    }
+}

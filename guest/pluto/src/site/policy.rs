@@ -1,0 +1,276 @@
+//! Decides by a site's policy, in this order: which site, who may read, what is elsewhere, the file, what stands in for
+//! a missing one, and the fields of the answer.
+
+use super::{Answer, Found, Lookup, Site};
+use crate::http::asked::Asked;
+use crate::http::request::{Action, Terms};
+use crate::http::response::Lines;
+use crate::http::status::{Fault, Status};
+use crate::http::target::Path;
+use crate::limits::PATH_BYTES_MAX;
+use crate::policy::load::Room;
+use crate::policy::logins::Login;
+use crate::policy::users::Credentials;
+use crate::policy::{INDEX, PAGE, Policy, redirect};
+use pluto_sdk::Error;
+use std::rc::Rc;
+
+/// A request that a site's policy decides on.
+#[derive(Debug)]
+pub struct Decision {
+    room: Room,
+    step: Step,
+    /// Only some may read what it asks for.
+    private: bool,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// What is known already.
+    Known(Found),
+    /// Whether this is a user, before anything else.
+    Login(Path, Credentials),
+    /// The file at this path, which was asked for.
+    File(Path, Lookup),
+}
+
+impl Decision {
+    /// Whether the file that it needs is kept; nothing when it needs none.
+    pub(super) fn is_kept(&self) -> Option<bool> {
+        match &self.step {
+            Step::File(_, lookup) => lookup.is_kept(),
+            Step::Known(_) | Step::Login(..) => None,
+        }
+    }
+}
+
+const MISDIRECTED: Fault = Fault::soft(Status::MisdirectedRequest, "There is no site of this name here.");
+const UNAUTHORIZED: Fault = Fault::soft(Status::Unauthorized, "This is only for those who log in.");
+const BUSY: Fault = Fault::soft(Status::ServiceUnavailable, "Too many are logging in. Please try again in a moment.");
+const MOVED: &str = "It is at another address.";
+
+impl Site {
+    /// Decides what can be decided at once, and asks for the file.
+    pub(super) fn consider(&self, action: Action, terms: &Terms) -> Lookup {
+        let host = terms.asked.as_ref().and_then(|asked| asked.host.as_deref());
+        let Some(room) = self.rooms.find(host) else {
+            return Lookup::Known(match action {
+                Action::Refuse(fault) => Found::Fault(fault),
+                _ => Found::Fault(MISDIRECTED),
+            });
+        };
+        let room = room.clone();
+        let known = |found| (Step::Known(found), false);
+        let (step, private) = match action {
+            Action::Serve(path) => self.admit(&room, path, terms),
+            Action::Options => known(Found::Options),
+            Action::Refuse(fault) => known(Found::Fault(fault)),
+        };
+        Lookup::Deciding(Box::new(Decision { room, step, private }))
+    }
+
+    /// Who may read the path, and what follows. Whether only some may.
+    fn admit(&self, room: &Room, path: Path, terms: &Terms) -> (Step, bool) {
+        let is_secret = |policy: &Rc<Policy>| policy.is_secret(path.bytes());
+        if self.is_hidden(&path) || room.policy.as_ref().is_some_and(is_secret) {
+            return (Step::Known(Found::Fault(Fault::NOT_FOUND)), false);
+        }
+        let Some((_, users)) = room.policy.as_ref().and_then(|policy| policy.guard(path.bytes())) else {
+            return (self.route(room, path, terms), false);
+        };
+        let value = terms.asked.as_ref().and_then(|asked| asked.authorization.as_deref());
+        let step = match value.and_then(Credentials::parse) {
+            None => Step::Known(Found::Fault(UNAUTHORIZED)),
+            Some(credentials) => match self.logins.known(users, &credentials) {
+                Some(Login::Right) => self.route(room, path, terms),
+                Some(_) => Step::Known(Found::Fault(UNAUTHORIZED)),
+                None => Step::Login(path, credentials),
+            },
+        };
+        (step, true)
+    }
+
+    /// What is elsewhere, or the file.
+    fn route(&self, room: &Room, path: Path, terms: &Terms) -> Step {
+        if let Some(policy) = &room.policy {
+            let moved = |status, location| Step::Known(Found::Redirect { status, location, why: MOVED });
+            if !policy.config.redirects.is_empty() {
+                let query = terms.resource();
+                let query = query.as_ref().and_then(|(_, query)| *query);
+                let asked = [b"/", path.bytes()].concat();
+                if let Some((status, location)) = redirect::find(&policy.config.redirects, &asked, query) {
+                    return moved(status, location);
+                }
+            }
+            if let Some(address) = policy.config.clean_urls.then(|| clean(&path)).flatten() {
+                return moved(Status::MovedPermanently, terms.with_query(address));
+            }
+        }
+        // As in `look_up`.
+        if path.bytes().len() > PATH_BYTES_MAX {
+            return Step::Known(Found::Fault(Fault::NOT_FOUND));
+        }
+        let lookup = self.open([room.folder.as_slice(), path.bytes()].concat(), &terms.accepted);
+        Step::File(path, lookup)
+    }
+
+    /// Waits for the answer.
+    pub(super) async fn decide(&self, decision: Decision, terms: &Terms) -> Answer {
+        let Decision { room, step, private } = decision;
+        let path = terms.resource().map(|(path, _)| path);
+        let step = match step {
+            Step::Login(path, credentials) => self.log_in(&room, path, &credentials, terms).await,
+            step => step,
+        };
+        let mut answer = match step {
+            Step::Known(found) => Answer::plain(found),
+            Step::File(path, lookup) => self.serve(&room, &path, lookup, private, terms).await,
+            Step::Login(..) => Answer::plain(Found::Fault(UNAUTHORIZED)),
+        };
+        if let Found::Fault(fault) = answer.found {
+            answer.found = self.error_page(fault, &room, terms).await;
+        }
+        if let Some(policy) = &room.policy {
+            answer.extra = extra(policy, &answer, path.as_ref(), terms.asked.as_deref());
+        }
+        answer
+    }
+
+    async fn log_in(&self, room: &Room, path: Path, credentials: &Credentials, terms: &Terms) -> Step {
+        let Some((_, users)) = room.policy.as_ref().and_then(|policy| policy.guard(path.bytes())) else {
+            return Step::Known(Found::Fault(UNAUTHORIZED));
+        };
+        match self.logins.verify(users, credentials).await {
+            Login::Right => self.route(room, path, terms),
+            Login::Wrong => Step::Known(Found::Fault(UNAUTHORIZED)),
+            Login::Busy => Step::Known(Found::Fault(BUSY)),
+        }
+    }
+
+    /// The file, or what stands in for it when it is missing.
+    async fn serve(&self, room: &Room, path: &Path, lookup: Lookup, private: bool, terms: &Terms) -> Answer {
+        let mut name = path.bytes().to_vec();
+        if path.is_directory() {
+            name.extend_from_slice(INDEX);
+        }
+        let mut result = self.resolve(lookup, &terms.accepted).await;
+        let Some(policy) = &room.policy else {
+            return Answer::plain(result.unwrap_or_else(|error| self.missing(error, terms)));
+        };
+        let is_missing = |result: &Result<_, Error>| matches!(result, Err(Error::NotFound | Error::IsDirectory));
+        if policy.config.clean_urls && !path.is_directory() && is_missing(&result) {
+            let page = [path.bytes(), PAGE].concat();
+            // What was found first decides whether it is a directory.
+            if let Ok(found) = self.file_of(room, &page, terms).await {
+                (result, name) = (Ok(found), page);
+            }
+        }
+        match result {
+            Ok(found) => with_edits(policy, &name, private, found),
+            Err(Error::NotFound) if path.is_directory() && policy.config.directory_listing => {
+                let listed = self.list(&room.folder, path.bytes(), policy, terms).await;
+                match listed.found {
+                    Found::Fault(fault) => self.stand_in(room, policy, path, fault, private, terms).await,
+                    _ => Answer { edits: policy.edits(path.bytes(), private), ..listed },
+                }
+            }
+            Err(error) => match self.missing(error, terms) {
+                Found::Fault(fault) => self.stand_in(room, policy, path, fault, private, terms).await,
+                found => Answer::plain(found),
+            },
+        }
+    }
+
+    /// The page of a single-page site for what is missing, when a page is asked for: by a browser that goes there, or
+    /// at an address that does not look like a file's.
+    async fn stand_in(
+        &self,
+        room: &Room,
+        policy: &Policy,
+        path: &Path,
+        fault: Fault,
+        private: bool,
+        terms: &Terms,
+    ) -> Answer {
+        let last = path.bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        let names_html = terms.asked.as_ref().is_some_and(|asked| asked.accept.names_html());
+        if let Some(page) = &policy.config.page_fallback
+            && fault.status == Status::NotFound
+            && (names_html || !last.contains(&b'.'))
+            && let Ok(found) = self.file_of(room, page, terms).await
+        {
+            return with_edits(policy, page, private, found);
+        }
+        Answer::plain(Found::Fault(fault))
+    }
+
+    /// The file of a path beneath a folder.
+    async fn file_of(&self, room: &Room, path: &[u8], terms: &Terms) -> Result<Found, Error> {
+        let lookup = self.open([&room.folder, path].concat(), &terms.accepted);
+        self.resolve(lookup, &terms.accepted).await
+    }
+}
+
+fn with_edits(policy: &Policy, name: &[u8], private: bool, found: Found) -> Answer {
+    Answer { edits: policy.edits(name, private), ..Answer::plain(found) }
+}
+
+/// The address of a page without its ending, when it has one: `/a` for `/a.html`, `/` for `/index.html`.
+fn clean(path: &Path) -> Option<String> {
+    let address = path.bytes().strip_suffix(PAGE)?;
+    let address = match address.strip_suffix(b"index") {
+        Some(folder) if matches!(folder.last(), None | Some(b'/')) => folder,
+        // `/.html` is no page of another name.
+        _ if matches!(address.last(), None | Some(b'/')) => return None,
+        _ => address,
+    };
+    Some(Path::from_names(address)?.escape())
+}
+
+/// Fields of the answer that depend on more than a file: those of every response, what other sites' pages may read, and
+/// how to log in.
+fn extra(policy: &Policy, answer: &Answer, path: Option<&Path>, asked: Option<&Asked>) -> Lines {
+    let mut lines = Vec::new();
+    let preflight = asked.is_some_and(|asked| asked.preflight);
+    let place = match path {
+        Some(path) => [b"/", path.bytes()].concat(),
+        None => [b"/", asked.and_then(|asked| asked.options_path.as_deref()).unwrap_or_default()].concat(),
+    };
+    if let Some(cors) = policy.config.cors.as_ref().filter(|cors| cors.source.is_match(&place)) {
+        cors.write(asked.and_then(|asked| asked.origin.as_deref()), preflight, &mut lines);
+    }
+    let status = match &answer.found {
+        Found::Fault(fault) => Some(fault.status),
+        Found::ErrorPage(status, _) => Some(*status),
+        _ => None,
+    };
+    if let (Some(Status::Unauthorized), Some((rule, _))) = (status, policy.guard(&place[1..])) {
+        lines.extend_from_slice(Lines::new([("WWW-Authenticate", rule.challenge.as_bytes())]).bytes());
+    }
+    if lines.is_empty() && answer.extra.bytes().is_empty() {
+        return policy.always().clone();
+    }
+    Lines::written(&[policy.always().bytes(), answer.extra.bytes(), &lines].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_a_clean_address() {
+        let check = |path: &str, expected: Option<&str>| {
+            let path = Path::from_names(path.as_bytes()).expect("a path");
+            assert_eq!(clean(&path).as_deref(), expected, "{path:?}");
+        };
+        check("a.html", Some("/a"));
+        check("a b/c.html", Some("/a%20b/c"));
+        check("index.html", Some("/"));
+        check("a/index.html", Some("/a/"));
+        check("a/myindex.html", Some("/a/myindex"));
+        check("a.htm", None);
+        check("a/.html", None);
+        check(".html", None);
+        check("a/", None);
+    }
+}

@@ -1,0 +1,406 @@
+//! What a site's configuration file says, and what it does.
+
+use crate::support::{Response, ask, get, get_response, serve, serve_with};
+use pluto_sdk::testing::{Outcome, Request, World};
+use pluto_sdk::{Level, Signal};
+
+/// A site with this configuration.
+fn site(config: &str) -> World {
+    serve_with(&[], |world| world.file(".pluto.toml", config))
+}
+
+/// A GET request with further fields, each with its line end.
+fn get_with(target: &str, fields: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: example.org\r\n{fields}\r\n")
+}
+
+/// What a response comes to: its content, `-> ` and a location behind the status, or the status.
+fn outcome(response: &Response) -> String {
+    match (response.status, response.field("Location")) {
+        (200, _) => response.text(),
+        (status, Some(location)) => format!("{status} -> {location}"),
+        (status, None) => status.to_string(),
+    }
+}
+
+#[test]
+fn redirects_come_before_files() {
+    let mut world = site(
+        "[[redirects]]\nsource = \"/a.txt\"\ndestination = \"/b.css\"\nkind = 302\n\
+         [[redirects]]\nsource = \"/old/**\"\ndestination = \"/dir/$1\"\nkind = 308\n\
+         [[redirects]]\nsource = \"/dir/*.htm\"\ndestination = \"https://example.com/$1?page=$1\"\nkind = 307\n",
+    );
+    let mut check = |target: &str, expected: &str| assert_eq!(outcome(&get_response(&mut world, target)), expected);
+    check("/a.txt", "302 -> /b.css");
+    check("/a.txt?x=<", "302 -> /b.css?x=%3C");
+    check("/./x/../a%2Etxt", "302 -> /b.css");
+    check("/old", "308 -> /dir/");
+    check("/old/page.html?q", "308 -> /dir/page.html?q");
+    check("/old//evil.example/%0d%0aX:y", "308 -> /dir/evil.example/%0D%0AX:y");
+    check("/old/..%2f..", "404");
+    check("/dir/a%26b.htm", "307 -> https://example.com/a&b?page=a%26b");
+    check("/dir/page.html", "<h1>page</h1>");
+    let response = ask(&mut world, get("/old/x").replace("GET", "HEAD"));
+    assert_eq!(outcome(&response), "308 -> /dir/x");
+}
+
+#[test]
+fn fields_are_set_and_removed_for_files_and_not_for_errors() {
+    let mut world = site(
+        "[[headers]]\nsource = \"**/*.{txt,css}\"\nheaders = { Cache-Control = \"max-age=5\", X-A = \"1\" }\n\
+         [[headers]]\nsource = \"/b.css\"\nremove = [\"X-A\", \"X-Content-Type-Options\"]\n\
+         [[headers]]\nsource = \"/\"\nheaders = { X-Home = \"yes\", Content-Type = \"text/x\" }\n",
+    );
+    // Also when the file is kept, and what is said of it remembered.
+    for _ in 0..3 {
+        let a = get_response(&mut world, "/a.txt");
+        assert_eq!((a.field("Cache-Control"), a.field("X-A")), (Some("max-age=5"), Some("1")));
+        let b = get_response(&mut world, "/b.css");
+        assert_eq!((b.field("Cache-Control"), b.field("X-A")), (Some("max-age=5"), None));
+        assert_eq!(b.field("X-Content-Type-Options"), None);
+        let home = get_response(&mut world, "/");
+        assert_eq!((home.field("X-Home"), home.field("Content-Type")), (Some("yes"), Some("text/x")));
+        assert_eq!(home.text(), "<h1>home</h1>");
+        assert_eq!(get_response(&mut world, "/index.html").field("X-Home"), Some("yes"), "the same file");
+        let missing = get_response(&mut world, "/missing.txt");
+        assert_eq!((missing.status, missing.field("X-A")), (404, None), "an error is nothing to keep");
+    }
+}
+
+#[test]
+fn the_security_preset_is_sent_with_everything() {
+    let mut world = serve_with(&["--security-headers"], |world| {
+        world.file(
+            ".pluto.toml",
+            "hsts-max-age = 60\n[[headers]]\nsource = \"/a.txt\"\nheaders = { X-Frame-Options = \"DENY\" }",
+        );
+    });
+    for target in ["/", "/missing", "/dir"] {
+        let response = get_response(&mut world, target);
+        assert_eq!(response.field("Referrer-Policy"), Some("strict-origin-when-cross-origin"), "{target}");
+        assert_eq!(response.field("X-Frame-Options"), Some("SAMEORIGIN"), "{target}");
+        assert_eq!(response.field("Strict-Transport-Security"), Some("max-age=60"), "{target}");
+    }
+    assert_eq!(get_response(&mut world, "/a.txt").field("X-Frame-Options"), Some("DENY"), "a rule wins");
+    let plain = get_response(&mut serve(&["--security-headers"]), "/");
+    assert_eq!(plain.field("Strict-Transport-Security"), None, "only when it is asked for");
+}
+
+#[test]
+fn the_nearest_page_answers_for_what_is_missing() {
+    let mut world = serve_with(&[], |world| {
+        world.file("404.html", "lost");
+        world.file("dir/404.html", "lost in dir");
+        world.directory("dir/sub");
+    });
+    let mut check = |target: &str, status: u16, text: &str| {
+        let response = get_response(&mut world, target);
+        assert_eq!((response.status, response.text().as_str()), (status, text), "{target}");
+        assert_eq!(response.field("Content-Type"), Some("text/html; charset=utf-8"));
+        assert_eq!(response.field("Last-Modified"), None, "it is not the page's own address");
+    };
+    for _ in 0..3 {
+        check("/missing", 404, "lost");
+        check("/dir/missing", 404, "lost in dir");
+        check("/dir/sub/", 404, "lost in dir");
+        check("/dir/sub/a/b/c/d/e/f", 404, "lost");
+        check("/.git/config", 404, "lost");
+        check("/dir/.hidden/index.html", 404, "lost");
+        check("/a%2fb", 404, "lost");
+    }
+}
+
+#[test]
+fn the_configuration_names_error_pages() {
+    let mut world = serve_with(&[], |world| {
+        world.file(
+            ".pluto.toml",
+            "[error-pages]\n404 = \"/dir/page.html\"\n403 = \"/missing.html\"\n501 = \"/a.txt\"\n400 = \"/empty.txt\"",
+        );
+        world.file("404.html", "never");
+    });
+    let mut check = |request: &str, status: u16, text: &str| {
+        let response = ask(&mut world, request);
+        assert_eq!(response.status, status);
+        assert!(response.text().starts_with(text), "{request}: {}", response.text());
+    };
+    check(&get("/missing"), 404, "<h1>page</h1>");
+    check(&get("/denied.txt"), 403, "<!doctype html>");
+    check(&get("/").replace("GET", "BREW"), 501, "alpha");
+    check(&get("/.."), 400, "");
+    let head = ask(&mut world, get("/missing").replace("GET", "HEAD"));
+    assert_eq!((head.status, head.field("Content-Length"), head.text().as_str()), (404, Some("13"), ""));
+    let refused = ask(&mut world, get("/").replace("GET", "POST"));
+    assert_eq!((refused.status, refused.field("Allow")), (405, Some("GET, HEAD, OPTIONS")));
+}
+
+#[test]
+fn a_single_page_answers_for_pages_and_not_for_assets() {
+    let mut world = serve(&["--page-fallback", "/index.html"]);
+    let mut check = |target: &str, accept: &str, expected: &str| {
+        let request = get_with(target, &format!("Accept: {accept}\r\n"));
+        assert_eq!(outcome(&ask(&mut world, request)), expected, "{target} {accept}");
+    };
+    check("/user/5", "*/*", "<h1>home</h1>");
+    check("/user/john.doe", "text/html,*/*;q=0.8", "<h1>home</h1>");
+    check("/bare/", "*/*", "<h1>home</h1>");
+    check("/app.js", "*/*", "404");
+    check("/image.png", "image/avif,image/*,*/*;q=0.8", "404");
+    check("/.env", "text/html", "404");
+    check("/a%2fb", "text/html", "404");
+    check("/a.txt", "text/html", "alpha");
+    check("/denied.txt", "text/html", "403");
+    assert_eq!(ask(&mut world, get("/user/5").replace("GET", "POST")).status, 405);
+    let mut missing = serve(&["--page-fallback", "/gone.html"]);
+    assert_eq!(get_response(&mut missing, "/user").status, 404, "no loop");
+}
+
+#[test]
+fn clean_urls_lead_to_pages() {
+    let mut world = serve_with(&["--clean-urls"], |world| world.file("dir.html", "beside the folder"));
+    let mut check = |target: &str, expected: &str| assert_eq!(outcome(&get_response(&mut world, target)), expected);
+    check("/dir/page", "<h1>page</h1>");
+    check("/dir/page.html?q=1", "301 -> /dir/page?q=1");
+    check("/dir/index.html", "301 -> /dir/");
+    check("/index.html", "301 -> /");
+    check("/dir/", "<h1>dir</h1>");
+    check("/dir", "beside the folder");
+    check("/bare", "301 -> /bare/");
+    check("/a.txt", "alpha");
+    check("/missing", "404");
+    check("/dir/page/", "404");
+    check("//dir//page.html", "301 -> /dir/page");
+}
+
+#[test]
+fn directories_are_listed_when_that_is_wanted() {
+    let files = |world: &mut World| {
+        world.file(".pluto.toml", "[[headers]]\nsource = \"/bare/\"\nheaders = { X-Listed = \"yes\" }");
+        world.file("bare/a&b.txt", "12345");
+        world.directory("bare/sub");
+        world.symlink("bare/link", "file");
+        world.special("bare/pipe");
+        world.file("bare/.secret", "");
+        world.file("bare/back\\slash", "");
+    };
+    let mut world = serve_with(&["--directory-listing"], files);
+    let page = get_response(&mut world, "/bare/?sort=size&order=desc");
+    let text = page.text();
+    let names: Vec<&str> = text.split("href=\"./").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(names, ["sub/", "a%26b.txt", "file", "link"]);
+    assert_eq!(page.field("Content-Type"), Some("text/html; charset=utf-8"));
+    assert_eq!((page.field("Vary"), page.field("X-Listed")), (Some("Accept"), Some("yes")));
+    let json = ask(&mut world, get_with("/bare/", "Accept: application/json\r\n"));
+    assert_eq!(json.field("Content-Type"), Some("application/json"));
+    assert!(json.text().contains("{\"name\":\"a&b.txt\",\"type\":\"file\",") && !json.text().contains("secret"));
+    let head = ask(&mut world, get("/bare/").replace("GET", "HEAD"));
+    assert!(head.status == 200 && head.content.is_empty());
+    let mut check = |target: &str, expected: &str| assert_eq!(outcome(&get_response(&mut world, target)), expected);
+    check("/bare", "301 -> /bare/");
+    check("/dir/", "<h1>dir</h1>");
+    check("/.git/", "404");
+    check("/missing/", "404");
+    check("/a.txt/", "404");
+    let mut denied = serve_with(&["--directory-listing", "--symlinks", "deny"], |world| {
+        files(world);
+        world.symlink("linked", "bare");
+    });
+    assert!(!get_response(&mut denied, "/bare/").text().contains("./link\""));
+    assert_eq!(get_response(&mut denied, "/linked/").status, 404);
+    assert_eq!(get_response(&mut serve_with(&[], files), "/bare/").status, 404, "off unless wanted");
+}
+
+#[test]
+fn a_directory_with_too_many_entries_says_so() {
+    let mut world = serve_with(&["--directory-listing"], |world| {
+        for number in 0..=pluto::limits::LISTING_ENTRIES_MAX {
+            world.file(format!("many/{number}"), "");
+        }
+    });
+    let response = get_response(&mut world, "/many/");
+    assert!(response.status == 500 && response.text().contains("more entries than can be listed"));
+}
+
+#[test]
+fn other_sites_may_read_what_they_are_allowed() {
+    let mut world = site(
+        "[cors]\nsource = \"/dir/**\"\nallow-origins = [\"https://a.example\"]\nallow-methods = [\"GET\"]\nallow-headers = [\"Range\"]\n",
+    );
+    let origin = "Origin: https://a.example\r\n";
+    let allowed = ask(&mut world, get_with("/dir/page.html", origin));
+    assert_eq!(allowed.field("Access-Control-Allow-Origin"), Some("https://a.example"));
+    let varies = |response: &Response| response.fields.contains(&("Vary".to_owned(), "Origin".to_owned()));
+    assert!(varies(&allowed) && allowed.text() == "<h1>page</h1>");
+    let missing = ask(&mut world, get_with("/dir/missing", origin));
+    assert_eq!((missing.status, missing.field("Access-Control-Allow-Origin")), (404, Some("https://a.example")));
+    for (target, fields) in [("/dir/", "Origin: https://b.example\r\n"), ("/dir/", ""), ("/a.txt", origin)] {
+        let other = ask(&mut world, get_with(target, fields));
+        assert_eq!((other.status, other.field("Access-Control-Allow-Origin")), (200, None), "{target} {fields}");
+    }
+    let preflight =
+        get_with("/dir/x", &format!("{origin}Access-Control-Request-Method: GET\r\n")).replace("GET /", "OPTIONS /");
+    let answer = ask(&mut world, &preflight);
+    assert_eq!((answer.status, answer.field("Access-Control-Allow-Methods")), (204, Some("GET")));
+    assert_eq!(
+        (answer.field("Access-Control-Allow-Headers"), answer.field("Access-Control-Max-Age")),
+        (Some("Range"), Some("600"))
+    );
+    let elsewhere = ask(&mut world, preflight.replace("/dir/x", "/x"));
+    assert_eq!((elsewhere.status, elsewhere.field("Access-Control-Allow-Origin")), (204, None));
+}
+
+#[test]
+fn each_host_has_its_folder_and_its_configuration() {
+    let mut world = serve_with(&["--virtual-hosts"], |world| {
+        world.file("a.example/index.html", "site a");
+        world.file("a.example/404.html", "lost in a");
+        world.file("b.example/index.html", "site b");
+        world.file("b.example/.pluto.toml", "[[redirects]]\nsource = \"/x\"\ndestination = \"/y\"\nkind = 301");
+        world.file("file.example", "no folder");
+        world.file("UPPER/index.html", "never");
+        world.symlink("linked.example", "a.example");
+    });
+    let mut check = |host: &str, target: &str, expected: &str| {
+        let response = ask(&mut world, get(target).replace("example.org", host));
+        let found = if response.status == 404 { response.text() } else { outcome(&response) };
+        assert!(found.starts_with(expected), "{host} {target}: {found}");
+    };
+    check("a.example", "/", "site a");
+    check("A.Example.:8000", "/", "site a");
+    check("linked.example", "/", "site a");
+    check("a.example", "/missing", "lost in a");
+    check("b.example", "/", "site b");
+    check("b.example", "/x?q", "301 -> /y?q");
+    check("b.example", "/missing", "<!doctype html>");
+    check("a.example", "/../b.example/", "400");
+    check("a.example", "http://b.example/", "site b");
+    for host in ["c.example", "file.example", "upper", "127.0.0.1", "[::1]", ".git", ".well-known"] {
+        check(host, "/", "421");
+    }
+    let mut world = serve_with(&["--virtual-hosts"], |world| world.file("default/index.html", "site of all"));
+    assert_eq!(outcome(&get_response(&mut world, "/")), "site of all");
+    let old = ask(&mut world, "GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(outcome(&old), "site of all");
+}
+
+#[test]
+fn the_files_of_the_policy_are_never_served() {
+    let mut world = serve_with(&["--allow-hidden", "--directory-listing", "--config", "conf/site.toml"], |world| {
+        world.file("conf/site.toml", "[[basic-auth]]\nsource = \"/x/**\"\nusers = \".users\"\n");
+        world.file(".users", "a:$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW");
+        world.file("conf/other", "");
+        world.file("conf/.pluto.toml", "of another site");
+        world.file("conf/.htpasswd", "of another site");
+    });
+    for target in ["/conf/site.toml", "/.users", "/conf/./site%2Etoml", "/x/..//.users"] {
+        assert_eq!(get_response(&mut world, target).status, 404, "{target}");
+    }
+    assert_eq!(get_response(&mut world, "/.env").text(), "secret", "other hidden files are, when they may");
+    for target in ["/.pluto.toml", "/conf/.pluto.toml", "/conf/.htpasswd"] {
+        assert_eq!(get_response(&mut world, target).status, 404, "{target}");
+    }
+    let listing = get_response(&mut world, "/conf/").text();
+    assert!(listing.contains("other") && !listing.contains(".toml") && !listing.contains(".htpasswd"));
+}
+
+/// How a server with these files ends, and what it says.
+fn started(options: &[&str], config: &str) -> (Option<Outcome>, Vec<String>) {
+    let mut world = World::new();
+    world.file(".pluto.toml", config);
+    world.start(pluto::main, &[&["8000", "html"], options].concat());
+    world.run_until_idle();
+    let lines = world.logs().iter().map(|(_, line)| line.clone()).collect();
+    (world.outcome(), lines)
+}
+
+#[test]
+fn a_wrong_configuration_is_told_line_by_line_and_serves_nothing() {
+    for options in [&[][..], &["--check"]] {
+        let (outcome, lines) = started(options, "clean-urls = true\nclean-url = 1\n[[redirects]]\nsource = \"x\"\n");
+        assert_eq!(outcome, Some(Outcome::Exit(1)));
+        assert!(
+            lines.iter().any(|line| line.starts_with(".pluto.toml:2:1: expected one of clean-urls, ")),
+            "{lines:?}"
+        );
+        assert!(lines.iter().any(|line| line.starts_with(".pluto.toml:4:10: expected a glob")), "{lines:?}");
+        assert!(lines.last().is_some_and(|line| line.starts_with("the configuration has ")), "{lines:?}");
+    }
+    let (outcome, lines) = started(&["--config", "other.toml"], "");
+    assert_eq!(outcome, Some(Outcome::Exit(1)));
+    assert!(lines.iter().any(|line| line.starts_with("other.toml: cannot be read: no file")), "{lines:?}");
+    let (outcome, lines) = started(&[], "[[basic-auth]]\nsource = \"/**\"\nusers = \".htpasswd\"\n");
+    assert_eq!(outcome, Some(Outcome::Exit(1)));
+    assert!(lines.iter().any(|line| line.starts_with(".htpasswd: cannot be read: ")), "{lines:?}");
+    let (outcome, _) = started(&[], &"# \n".repeat(30_000));
+    assert_eq!(outcome, Some(Outcome::Exit(1)), "too long");
+}
+
+#[test]
+fn a_right_configuration_passes_the_check() {
+    for (config, expected) in
+        [("", "0 redirects"), ("[[redirects]]\nsource = \"/x\"\ndestination = \"/y\"\nkind = 301", "1 redirects")]
+    {
+        let (outcome, lines) = started(&["--check"], config);
+        assert_eq!(outcome, Some(Outcome::Exit(0)));
+        assert!(lines.last().is_some_and(|line| line.contains("is right") && line.contains(expected)), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_reload_takes_the_new_configuration_or_keeps_the_old_one() {
+    let mut world = site("[[redirects]]\nsource = \"/x\"\ndestination = \"/y\"\nkind = 301");
+    let redirect = |world: &mut World| outcome(&get_response(world, "/x"));
+    assert_eq!(redirect(&mut world), "301 -> /y");
+    let reload = |world: &mut World, config: &str| {
+        world.overwrite(".pluto.toml", config);
+        world.signal(Signal::Reload);
+        world.run_until_idle();
+    };
+    reload(&mut world, "[[redirects]]\nsource = \"/x\"\ndestination = \"/z\"\nkind = 302");
+    assert_eq!(redirect(&mut world), "302 -> /z");
+    reload(&mut world, "[[redirects]]\nsource = \"/x\"\n");
+    assert_eq!(redirect(&mut world), "302 -> /z");
+    assert!(world.logs().iter().any(|(level, line)| *level == Level::Error && line.starts_with(".pluto.toml:1:1: ")));
+    reload(&mut world, "");
+    assert_eq!(redirect(&mut world), "404");
+}
+
+/// A site without a configuration asks for no more than it did: one open for a file that is not kept, and none for one
+/// that is.
+#[test]
+fn without_a_configuration_nothing_is_paid() {
+    let opens = |config: Option<&str>| {
+        let mut world = serve_with(&[], |world| {
+            if let Some(config) = config {
+                world.file(".pluto.toml", config);
+            }
+        });
+        let count =
+            |world: &World| world.requests().iter().filter(|sent| matches!(sent.request, Request::Open(_))).count();
+        let before = count(&world);
+        (0..5).for_each(|_| drop(get_response(&mut world, "/a.txt")));
+        count(&world) - before
+    };
+    assert_eq!(opens(None), opens(Some("clean-urls = true")));
+    assert_eq!(opens(None), 2);
+}
+
+/// What the README shows is right.
+#[test]
+fn the_example_of_the_readme_passes_the_check() {
+    let readme = include_str!("../../../README.md");
+    let (_, behind) = readme.split_once("```toml\n").expect("an example");
+    let (example, _) = behind.split_once("```").expect("its end");
+    let mut world = World::new();
+    world.file(".pluto.toml", example);
+    world.file(".htpasswd", "a:$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW\n");
+    world.start(pluto::main, &["8000", "html", "--check"]);
+    world.run_until_idle();
+    assert_eq!(world.outcome(), Some(Outcome::Exit(0)), "{:?}", world.logs());
+    let (_, last) = world.logs().last().expect("a line");
+    assert!(last.contains("1 redirects, 1 rules for headers, 1 protected areas, 2 error pages"), "{last}");
+    // Each key that there is stands in it.
+    for key in ["clean-urls", "directory-listing", "page-fallback", "security-headers", "hsts-max-age"] {
+        assert!(example.contains(&format!("{key} = ")), "{key}");
+    }
+}
