@@ -305,6 +305,29 @@ fn a_signal_writes_it_under_load_and_the_run_goes_on() {
     }
 }
 
+/// A guest that must be compiled takes its time to start.
+#[test]
+fn a_signal_at_the_start_is_kept_until_there_is_something_to_write() {
+    let (folder, pluto) = (Folder::new(), built("pluto"));
+    let trace = folder.path("early.trace");
+    let arguments = ["--no-cache", "--log", "off", "--flight-recorder", "1M", "--record", &trace, &pluto, "0", "html/"];
+    let mut host = Host::spawn(arguments);
+    let is_caught = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("it runs");
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("the signals");
+        // SIGUSR1 is the tenth signal.
+        u64::from_str_radix(caught.trim(), 16).expect("a mask") & 1 << 9 != 0
+    };
+    while !is_caught() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    host.signal("USR1");
+    host.wait_for_error("the flight recorder has written");
+    host.signal("TERM");
+    assert_eq!(host.wait().code, Some(0));
+    replays(&pluto, &trace, &[], &["as far as it was recorded"]);
+}
+
 #[test]
 fn what_it_takes_of_memory_is_bounded() {
     let (folder, pluto) = (Folder::new(), built("pluto"));

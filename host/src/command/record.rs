@@ -19,8 +19,27 @@ use crate::cli::Run;
 use crate::limits;
 use crate::trace::{Header, How, binary};
 
+/// Where each SIGUSR1 is told.
+pub struct Demands(UnixStream);
+
+impl Demands {
+    /// Takes the signal over, when there will be a flight recorder: before anything that takes long, for it would end the
+    /// host. What is demanded meanwhile is done once there is something to write.
+    pub fn of(run: &Run) -> Result<Option<Self>> {
+        if run.flight_recorder.is_none() {
+            return Ok(None);
+        }
+        let install = || -> std::io::Result<Self> {
+            let (demands, sender) = UnixStream::pair()?;
+            pipe::register(SIGUSR1, sender)?;
+            Ok(Self(demands))
+        };
+        install().map(Some).context("cannot take over the signal SIGUSR1")
+    }
+}
+
 /// Puts a recorder before the live world, when one is wanted.
-pub fn recorded(mut live: Live, run: &Run, guest: &[u8]) -> Result<Box<dyn Backend>> {
+pub fn recorded(mut live: Live, run: &Run, guest: &[u8], demands: Option<Demands>) -> Result<Box<dyn Backend>> {
     let start = live.start();
     let beginning = || binary::begin(&Header::new(guest, run.memory_max, run.guest_arguments(), start), guest);
     Ok(match (run.flight_recorder, &run.record) {
@@ -36,17 +55,19 @@ pub fn recorded(mut live: Live, run: &Run, guest: &[u8]) -> Result<Box<dyn Backe
         (Some(size), path) => {
             let path = path.clone().unwrap_or_else(|| format!("pluto-host.{}.trace", std::process::id()).into());
             let saver = Saver::new(path, beginning()?)?;
-            Box::new(flight_recorder(live, size, saver)?)
+            Box::new(flight_recorder(live, size, saver, demands)?)
         }
     })
 }
 
 /// Puts a flight recorder before the live world.
-fn flight_recorder(live: Live, size: u64, saver: Saver) -> Result<Record> {
+fn flight_recorder(live: Live, size: u64, saver: Saver, demands: Option<Demands>) -> Result<Record> {
     let tape = Tape::onto(Flight::new(size, report), report).context("cannot start the flight recorder")?;
     let snapshots = tape.snapshots();
     let saver = Arc::new(Mutex::new(saver));
-    save_on_signal(snapshots.clone(), saver.clone()).context("cannot take over the signal SIGUSR1")?;
+    if let Some(demands) = demands {
+        save_on_demand(demands, snapshots.clone(), saver.clone()).context("cannot start the flight recorder")?;
+    }
     // The size of a key frame and the distance between two of them are then about the same at worst.
     let record = Record::new(Box::new(live), tape, Flight::key_frame_every(size), 1);
     Ok(record.then(Box::new(move |how| {
@@ -69,11 +90,9 @@ fn is_orderly(how: &How) -> bool {
 }
 
 /// A thread that writes what the recorder holds at each SIGUSR1.
-fn save_on_signal(snapshots: Snapshots, saver: Arc<Mutex<Saver>>) -> std::io::Result<()> {
-    let (mut signalled, sender) = UnixStream::pair()?;
-    pipe::register(SIGUSR1, sender)?;
+fn save_on_demand(mut demands: Demands, snapshots: Snapshots, saver: Arc<Mutex<Saver>>) -> std::io::Result<()> {
     let wait = move || {
-        while signalled.read(&mut [0; 64]).is_ok_and(|count| count > 0) {
+        while demands.0.read(&mut [0; 64]).is_ok_and(|count| count > 0) {
             let saver = lock(&saver);
             if !saver.is_over {
                 saver.save(&snapshots);

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::io::Errno;
 
-use super::record::recorded;
+use super::record::{Demands, recorded};
 use super::{Exit, engine, read_guest, report};
 use crate::admission::{self, Admitted};
 use crate::backend::live::{Grant, Live, Port, Root, Signals};
@@ -21,6 +21,7 @@ use crate::limits;
 pub fn serve(run: &Run) -> Result<Exit> {
     let begin = Instant::now();
     let bytes = read_guest(&run.guest)?;
+    let demands = Demands::of(run)?;
     let ports = bind_ports(run)?;
     let first = ports.first().map(Port::address);
     let root = run.root().map(open_root).transpose()?;
@@ -40,7 +41,7 @@ pub fn serve(run: &Run) -> Result<Exit> {
     };
     let live = Live::new(run.driver, grant)
         .context("cannot open the system's queue; where io_uring is not allowed, --driver poll or auto does without")?;
-    let world = recorded(live, run, &bytes)?;
+    let world = recorded(live, run, &bytes, demands)?;
     let mut guest = Guest::new(&engine, admitted, world, run.memory_max);
     let ended = guest.run(&run.guest_arguments());
     // The log comes before the last word.
