@@ -341,7 +341,7 @@ fn an_echo_server_by_another_hand_is_the_same_to_its_clients() {
     let trace = visited_echo(&folder);
     let other = folder.echo("other.wasm", &ECHO);
     assert_eq!(host::run(["replay", &text(&other), &trace]).code, Some(3), "it is another run");
-    is_same(&other, &trace, "2 connections, 5 times that a client sent something");
+    is_same(&other, &trace, "2 connections, on which clients sent something 5 times");
     let all_at_once = folder.echo("all.wasm", &Echo { read: "16384", ..ECHO });
     let ended = diff(&trace, &other, &all_at_once);
     assert_eq!(ended.code, Some(0), "{ended:#?}");

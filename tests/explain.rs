@@ -96,6 +96,8 @@ fn a_run_is_told_turn_by_turn_by_connection_and_by_time() {
     check(&recording.text(&["--connection", "2"]), &second, &["connection 1", "connection 3", "  log ", " open "]);
     check(&recording.text(&["--from", "1h"]), &["\nend: the guest"], &["\nturn "]);
     check(&recording.text(&["--to", "0"]), &["turn 0 at 0 µs"], &["connection 1", "signals -> stop"]);
+    let never = recording.explain(&["--from", "2", "--to", "1"]);
+    assert!(never.code == Some(1) && never.errors.contains("--from is later than --to"), "{never:#?}");
     let missing = recording.explain(&["--connection", "4"]);
     assert_eq!(missing.code, Some(1), "{missing:#?}");
     check(&missing.errors, &["no connection 4", "the last one is 3"], &[]);

@@ -120,9 +120,38 @@ fn a_change_of_behaviour_is_found_at_its_turn_and_another_log_line_is_none() {
         let changed = folder.guest("c.wasm", &body);
         let ended = replay(Path::new(&changed), &trace);
         assert_eq!(ended.code, Some(3), "{ended:#?}");
-        for text in says {
+        for text in says.into_iter().chain(["log: info: a\n"]) {
             assert!(ended.errors.contains(text), "no {text:?} in {ended:#?}");
         }
+    }
+}
+
+/// What a pipe cannot do is said; what it can do is done.
+#[test]
+fn a_trace_can_come_through_a_pipe() {
+    let folder = Folder::new();
+    let recorded = folder.guest("a.wasm", &sleeper(2_000, "a", "(call $exit (i32.const 0))"));
+    let changed = folder.guest("b.wasm", &sleeper(3_000, "a", "(call $exit (i32.const 0))"));
+    let trace = folder.path("run.trace");
+    assert_eq!(host::run(["--record", &trace, &recorded, "0"]).code, Some(0));
+    let bytes = fs::read(&trace).expect("a trace");
+    let piped = |arguments: &[&str]| {
+        let mut command = Command::new(host::command());
+        let command = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        // One that wants no more of it closes the pipe.
+        let _ = child.stdin.take().expect("a pipe").write_all(&bytes);
+        let ended = child.wait_with_output().expect("it ends");
+        (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+    };
+    for (arguments, code, says) in [
+        (&["replay", &recorded, "/dev/stdin"][..], 0, "the same run, to its end"),
+        (&["replay", &changed, "/dev/stdin"], 3, "give a file to be told what was recorded"),
+        (&["replay", "--from", "1", &recorded, "/dev/stdin"], 1, "a pipe, of which no part can be passed over"),
+        (&["explain", "/dev/stdin"], 0, ""),
+    ] {
+        let (found, errors) = piped(arguments);
+        assert!(found == Some(code) && errors.contains(says), "{arguments:?}: {found:?} {errors}");
     }
 }
 
@@ -154,6 +183,11 @@ fn what_is_no_trace_or_a_damaged_one_is_told() {
         assert_eq!(ended.code, Some(1), "{name}: {ended:#?}");
         assert!(ended.errors.contains(says), "no {says:?} in {ended:#?}");
     }
+    let swapped = replay(Path::new(&good), &guest);
+    assert!(
+        swapped.code == Some(1) && swapped.errors.contains("is WebAssembly, where a trace is expected"),
+        "{swapped:#?}"
+    );
     let missing: PathBuf = folder.path("none").into();
     assert_eq!(replay(Path::new(&guest), &text(&missing)).code, Some(1));
 }
@@ -191,6 +225,10 @@ fn the_text_of_a_trace_makes_the_same_trace_again() {
     assert!(ended.code == Some(3) && ended.errors.contains("goes on, where the recorded run ended"), "{ended:#?}");
     let other = to_binary(&guests::built("echo"));
     assert!(other.code == Some(1) && other.errors.contains("give that guest"), "{other:#?}");
+    let over = host::run(["trace", "binary", &first, "--guest", &text(&pluto), "--output", &first]);
+    assert!(over.code == Some(1) && over.errors.contains("choose another name"), "{over:#?}");
+    let twice = host::run(["trace", "binary", &trace, "--guest", &text(&pluto), "--output", &again]);
+    assert!(twice.code == Some(1) && twice.errors.contains("is a trace already"), "{twice:#?}");
     fs::write(&first, written.replace("start", "begin")).expect("a file");
     let wrong = to_binary(&pluto);
     assert!(wrong.errors.contains("expected `start`, found `begin`"), "{wrong:#?}");

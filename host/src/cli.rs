@@ -157,7 +157,7 @@ pub struct Run {
 
     /// While recording: put the state of the guest into the trace after every so many bytes, so that a replay can begin
     /// there. The guest must ask for signals, as those on the SDK do
-    #[arg(long, value_name = "SIZE", default_value_t = limits::KEY_FRAME_BYTES_BETWEEN, hide_default_value = true, value_parser = size)]
+    #[arg(long, value_name = "SIZE", default_value_t = limits::KEY_FRAME_BYTES_BETWEEN, hide_default_value = true, value_parser = size, requires = "record")]
     pub key_frame_every: u64,
 
     /// Record into memory only, and keep the last so many bytes. They are written when the guest traps, fails or is ended
@@ -330,6 +330,7 @@ mod tests {
             "guest.wasm 65536",
             "--memory-max 5X guest.wasm 1",
             "--grant-port a guest.wasm 1",
+            "--key-frame-every 1M guest.wasm 1",
         ] {
             assert!(run(arguments).is_err(), "{arguments:?}");
         }

@@ -123,6 +123,13 @@ impl Drop for Console {
     }
 }
 
+/// A line of a guest's log with its level before it, on one line: for the host's own messages, in which it is quoted.
+pub fn quoted(level: Level, message: &str) -> String {
+    let mut out = format!("{}: ", name(level));
+    escape(&mut out, message, char::is_control);
+    out
+}
+
 /// Text in which control characters are escaped but for the ends of lines: for messages that name what a guest or a
 /// client has chosen.
 pub fn printable(text: &str) -> String {
@@ -185,7 +192,8 @@ fn rank(level: Level) -> u8 {
     }) as u8
 }
 
-fn name(level: Level) -> &'static str {
+/// A level in a word.
+pub fn name(level: Level) -> &'static str {
     match level {
         Level::Error => "error",
         Level::Warn => "warn",
@@ -197,6 +205,11 @@ fn name(level: Level) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quoted_line_says_its_level_and_stays_on_one_line() {
+        assert_eq!(quoted(Level::Info, "a\nb \"c\""), "info: a\\nb \"c\"");
+    }
 
     #[test]
     fn a_line_stays_one_line_and_moves_no_cursor() {

@@ -11,6 +11,7 @@ use super::{Exit, engine, engine_for, read_guest, report};
 use crate::engine::Target;
 use crate::trace::behaviour::Ended;
 use crate::trace::difference::{Differences, Sides, TOLERANCE, compare};
+use crate::trace::explain::count;
 use crate::trace::scene::Scene;
 
 /// What the second guest answers differently to the clients of a trace.
@@ -43,7 +44,7 @@ pub fn loose(guest: &Path, trace: &Path, target: Target) -> Result<Exit> {
     let differences = compare(&stage.scene, &stage.store.borrow(), [&stage.recorded, &found], sides, TOLERANCE);
     if differences.is_empty() {
         let end = if stage.recorded.ended == Some(Ended::BrokenOff) {
-            "as far as it was recorded: the host was killed"
+            "as far as it was recorded: the host was killed, or could write no more"
         } else {
             "to its end"
         };
@@ -57,14 +58,14 @@ pub fn loose(guest: &Path, trace: &Path, target: Target) -> Result<Exit> {
 
 fn summary(scene: &Scene, differences: &Differences) -> String {
     let (kinds, connections, all) = (differences.kinds().len(), differences.connections, scene.clients.len());
-    let plural = if kinds == 1 { "" } else { "s" };
-    format!("{kinds} kind{plural} of difference, on {connections} of {all} connections")
+    format!("{} of difference, on {connections} of {}", count(kinds as u64, "kind"), count(all as u64, "connection"))
 }
 
 /// How much was compared.
 fn extent(scene: &Scene) -> String {
     let segments: usize = scene.clients.iter().map(|client| client.segments.len()).sum();
-    format!("{} connections, {segments} times that a client sent something", scene.clients.len())
+    let connections = count(scene.clients.len() as u64, "connection");
+    format!("{connections}, on which clients sent something {}", count(segments as u64, "time"))
 }
 
 fn print(text: &str) -> Result<()> {

@@ -21,6 +21,9 @@ use crate::trace::explain::{Event, Explainer, Filter, html};
 /// Replays a trace with the guest that is in it, and tells what happens.
 pub fn explain(options: &Explain) -> Result<Exit> {
     let trace = &options.trace;
+    if options.from > options.to && options.to.is_some() {
+        bail!("--from is later than --to, so that nothing lies between them");
+    }
     let mut reader = open(trace)?;
     let (header, guest) = (reader.header.clone(), reader.guest.clone());
     if let Some(page) = &options.html {

@@ -10,10 +10,11 @@ use anyhow::{Context, Result, bail};
 use super::trace::{begins_at, go_to, open, play, skip_to_begin};
 use super::{Exit, engine_for, read_guest, report};
 use crate::backend::replay::{Divergence, Step};
+use crate::console::quoted;
 use crate::contract::Submission;
 use crate::engine::{Engine, Target};
 use crate::trace::explain::text::Text;
-use crate::trace::explain::{Event, Explainer, Mark};
+use crate::trace::explain::{Event, Explainer, Mark, count};
 use crate::trace::{Header, How, text};
 
 /// Runs a guest on the answers of a trace, and says whether it does what was recorded.
@@ -41,26 +42,30 @@ pub fn replay(guest: &Path, trace: &Path, target: Target, from: Option<u64>) -> 
         let end = if outcome.ended {
             "to its end"
         } else {
-            "as far as it was recorded: the host was killed, or was asked for this meanwhile"
+            "as far as it was recorded: the host was killed, could write no more, or was asked for this meanwhile"
         };
-        let turns = outcome.turns - outcome.begin;
-        report(&format!("the same run, {end}: {turns} turns, {} requests", outcome.requests));
+        let (turns, requests) = (count(outcome.turns - outcome.begin, "turn"), count(outcome.requests, "request"));
+        report(&format!("the same run, {end}: {turns}, {requests}"));
         return Ok(Exit::Well);
     };
     report(&format!("another run, after turn {}: {}", outcome.turns, describe(divergence)));
     if let Some(note) = header.differs_in_engine(target) {
         report(&format!("note: {note}"));
     }
-    let recorded = Before::of(&super::engine(false)?, trace, from, outcome.turns)?;
-    if let Divergence::Requests { .. } = divergence {
-        report(&difference(&recorded.sent, &outcome.sent));
-    }
     if let Some(message) = &outcome.trap {
         report(&format!("the guest trapped: {}", message.trim_end()));
     }
-    report(&format!("before it, as recorded:{}", recorded.told()?));
+    if trace.is_file() {
+        let recorded = Before::of(&super::engine(false)?, trace, from, outcome.turns)?;
+        if let Divergence::Requests { .. } = divergence {
+            report(&difference(&recorded.sent, &outcome.sent));
+        }
+        report(&format!("before it, as recorded:{}", recorded.told()?));
+    } else {
+        report("the trace came through a pipe and cannot be read again: give a file to be told what was recorded");
+    }
     for (level, line) in &outcome.log {
-        report(&format!("log: {level:?}: {line}"));
+        report(&format!("log: {}", quoted(*level, line)));
     }
     Ok(Exit::Diverged)
 }
@@ -114,10 +119,10 @@ impl Before {
 fn describe(divergence: &Divergence) -> String {
     match divergence {
         Divergence::Requests { recorded, found } if recorded == found => {
-            format!("it sent {found} requests as it was recorded to, but other ones")
+            format!("it sent as many requests as were recorded ({found}), but other ones")
         }
         Divergence::Requests { recorded, found } => {
-            format!("it sent {found} requests, where {recorded} were recorded")
+            format!("it sent {}, where {recorded} were recorded", count(*found, "request"))
         }
         Divergence::NotPaused => "it did not pause, where the recorded guest did".to_owned(),
         Divergence::Image(mismatch) => format!("its memory differs: {mismatch}"),
@@ -140,8 +145,9 @@ fn end(how: &How) -> String {
 /// The first request that differs, and in it the first field.
 fn difference(recorded: &[Submission], found: &[Submission]) -> String {
     if recorded == found {
-        return "the recorded guest, run on this trace here, sends the same: the trace was edited, or the engine on \
-                which it was recorded computes otherwise"
+        return "the recorded guest, run on this trace here, sends the same: the trace was edited (then write `sent ?` \
+                for the requests of this turn and of all that follow), or the engine on which it was recorded computes \
+                otherwise"
             .to_owned();
     }
     let same = recorded.iter().zip(found).take_while(|(recorded, found)| recorded == found).count();

@@ -10,7 +10,7 @@ use super::report;
 use super::trace::{begins_at, open, play};
 use crate::admission;
 use crate::backend::sim::{Sim, Unknown};
-use crate::console::printable;
+use crate::console::{printable, quoted};
 use crate::engine::Engine;
 use crate::guest::{Ended, Guest};
 use crate::limits;
@@ -88,7 +88,7 @@ impl Stage {
         let seen = Rc::into_inner(seen).context("the run has ended, and nobody looks at it any more")?.into_inner();
         if let Ended::Trapped(message) = ended {
             report(&format!("{name}: it trapped: {message}"));
-            seen.log().iter().for_each(|(level, line)| report(&format!("log: {level:?}: {line}")));
+            seen.log().iter().for_each(|(level, line)| report(&format!("log: {}", quoted(*level, line))));
         }
         Ok(seen.into_behaviour())
     }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use super::record::create_trace;
 use super::{Exit, read_guest};
 use crate::trace::Header;
-use crate::trace::binary::{TraceError, TraceReader};
+use crate::trace::binary::{MAGIC, TraceError, TraceReader};
 use crate::trace::text::{Text, TextWriter, hex};
 
 /// Writes a trace as text to standard output. Of a damaged one, what stands before the damage.
@@ -44,6 +44,9 @@ fn write(mut trace: TraceReader<impl Read>) -> io::Result<Result<(), TraceError>
 /// Makes a trace of a text and the guest that it names.
 pub fn to_binary(path: &Path, guest: &Path, output: &Path) -> Result<Exit> {
     let bytes = fs::read(path).with_context(|| format!("no text at {}", path.display()))?;
+    if bytes.starts_with(&MAGIC) {
+        bail!("{} is a trace already, and no text of one: `pluto-host trace text` makes that", path.display());
+    }
     let text = Text::parse(&bytes).with_context(|| path.display().to_string())?;
     let module = read_guest(guest)?;
     let (named, found) = (text.header.guest_sha256, Header::digest(&module));

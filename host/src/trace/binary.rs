@@ -129,6 +129,9 @@ impl fmt::Display for TraceError {
             Self::Headless => f.write_str("the trace ends before the first record: the host was killed as it started"),
             Self::Damaged(at) => write!(f, "the trace is damaged: the checksum of the block at byte {at} is wrong"),
             Self::Malformed(at, why) => write!(f, "the trace is malformed: in the block at byte {at}, {why}"),
+            Self::Io(error) if error.kind() == io::ErrorKind::NotSeekable => {
+                f.write_str("it comes through a pipe, of which no part can be passed over: give a file")
+            }
             Self::Io(error) => write!(f, "the trace cannot be read: {error}"),
         }
     }

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use super::words::{Name, Words, count, span};
 use super::{Event, Kind, Lane, Mark};
 use crate::backend::replay::{Outcome, Step};
-use crate::console::printable;
+use crate::console::{self, printable};
 use crate::contract::{Answer, Level, Reply, Request, Submission};
 use crate::exchange::Arity;
 use crate::trace::{Header, How, KeyFrame, Turn};
@@ -133,7 +133,8 @@ impl Explainer {
             Some(How::Exit(code)) if outcome.ended => format!("the guest ended with exit code {code}"),
             Some(How::Trapped) if outcome.ended => "the guest trapped".to_owned(),
             Some(How::Stopped(stop)) if outcome.ended => format!("the host ended the guest: {stop}"),
-            _ => "the trace breaks off here: the host was killed, or was asked for it meanwhile".to_owned(),
+            _ => "the trace breaks off here: the host was killed, could write no more, or was asked for it meanwhile"
+                .to_owned(),
         }
     }
 
@@ -142,13 +143,8 @@ impl Explainer {
     }
 
     fn log(&self, level: Level, line: &str) -> Event {
-        let level = match level {
-            Level::Error => "error",
-            Level::Warn => "warn",
-            Level::Info => "info",
-            Level::Debug => "debug",
-        };
-        self.event(Lane::Log, Kind::Log, Mark::Logged, 0, format!("{level}: {}", self.words.line(line)))
+        let text = format!("{}: {}", console::name(level), self.words.line(line));
+        self.event(Lane::Log, Kind::Log, Mark::Logged, 0, text)
     }
 
     fn request(&mut self, submission: &Submission) -> Event {
@@ -387,7 +383,7 @@ turn 4 at 2 s
         assert_eq!(explainer.ending(&whole), "the guest ended with exit code 0");
         assert_eq!(
             explainer.ending(&Outcome::default()),
-            "the trace breaks off here: the host was killed, or was asked for it meanwhile"
+            "the trace breaks off here: the host was killed, could write no more, or was asked for it meanwhile"
         );
         let divergence = Some(Divergence::WentOn(How::Trapped));
         assert!(explainer.ending(&Outcome { divergence, ..whole }).contains("another run"));

@@ -6,6 +6,7 @@ pub mod text;
 mod words;
 
 pub use explainer::Explainer;
+pub use words::count;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
