@@ -113,6 +113,8 @@ impl Extractor {
             }
             Request::Shutdown(handle) => self.witness.client(*handle).map(What::Shutdown),
             Request::Open(open) => Some(What::Open(open.path.clone(), open.follow_symlinks)),
+            // Nothing is what is read where a file ends, unless nothing was asked for.
+            Request::ReadFile(it) if it.length == 0 => None,
             Request::ReadFile(it) => self.witness.path(it.handle).map(|path| What::ReadFile(path, it.offset)),
             Request::Load(it) => self.witness.path(it.handle).map(|path| What::Load(path, it.offset, it.length)),
             Request::Digest(file) => self.witness.path(*file).map(What::Digest),

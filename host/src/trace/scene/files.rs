@@ -1,5 +1,6 @@
 //! What a recorded run tells of files: for each path, what was answered and when it was asked.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use hashbrown::HashMap;
@@ -24,7 +25,7 @@ struct Facts {
     loaded: HashMap<(u64, u64), Timeline<Result<u64, Error>>>,
     digested: Timeline<Result<Digested, Error>>,
     /// What was read, by offset.
-    content: HashMap<u64, Timeline<Content>>,
+    content: BTreeMap<u64, Timeline<Content>>,
     /// When a change was told.
     changed: Vec<u64>,
 }
@@ -158,11 +159,13 @@ impl Files {
         facts.digested.at(time, &facts.changed).copied()
     }
 
-    /// A range of a file's content, put together of what was read; none when not all of it was.
+    /// A range of a file's content, put together of what was read; none when not all of it was. Shorter when the file was
+    /// found to end before.
     pub fn read(&self, time: u64, path: &[u8], offset: u64, length: usize) -> Option<Result<Vec<u8>, Error>> {
         let mut bytes = Vec::new();
         while bytes.len() < length {
             match self.piece(time, path, offset + bytes.len() as u64)? {
+                Ok([]) => break,
                 Ok(piece) => bytes.extend(&piece[..piece.len().min(length - bytes.len())]),
                 Err(error) => return Some(Err(error)),
             }
@@ -175,18 +178,18 @@ impl Files {
         self.paths.values().any(|facts| !facts.content.is_empty())
     }
 
-    /// What is known of the content from that offset on: at least a byte.
+    /// What is known of the content from that offset on: at least a byte, or none where the file was found to end.
     fn piece(&self, time: u64, path: &[u8], offset: u64) -> Option<Result<&[u8], Error>> {
         let facts = self.paths.get(path)?;
-        let at = |timeline: &'_ Timeline<_>| timeline.at(time, &facts.changed).cloned();
-        let exact = facts.content.get(&offset).and_then(at);
-        if let Some(Err(error)) = exact {
-            return Some(Err(error));
+        match facts.content.get(&offset).and_then(|timeline| timeline.at(time, &facts.changed)) {
+            Some(Err(error)) => return Some(Err(*error)),
+            Some(Ok(bytes)) => return Some(Ok(bytes)),
+            None => {}
         }
         let mut best: Option<&[u8]> = None;
-        for (start, timeline) in &facts.content {
+        for (start, timeline) in facts.content.range(..offset) {
             let Some(Ok(bytes)) = timeline.at(time, &facts.changed) else { continue };
-            let Some(skip) = offset.checked_sub(*start).and_then(|skip| usize::try_from(skip).ok()) else { continue };
+            let Ok(skip) = usize::try_from(offset - start) else { continue };
             if let Some(rest) = bytes.get(skip..).filter(|rest| rest.len() > best.map_or(0, <[u8]>::len)) {
                 best = Some(rest);
             }
@@ -231,6 +234,9 @@ mod tests {
         assert_eq!(read(0, 12), Some(Ok(b"hello, world".to_vec())));
         assert_eq!(read(4, 3), Some(Ok(b"o, ".to_vec())));
         assert_eq!((read(11, 2), read(50, 1)), (None, Some(Err(Error::Io))));
+        files.content(4, b"a", 12, Ok(b""));
+        let read = |offset, length| files.read(5, b"a", offset, length);
+        assert_eq!((read(11, 2), read(12, 9)), (Some(Ok(b"d".to_vec())), Some(Ok(vec![]))));
         assert_eq!((files.read(5, b"b", 0, 1), read(90, 0)), (None, Some(Ok(vec![]))));
     }
 }
