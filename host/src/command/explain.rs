@@ -16,7 +16,7 @@ use crate::cli::Explain;
 use crate::engine::Target;
 use crate::trace::Header;
 use crate::trace::explain::text::Text;
-use crate::trace::explain::{Event, Explainer, Filter, html};
+use crate::trace::explain::{Event, Explainer, html};
 
 /// Replays a trace with the guest that is in it, and tells what happens.
 pub fn explain(options: &Explain) -> Result<Exit> {
@@ -66,7 +66,6 @@ fn check_place(page: &Path, trace: &Path) -> Result<()> {
 /// Listens to the replay, and tells.
 struct Narrator {
     explainer: Explainer,
-    filter: Filter,
     header: Header,
     output: Output,
     /// Why the text could not be written.
@@ -87,9 +86,9 @@ impl Narrator {
             Some(_) => Output::Page(Vec::new(), 0),
             None => Output::Text(Text::new(BufWriter::new(io::stdout()))),
         };
-        let (mut explainer, filter) = (Explainer::new(&header, !options.no_data), options.filter());
+        let mut explainer = Explainer::new(&header, !options.no_data, options.filter());
         skip_to_begin(trace, &mut explainer)?;
-        Ok(Self { explainer, filter, header, output, error: None })
+        Ok(Self { explainer, header, output, error: None })
     }
 
     fn begin(&mut self) -> Result<()> {
@@ -101,7 +100,7 @@ impl Narrator {
     }
 
     fn step(&mut self, step: &Step) {
-        for event in self.explainer.step(step).into_iter().filter(|event| self.filter.shows(event)) {
+        for event in self.explainer.step(step) {
             match &mut self.output {
                 Output::Text(text) if self.error.is_none() => self.error = written_or_over(text.event(&event)),
                 Output::Page(events, _) if events.len() < html::EVENTS_MAX => events.push(event),
@@ -127,7 +126,7 @@ impl Narrator {
             (Output::Page(..), None) => {}
         }
         let last = self.explainer.connections();
-        match self.filter.connection {
+        match options.connection {
             Some(number) if number == 0 || number > last => {
                 bail!("there is no connection {number} in this trace; the last one is {last}")
             }

@@ -14,7 +14,7 @@ use crate::console::quoted;
 use crate::contract::Submission;
 use crate::engine::{Engine, Target};
 use crate::trace::explain::text::Text;
-use crate::trace::explain::{Event, Explainer, Mark, count};
+use crate::trace::explain::{Event, Explainer, Filter, Mark, count};
 use crate::trace::{Header, How, text};
 
 /// Runs a guest on the answers of a trace, and says whether it does what was recorded.
@@ -89,7 +89,7 @@ impl Before {
             go_to(&mut reader, |key| key.turn <= turn)?;
         }
         let guest = reader.guest.clone();
-        let mut explainer = Explainer::new(&reader.header, true);
+        let mut explainer = Explainer::new(&reader.header, true, Filter::ALL);
         skip_to_begin(&mut reader, &mut explainer)?;
         let before = Rc::new(RefCell::new(Self::default()));
         let seen = before.clone();

@@ -5,16 +5,17 @@ use std::time::{Duration, SystemTime};
 use hashbrown::HashMap;
 
 use super::words::{Name, Words, count, span};
-use super::{Event, Kind, Lane, Mark};
+use super::{Event, Filter, Kind, Lane, Mark};
 use crate::backend::replay::{Outcome, Step};
 use crate::console::{self, printable};
 use crate::contract::{Answer, Level, Reply, Request, Submission};
 use crate::exchange::Arity;
 use crate::trace::{Header, How, KeyFrame, Turn};
 
-/// Makes events of steps.
+/// Makes events of steps. Only what is shown is put into words: that is most of the work.
 pub struct Explainer {
     words: Words,
+    filter: Filter,
     start: u64,
     turn: u64,
     time: u64,
@@ -38,6 +39,7 @@ struct Begin {
 
 struct Pending {
     number: u64,
+    /// In words, while its answer may be shown.
     what: String,
     lane: Lane,
     kind: Kind,
@@ -46,10 +48,21 @@ struct Pending {
 }
 
 impl Explainer {
-    /// Explains the run that began so, with what was sent and named (`data`), or with the lengths only.
-    pub fn new(header: &Header, data: bool) -> Self {
-        let (words, pending, begin) = (Words::new(data), HashMap::new(), Begin::default());
-        Self { words, start: header.start, turn: 0, time: 0, requests: 0, begin, bytes: [0; 2], pending, end: None }
+    /// Explains of the run that began so what `filter` shows, with what was sent and named (`data`), or with the lengths
+    /// only.
+    pub fn new(header: &Header, data: bool, filter: Filter) -> Self {
+        Self {
+            words: Words::new(data),
+            filter,
+            start: header.start,
+            turn: 0,
+            time: 0,
+            requests: 0,
+            begin: Begin::default(),
+            bytes: [0; 2],
+            pending: HashMap::new(),
+            end: None,
+        }
     }
 
     /// A turn that is not told: what was accepted and opened in it gets its numbers all the same.
@@ -74,15 +87,15 @@ impl Explainer {
 
     /// What happened in a step: what the guest did in the turn before, then what it received.
     pub fn step(&mut self, step: &Step) -> Vec<Event> {
-        let mut events: Vec<Event> = step.log.iter().map(|(level, line)| self.log(*level, line)).collect();
-        events.extend(step.sent.iter().map(|submission| self.request(submission)));
+        let mut events: Vec<Event> = step.log.iter().filter_map(|(level, line)| self.log(*level, line)).collect();
+        events.extend(step.sent.iter().filter_map(|submission| self.request(submission)));
         if step.end.is_some() {
             self.end.clone_from(&step.end);
             return events;
         }
         self.turn = step.turn;
         self.time = self.time.max(step.time.saturating_sub(self.start));
-        events.extend(step.answers.iter().map(|answer| self.answer(answer)));
+        events.extend(step.answers.iter().filter_map(|answer| self.answer(answer)));
         events
     }
 
@@ -138,41 +151,46 @@ impl Explainer {
         }
     }
 
-    fn event(&self, lane: Lane, kind: Kind, mark: Mark, request: u64, text: String) -> Event {
-        Event { turn: self.turn, time: self.time, lane, kind, mark, request, text }
+    fn event(&self, place: (Lane, Kind), mark: Mark, request: u64, text: impl FnOnce() -> String) -> Option<Event> {
+        let (lane, kind) = place;
+        let (turn, time) = (self.turn, self.time);
+        self.filter.shows(lane, time).then(|| Event { turn, time, lane, kind, mark, request, text: text() })
     }
 
-    fn log(&self, level: Level, line: &str) -> Event {
-        let text = format!("{}: {}", console::name(level), self.words.line(line));
-        self.event(Lane::Log, Kind::Log, Mark::Logged, 0, text)
+    fn log(&self, level: Level, line: &str) -> Option<Event> {
+        let text = || format!("{}: {}", console::name(level), self.words.line(line));
+        self.event((Lane::Log, Kind::Log), Mark::Logged, 0, text)
     }
 
-    fn request(&mut self, submission: &Submission) -> Event {
-        self.words.meet(&submission.request);
-        let (mut what, rest) = self.words.request(&submission.request);
-        let (mut lane, kind) = self.place(&submission.request);
-        if let Request::Cancel(id) = &submission.request {
-            let target = self.pending.get(id);
-            what =
-                target.map_or("cancel nothing pending".to_owned(), |it| format!("cancel #{}, {}", it.number, it.what));
-            lane = target.map_or(lane, |it| it.lane);
-        }
+    fn request(&mut self, submission: &Submission) -> Option<Event> {
+        let request = &submission.request;
+        self.words.meet(request);
+        let (mut lane, kind) = self.place(request);
+        let target = if let Request::Cancel(id) = request { self.pending.get(id) } else { None };
+        lane = target.map_or(lane, |it| it.lane);
+        let what = match (request, target) {
+            _ if self.time > self.filter.to => String::new(),
+            (Request::Cancel(_), None) => "cancel nothing pending".to_owned(),
+            (_, None) => self.words.request(request),
+            (_, Some(target)) => format!("cancel #{}, {}", target.number, target.what),
+        };
         self.requests += 1;
         let number = self.requests;
-        let event = self.event(lane, kind, Mark::Sent, number, format!("{what}{rest}"));
+        let text = || format!("{what}{}", self.words.details(request));
+        let event = self.event((lane, kind), Mark::Sent, number, text);
         let many = matches!(submission.request, Request::Listen(_) | Request::Watch(_) | Request::Signals);
         self.pending.insert(submission.id, Pending { number, what, lane, kind, many });
         event
     }
 
-    fn answer(&mut self, answer: &Answer) -> Event {
+    fn answer(&mut self, answer: &Answer) -> Option<Event> {
         let learnt = self.words.learn(&answer.reply);
-        let reply = self.words.reply(&answer.reply);
+        let reply = || self.words.reply(&answer.reply);
         let failed = matches!(answer.reply, Reply::Failed(_));
         let mark = if failed { Mark::Failed } else { Mark::Got };
         let Some(request) = self.pending.get(&answer.id) else {
-            let text = format!("an answer to nothing pending -> {reply}");
-            return self.event(Lane::Host, Kind::Control, mark, 0, text);
+            let text = || format!("an answer to nothing pending -> {}", reply());
+            return self.event((Lane::Host, Kind::Control), mark, 0, text);
         };
         match &answer.reply {
             Reply::Data(bytes) if request.kind == Kind::Read => self.bytes[0] += bytes.len() as u64,
@@ -180,7 +198,8 @@ impl Explainer {
             _ => {}
         }
         let lane = if let Some(Name::Connection(number)) = learnt { Lane::Connection(number) } else { request.lane };
-        let event = self.event(lane, request.kind, mark, request.number, format!("{} -> {reply}", request.what));
+        let text = || format!("{} -> {}", request.what, reply());
+        let event = self.event((lane, request.kind), mark, request.number, text);
         if failed || !request.many {
             self.pending.remove(&answer.id);
         }
@@ -221,7 +240,6 @@ mod tests {
         Accepted, Error, IpAddress, Kind as FileKind, Listen, Metadata, Open, Opened, Part, Range, Read, SocketAddress,
         Write,
     };
-    use crate::trace::explain::Filter;
     use crate::trace::explain::text::Text;
 
     const CONNECTION: u64 = 1 << 40;
@@ -274,15 +292,15 @@ mod tests {
 
     fn check(filter: &Filter, data: bool, expected: &str) {
         let (header, mut out) = (header(), Vec::new());
-        let mut explainer = Explainer::new(&header, data);
+        let mut explainer = Explainer::new(&header, data, filter.clone());
         let mut text = Text::new(&mut out);
-        for event in visit().iter().flat_map(|it| explainer.step(it)).filter(|event| filter.shows(event)) {
+        for event in visit().iter().flat_map(|it| explainer.step(it)) {
             text.event(&event).expect("memory");
         }
         assert_eq!(String::from_utf8_lossy(&out).trim_start(), expected);
     }
 
-    const ALL: Filter = Filter { connection: None, from: 0, to: u64::MAX };
+    const ALL: Filter = Filter::ALL;
 
     #[test]
     fn a_run_is_told_turn_by_turn() {
@@ -364,7 +382,7 @@ turn 4 at 2 s
 ",
         );
         let header = header();
-        let about = Explainer::new(&header, false).about(&header);
+        let about = Explainer::new(&header, false, ALL).about(&header);
         assert_eq!(
             about[2..],
             [("arguments", "2, left out".to_owned()), ("start", "2026-07-21T12:00:00.000000Z".to_owned())]
@@ -373,8 +391,10 @@ turn 4 at 2 s
 
     #[test]
     fn the_end_and_the_totals_are_told() {
-        let mut explainer = Explainer::new(&header(), true);
-        visit().iter().for_each(|step| drop(explainer.step(step)));
+        let mut explainer = Explainer::new(&header(), true, Filter { connection: Some(9), to: 1, ..ALL });
+        for step in visit() {
+            assert_eq!(explainer.step(&step), [], "nothing of it is shown");
+        }
         let totals: Vec<String> = explainer.totals().iter().map(|(name, value)| format!("{name} {value}")).collect();
         let expected =
             ["duration 2 s", "turns 4", "requests 8", "connections 1", "from clients 28 bytes", "to clients 39 bytes"];

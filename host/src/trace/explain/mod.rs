@@ -88,9 +88,12 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether an event is shown.
-    pub fn shows(&self, event: &Event) -> bool {
-        let here = self.connection.is_none_or(|number| event.lane == Lane::Connection(number));
-        here && (self.from..=self.to).contains(&event.time)
+    /// Shows everything.
+    pub const ALL: Self = Self { connection: None, from: 0, to: u64::MAX };
+
+    /// Whether what concerns this, and happens at this time, is shown.
+    pub fn shows(&self, lane: Lane, time: u64) -> bool {
+        let here = self.connection.is_none_or(|number| lane == Lane::Connection(number));
+        here && (self.from..=self.to).contains(&time)
     }
 }

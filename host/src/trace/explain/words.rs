@@ -123,33 +123,36 @@ impl Words {
         self.names.get(&handle).copied()
     }
 
-    /// A request as its answers name it, and what else it says.
-    pub fn request(&self, request: &Request) -> (String, String) {
+    /// A request as its answers name it.
+    pub fn request(&self, request: &Request) -> String {
         match request {
-            Request::Listen(it) => (
-                format!("listen on port {}", it.port),
-                format!(", at most {}", count(it.connections_max, "connection")),
-            ),
-            Request::Read(it) => {
-                let most = if it.bytes_max as usize == limits::READ_BYTES_MAX { None } else { Some(it.bytes_max) };
-                let most = most.map_or(String::new(), |most| format!(", at most {}", count(most, "byte")));
-                (format!("read of {}", self.handle(it.connection)), most)
+            Request::Listen(it) => format!("listen on port {}", it.port),
+            Request::Read(it) => format!("read of {}", self.handle(it.connection)),
+            Request::Write(it) => format!("write to {}", self.handle(it.connection)),
+            Request::Shutdown(handle) => format!("shutdown of {}", self.handle(*handle)),
+            Request::Close(handle) => format!("close {}", self.handle(*handle)),
+            Request::Open(it) => format!("open {}", self.path(&it.path)),
+            Request::ReadFile(range) => format!("read {}", self.range(range)),
+            Request::Load(range) => format!("load {}", self.range(range)),
+            Request::Digest(handle) => format!("digest of {}", self.handle(*handle)),
+            Request::List(path) => format!("list {}", self.path(path)),
+            Request::Watch(path) => format!("watch {}", self.path(path)),
+            Request::Sleep(nanoseconds) => format!("sleep {}", span(*nanoseconds)),
+            Request::Signals => "signals".to_owned(),
+            Request::Cancel(_) => "cancel".to_owned(),
+        }
+    }
+
+    /// What else a request says.
+    pub fn details(&self, request: &Request) -> String {
+        match request {
+            Request::Listen(it) => format!(", at most {}", count(it.connections_max, "connection")),
+            Request::Read(it) if it.bytes_max as usize != limits::READ_BYTES_MAX => {
+                format!(", at most {}", count(it.bytes_max, "byte"))
             }
-            Request::Write(it) => (format!("write to {}", self.handle(it.connection)), self.parts(&it.parts)),
-            Request::Shutdown(handle) => (format!("shutdown of {}", self.handle(*handle)), String::new()),
-            Request::Close(handle) => (format!("close {}", self.handle(*handle)), String::new()),
-            Request::Open(it) => {
-                let links = if it.follow_symlinks { ", links followed" } else { "" };
-                (format!("open {}", self.path(&it.path)), links.to_owned())
-            }
-            Request::ReadFile(range) => (format!("read {}", self.range(range)), String::new()),
-            Request::Load(range) => (format!("load {}", self.range(range)), String::new()),
-            Request::Digest(handle) => (format!("digest of {}", self.handle(*handle)), String::new()),
-            Request::List(path) => (format!("list {}", self.path(path)), String::new()),
-            Request::Watch(path) => (format!("watch {}", self.path(path)), String::new()),
-            Request::Sleep(nanoseconds) => (format!("sleep {}", span(*nanoseconds)), String::new()),
-            Request::Signals => ("signals".to_owned(), String::new()),
-            Request::Cancel(_) => ("cancel".to_owned(), String::new()),
+            Request::Write(it) => self.parts(&it.parts),
+            Request::Open(it) if it.follow_symlinks => ", links followed".to_owned(),
+            _ => String::new(),
         }
     }
 
