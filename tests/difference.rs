@@ -424,7 +424,7 @@ fn clients_of_two_ports_come_to_their_own() {
         assert_eq!(Client::new(host.connect()).get("/healthz").status, 404);
     }
     stop(host);
-    is_same(Path::new(&pluto), &trace, "6 connections, 6 times");
+    is_same(Path::new(&pluto), &trace, "6 connections, on which clients sent something 6 times");
 }
 
 /// Which requests a guest sends, and when, in a world that is a scene.

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::support::guests;
 use crate::support::host::{self, Host};
@@ -51,18 +52,29 @@ fn a_host_that_was_killed_leaves_a_trace_that_replays_as_far_as_it_goes() {
         let trace = folder.path("run.trace");
         let host = record("auto", &trace, &echo, &[]);
         let mut client = host.connect();
-        for _ in 0..50 {
-            client.write_all(&[7; 1_000]).expect("it reads");
-            client.read_exact(&mut [0; 1_000]).expect("it answers");
+        let mut talk = |times: u64| {
+            for _ in 0..times {
+                client.write_all(&[7; 1_000]).expect("it reads");
+                client.read_exact(&mut [0; 1_000]).expect("it answers");
+            }
+        };
+        let size = || fs::metadata(&trace).map_or(0, |it| it.len());
+        let guest_and_listening = size();
+        talk(50);
+        // What the guest receives is in the trace as it is.
+        let begin = Instant::now();
+        while size() < guest_and_listening + 50 * 1_000 {
+            assert!(begin.elapsed() < Duration::from_secs(60), "{} bytes of a trace after a minute", size());
+            std::thread::sleep(Duration::from_millis(1));
         }
-        std::thread::sleep(std::time::Duration::from_millis(20 + round));
+        talk(round);
         host.signal("KILL");
         drop(host.wait());
         replays(&echo, &trace, "the host was killed");
         let ended = replay(&echo, &trace);
         let turns: u64 =
             ended.errors.split(": ").last().and_then(|it| it.split(' ').next()?.parse().ok()).expect("turns");
-        assert!(turns > 50, "only {turns} turns of a client that had 50 answers 20 ms before");
+        assert!(turns > 50, "only {turns} turns, of more than 50 that were in the file");
     }
 }
 
