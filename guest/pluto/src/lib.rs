@@ -9,6 +9,7 @@
 //! | [`site`] | from a request to the file, redirect or error that answers it, and to the response |
 //! | [`cache`] | files that are kept |
 //! | [`generations`] | a map of bounded size |
+//! | [`queue`] | who waits for what is done one at a time |
 //! | [`metrics`] | what is counted, and the page that tells it |
 //! | [`operator`] | what answers on the second port |
 //! | [`access`] | the line of the access log |
@@ -29,6 +30,7 @@ pub mod operator;
 pub mod options;
 pub mod outbox;
 pub mod policy;
+pub mod queue;
 pub mod server;
 pub mod site;
 

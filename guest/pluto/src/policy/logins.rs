@@ -7,11 +7,10 @@
 
 use super::users::{Credentials, LoginDigest, Users};
 use crate::limits::{BCRYPT_REST_MILLIS, BCRYPT_ROUNDS_AT_ONCE, LOGINS_KEPT_MAX, LOGINS_WAITING_MAX};
+use crate::queue::Queue;
 use pluto_sdk::sleep;
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, VecDeque};
-use std::future::poll_fn;
-use std::task::{Poll, Waker};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What was verified, and who waits.
@@ -48,7 +47,7 @@ impl Logins {
         if let Some(known) = self.known(users, credentials) {
             return known;
         }
-        let Some(place) = self.queue.enter() else { return Login::Busy };
+        let Some(place) = self.queue.enter(LOGINS_WAITING_MAX) else { return Login::Busy };
         place.wait().await;
         // Somebody before may have had the same: a browser asks for several files at once.
         if let Some(known) = self.known(users, credentials) {
@@ -76,58 +75,4 @@ fn remember(logins: &RefCell<BTreeSet<LoginDigest>>, login: LoginDigest) {
         logins.clear();
     }
     logins.insert(login);
-}
-
-/// Who comes first is served first.
-#[derive(Debug, Default)]
-struct Queue {
-    places: RefCell<VecDeque<(u64, Option<Waker>)>>,
-    next: Cell<u64>,
-}
-
-/// A place in the queue, which is given up when it is dropped.
-struct Place<'a> {
-    queue: &'a Queue,
-    number: u64,
-}
-
-impl Queue {
-    fn enter(&self) -> Option<Place<'_>> {
-        let mut places = self.places.borrow_mut();
-        if places.len() >= LOGINS_WAITING_MAX {
-            return None;
-        }
-        let number = self.next.replace(self.next.get() + 1);
-        places.push_back((number, None));
-        Some(Place { queue: self, number })
-    }
-}
-
-impl Place<'_> {
-    /// Until nobody is before it.
-    async fn wait(&self) {
-        poll_fn(|context| {
-            let mut places = self.queue.places.borrow_mut();
-            match places.iter().position(|(number, _)| *number == self.number) {
-                Some(before) if before > 0 => {
-                    places[before].1 = Some(context.waker().clone());
-                    Poll::Pending
-                }
-                _ => Poll::Ready(()),
-            }
-        })
-        .await;
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut places = self.queue.places.borrow_mut();
-        places.retain(|(number, _)| *number != self.number);
-        let next = places.front_mut().and_then(|(_, waker)| waker.take());
-        drop(places);
-        if let Some(waker) = next {
-            waker.wake();
-        }
-    }
 }
