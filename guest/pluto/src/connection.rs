@@ -214,7 +214,7 @@ impl Conversation {
     ) -> Result<u64, End> {
         let mut offset = range.start;
         while offset < range.end {
-            let room = self.piece.saturating_sub(self.outbox.content());
+            let room = self.outbox.room(file, self.piece);
             if room == 0 {
                 if let Err(end) = self.flush().await {
                     self.log(access, false);

@@ -230,3 +230,30 @@ pub const EDITS_KEPT_MAX: usize = 1_024;
 
 /// Folders of which it is remembered where their error page is.
 pub const ERROR_PAGES_KEPT_MAX: usize = 1_024;
+
+/// A file that is compressed on the fly is at least so long: a shorter one takes one segment of TCP as it is.
+pub const COMPRESSED_FILE_BYTES_MIN: u64 = 1 << 10;
+
+/// A file that is compressed on the fly is at most so long: its first client waits for all of it. Larger ones are worth
+/// a file beside them.
+pub const COMPRESSED_FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// What is compressed of a file before the other clients have their turn.
+pub const COMPRESSED_PIECE_BYTES: u64 = 32 << 10;
+
+/// How hard it is tried, from 1 to 9.
+pub const COMPRESSION_LEVEL: i32 = 6;
+
+/// What was compressed, all together, also what is no longer kept and still being sent. When there is no room files are
+/// sent as they are.
+pub const COMPRESSED_BYTES_MAX: usize = 32 << 20;
+
+/// What is known of a compressed file takes so much besides its bytes.
+pub const COMPRESSED_ENTRY_BYTES: usize = 1 << 10;
+
+/// What was compressed is kept for so long at least: whoever asks for more files than there is room for makes the server
+/// compress no more than that room in so much time.
+pub const COMPRESSED_MILLIS_MIN: u64 = 60_000;
+
+/// Requests that wait for a file to be compressed, which is one at a time. When there are more they get it as it is.
+pub const COMPRESSIONS_WAITING_MAX: usize = 64;

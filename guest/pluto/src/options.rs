@@ -29,6 +29,8 @@ pub struct Options {
     /// What a configuration can say as well, and then wins over: `--clean-urls`, `--directory-listing`,
     /// `--page-fallback`, `--security-headers`.
     pub site: Config,
+    /// `--compress`.
+    pub compress: bool,
     /// `--access-log`.
     pub access_log: Form,
     /// `--metrics-port`.
@@ -145,6 +147,7 @@ impl Options {
             check_only: false,
             virtual_hosts: false,
             site: Config::default(),
+            compress: false,
             access_log: Form::Common,
             metrics_port: None,
             connections: limits::CONNECTIONS_DEFAULT,

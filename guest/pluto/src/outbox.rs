@@ -6,7 +6,7 @@ use crate::limits::{
     PIECE_BYTES_MIN, PIECE_FAST_MILLIS, PIECE_SLOW_MILLIS, PIPELINE_MAX,
 };
 use crate::site::listing::Share;
-use crate::site::representation::Content;
+use crate::site::representation::{Content, Piece};
 use pluto_sdk::Part;
 use std::rc::Rc;
 
@@ -41,16 +41,24 @@ impl Outbox {
         &mut self.own
     }
 
-    /// Bytes of files that have gathered.
-    pub fn content(&self) -> u64 {
-        self.content
-    }
-
     /// Adds a range of a file.
     pub fn push_range(&mut self, file: &Content, offset: u64, length: u64) {
-        self.flush_own();
-        self.push(file.part(offset, length));
-        self.content += length;
+        match file.piece(offset, length) {
+            Piece::Part(part) => {
+                self.flush_own();
+                self.push(part);
+                self.content += length;
+            }
+            Piece::Bytes(bytes) => self.own.extend_from_slice(bytes),
+        }
+    }
+
+    /// How much of this content the next write has room for, when it may send a piece of so many bytes.
+    pub fn room(&self, file: &Content, piece: u64) -> u64 {
+        match file.is_own() {
+            true => GATHER_BYTES_MAX.saturating_sub(self.own_before + self.own.len()) as u64,
+            false => piece.saturating_sub(self.content),
+        }
     }
 
     /// Adds the end of a response: what it was, and its file, when it has one.

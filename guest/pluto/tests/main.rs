@@ -2,6 +2,7 @@
 //!
 //! A new test goes where its rule stands: what one request is answered (`requests`), which file a path names (`paths`),
 //! under which conditions and in which parts it is sent (`conditional`), in which encoding (`encodings`),
+//! what the server compresses itself (`compression`),
 //! when a connection is kept, closed or given up (`connections`), several requests at once (`pipelining`), files that are
 //! kept (`cache`), what a client can make the server spend (`costs`) and hold (`memory`), what the operator sees
 //! (`operator`), what the site's configuration says (`policy`), who may log in (`logins`), and what must be true of
@@ -12,6 +13,7 @@
 mod any_connection;
 mod any_path;
 mod cache;
+mod compression;
 mod conditional;
 mod connections;
 mod costs;

@@ -81,7 +81,7 @@ macro_rules! seconds {
     };
 }
 
-pub(super) static OPTIONS: [Spec; 25] = [
+pub(super) static OPTIONS: [Spec; 26] = [
     Spec {
         group: FILES,
         name: "--symlinks",
@@ -95,6 +95,13 @@ pub(super) static OPTIONS: [Spec; 25] = [
         value: "",
         help: "serve names that begin with a dot; .well-known always is",
         kind: Kind::Flag(|options| options.allow_hidden = true),
+    },
+    Spec {
+        group: FILES,
+        name: "--compress",
+        value: "",
+        help: "gzip what is text, from 1 KiB to 1 MiB, where no file beside it is",
+        kind: Kind::Flag(|options| options.compress = true),
     },
     Spec {
         group: SITE,

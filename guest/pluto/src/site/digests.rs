@@ -11,6 +11,7 @@ use crate::http::validator::EntityTag;
 use crate::limits::{DIGESTS_KEPT_MAX, RACY_MILLIS};
 use pluto_sdk::{Error, File, Metadata, now};
 use std::cell::RefCell;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The digests that are remembered.
 #[derive(Debug)]
@@ -60,9 +61,15 @@ impl Digests {
 }
 
 /// RFC 9110 §8.8.3.3: an encoded representation has a tag of its own, also where its bytes happen to be the same.
-fn of_content(digest: u128, coding: Option<Coding>) -> EntityTag {
+pub fn of_content(digest: u128, coding: Option<Coding>) -> EntityTag {
     let coding = coding.map_or(String::new(), |coding| format!("-{}", coding.name()));
     EntityTag::strong(&format!("{digest:032x}{coding}"))
+}
+
+/// The tag of what the server has compressed itself: another version of the server may make other bytes of the same
+/// content, so that the tag has a digest of both.
+pub fn of_compressed(digest: u128, coding: Coding, bytes: &[u8]) -> EntityTag {
+    EntityTag::strong(&format!("{digest:032x}-{}-{:016x}", coding.name(), xxh3_64(bytes)))
 }
 
 /// The tag of a file that is too long to be read for it. RFC 9110 §8.8.1: it is weak as long as another change could leave

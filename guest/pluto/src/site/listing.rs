@@ -32,7 +32,8 @@ pub struct Share {
 }
 
 impl Share {
-    fn take(of: &Rc<Cell<usize>>, size: usize, max: usize) -> Option<Share> {
+    /// So much more, unless all together would be more than may be taken.
+    pub(super) fn take(of: &Rc<Cell<usize>>, size: usize, max: usize) -> Option<Share> {
         let sum = of.get() + size;
         (sum <= max).then(|| {
             of.set(sum);

@@ -6,12 +6,15 @@
 //! | the same for a site with a policy | `policy`, [`listing`] |
 //! | a page for an error | `error_pages` |
 //! | representation: in which forms it is there, what is known about each, and which of them the client gets | [`representation`], [`digests`] |
+//! | a form that the server makes itself | [`compression`], `gzip` |
 //! | response: from what was found to status, fields and content | [`response`] |
 //!
 //! What is asked for again is kept ([`crate::cache`]).
 
+pub mod compression;
 pub mod digests;
 mod error_pages;
+mod gzip;
 pub mod listing;
 mod opening;
 mod policy;
@@ -32,11 +35,12 @@ use crate::policy::INDEX;
 use crate::policy::fields::Edits;
 use crate::policy::load::{FILE, Room, Rooms, load};
 use crate::policy::logins::Logins;
+use compression::Compressor;
 use digests::Digests;
 use error_pages::ErrorPages;
 use listing::{Listings, Share};
 use opening::Opening;
-use pluto_sdk::{Error, File, Kind, Symlinks, error, now, warn};
+use pluto_sdk::{Error, Kind, Symlinks, error, now, warn};
 use policy::Decision;
 use representation::{About, Choice, Content, Resource, Sidecars};
 use std::cell::Cell;
@@ -59,6 +63,8 @@ pub struct Site {
     error_pages: ErrorPages,
     cache: Cache,
     digests: Digests,
+    /// With `--compress`.
+    compressor: Option<Compressor>,
     /// That the system has no file to give.
     exhausted: Seldom,
     /// Errors that should not be.
@@ -161,6 +167,7 @@ impl Site {
             error_pages: ErrorPages::default(),
             cache: Cache::default(),
             digests: Digests::default(),
+            compressor: options.compress.then(|| Compressor::new(options.symlinks)),
             exhausted: Seldom::default(),
             failed: Seldom::default(),
         })
@@ -249,15 +256,27 @@ impl Site {
             Lookup::Known(found) => Ok(found),
             Lookup::Encoding(resource, sidecars) => {
                 resource.learn(sidecars, &self.digests, true).await;
-                Ok(chosen(&resource, accepted))
+                Ok(self.choose(&resource, accepted).await)
             }
-            Lookup::Opening(opening, about, sidecars, keeping) => match opening.file().await? {
+            Lookup::Opening(opening, about, sidecars, keeping) => {
+                let path = self.compressor.is_some().then(|| opening.path().to_vec());
+                let file = opening.file().await?;
                 // The host opens regular files only; a guest bears any answer.
-                file if file.metadata().kind == Kind::Regular => {
-                    Ok(self.represent(file, about, sidecars, keeping, accepted).await)
+                if file.metadata().kind != Kind::Regular {
+                    return Err(Error::NotRegular);
                 }
-                _ => Err(Error::NotRegular),
-            },
+                let keep = keeping.is_some();
+                let mut resource = Resource::new(file, about, &self.digests, keep).await;
+                if let Some(path) = path {
+                    resource = resource.compressible(path);
+                }
+                resource.learn(sidecars, &self.digests, keep).await;
+                let resource = Rc::new(resource);
+                if let Some(keeping) = keeping {
+                    keeping.keep(Rc::clone(&resource));
+                }
+                Ok(self.choose(&resource, accepted).await)
+            }
             // A decision is never part of another.
             Lookup::Deciding(_) => Err(Error::NotFound),
         }
@@ -275,21 +294,22 @@ impl Site {
         }
     }
 
-    async fn represent(
-        &self,
-        file: File,
-        about: About,
-        sidecars: Sidecars,
-        keeping: Option<Keeping>,
-        accepted: &Accepted,
-    ) -> Found {
-        let keep = keeping.is_some();
-        let resource = Rc::new(Resource::new(file, about, &self.digests, keep).await);
-        resource.learn(sidecars, &self.digests, keep).await;
-        if let Some(keeping) = keeping {
-            keeping.keep(Rc::clone(&resource));
+    /// The representation that a client gets, when it is known what is beside the file.
+    async fn choose(&self, resource: &Resource, accepted: &Accepted) -> Found {
+        let mut choice = resource.choose(accepted);
+        if matches!(choice, Choice::Unknown)
+            && let Some(compressor) = &self.compressor
+        {
+            // Boxed, as it is rare.
+            choice = match Box::pin(resource.compress(compressor)).await {
+                Some(content) => Choice::Content(content),
+                None => resource.choose_uncompressed(accepted),
+            };
         }
-        chosen(&resource, accepted)
+        match choice {
+            Choice::Content(content) => Found::File(content),
+            Choice::Unknown | Choice::None => Found::Fault(NOT_ACCEPTABLE),
+        }
     }
 
     /// What a client is told when a file cannot be opened.
@@ -317,14 +337,6 @@ impl Site {
                 Fault::soft(Status::InternalServerError, "The file could not be read.")
             }
         }
-    }
-}
-
-/// The representation that a client gets, when everything is known that it depends on.
-fn chosen(resource: &Resource, accepted: &Accepted) -> Found {
-    match resource.choose(accepted) {
-        Choice::Content(content) => Found::File(content),
-        Choice::Unknown | Choice::None => Found::Fault(NOT_ACCEPTABLE),
     }
 }
 

@@ -20,6 +20,11 @@ impl Opening {
         Opening { pending: open(path.clone(), symlinks), path, symlinks, cache: cache.clone() }
     }
 
+    /// The path.
+    pub fn path(&self) -> &[u8] {
+        &self.path
+    }
+
     /// Waits for it.
     pub async fn file(self) -> Result<File, Error> {
         match self.pending.await {

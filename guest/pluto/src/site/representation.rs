@@ -1,8 +1,10 @@
 //! What a path names: a resource, in one representation or several (RFC 9110 §3.2).
 //!
 //! Beside `app.js` may stand `app.js.br`, `app.js.zst` and `app.js.gz`: the same, encoded. Whether they are there is found
-//! out when a client would take one, and known for as long as the file itself is.
+//! out when a client would take one, and known for as long as the file itself is. Where there is none, the server may
+//! compress the file itself ([`super::compression`]).
 
+use super::compression::{Compressed, Compressor, Outcome};
 use super::digests::Digests;
 use crate::http::encoding::{Accepted, CODINGS, Coding};
 use crate::http::freshness;
@@ -14,7 +16,7 @@ use pluto_sdk::fs::{Open, open};
 use pluto_sdk::{Buffer, File, Kind, Part, Pending, Symlinks, now};
 use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 /// What is known about a resource before a file is open.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +26,7 @@ pub struct About {
     /// The value of `Cache-Control`.
     cache_control: &'static str,
     /// A hash of the path.
-    path: u64,
+    pub(super) path: u64,
 }
 
 impl About {
@@ -55,6 +57,17 @@ enum Body {
     File(File),
     /// All of it in memory of the host, which takes none.
     Buffer(Buffer),
+    /// All of it in memory of the server.
+    Own(Compressed),
+}
+
+/// A range of a representation, as a write sends it.
+#[derive(Debug)]
+pub enum Piece<'a> {
+    /// The host takes it from where it is.
+    Part(Part),
+    /// It is to be copied, for the host is given bytes and keeps none.
+    Bytes(&'a [u8]),
 }
 
 impl Content {
@@ -66,6 +79,24 @@ impl Content {
         // not sent before the file is opened.
         let modified = u64::try_from(file.metadata().modified).ok().map(|modified| modified.min(now()) / 1_000_000_000);
         let validators = Validators { tag, modified };
+        let small = keep && (1..=BODY_KEPT_BYTES_MAX).contains(&length);
+        let buffer = if small { file.load(0, length).await.ok() } else { None };
+        let body = match buffer.filter(|buffer| buffer.len() == length) {
+            Some(buffer) => Body::Buffer(buffer),
+            // One that was being written is not sent from memory: the host finds out that it is too short.
+            None => Body::File(file),
+        };
+        Content::with_body(length, about, coding, validators, body)
+    }
+
+    /// That of a file which the server has compressed: it was changed when the file was.
+    pub fn compressed(plain: &Content, about: About, compressed: Compressed) -> Content {
+        let validators = Validators { tag: Some(compressed.tag().clone()), modified: plain.validators.modified };
+        let length = compressed.bytes().len() as u64;
+        Content::with_body(length, about, Some(Compressed::CODING), validators, Body::Own(compressed))
+    }
+
+    fn with_body(length: u64, about: About, coding: Option<Coding>, validators: Validators, body: Body) -> Content {
         let fields = Fields::new(&Representation {
             length,
             media: about.media,
@@ -74,13 +105,6 @@ impl Content {
             cache_control: about.cache_control,
             negotiated: about.media.is_compressible(),
         });
-        let small = keep && (1..=BODY_KEPT_BYTES_MAX).contains(&length);
-        let buffer = if small { file.load(0, length).await.ok() } else { None };
-        let body = match buffer.filter(|buffer| buffer.len() == length) {
-            Some(buffer) => Body::Buffer(buffer),
-            // One that was being written is not sent from memory: the host finds out that it is too short.
-            None => Body::File(file),
-        };
         Content { length, media: about.media, coding, validators, fields, body }
     }
 
@@ -109,11 +133,20 @@ impl Content {
         &self.fields
     }
 
+    /// Whether its bytes are the server's own, and copied for each write.
+    pub fn is_own(&self) -> bool {
+        matches!(self.body, Body::Own(_))
+    }
+
     /// A range of it.
-    pub fn part(&self, offset: u64, length: u64) -> Part {
+    pub fn piece(&self, offset: u64, length: u64) -> Piece<'_> {
         match &self.body {
-            Body::Buffer(buffer) => buffer.part(offset, length),
-            Body::File(file) => file.part(offset, length),
+            Body::Buffer(buffer) => Piece::Part(buffer.part(offset, length)),
+            Body::File(file) => Piece::Part(file.part(offset, length)),
+            // It is in memory: its bounds fit.
+            Body::Own(own) => {
+                Piece::Bytes(own.bytes().get(offset as usize..(offset + length) as usize).unwrap_or_default())
+            }
         }
     }
 }
@@ -126,6 +159,27 @@ pub struct Resource {
     modified: i64,
     plain: Rc<Content>,
     encoded: RefCell<[Encoded; CODINGS]>,
+    /// What the server may compress itself; nothing when it does not, or not this.
+    compressible: Option<Box<Compressible>>,
+}
+
+/// A file that is compressed when a client takes it so and nothing is beside it.
+#[derive(Debug)]
+struct Compressible {
+    path: Vec<u8>,
+    state: RefCell<State>,
+}
+
+/// What has become of compressing a file.
+#[derive(Debug, Default)]
+enum State {
+    /// It was not tried, or had to wait.
+    #[default]
+    Untried,
+    /// It is done, and kept elsewhere.
+    Done(Weak<Content>),
+    /// It is not worth it, or the file is not what it was.
+    GivenUp,
 }
 
 /// What is known of one of the encoded representations.
@@ -142,7 +196,7 @@ enum Encoded {
 pub enum Choice {
     /// This one.
     Content(Rc<Content>),
-    /// That depends on files that were not looked for.
+    /// That depends on files that were not looked for, or on what could be compressed.
     Unknown,
     /// There is none that it takes (RFC 9110 §12.5.3).
     None,
@@ -153,11 +207,28 @@ impl Resource {
     pub async fn new(file: File, about: About, digests: &Digests, keep: bool) -> Resource {
         let modified = file.metadata().modified;
         let plain = Rc::new(Content::new(file, about, None, digests, keep).await);
-        Resource { about, modified, plain, encoded: RefCell::default() }
+        Resource { about, modified, plain, encoded: RefCell::default(), compressible: None }
+    }
+
+    /// May be compressed by the server, which reads the file of this path again for it.
+    pub fn compressible(mut self, path: Vec<u8>) -> Resource {
+        if self.about.media.is_compressible() && Compressor::takes(&self.plain) {
+            self.compressible = Some(Box::new(Compressible { path, state: RefCell::default() }));
+        }
+        self
     }
 
     /// The representation for a client that accepts these codings: the one that it likes best of those that there are.
     pub fn choose(&self, accepted: &Accepted) -> Choice {
+        self.choose_from(accepted, true)
+    }
+
+    /// As [`Resource::choose`], when nothing can be compressed now.
+    pub fn choose_uncompressed(&self, accepted: &Accepted) -> Choice {
+        self.choose_from(accepted, false)
+    }
+
+    fn choose_from(&self, accepted: &Accepted, compress: bool) -> Choice {
         if *accepted == Accepted::default() {
             return Choice::Content(Rc::clone(&self.plain));
         }
@@ -167,6 +238,14 @@ impl Resource {
             match &encoded[coding.index()] {
                 Encoded::There(content) => return Choice::Content(Rc::clone(content)),
                 Encoded::Unknown if self.about.media.is_compressible() => return Choice::Unknown,
+                Encoded::Unknown | Encoded::Absent if coding == Compressed::CODING && compress => {
+                    let Some(compressible) = &self.compressible else { continue };
+                    match &*compressible.state.borrow() {
+                        State::Done(content) => return content.upgrade().map_or(Choice::Unknown, Choice::Content),
+                        State::Untried => return Choice::Unknown,
+                        State::GivenUp => (),
+                    }
+                }
                 Encoded::Unknown | Encoded::Absent => (),
             }
         }
@@ -177,6 +256,22 @@ impl Resource {
     pub fn open_encoded(&self, path: &[u8], accepted: &Accepted, links: Symlinks) -> Sidecars {
         let encoded = self.encoded.borrow();
         Sidecars::open(path, self.about, accepted, links, |coding| matches!(encoded[coding.index()], Encoded::Unknown))
+    }
+
+    /// Has it compressed, unless it is already. Nothing when it is not to be, or not now.
+    pub async fn compress(&self, compressor: &Compressor) -> Option<Rc<Content>> {
+        let compressible = self.compressible.as_deref()?;
+        match compressor.compress(&compressible.path, self.about, &self.plain).await {
+            Outcome::Done(content) => {
+                compressible.state.replace(State::Done(Rc::downgrade(&content)));
+                Some(content)
+            }
+            Outcome::GivenUp => {
+                compressible.state.replace(State::GivenUp);
+                None
+            }
+            Outcome::Later => None,
+        }
     }
 
     /// Learns what there is beside it.
