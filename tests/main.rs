@@ -6,6 +6,7 @@
 mod admission;
 mod attacks;
 mod changes;
+mod compression;
 mod conformance;
 mod contract;
 mod determinism;
