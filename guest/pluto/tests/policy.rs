@@ -168,8 +168,10 @@ fn clean_urls_lead_to_pages() {
     check("/bare", "301 -> /bare/");
     check("/a.txt", "alpha");
     check("/missing", "404");
-    check("/dir/page/", "404");
+    check("/dir/page/?q", "301 -> /dir/page?q");
     check("//dir//page.html", "301 -> /dir/page");
+    check("/missing.html", "404");
+    check("/missing/", "404");
 }
 
 #[test]

@@ -110,19 +110,18 @@ impl Template {
             return None;
         }
         let mut location = format!("{}{}", self.origin, to.escape());
-        match (&self.query, query) {
-            (Some(own), _) => {
-                location.push('?');
-                own.iter().for_each(|piece| match piece {
-                    Piece::Text(text) => location.push_str(&escaped(text)),
-                    Piece::Capture(capture) => push_capture(&mut location, &path[captures[*capture].clone()]),
-                });
-            }
-            (None, Some(query)) => {
-                location.push('?');
-                query.iter().for_each(|&byte| push(&mut location, byte, QUERY));
-            }
-            (None, None) => (),
+        let mut before_query = '?';
+        if let Some(own) = &self.query {
+            location.push(before_query);
+            own.iter().for_each(|piece| match piece {
+                Piece::Text(text) => location.push_str(&escaped(text)),
+                Piece::Capture(capture) => push_capture(&mut location, &path[captures[*capture].clone()]),
+            });
+            before_query = '&';
+        }
+        if let Some(query) = query {
+            location.push(before_query);
+            query.iter().for_each(|&byte| push(&mut location, byte, QUERY));
         }
         location.push_str(&self.fragment);
         (location.len() <= LOCATION_BYTES_MAX).then_some(location)
@@ -209,7 +208,7 @@ mod tests {
         check("/a", "/b", b"/b", None, None);
         check("/a", "/b", b"/a", Some("x=1&y"), Some("/b?x=1&y"));
         check("/a", "/b", b"/a", Some(""), Some("/b?"));
-        check("/a", "/b?z", b"/a", Some("x=1"), Some("/b?z"));
+        check("/a", "/b?z", b"/a", Some("x=1"), Some("/b?z&x=1"));
         check("/a", "/b#part", b"/a", Some("x"), Some("/b?x#part"));
         check("/old/**", "/new/$1", b"/old", None, Some("/new/"));
         check("/old/**", "/new/$1", b"/old/a/b.html", None, Some("/new/a/b.html"));

@@ -92,18 +92,12 @@ impl Site {
 
     /// What is elsewhere, or the file.
     fn route(&self, room: &Room, path: Path, terms: &Terms) -> Step {
-        if let Some(policy) = &room.policy {
-            let moved = |status, location| Step::Known(Found::Redirect { status, location, why: MOVED });
-            if !policy.config.redirects.is_empty() {
-                let query = terms.resource();
-                let query = query.as_ref().and_then(|(_, query)| *query);
-                let asked = [b"/", path.bytes()].concat();
-                if let Some((status, location)) = redirect::find(&policy.config.redirects, &asked, query) {
-                    return moved(status, location);
-                }
-            }
-            if let Some(address) = policy.config.clean_urls.then(|| clean(&path)).flatten() {
-                return moved(Status::MovedPermanently, terms.with_query(address));
+        if let Some(policy) = room.policy.as_ref().filter(|policy| !policy.config.redirects.is_empty()) {
+            let query = terms.resource();
+            let query = query.as_ref().and_then(|(_, query)| *query);
+            let asked = [b"/", path.bytes()].concat();
+            if let Some((status, location)) = redirect::find(&policy.config.redirects, &asked, query) {
+                return Step::Known(Found::Redirect { status, location, why: MOVED });
             }
         }
         // As in `look_up`.
@@ -166,6 +160,10 @@ impl Site {
             }
         }
         match result {
+            // Only what is there has another address.
+            Ok(_) if policy.config.clean_urls && clean(path).is_some() => {
+                Answer::plain(moved(clean(path).unwrap_or_default(), terms))
+            }
             Ok(found) => with_edits(policy, &name, private, found),
             Err(Error::NotFound) if path.is_directory() && policy.config.directory_listing => {
                 let listed = self.list(&room.folder, path.bytes(), policy, terms).await;
@@ -192,6 +190,15 @@ impl Site {
         private: bool,
         terms: &Terms,
     ) -> Answer {
+        // `/a/` for `/a`, where there is no such folder but a page.
+        if policy.config.clean_urls
+            && fault.status == Status::NotFound
+            && let Some(name) = path.bytes().strip_suffix(b"/")
+            && let Some(address) = Path::from_names(name)
+            && self.file_of(room, &[name, PAGE].concat(), terms).await.is_ok()
+        {
+            return Answer::plain(moved(address.escape(), terms));
+        }
         let last = path.bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
         let names_html = terms.asked.as_ref().is_some_and(|asked| asked.accept.names_html());
         if let Some(page) = &policy.config.page_fallback
@@ -213,6 +220,11 @@ impl Site {
 
 fn with_edits(policy: &Policy, name: &[u8], private: bool, found: Found) -> Answer {
     Answer { edits: policy.edits(name, private), ..Answer::plain(found) }
+}
+
+/// The same thing for good at another address, with the query.
+fn moved(address: String, terms: &Terms) -> Found {
+    Found::Redirect { status: Status::MovedPermanently, location: terms.with_query(address), why: MOVED }
 }
 
 /// The address of a page without its ending, when it has one: `/a` for `/a.html`, `/` for `/index.html`.
