@@ -87,9 +87,10 @@ fn a_file_that_is_replaced_under_load_arrives_compressed_as_it_is_and_under_a_ta
         let mut tags: Vec<(String, Vec<u8>)> = Vec::new();
         for response in &found {
             let content = decoded(response);
-            let tag = response.field("ETag").expect("a tag").to_owned();
             let version = String::from_utf8_lossy(&content[3..7]).parse().expect("a version");
             assert!(content == page(version), "one version, and whole");
+            // One that was replaced while its digest was made goes out without a tag.
+            let Some(tag) = response.field("ETag").map(str::to_owned) else { continue };
             match tags.iter().find(|(other, _)| *other == tag) {
                 Some((_, body)) => assert!(*body == response.body, "{driver}: {tag} is of two contents"),
                 None => tags.push((tag, response.body.clone())),
