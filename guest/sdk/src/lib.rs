@@ -45,6 +45,8 @@ mod error;
 mod executor;
 pub mod fs;
 pub mod log;
+#[cfg(any(all(target_arch = "wasm32", feature = "allocator"), test))]
+mod memory;
 pub mod net;
 pub mod request;
 pub mod server;
@@ -59,6 +61,11 @@ pub mod time;
 pub mod component;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+
+/// What allocates in a guest, unless its crate has the feature `allocator` off and an allocator of its own.
+#[cfg(all(target_arch = "wasm32", feature = "allocator"))]
+#[global_allocator]
+static MEMORY: memory::Recycler<std::alloc::System> = memory::Recycler::new(std::alloc::System);
 
 pub use contract::{Entry, Error, Kind, Level, Metadata, Signal};
 pub use fs::{Buffer, File, Symlinks};
