@@ -32,6 +32,10 @@ pub const READ_BYTES: u32 = 16 << 10;
 /// 40 MiB at most.
 pub const IDLE_BUFFER_BYTES_MAX: usize = 4 << 10;
 
+/// A buffer up to this size is kept for the line of the only request in it, instead of a copy of the line. Heads of
+/// browsers are mostly shorter.
+pub const LINE_BUFFER_BYTES_MAX: usize = 1 << 10;
+
 /// The longest path of a file that is kept: what is asked for lately is remembered by its path, and a client can ask for
 /// anything.
 pub const KEPT_PATH_BYTES_MAX: usize = 1 << 10;

@@ -11,22 +11,22 @@ pub fn is_valid(authority: &[u8]) -> bool {
             None => false,
         },
         _ => {
-            let end = authority.iter().position(|&byte| byte == b':').unwrap_or(authority.len());
-            end > 0 && is_registered_name(&authority[..end]) && is_port_suffix(&authority[end..])
+            let end = registered_name(authority);
+            end > 0 && is_port_suffix(&authority[end..])
         }
     }
 }
 
-/// RFC 3986 §3.2.2; IPv4 addresses are of this form too.
-fn is_registered_name(mut name: &[u8]) -> bool {
+/// How many bytes at the start are a registered name (RFC 3986 §3.2.2); IPv4 addresses are of this form too.
+fn registered_name(authority: &[u8]) -> usize {
+    let mut end = 0;
     loop {
-        name = match name {
-            [] => return true,
-            [b'%', high, low, rest @ ..] if syntax::hex_digit(*high).is_some() && syntax::hex_digit(*low).is_some() => {
-                rest
+        end += syntax::prefix(&authority[end..], NAME);
+        match &authority[end..] {
+            [b'%', high, low, ..] if syntax::hex_digit(*high).is_some() && syntax::hex_digit(*low).is_some() => {
+                end += 3;
             }
-            [byte, rest @ ..] if syntax::is(*byte, NAME) => rest,
-            _ => return false,
+            _ => return end,
         }
     }
 }

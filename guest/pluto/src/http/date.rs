@@ -3,14 +3,15 @@
 use crate::decimal::Decimal;
 use httpdate::HttpDate;
 use std::io::Write;
+use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// One second, as a response and as the access log write it.
 #[derive(Clone, Debug)]
 pub struct Date {
     second: u64,
-    /// `Sun, 06 Nov 1994 08:49:37 GMT`, the form that RFC 9110 §5.6.7 asks for.
-    http: [u8; 29],
+    /// `Date: Sun, 06 Nov 1994 08:49:37 GMT` with its end, in the form that RFC 9110 §5.6.7 asks for.
+    line: [u8; 37],
     /// `06/Nov/1994:08:49:37 +0000`, as the common log format has it.
     log: [u8; 26],
     /// `1994-11-06T08:49:37`, as RFC 3339 has it, without the zone.
@@ -20,10 +21,16 @@ pub struct Date {
 const MONTHS: [&[u8; 3]; 12] =
     [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
+/// The line before a date is written into it.
+const EMPTY: &[u8; 37] = b"Date:                              \r\n";
+
+/// Where in the line the date is.
+const VALUE: Range<usize> = 6..35;
+
 impl Date {
     /// The second of a time in nanoseconds since the Unix epoch.
     pub fn at(nanoseconds: u64) -> Date {
-        let mut date = Date { second: 0, http: [b' '; 29], log: [b' '; 26], rfc3339: [b' '; 19] };
+        let mut date = Date { second: 0, line: *EMPTY, log: [b' '; 26], rfc3339: [b' '; 19] };
         date.write(nanoseconds / 1_000_000_000);
         date
     }
@@ -41,9 +48,9 @@ impl Date {
         self.second
     }
 
-    /// As the field `Date` has it.
-    pub fn http(&self) -> &[u8] {
-        &self.http
+    /// The field `Date`, with the end of its line.
+    pub fn line(&self) -> &[u8; 37] {
+        &self.line
     }
 
     /// As the access log has it.
@@ -58,17 +65,18 @@ impl Date {
 
     fn write(&mut self, second: u64) {
         self.second = second;
-        let written = write!(&mut self.http[..], "{}", http_date(second));
+        let written = write!(&mut self.line[VALUE], "{}", http_date(second));
         debug_assert!(written.is_ok(), "a date takes 29 bytes");
+        let http = &self.line[VALUE];
         self.log = *b"dd/mmm/yyyy:hh:mm:ss +0000";
         for (from, to) in [(5..7, 0..2), (8..11, 3..6), (12..16, 7..11), (17..25, 12..20)] {
-            self.log[to].copy_from_slice(&self.http[from]);
+            self.log[to].copy_from_slice(&http[from]);
         }
         self.rfc3339 = *b"yyyy-mm-ddThh:mm:ss";
         for (from, to) in [(12..16, 0..4), (5..7, 8..10), (17..25, 11..19)] {
-            self.rfc3339[to].copy_from_slice(&self.http[from]);
+            self.rfc3339[to].copy_from_slice(&http[from]);
         }
-        let month = MONTHS.iter().zip(1..).find(|(name, _)| self.http[8..11] == name[..]).map_or(0, |(_, month)| month);
+        let month = MONTHS.iter().zip(1..).find(|(name, _)| http[8..11] == name[..]).map_or(0, |(_, month)| month);
         self.rfc3339[5..7].copy_from_slice(Decimal::padded(month, 2).bytes());
     }
 }
@@ -94,7 +102,8 @@ mod tests {
     fn a_second_is_written_in_both_forms() {
         let check = |second: u64, http: &str, log: &str, rfc3339: &str| {
             let date = Date::at(second * 1_000_000_000 + 999_999_999);
-            assert_eq!((date.http(), date.log(), date.second()), (http.as_bytes(), log.as_bytes(), second));
+            assert_eq!(date.line(), format!("Date: {http}\r\n").as_bytes());
+            assert_eq!((date.log(), date.second()), (log.as_bytes(), second));
             assert_eq!(date.rfc3339(), rfc3339.as_bytes());
         };
         check(784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT", "06/Nov/1994:08:49:37 +0000", "1994-11-06T08:49:37");
@@ -106,9 +115,9 @@ mod tests {
     fn a_date_moves_with_time() {
         let mut date = Date::at(0);
         date.set(999_999_999);
-        assert_eq!(date.http(), b"Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(date.line(), b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n");
         date.set(1_000_000_000);
-        assert_eq!(date.http(), b"Thu, 01 Jan 1970 00:00:01 GMT");
+        assert_eq!(date.line(), b"Date: Thu, 01 Jan 1970 00:00:01 GMT\r\n");
         assert_eq!(date.log(), b"01/Jan/1970:00:00:01 +0000");
         date.set(u64::MAX);
         assert_eq!(date.second(), u64::MAX / 1_000_000_000);

@@ -7,6 +7,7 @@
 use super::status::{Fault, Status};
 use super::syntax::{self, TARGET, TOKEN, VALUE};
 use crate::limits::{EMPTY_LINES_MAX, FIELDS_DEFAULT, HEAD_BYTES_DEFAULT, HEAD_BYTES_MAX, TARGET_BYTES_DEFAULT};
+use std::ops::Range;
 
 /// Reads one head. The memory for its fields is used again for the next.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub struct Scanner {
     method: Span,
     target: Span,
     version: Version,
+    /// The request line, once its end has come.
+    line: Span,
     name: Span,
     fields: Vec<(Span, Span)>,
     /// What `position` says, counted where the work is done.
@@ -121,6 +124,11 @@ impl Scanner {
         self.position
     }
 
+    /// Where the line of a complete head is.
+    pub fn line(&self) -> Range<usize> {
+        self.line.start.into()..self.line.end.into()
+    }
+
     /// What was found, in the bytes that were scanned.
     pub fn head<'a>(&'a self, bytes: &'a [u8]) -> Head<'a> {
         Head { scanner: self, bytes }
@@ -141,7 +149,7 @@ impl Scanner {
             State::Method => self.method(bytes),
             State::Target => self.target(bytes),
             State::Version => self.version(bytes),
-            State::VersionEnd => self.expect(bytes, b'\r', State::RequestLineLf, VERSION),
+            State::VersionEnd => self.version_end(bytes),
             State::RequestLineLf | State::ValueLf => self.expect(bytes, b'\n', State::FieldStart, BARE_CR),
             State::FieldStart => self.field_start(bytes),
             State::Name => self.name(bytes),
@@ -204,8 +212,14 @@ impl Scanner {
         const FORM: &[u8] = b"HTTP/1.1";
         const MAJOR: usize = 5;
         const MINOR: usize = 7;
-        let byte = bytes[self.position];
         let index = self.position - self.mark;
+        if index == 0 && bytes[self.position..].starts_with(FORM) {
+            self.pass(FORM.len());
+            self.state = State::VersionEnd;
+            self.version = Version::Http11;
+            return Ok(());
+        }
+        let byte = bytes[self.position];
         let right = match index {
             MAJOR | MINOR => byte.is_ascii_digit(),
             _ => byte == FORM[index],
@@ -226,10 +240,19 @@ impl Scanner {
         Ok(())
     }
 
+    fn version_end(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        if bytes[self.position] != b'\r' {
+            return Err(VERSION);
+        }
+        self.line = Span { start: self.method.start, end: narrow(self.position) };
+        self.end_line(bytes, State::RequestLineLf, State::FieldStart);
+        Ok(())
+    }
+
     fn field_start(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         match bytes[self.position] {
             b'\r' => {
-                self.advance(State::EndLf);
+                self.end_line(bytes, State::EndLf, State::Done);
                 return Ok(());
             }
             b'\n' => return Err(BARE_LF),
@@ -267,9 +290,9 @@ impl Scanner {
         match self.run(bytes, VALUE) {
             None => Ok(()),
             Some(b'\r') => {
-                let value = self.span();
+                let value = self.trimmed(bytes);
                 self.fields.push((self.name, value));
-                self.advance(State::ValueLf);
+                self.end_line(bytes, State::ValueLf, State::FieldStart);
                 Ok(())
             }
             Some(b'\n') => Err(BARE_LF),
@@ -280,7 +303,7 @@ impl Scanner {
     /// Passes over the bytes of a class; the first of another class is next, and is returned when it is there.
     fn run(&mut self, bytes: &[u8], class: u8) -> Option<u8> {
         let rest = &bytes[self.position..];
-        let length = rest.iter().position(|&byte| !syntax::is(byte, class)).unwrap_or(rest.len());
+        let length = syntax::prefix(rest, class);
         self.pass(length);
         rest.get(length).copied()
     }
@@ -291,6 +314,16 @@ impl Scanner {
         #[cfg(test)]
         {
             self.looked_at += length;
+        }
+    }
+
+    /// Passes over the CR at which the position is, and over the LF behind it when that is there already.
+    fn end_line(&mut self, bytes: &[u8], then_lf: State, then: State) {
+        if bytes.get(self.position + 1) == Some(&b'\n') {
+            self.pass(1);
+            self.advance(then);
+        } else {
+            self.advance(then_lf);
         }
     }
 
@@ -315,6 +348,18 @@ impl Scanner {
 
     fn span(&self) -> Span {
         Span { start: narrow(self.mark), end: narrow(self.position) }
+    }
+
+    /// The same, without white space on both sides.
+    fn trimmed(&self, bytes: &[u8]) -> Span {
+        let (mut start, mut end) = (self.mark, self.position);
+        while start < end && syntax::is_space(bytes[start]) {
+            start += 1;
+        }
+        while start < end && syntax::is_space(bytes[end - 1]) {
+            end -= 1;
+        }
+        Span { start: narrow(start), end: narrow(end) }
     }
 }
 
@@ -349,6 +394,10 @@ impl<'a> Head<'a> {
 
     /// The request line without its end, or as much of it as came.
     pub fn line(&self) -> &'a [u8] {
+        let line = self.slice(self.scanner.line);
+        if !line.is_empty() {
+            return line;
+        }
         let scanned = &self.bytes[..self.bytes.len().min(self.scanner.limits.bytes)];
         let line = &scanned[scanned.iter().take_while(|&&byte| byte == b'\r' || byte == b'\n').count()..];
         &line[..line.iter().position(|&byte| byte == b'\r' || byte == b'\n').unwrap_or(line.len())]
@@ -357,7 +406,7 @@ impl<'a> Head<'a> {
     /// Names and values of the fields, in their order, without the white space around a value.
     pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone + use<'a> {
         let head = *self;
-        self.scanner.fields.iter().map(move |&(name, value)| (head.slice(name), syntax::trim(head.slice(value))))
+        self.scanner.fields.iter().map(move |&(name, value)| (head.slice(name), head.slice(value)))
     }
 
     fn slice(&self, span: Span) -> &'a [u8] {

@@ -6,7 +6,7 @@ use super::body::{Dropper, Progress};
 use super::head::{Limits, Scanner};
 use super::request::{LoggedFields, Request};
 use super::status::{Fault, Status};
-use crate::limits::{IDLE_BUFFER_BYTES_MAX, READ_BYTES};
+use crate::limits::{IDLE_BUFFER_BYTES_MAX, LINE_BUFFER_BYTES_MAX, READ_BYTES};
 
 /// Cuts one connection's bytes into requests. It holds as many bytes as the largest head has, at most.
 #[derive(Debug)]
@@ -121,8 +121,7 @@ impl Inbound {
             if self.logs_fields {
                 request.terms.logged = Some(Box::new(LoggedFields::read(head)));
             }
-            self.start += self.scanner.length();
-            self.scanner.reset();
+            request.terms.line = self.take_head(&request);
             match Dropper::new(framing, self.body_bytes_max) {
                 None => return Some(self.finish(request)),
                 Some(dropper) => self.held = Some((request, dropper)),
@@ -159,6 +158,23 @@ impl Inbound {
             self.start = 0;
             self.buffer.shrink_to_fit();
         }
+    }
+
+    /// Uses up the head of a request, which has just been scanned, and keeps its line.
+    fn take_head(&mut self, request: &Request) -> Vec<u8> {
+        let line = self.scanner.line();
+        let head_bytes = self.scanner.length();
+        self.scanner.reset();
+        let line = line.start..line.start + request.line_bytes_kept(line.len());
+        let is_all = self.start == 0 && line.start == 0 && head_bytes == self.buffer.len();
+        if is_all && self.buffer.capacity() <= LINE_BUFFER_BYTES_MAX {
+            // Nothing else is in the buffer: it is the request's now.
+            self.buffer.truncate(line.end);
+            return std::mem::take(&mut self.buffer);
+        }
+        let kept = self.buffer[self.start..][line].to_vec();
+        self.start += head_bytes;
+        kept
     }
 
     fn drop_body(&mut self) -> Option<Request> {

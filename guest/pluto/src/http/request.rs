@@ -109,7 +109,7 @@ impl Method {
     /// Methods are case-sensitive (RFC 9110 §9.1).
     pub fn parse(method: &[u8]) -> Method {
         match method {
-            b"GET" => Method::Get,
+            [b'G', b'E', b'T'] => Method::Get,
             b"HEAD" => Method::Head,
             b"OPTIONS" => Method::Options,
             b"POST" | b"PUT" | b"DELETE" | b"CONNECT" | b"TRACE" | b"PATCH" => Method::Refused,
@@ -119,7 +119,7 @@ impl Method {
 }
 
 impl Request {
-    /// Reads a complete head, and says how its body is framed. A body that is not to be read (after a fatal fault, or
+    /// Reads a complete head, all but the line, and says how its body is framed. A body that is not to be read (after a fatal fault, or
     /// because the client waits for permission to send it) is `Framing::None`, and the request not persistent.
     pub fn read(head: Head<'_>) -> (Request, Framing) {
         let fields = match Fields::read(head) {
@@ -145,18 +145,27 @@ impl Request {
 
     /// A request that is refused, whose head may not be complete.
     pub fn refused(head: Head<'_>, fault: Fault) -> Request {
-        Request::new(head, Action::Refuse(fault))
+        Request::new(head, Action::Refuse(fault)).with_line(head.line())
+    }
+
+    /// With a copy of its line.
+    pub fn with_line(mut self, line: &[u8]) -> Request {
+        self.terms.line = line[..self.line_bytes_kept(line.len())].to_vec();
+        self
+    }
+
+    /// How many bytes of its line are kept, of so many.
+    pub fn line_bytes_kept(&self, line_bytes: usize) -> usize {
+        match self.action {
+            // A redirect needs all of it.
+            Action::Serve(_) => line_bytes,
+            _ => line_bytes.min(LOGGED_LINE_BYTES_MAX + 1),
+        }
     }
 
     fn new(head: Head<'_>, action: Action) -> Request {
-        let line = head.line();
-        let kept = match action {
-            // A redirect needs all of it.
-            Action::Serve(_) => line.len(),
-            _ => line.len().min(LOGGED_LINE_BYTES_MAX + 1),
-        };
         let terms = Terms {
-            line: line[..kept].to_vec(),
+            line: Vec::new(),
             method: Method::parse(head.method()),
             persistent: false,
             version: head.version(),

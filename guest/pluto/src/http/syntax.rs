@@ -12,6 +12,10 @@ pub const VALUE: u8 = 4;
 pub const PATH: u8 = 8;
 /// `unreserved` and `sub-delims` of RFC 3986 §2: what a registered name is made of, besides escapes.
 pub const NAME: u8 = 16;
+/// `TARGET` without the `?` that ends a path.
+pub const NO_QUERY: u8 = 32;
+/// `NO_QUERY` without slash, backslash and percent sign: bytes of a file's name that stand in a path as they are.
+pub const NAME_IN_PATH: u8 = 64;
 
 static CLASSES: [u8; 256] = classes();
 
@@ -19,6 +23,22 @@ static CLASSES: [u8; 256] = classes();
 #[inline]
 pub fn is(byte: u8, class: u8) -> bool {
     CLASSES[usize::from(byte)] & class != 0
+}
+
+/// How many bytes at the start are of a class. Eight are looked at in one turn of the loop, for each turn of a loop costs a
+/// look at the engine's clock besides.
+#[inline]
+pub fn prefix(bytes: &[u8], class: u8) -> usize {
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    for (before, chunk) in chunks.iter().enumerate() {
+        for (index, &byte) in chunk.iter().enumerate() {
+            if !is(byte, class) {
+                return 8 * before + index;
+            }
+        }
+    }
+    let rest = rest.iter().position(|&byte| !is(byte, class)).unwrap_or(rest.len());
+    8 * chunks.len() + rest
 }
 
 /// How many bytes at the start are certainly of the class `VALUE`, eight looked at together; what is behind them, the
@@ -52,6 +72,11 @@ pub fn hex_digit(byte: u8) -> Option<u8> {
     }
 }
 
+/// Whether a byte is optional white space (RFC 9110 §5.6.3).
+pub fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
 /// Without optional white space (RFC 9110 §5.6.3: spaces and tabs only) on both sides.
 pub fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = bytes {
@@ -75,6 +100,12 @@ const fn classes() -> [u8; 256] {
         }
         if visible && byte != b'#' {
             table[index] |= TARGET;
+            if byte != b'?' {
+                table[index] |= NO_QUERY;
+                if !contains(b"/\\%", byte) {
+                    table[index] |= NAME_IN_PATH;
+                }
+            }
         }
         if visible || byte == b' ' || byte == b'\t' || byte >= 0x80 {
             table[index] |= VALUE;

@@ -5,7 +5,7 @@
 
 use super::authority;
 use super::status::Fault;
-use super::syntax::{self, PATH};
+use super::syntax::{self, NAME_IN_PATH, NO_QUERY, PATH};
 use std::ops::Range;
 
 /// A target, taken apart. The ranges are of its bytes.
@@ -50,9 +50,10 @@ impl Target {
     }
 
     fn resource(target: &[u8], start: usize, authority: Option<Range<usize>>) -> Target {
-        let mark = target[start..].iter().position(|&byte| byte == b'?').map(|length| start + length);
-        let path = start..mark.unwrap_or(target.len());
-        Target::Resource { path, query: mark.map(|mark| mark + 1..target.len()), authority }
+        let end = start + syntax::prefix(&target[start..], NO_QUERY);
+        // Nothing but a question mark ends it: the head was read already.
+        let query = (end < target.len()).then(|| end + 1..target.len());
+        Target::Resource { path: start..end, query, authority }
     }
 }
 
@@ -69,6 +70,10 @@ impl Path {
     pub fn parse(escaped: &[u8]) -> Result<Option<Path>, Fault> {
         // Room for the name of an index file.
         let mut bytes = Vec::with_capacity(escaped.len() + 16);
+        if is_normal(escaped) {
+            bytes.extend_from_slice(escaped.get(1..).unwrap_or_default());
+            return Ok(Some(Path { bytes }));
+        }
         let mut name = 0;
         let mut possible = true;
         let mut rest = escaped;
@@ -118,9 +123,19 @@ impl Path {
 
     /// Whether a name in it begins with a dot, `.well-known` in the root aside (RFC 8615 §3).
     pub fn is_hidden(&self) -> bool {
-        let hidden = |name: &[u8]| name.first() == Some(&b'.');
-        let mut names = self.bytes.split(|&byte| byte == b'/');
-        names.next().is_some_and(|first| hidden(first) && first != b".well-known") || names.any(hidden)
+        let mut rest = match self.bytes.strip_prefix(b".well-known") {
+            Some(rest @ ([] | [b'/', ..])) => rest,
+            _ if self.bytes.first() == Some(&b'.') => return true,
+            _ => &self.bytes[..],
+        };
+        loop {
+            rest = &rest[syntax::prefix(rest, NAME_IN_PATH)..];
+            rest = match rest {
+                [] => return false,
+                [b'/', b'.', ..] => return true,
+                [_, rest @ ..] => rest,
+            };
+        }
     }
 
     /// Escapes it again, as a path on this host: it begins with exactly one `/`.
@@ -139,6 +154,18 @@ impl Path {
         }
         escaped
     }
+}
+
+/// Whether a path is written as it is normalised: names behind a slash each, without an escape or a backslash, none of
+/// them empty, and none that begins with a dot.
+fn is_normal(mut path: &[u8]) -> bool {
+    while let [b'/', rest @ ..] = path {
+        if let [b'/' | b'.', ..] = rest {
+            return false;
+        }
+        path = &rest[syntax::prefix(rest, NAME_IN_PATH)..];
+    }
+    path.is_empty()
 }
 
 /// The byte of an escape, whose `%` is gone, and what follows it. RFC 3986 §2.1: two hexadecimal digits.

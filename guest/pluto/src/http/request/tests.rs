@@ -6,7 +6,9 @@ use crate::http::head::Scanner;
 fn read(head: &str) -> (Request, Framing) {
     let mut scanner = Scanner::default();
     assert_eq!(scanner.scan(head.as_bytes()), Ok(true), "{head}");
-    Request::read(scanner.head(head.as_bytes()))
+    let head = scanner.head(head.as_bytes());
+    let (request, framing) = Request::read(head);
+    (request.with_line(head.line()), framing)
 }
 
 /// A request line and fields, each ended by a semicolon here; what it comes to, and whether the connection is kept.
