@@ -45,7 +45,7 @@ impl Drop for Opening {
 
 #[derive(Debug)]
 struct Store {
-    kept: Generations<Vec<u8>, Entry>,
+    kept: Generations<Vec<u8>, Rc<Entry>>,
     /// Paths that were asked for lately, and whether one is being opened to be kept: a file is kept when it is asked for
     /// the second time.
     asked: Generations<Vec<u8>, Rc<Cell<bool>>>,
@@ -63,7 +63,7 @@ struct Entry {
     /// When it was asked to be opened: nanoseconds since the Unix epoch.
     opened: u64,
     /// Somebody is opening it again.
-    renewing: bool,
+    renewing: Cell<bool>,
     /// Forgets it when it changes.
     _watch: Handler,
 }
@@ -71,18 +71,15 @@ struct Entry {
 impl Cache {
     /// What that path names, if it is kept and still holds.
     pub fn get(&self, path: &[u8]) -> Option<Rc<Resource>> {
-        let mut store = self.store.borrow_mut();
-        let entry = store.kept.get(path)?;
+        let entry = self.store.borrow_mut().kept.get(path)?;
         let age_millis = now().saturating_sub(entry.opened) / 1_000_000;
         if age_millis >= KEPT_MILLIS_MAX {
-            let forgotten = store.kept.remove(path);
-            drop(store);
+            let forgotten = self.store.borrow_mut().kept.remove(path);
             drop(forgotten);
             return None;
         }
         // The first to ask when it is no longer fresh opens it again; until that is done it does for the others.
-        if age_millis >= KEPT_FRESH_MILLIS && !entry.renewing {
-            entry.renewing = true;
+        if age_millis >= KEPT_FRESH_MILLIS && !entry.renewing.replace(true) {
             return None;
         }
         Some(Rc::clone(&entry.resource))
@@ -102,7 +99,7 @@ impl Cache {
         if opening.replace(true) {
             return None;
         }
-        let opening = Opening(Rc::clone(opening));
+        let opening = Opening(opening);
         drop(store);
         let changed = Rc::new(Cell::new(false));
         let watch = self.watch(path.to_vec(), Rc::clone(&changed));
@@ -150,8 +147,8 @@ impl Keeping {
     /// Keeps the resource, unless it has changed meanwhile.
     pub fn keep(self, resource: Rc<Resource>) {
         if !self.changed.get() {
-            let entry = Entry { resource, opened: self.began, renewing: false, _watch: self.watch };
-            let replaced = self.store.borrow_mut().kept.insert(self.path, entry);
+            let entry = Entry { resource, opened: self.began, renewing: Cell::new(false), _watch: self.watch };
+            let replaced = self.store.borrow_mut().kept.insert(self.path, Rc::new(entry));
             drop(replaced);
         }
     }

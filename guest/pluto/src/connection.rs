@@ -8,9 +8,9 @@ use crate::http::response::{Envelope, Persistence};
 use crate::limits::{PIECE_BYTES_START, PIPELINE_MAX, READ_BYTES};
 use crate::outbox::{Outbox, next_piece};
 use crate::server::{Answering, Server};
-use crate::site::Answer;
 use crate::site::representation::Content;
 use crate::site::response::{self, Body, Response};
+use crate::site::{Answer, Found};
 use pluto_sdk::net::Read;
 use pluto_sdk::{Client, Deadline, Error, Level, Pending, now, warn};
 use std::collections::VecDeque;
@@ -93,7 +93,7 @@ impl Conversation {
 
     async fn run(&mut self) -> End {
         loop {
-            let turn = match self.take_requests() {
+            let turn = match self.take_requests() || !self.outbox.is_empty() {
                 true => self.answer().await,
                 false => self.fill().await,
             };
@@ -103,11 +103,13 @@ impl Conversation {
         }
     }
 
-    /// Takes the requests that have come, as many as are looked up together, and looks for all of their answers.
-    /// Whether there are any.
+    /// Takes the requests that have come. What is known at once is put into the outbox; for the others, as many as are
+    /// looked up together, files are asked for. Whether there are any of these.
     fn take_requests(&mut self) -> bool {
         self.inbound.set_asks(self.server.asks());
         while self.exchanges.len() < PIPELINE_MAX
+            && !self.closing
+            && !self.outbox.is_full(self.piece)
             && let Some(request) = self.inbound.next_request()
         {
             self.begin(request);
@@ -116,17 +118,30 @@ impl Conversation {
     }
 
     fn begin(&mut self, Request { action, terms }: Request) {
-        let answering = self.server.answer(action, &terms);
-        self.exchanges.push_back(Exchange { terms, answering, began: now() });
+        let began = now();
+        let answering = match self.server.answer(action, &terms).at_once() {
+            // Told to stop, the server first looks how many requests there are, for the last response says so.
+            Ok(answer) if self.exchanges.is_empty() && !self.client.stopping() && self.has_room(&answer) => {
+                return self.put(terms, answer, began);
+            }
+            Ok(answer) => Answering::Known(answer),
+            Err(answering) => answering,
+        };
+        self.exchanges.push_back(Exchange { terms, answering, began });
     }
 
-    /// Answers the requests that were taken, in their order.
+    /// Answers the requests that wait, in their order, and writes what stands in the outbox.
     async fn answer(&mut self) -> Result<(), End> {
         self.armed_for = None;
         loop {
             while let Some(Exchange { terms, answering, began }) = self.exchanges.pop_front() {
                 let answer = answering.answer(&terms).await;
-                self.respond(terms, answer, began).await?;
+                if self.has_room(&answer) {
+                    self.put(terms, answer, began);
+                } else {
+                    // Boxed, as what is rare: most responses fit into one write.
+                    Box::pin(self.send(terms, answer, began)).await?;
+                }
                 if self.outbox.is_full(self.piece) {
                     self.flush().await?;
                 }
@@ -142,8 +157,51 @@ impl Conversation {
         if self.closing { Err(End::Linger) } else { Ok(()) }
     }
 
-    /// Puts a response into the outbox; all of it, unless its content is too long for one write.
-    async fn respond(&mut self, terms: Terms, mut answer: Answer, began: u64) -> Result<(), End> {
+    /// Whether the next write has room for all of a response.
+    fn has_room(&self, answer: &Answer) -> bool {
+        match &answer.found {
+            Found::File(file) | Found::ErrorPage(_, file) => file.length() <= self.outbox.room(file, self.piece),
+            _ => true,
+        }
+    }
+
+    /// Puts a response for which there is room into the outbox.
+    fn put(&mut self, terms: Terms, answer: Answer, began: u64) {
+        let (body, access) = self.put_head(terms, answer, began);
+        let file = match body {
+            Body::Written => None,
+            Body::File(file, part) => {
+                self.outbox.push_range(&file, part.start, part.end - part.start);
+                Some(file)
+            }
+            Body::Parts(file, multipart) => {
+                for index in 0..multipart.count() {
+                    multipart.write_part_head(index, self.outbox.own());
+                    let part = multipart.part(index);
+                    self.outbox.push_range(&file, part.start, part.end - part.start);
+                }
+                multipart.write_end(self.outbox.own());
+                Some(file)
+            }
+        };
+        self.outbox.end_response(access, file);
+    }
+
+    /// Puts a response into the outbox whose content is too long for one write, and writes as often as that takes.
+    async fn send(&mut self, terms: Terms, answer: Answer, began: u64) -> Result<(), End> {
+        let (body, access) = self.put_head(terms, answer, began);
+        match body {
+            Body::Written => {
+                self.outbox.end_response(access, None);
+                Ok(())
+            }
+            Body::File(file, part) => self.send_part(file, part, access).await,
+            Body::Parts(file, multipart) => self.send_parts(file, &multipart, access).await,
+        }
+    }
+
+    /// Puts all of a response but what comes from a file into the outbox.
+    fn put_head(&mut self, terms: Terms, mut answer: Answer, began: u64) -> (Body, Access) {
         // Told to stop, the server says so in the last response that is under way.
         let last = self.client.stopping() && self.exchanges.is_empty();
         let persistent = terms.persistent && !last;
@@ -152,14 +210,7 @@ impl Conversation {
         let response = self.write_head(&terms, answer, persistent);
         let access = Access::new(terms.line, terms.method, response.status.code(), response.bytes, began)
             .with_fields(terms.logged);
-        match response.body {
-            Body::Written => {
-                self.outbox.end_response(access, None);
-                Ok(())
-            }
-            Body::File(file, part) => self.send_part(file, part, access).await,
-            Body::Parts(file, multipart) => self.send_parts(file, &multipart, access).await,
-        }
+        (response.body, access)
     }
 
     /// Writes all of a response but what comes from a file.

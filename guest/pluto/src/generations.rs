@@ -1,25 +1,62 @@
 //! A map of bounded size.
 
+use pluto_sdk::now;
 use std::borrow::Borrow;
 use std::collections::HashMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{BuildHasherDefault, Hash};
+use std::hash::{BuildHasher, Hash, Hasher};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A map that forgets what was not asked for while so many others were: when the young generation is full it becomes the
 /// old one, and the old one is dropped. Nothing is ever looked for among all.
 #[derive(Debug)]
 pub struct Generations<K, V> {
-    young: HashMap<K, V, Hasher>,
-    old: HashMap<K, V, Hasher>,
+    young: HashMap<K, V, Seed>,
+    old: HashMap<K, V, Seed>,
     /// Entries of one generation.
     generation: usize,
 }
 
-/// The same in each run: a run depends on its answers alone.
-type Hasher = BuildHasherDefault<DefaultHasher>;
+/// Where hashes begin. A client that does not know it cannot choose keys that collide. It is the time at which the map was
+/// made, for a guest has no other chance, and a run must depend on its answers alone. XXH3 is no cryptographic hash; who
+/// finds out the seed all the same makes a lookup compare at most as many keys as the map holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Seed(u64);
+
+impl Default for Seed {
+    fn default() -> Seed {
+        Seed(now())
+    }
+}
+
+impl BuildHasher for Seed {
+    type Hasher = Xxh3;
+
+    fn build_hasher(&self) -> Xxh3 {
+        Xxh3(self.0)
+    }
+}
+
+/// XXH3 of each piece of a key, with that of the piece before for a seed.
+#[derive(Debug)]
+pub struct Xxh3(u64);
+
+impl Hasher for Xxh3 {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        // The length of a piece, which is hashed with it.
+        self.0 = self.0.wrapping_add(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// What is forgotten for something new: to be dropped when nothing is borrowed.
-pub type Forgotten<K, V> = (Option<V>, HashMap<K, V, Hasher>);
+pub type Forgotten<K, V> = (Option<V>, HashMap<K, V, Seed>);
 
 impl<K: Hash + Eq, V> Generations<K, V> {
     /// An empty map that has room for so many.
@@ -38,15 +75,17 @@ impl<K: Hash + Eq, V> Generations<K, V> {
     }
 
     /// What was put there, if it is not forgotten.
-    pub fn get<Q: Hash + Eq + ToOwned<Owned = K> + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    pub fn get<Q: Hash + Eq + ToOwned<Owned = K> + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
+        V: Clone,
     {
-        if !self.young.contains_key(key) {
-            let (owned, value) = self.old.remove_entry(key)?;
-            drop(self.insert(owned, value));
+        if let Some(value) = self.young.get(key) {
+            return Some(value.clone());
         }
-        self.young.get_mut(key)
+        let (owned, value) = self.old.remove_entry(key)?;
+        drop(self.insert(owned, value.clone()));
+        Some(value)
     }
 
     /// Returns what is forgotten for it.
@@ -77,7 +116,7 @@ mod tests {
         let mut map = Generations::new(1_024);
         for number in 0..10_000_u32 {
             map.insert(number.to_le_bytes().to_vec(), number);
-            assert_eq!(map.get(&0_u32.to_le_bytes()[..]), Some(&mut 0), "after {number}");
+            assert_eq!(map.get(&0_u32.to_le_bytes()[..]), Some(0), "after {number}");
             assert!(map.len() <= 1_024);
         }
         assert_eq!(map.get(&1_u32.to_le_bytes()[..]), None);

@@ -41,8 +41,11 @@ impl Outbox {
         &mut self.own
     }
 
-    /// Adds a range of a file.
+    /// Adds a range of a file, which may be empty.
     pub fn push_range(&mut self, file: &Content, offset: u64, length: u64) {
+        if length == 0 {
+            return;
+        }
         match file.piece(offset, length) {
             Piece::Part(part) => {
                 self.flush_own();

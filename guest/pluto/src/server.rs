@@ -139,6 +139,14 @@ impl Server {
 }
 
 impl Answering {
+    /// The answer, if nothing has to be waited for.
+    pub fn at_once(self) -> Result<Answer, Answering> {
+        match self {
+            Answering::Known(answer) => Ok(answer),
+            Answering::Site(site, lookup) => lookup.at_once().map_err(|lookup| Answering::Site(site, lookup)),
+        }
+    }
+
     /// The answer, when it is known.
     pub async fn answer(self, terms: &Terms) -> Answer {
         match self {

@@ -43,7 +43,7 @@ impl Digests {
         let Metadata { inode, size, modified, changed, .. } = metadata;
         let identity = Identity { path, inode, size, modified, changed };
         if let Some(digest) = self.known.borrow_mut().get(&identity) {
-            return Some(of_content(*digest, coding));
+            return Some(of_content(digest, coding));
         }
         match file.digest().await {
             Ok(digested) if digested.is_of(&metadata) => {

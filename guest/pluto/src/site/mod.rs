@@ -85,6 +85,17 @@ pub enum Lookup {
 }
 
 impl Lookup {
+    /// The answer, if nothing has to be waited for: also no page of the site's own for what is missing.
+    pub fn at_once(self) -> Result<Answer, Lookup> {
+        match self {
+            Lookup::Known(Found::Fault(fault)) if fault.status == Status::NotFound => {
+                Err(Lookup::Known(Found::Fault(fault)))
+            }
+            Lookup::Known(found) => Ok(Answer::plain(found)),
+            waits => Err(waits),
+        }
+    }
+
     /// Whether the file that answers is kept; nothing when it takes no file.
     pub fn is_kept(&self) -> Option<bool> {
         match self {
@@ -206,8 +217,7 @@ impl Site {
 
     /// Whether the path is treated as that of nothing. Configurations and users are never served, wherever they are.
     fn is_hidden(&self, path: &Path) -> bool {
-        let name = path.bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-        path.is_hidden() && (!self.allow_hidden || name == FILE.as_bytes() || name == b".htpasswd")
+        path.is_hidden() && (!self.allow_hidden || is_ours(path))
     }
 
     /// Opens the file of a path, which for that of a directory is its index, and those beside it.
@@ -338,6 +348,12 @@ impl Site {
             }
         }
     }
+}
+
+/// Whether a path is that of a configuration or of users.
+fn is_ours(path: &Path) -> bool {
+    let name = path.bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    name == FILE.as_bytes() || name == b".htpasswd"
 }
 
 /// Something that the operator is told once a second, however often it happens: the access log has the rest.
