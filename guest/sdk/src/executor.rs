@@ -14,7 +14,7 @@ mod timers;
 use crate::contract::{Answer, Id, Outcome, Reply, Request, Submission};
 use crate::log;
 use slots::{Consumer, Delivery, Slots};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::ops::ControlFlow;
@@ -36,13 +36,13 @@ pub(crate) struct Runtime {
     /// Tasks to be polled, by their slots, in the order in which they were woken. Apart from the state, because a waker
     /// may be called at any time.
     ready: RefCell<VecDeque<u32>>,
+    /// The time of the last batch: nanoseconds since the Unix epoch. Apart from the state, because it is asked for often.
+    now: Cell<u64>,
 }
 
 struct State {
     /// Whether a guest has been started here. Natively the SDK's types can be dropped where no guest is.
     started: bool,
-    /// The time of the last batch: nanoseconds since the Unix epoch.
-    now: u64,
     /// Requests made since the last turn ended.
     outgoing: Vec<Submission>,
     slots: Slots,
@@ -59,7 +59,7 @@ struct State {
 
 impl Runtime {
     pub(crate) const fn new() -> Runtime {
-        Runtime { state: RefCell::new(State::new()), ready: RefCell::new(VecDeque::new()) }
+        Runtime { state: RefCell::new(State::new()), ready: RefCell::new(VecDeque::new()), now: Cell::new(0) }
     }
 }
 
@@ -67,7 +67,6 @@ impl State {
     const fn new() -> State {
         State {
             started: false,
-            now: 0,
             outgoing: Vec::new(),
             slots: Slots::new(),
             tasks: Tasks::new(),
@@ -106,18 +105,19 @@ where
 /// given only so that its memory is used again). Returns how the guest ended or paused, when it did.
 pub(crate) fn turn(time: u64, answers: Vec<Answer>, requests: &mut Vec<Submission>) -> Option<Outcome> {
     // Time never goes back, whatever a host says.
-    with(|state| state.now = state.now.max(time));
+    let now = now().max(time);
+    RUNTIME.with(|runtime| runtime.now.set(now));
     for answer in answers {
         deliver(answer);
     }
-    while let Some(waker) = with(|state| state.timers.pop_due(state.now)) {
+    while let Some(waker) = with(|state| state.timers.pop_due(now)) {
         waker.wake();
     }
     while let Some(slot) = next_ready() {
         poll_task(slot);
     }
     with(|state| {
-        state.arm_timer();
+        state.arm_timer(now);
         std::mem::swap(&mut state.outgoing, requests);
     });
     outcome()
@@ -235,13 +235,13 @@ impl State {
 
     /// Sees to it that the host wakes the guest for the earliest timer. One `sleep` is pending at most: a later one
     /// is cancelled, an earlier one left to pass, for it does no harm.
-    fn arm_timer(&mut self) {
+    fn arm_timer(&mut self, now: u64) {
         let Some(earliest) = self.timers.needs_arming() else { return };
         if let Some(id) = self.timers.armed() {
             self.slots.abandon(id);
             self.send_ignored(Request::Cancel(id));
         }
-        let request = Request::Sleep(earliest.saturating_sub(self.now));
+        let request = Request::Sleep(earliest.saturating_sub(now));
         let id = self.slots.insert_timer(&request);
         self.outgoing.push(Submission { id, request });
         self.timers.arm(id, earliest);
@@ -289,7 +289,7 @@ fn poll_task(slot: u32) {
 
 /// The time of the last batch.
 pub(crate) fn now() -> u64 {
-    with(|state| state.now)
+    RUNTIME.with(|runtime| runtime.now.get())
 }
 
 /// Keeps a log line for the end of the turn. Outside of a guest nobody reads it.
@@ -325,6 +325,7 @@ pub(crate) fn exchange(other: &mut Runtime) {
     RUNTIME.with(|runtime| {
         runtime.state.swap(&other.state);
         runtime.ready.swap(&other.ready);
+        runtime.now.swap(&other.now);
     });
 }
 
@@ -338,4 +339,5 @@ pub(crate) fn drop_guest() {
     drop(handlers);
     let rest = with(|state| std::mem::replace(state, State::new()));
     drop(rest);
+    RUNTIME.with(|runtime| runtime.now.set(0));
 }

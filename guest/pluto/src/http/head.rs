@@ -102,6 +102,13 @@ impl Scanner {
     /// already scanned. Whether it is complete now; more bytes may follow it.
     pub fn scan(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
         let bytes = &bytes[..bytes.len().min(self.limits.bytes)];
+        if self.position == 0 {
+            if let Some(length) = self.scan_usual(bytes) {
+                (self.position, self.state) = (length, State::Done);
+                return Ok(true);
+            }
+            self.fields.clear();
+        }
         while self.position < bytes.len() && self.state != State::Done {
             self.step(bytes)?;
         }
@@ -136,9 +143,54 @@ impl Scanner {
 
     /// Makes ready for the next head.
     pub fn reset(&mut self) {
-        let mut fields = std::mem::take(&mut self.fields);
-        fields.clear();
-        *self = Scanner { fields, ..Scanner::new(self.limits) };
+        self.fields.clear();
+        self.state = State::Start;
+        self.position = 0;
+        self.mark = 0;
+        self.empty_lines = 0;
+        (self.method, self.target, self.line) = Default::default();
+        self.version = Version::default();
+        #[cfg(test)]
+        {
+            self.looked_at = 0;
+        }
+    }
+
+    /// Reads a head that is there as a whole and in the form that clients send, without a state to remember. Returns its
+    /// length; nothing when it is for `step` to read. What is read here, `step` would read alike.
+    fn scan_usual(&mut self, bytes: &[u8]) -> Option<usize> {
+        const VERSION_AND_END: &[u8] = b" HTTP/1.1\r\n";
+        let method = syntax::prefix(bytes, TOKEN);
+        let target = bytes.get(method..)?.strip_prefix(b" ")?;
+        let target = &target[..syntax::prefix(target, TARGET)];
+        if method == 0 || target.is_empty() || target.len() > self.limits.target_bytes {
+            return None;
+        }
+        let target_start = method + 1;
+        let line_end = target_start + target.len() + VERSION_AND_END.len() - 2;
+        let mut rest = bytes[target_start + target.len()..].strip_prefix(VERSION_AND_END)?;
+        loop {
+            if let [b'\r', b'\n', ..] = rest {
+                break;
+            }
+            let name = syntax::prefix(rest, TOKEN);
+            let value = rest[name..].strip_prefix(b":")?;
+            let certain = syntax::value_prefix(value);
+            let value_bytes = certain + syntax::prefix(&value[certain..], VALUE);
+            let next = value[value_bytes..].strip_prefix(b"\r\n")?;
+            if name == 0 || self.fields.len() == self.limits.fields {
+                return None;
+            }
+            let start = bytes.len() - rest.len();
+            let value_start = start + name + 1;
+            self.fields.push((span(start, start + name), trimmed(bytes, value_start, value_start + value_bytes)));
+            rest = next;
+        }
+        self.method = span(0, method);
+        self.target = span(target_start, target_start + target.len());
+        self.version = Version::Http11;
+        self.line = span(0, line_end);
+        Some(bytes.len() - rest.len() + 2)
     }
 
     /// Looks at the next element, or at as much of it as there is.
@@ -290,7 +342,7 @@ impl Scanner {
         match self.run(bytes, VALUE) {
             None => Ok(()),
             Some(b'\r') => {
-                let value = self.trimmed(bytes);
+                let value = trimmed(bytes, self.mark, self.position);
                 self.fields.push((self.name, value));
                 self.end_line(bytes, State::ValueLf, State::FieldStart);
                 Ok(())
@@ -347,20 +399,23 @@ impl Scanner {
     }
 
     fn span(&self) -> Span {
-        Span { start: narrow(self.mark), end: narrow(self.position) }
+        span(self.mark, self.position)
     }
+}
 
-    /// The same, without white space on both sides.
-    fn trimmed(&self, bytes: &[u8]) -> Span {
-        let (mut start, mut end) = (self.mark, self.position);
-        while start < end && syntax::is_space(bytes[start]) {
-            start += 1;
-        }
-        while start < end && syntax::is_space(bytes[end - 1]) {
-            end -= 1;
-        }
-        Span { start: narrow(start), end: narrow(end) }
+fn span(start: usize, end: usize) -> Span {
+    Span { start: narrow(start), end: narrow(end) }
+}
+
+/// A part of the head without white space on both sides.
+fn trimmed(bytes: &[u8], mut start: usize, mut end: usize) -> Span {
+    while start < end && syntax::is_space(bytes[start]) {
+        start += 1;
     }
+    while start < end && syntax::is_space(bytes[end - 1]) {
+        end -= 1;
+    }
+    span(start, end)
 }
 
 /// A position in a head, of which there are no more than `HEAD_BYTES_MAX`.

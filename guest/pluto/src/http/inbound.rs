@@ -97,6 +97,9 @@ impl Inbound {
 
     /// The next request, when it has come with its body.
     pub fn next_request(&mut self) -> Option<Request> {
+        if self.hungry {
+            return None;
+        }
         let request = self.cut_request();
         self.hungry = request.is_none();
         request

@@ -126,7 +126,8 @@ impl Request {
             Ok(fields) => fields,
             Err(fault) => return (Request::refused(head, fault), Framing::None),
         };
-        let mut request = Request::new(head, decide(head).unwrap_or_else(Action::Refuse));
+        let method = Method::parse(head.method());
+        let mut request = Request::new(head, method, decide(head, method).unwrap_or_else(Action::Refuse));
         request.terms.persistent = fields.persistent;
         request.terms.accepted = fields.accepted;
         if fields.conditional {
@@ -145,7 +146,7 @@ impl Request {
 
     /// A request that is refused, whose head may not be complete.
     pub fn refused(head: Head<'_>, fault: Fault) -> Request {
-        Request::new(head, Action::Refuse(fault)).with_line(head.line())
+        Request::new(head, Method::parse(head.method()), Action::Refuse(fault)).with_line(head.line())
     }
 
     /// With a copy of its line.
@@ -163,10 +164,10 @@ impl Request {
         }
     }
 
-    fn new(head: Head<'_>, action: Action) -> Request {
+    fn new(head: Head<'_>, method: Method, action: Action) -> Request {
         let terms = Terms {
             line: Vec::new(),
-            method: Method::parse(head.method()),
+            method,
             persistent: false,
             version: head.version(),
             conditions: None,
@@ -231,8 +232,7 @@ fn push_query_byte(location: &mut String, byte: u8) {
 }
 
 /// What is to be done, from the request line alone.
-fn decide(head: Head<'_>) -> Result<Action, Fault> {
-    let method = Method::parse(head.method());
+fn decide(head: Head<'_>, method: Method) -> Result<Action, Fault> {
     // RFC 9110 §9.1: not recognised, or recognised but not allowed. TRACE and CONNECT are of the latter kind, so that
     // the authority which is the target of CONNECT (RFC 9112 §3.2.3) is never looked at.
     match method {

@@ -76,12 +76,23 @@ pub struct Site {
 pub enum Lookup {
     /// What is known already.
     Known(Found),
-    /// What depends on this file, which may be one to keep, and on those beside it.
-    Opening(Opening, About, Sidecars, Option<Keeping>),
+    /// What depends on a file. Boxed, as what waits for the host: an answer that is known is moved quickly.
+    Opening(Box<Wanted>),
     /// What depends on the files beside one that is kept.
-    Encoding(Rc<Resource>, Sidecars),
+    Encoding(Rc<Resource>, Box<Sidecars>),
     /// What a policy decides.
     Deciding(Box<Decision>),
+}
+
+/// A file that is being opened for a request.
+#[derive(Debug)]
+pub struct Wanted {
+    opening: Opening,
+    about: About,
+    /// Those beside it.
+    sidecars: Sidecars,
+    /// When it is one to keep.
+    keeping: Option<Keeping>,
 }
 
 impl Lookup {
@@ -231,14 +242,15 @@ impl Site {
                 Choice::None => Lookup::Known(Found::Fault(NOT_ACCEPTABLE)),
                 Choice::Unknown => {
                     let sidecars = resource.open_encoded(&path, accepted, self.symlinks);
-                    Lookup::Encoding(resource, sidecars)
+                    Lookup::Encoding(resource, Box::new(sidecars))
                 }
             };
         }
         let keeping = self.cache.begin(&path);
         let about = About::new(&path);
         let sidecars = Sidecars::open(&path, about, accepted, self.symlinks, |_| true);
-        Lookup::Opening(Opening::new(path, self.symlinks, &self.cache), about, sidecars, keeping)
+        let opening = Opening::new(path, self.symlinks, &self.cache);
+        Lookup::Opening(Box::new(Wanted { opening, about, sidecars, keeping }))
     }
 
     /// Waits for the answer to a request.
@@ -265,10 +277,11 @@ impl Site {
         match lookup {
             Lookup::Known(found) => Ok(found),
             Lookup::Encoding(resource, sidecars) => {
-                resource.learn(sidecars, &self.digests, true).await;
+                resource.learn(*sidecars, &self.digests, true).await;
                 Ok(self.choose(&resource, accepted).await)
             }
-            Lookup::Opening(opening, about, sidecars, keeping) => {
+            Lookup::Opening(wanted) => {
+                let Wanted { opening, about, sidecars, keeping } = *wanted;
                 let path = self.compressor.is_some().then(|| opening.path().to_vec());
                 let file = opening.file().await?;
                 // The host opens regular files only; a guest bears any answer.

@@ -60,6 +60,7 @@ impl Timer {
     }
 
     /// Wakes `waker` at time `at`, or earlier. Costs two comparisons when that is so already.
+    #[inline]
     pub(crate) fn wake_at(&mut self, at: u64, waker: &Waker) {
         if !self.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
             self.disarm();
@@ -69,11 +70,17 @@ impl Timer {
     }
 
     /// Wakes the waker of the last `wake_at`, if there was one, at time `at`, or earlier. `u64::MAX` is never.
+    #[inline]
     pub(crate) fn bring_forward(&mut self, at: u64) {
         let now = super::now();
-        if at == u64::MAX || self.key.is_some_and(|(due, _)| due > now && due <= at) {
-            return;
+        if at != u64::MAX && !self.key.is_some_and(|(due, _)| due > now && due <= at) {
+            self.put(at);
         }
+    }
+
+    /// Puts it into the map, in the place of where it is.
+    #[cold]
+    fn put(&mut self, at: u64) {
         let Some(waker) = self.waker.clone() else { return };
         self.disarm();
         self.key = Some(super::with(|state| {

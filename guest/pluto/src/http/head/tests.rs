@@ -166,3 +166,61 @@ fn a_scanner_is_used_again_without_a_trace_of_the_last_head() {
     let head = scanner.head(next);
     assert_eq!((head.method(), head.version(), head.fields().count()), (&b"PUT"[..], Version::Http11, 0));
 }
+
+/// A head in pieces is never read the usual way.
+#[test]
+fn a_head_in_one_piece_is_read_as_one_in_many() {
+    let found = |scanner: &Scanner, bytes: &[u8]| {
+        let head = scanner.head(bytes);
+        let owned = |(name, value): (&[u8], &[u8])| (name.to_vec(), value.to_vec());
+        let fields: Vec<_> = head.fields().map(owned).collect();
+        let line = (scanner.line(), head.line().to_vec(), scanner.length());
+        (head.method().to_vec(), head.target().to_vec(), head.version(), line, fields)
+    };
+    let limits = Limits { bytes: 90, target_bytes: 20, fields: 3 };
+    let pieces: &[&[u8]] = &[
+        b"GET",
+        b"POST",
+        b" ",
+        b"/",
+        b"/a?b",
+        b" HTTP/1.1",
+        b" HTTP/1.0",
+        b"\r\n",
+        b"\r\n",
+        b"\r\n\r\n",
+        b"\r",
+        b"\n",
+        b"Host",
+        b":",
+        b": ",
+        b"a",
+        b"Name: value\r\n",
+        b"X:\r\n",
+        b"Y: \t a b\xff\t \r\n",
+        b"\x00",
+        b"\x7f",
+        b"\t",
+        b"0123456789abcdef",
+    ];
+    let mut rng = fastrand::Rng::with_seed(7);
+    let mut complete = 0;
+    for _ in 0..200_000 {
+        let mut bytes = Vec::new();
+        if rng.bool() {
+            bytes.extend_from_slice(b"GET /index.html HTTP/1.1\r\n");
+        }
+        for _ in 0..rng.usize(1..9) {
+            bytes.extend_from_slice(pieces[rng.usize(..pieces.len())]);
+        }
+        let (mut whole, mut cut) = (Scanner::new(limits), Scanner::new(limits));
+        let at_once = whole.scan(&bytes);
+        let in_pieces = (1..=bytes.len()).map(|end| cut.scan(&bytes[..end])).find(|scanned| *scanned != Ok(false));
+        assert_eq!(at_once, in_pieces.unwrap_or(Ok(false)), "{}", bytes.escape_ascii());
+        if at_once == Ok(true) {
+            complete += 1;
+            assert_eq!(found(&whole, &bytes), found(&cut, &bytes), "{}", bytes.escape_ascii());
+        }
+    }
+    assert!(complete > 10_000, "{complete} complete heads say little");
+}
