@@ -35,21 +35,34 @@ pub fn begin(header: &Header, guest: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// Records that are being collected for the next block. Each block can be read without those before it.
-#[derive(Default)]
 pub struct Block {
+    /// Room for the frame, and the records.
     bytes: Vec<u8>,
     context: Context,
 }
 
+impl Default for Block {
+    fn default() -> Self {
+        Self::within(Vec::new())
+    }
+}
+
 impl Block {
+    /// An empty block in memory that was used before.
+    pub fn within(mut memory: Vec<u8>) -> Self {
+        memory.clear();
+        memory.extend([0; FRAME_BYTES]);
+        Self { bytes: memory, context: Context::default() }
+    }
+
     /// Whether there is no record in it.
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.len() == 0
     }
 
     /// How many bytes its records take.
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() - FRAME_BYTES
     }
 
     /// Adds a turn.
@@ -67,9 +80,11 @@ impl Block {
         put_cut(&mut self.bytes, turns);
     }
 
-    /// The block as it stands in the file, and an empty one in its place.
-    pub fn seal(&mut self) -> Vec<u8> {
-        frame(&std::mem::take(self).bytes)
+    /// The block as it stands in the file.
+    pub fn seal(mut self) -> Vec<u8> {
+        let (room, payload) = self.bytes.split_at_mut(FRAME_BYTES);
+        room.copy_from_slice(&frame_of(payload));
+        self.bytes
     }
 }
 
@@ -243,12 +258,16 @@ impl<R: Read + Seek> TraceReader<R> {
 }
 
 fn frame(payload: &[u8]) -> Vec<u8> {
+    [&frame_of(payload), payload].concat()
+}
+
+/// What stands before a block.
+fn frame_of(payload: &[u8]) -> [u8; FRAME_BYTES] {
     let length = u32::try_from(payload.len()).expect("a turn is far below 4 GiB");
-    let mut bytes = Vec::with_capacity(FRAME_BYTES + payload.len());
-    bytes.extend(length.to_le_bytes());
-    bytes.extend(check_of_length(length).to_le_bytes());
-    bytes.extend(xxh3_64(payload).to_le_bytes());
-    bytes.extend(payload);
+    let mut bytes = [0; FRAME_BYTES];
+    bytes[..4].copy_from_slice(&length.to_le_bytes());
+    bytes[4..8].copy_from_slice(&check_of_length(length).to_le_bytes());
+    bytes[8..].copy_from_slice(&xxh3_64(payload).to_le_bytes());
     bytes
 }
 

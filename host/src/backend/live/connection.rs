@@ -87,8 +87,8 @@ impl Live {
         if parts.len() > limits::WRITE_PARTS_MAX {
             return Err(Error::TooLarge);
         }
-        let mut own_bytes = 0;
-        let mut segments = VecDeque::with_capacity(parts.len());
+        let (mut own_bytes, mut copied_bytes) = (0, 0);
+        let mut segments: VecDeque<Segment> = VecDeque::with_capacity(parts.len());
         for part in parts {
             let segment = match part {
                 Part::Bytes(bytes) => {
@@ -97,7 +97,17 @@ impl Live {
                 }
                 Part::Buffer(range) => {
                     let buffer = self.handles.buffer(range.handle)?;
-                    Segment::Buffer(buffer.clone(), indices(&range, buffer.bytes.len())?)
+                    let range = indices(&range, buffer.bytes.len())?;
+                    // One piece costs the system less than two, and this copy less than that.
+                    if let Some(Segment::Bytes { bytes, .. }) = segments.back_mut()
+                        && range.len() as u64 <= limits::FILE_COPY_BYTES_MAX
+                        && bytes.len() as u64 <= limits::WRITE_GATHER_BYTES_MAX
+                    {
+                        copied_bytes += range.len();
+                        bytes.extend_from_slice(&buffer.bytes[range]);
+                        continue;
+                    }
+                    Segment::Buffer(buffer.clone(), range)
                 }
                 Part::File(Range { handle, offset, length }) => {
                     let file = self.handles.file(handle)?.clone();
@@ -113,7 +123,7 @@ impl Live {
         if own_bytes > limits::WRITE_BYTES_MAX {
             return Err(Error::TooLarge);
         }
-        let held = own_bytes + segments.len() * size_of::<Segment>();
+        let held = own_bytes + copied_bytes + segments.len() * size_of::<Segment>();
         Ok((segments, held))
     }
 

@@ -99,13 +99,13 @@ impl Kept {
 }
 
 impl Reel for Flight {
-    fn put(&mut self, piece: Piece, guest_pauses: bool) -> Result<(), String> {
-        let Piece { bytes, is_key_frame, begin, end } = piece;
+    fn put(&mut self, piece: &Piece, guest_pauses: bool) -> Result<(), String> {
+        let &Piece { ref bytes, is_key_frame, begin, end } = piece;
         self.bytes += bytes.len() as u64 + BLOCK_BYTES_BESIDES;
         if is_key_frame {
             self.key_frame_bytes = bytes.len() as u64;
         }
-        self.kept.push_back(Kept { bytes: bytes.into(), is_key_frame, begin });
+        self.kept.push_back(Kept { bytes: bytes.as_slice().into(), is_key_frame, begin });
         self.end = end;
         let limit = self.limit();
         while self.bytes > limit && self.drop_before_key_frame() {}

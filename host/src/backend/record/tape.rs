@@ -23,7 +23,7 @@ pub struct Tape {
 pub trait Reel: Send + 'static {
     /// Takes what comes next; `guest_pauses` says whether key frames are to be expected. An error ends the recording, and
     /// says why.
-    fn put(&mut self, piece: Piece, guest_pauses: bool) -> Result<(), String>;
+    fn put(&mut self, piece: &Piece, guest_pauses: bool) -> Result<(), String>;
 
     /// All that it holds, if it is memory.
     fn snapshot(&self) -> Option<Snapshot> {
@@ -84,6 +84,8 @@ struct State {
     queued: usize,
     /// The records that have come since.
     block: Block,
+    /// Memory for the block after this one: fresh memory costs more than what is written into it.
+    spare: Vec<u8>,
     /// Where they begin.
     begin: Moment,
     /// Where they end.
@@ -235,8 +237,16 @@ impl State {
     fn queue_block(&mut self) {
         if !self.block.is_empty() {
             self.queued += self.block.len();
-            let block = std::mem::take(&mut self.block);
+            let next = Block::within(std::mem::take(&mut self.spare));
+            let block = std::mem::replace(&mut self.block, next);
             self.queue.push_back(Item::Block { block, begin: self.begin, end: self.end });
+        }
+    }
+
+    /// Keeps the memory of a block that is written, unless it is much.
+    fn reuse(&mut self, memory: Vec<u8>) {
+        if memory.capacity() <= 2 * limits::TRACE_BLOCK_BYTES {
+            self.spare = memory;
         }
     }
 
@@ -263,8 +273,10 @@ impl Shared {
             }
             for item in items {
                 match item {
-                    Item::Block { mut block, begin, end } => {
-                        reel.put(Piece { bytes: block.seal(), is_key_frame: false, begin, end }, pauses)?;
+                    Item::Block { block, begin, end } => {
+                        let piece = Piece { bytes: block.seal(), is_key_frame: false, begin, end };
+                        reel.put(&piece, pauses)?;
+                        self.state().reuse(piece.bytes);
                     }
                     Item::KeyFrame(key, image) => self.put_key_frame(&mut reel, key, image, tell)?,
                     // Nobody may wait for it any more.
@@ -313,7 +325,7 @@ impl Shared {
         }
         let bytes = bytes.ok_or("a key frame is too large")?;
         let size = bytes.len() as u64;
-        reel.put(Piece { bytes, is_key_frame, begin: moment, end: moment }, is_key_frame)?;
+        reel.put(&Piece { bytes, is_key_frame, begin: moment, end: moment }, is_key_frame)?;
         let mut state = self.state();
         (state.packing, state.packed) = (false, size);
         if !is_key_frame {
@@ -347,7 +359,7 @@ impl Write for Hurried<'_> {
 struct Output<W>(W);
 
 impl<W: Write + Send + 'static> Reel for Output<W> {
-    fn put(&mut self, piece: Piece, _: bool) -> Result<(), String> {
+    fn put(&mut self, piece: &Piece, _: bool) -> Result<(), String> {
         self.0.write_all(&piece.bytes).and_then(|()| self.0.flush()).map_err(|error| error.to_string())
     }
 }
@@ -361,7 +373,7 @@ mod tests {
     struct Pieces(Vec<bool>);
 
     impl Reel for Pieces {
-        fn put(&mut self, piece: Piece, _: bool) -> Result<(), String> {
+        fn put(&mut self, piece: &Piece, _: bool) -> Result<(), String> {
             self.0.push(piece.is_key_frame);
             Ok(())
         }

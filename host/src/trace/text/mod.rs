@@ -81,18 +81,18 @@ impl Text {
                 Record::Cut(turns) => block.cut(*turns),
                 Record::KeyFrame(key) => {
                     if !block.is_empty() {
-                        bytes.extend(block.seal());
+                        bytes.extend(std::mem::take(&mut block).seal());
                     }
                     let too_large = || io::Error::other("a key frame is larger than one can be");
                     bytes.extend(binary::key_frame(key).ok_or_else(too_large)?);
                 }
             }
             if block.len() >= BLOCK_BYTES {
-                bytes.extend(block.seal());
+                bytes.extend(std::mem::take(&mut block).seal());
             }
         }
         if !block.is_empty() {
-            bytes.extend(block.seal());
+            bytes.extend(std::mem::take(&mut block).seal());
         }
         Ok(bytes)
     }
