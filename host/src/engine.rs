@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use wasmtime::component::Component;
-use wasmtime::{Cache, CacheConfig, Config, Inlining, OptLevel};
+use wasmtime::{Cache, CacheConfig, Config, OptLevel};
 
 use crate::limits;
 
@@ -187,8 +187,6 @@ fn deterministic_config() -> Config {
     config.wasm_memory64(false);
     config.wasm_multi_memory(false);
     config.cranelift_opt_level(OptLevel::Speed);
-    // A call costs a look at the clock and at the stack; a guest is made of small functions.
-    config.compiler_inlining(Inlining::Yes);
     config.epoch_interruption(true);
     // How `image` reaches a guest's memories and globals.
     config.coredump_on_trap(true);
