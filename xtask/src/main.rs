@@ -27,7 +27,7 @@ Commands:
   test             run every check and every test; stop at the first that fails
   tidy             check the house rules only (`test` does this too)
   bench [OPTIONS]  measure the web server against nginx, lighttpd and h2o, and write docs/speed.md;
-                   --quick takes a minute and writes nothing, --only WORD takes the works with that word in their name
+                   --quick takes a minute and writes nothing, --only WORD takes all with that word in its name
   count [OPTIONS]  count the instructions of a request, and fail when there are more than before (`test` does this too);
                    --only WORD takes some kinds of requests, --update REASON writes the new counts down
   judge            let httplint and REDbot look at the web server's responses (wants PyPI)
@@ -47,6 +47,9 @@ fn main() -> ExitCode {
         ["serve", "--", args @ ..] | ["serve", args @ ..] => serve::serve(args),
         ["test"] => test::test(),
         ["bench", options @ ..] => bench::bench(options),
+        // The load generators of `bench`, which are processes of their own.
+        ["open-loop", words @ ..] => bench::open_loop(words),
+        ["hold", words @ ..] => bench::hold(words),
         ["count", options @ ..] => workspace::build().and_then(|()| count::count(options)),
         ["tidy"] => tidy::tidy(),
         ["judge"] => judge::judge(),

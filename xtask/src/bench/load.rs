@@ -27,8 +27,8 @@ impl Sample {
 
 /// Loads a server for so many seconds.
 pub(super) fn run(server: &Running, work: &Work, script: Option<&Path>, seconds: u64) -> Result<Sample> {
-    let mut wrk = Command::new("taskset");
-    wrk.args(["--cpu-list", &load_cores(), "wrk", "--threads", "1", "--timeout", "10s"]);
+    let mut wrk = Command::new("wrk");
+    wrk.args(["--threads", "1", "--timeout", "10s"]);
     wrk.args(["--connections", &work.connections.to_string(), "--duration", &format!("{seconds}s")]);
     for field in work.fields {
         wrk.args(["--header", field]);
@@ -38,7 +38,8 @@ pub(super) fn run(server: &Running, work: &Work, script: Option<&Path>, seconds:
     }
     wrk.arg(format!("http://127.0.0.1:{}{}", server.port, work.path));
     let before = machine::cpu_time(server.pid())?;
-    let output = wrk.output().map_err(|error| format!("cannot run wrk: {error}"))?;
+    let cores = if work.spread { machine::all_cores() } else { load_cores() };
+    let output = machine::on_cores(&cores, &wrk).output().map_err(|error| format!("cannot run wrk: {error}"))?;
     let after = machine::cpu_time(server.pid())?;
     let text = String::from_utf8_lossy(&output.stdout);
     let requests = requests_of(&text).ok_or_else(|| format!("wrk said something else than usual: {text}"))?;
