@@ -25,8 +25,12 @@ impl Sample {
     }
 }
 
+/// So many clients take a second to connect, and are given one to do so.
+const CONNECTIONS_A_SECOND: u64 = 2_000;
+
 /// Loads a server for so many seconds.
 pub(super) fn run(server: &Running, work: &Work, script: Option<&Path>, seconds: u64) -> Result<Sample> {
+    let seconds = seconds + u64::from(work.connections) / CONNECTIONS_A_SECOND;
     let mut wrk = Command::new("wrk");
     wrk.args(["--threads", "1", "--timeout", "10s"]);
     wrk.args(["--connections", &work.connections.to_string(), "--duration", &format!("{seconds}s")]);

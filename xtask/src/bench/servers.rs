@@ -153,11 +153,15 @@ impl Server {
             command.arg("--no-access-log");
         }
         if settings.idle {
-            command.args(["--connections", &machine::files_max().to_string(), "--idle-seconds", "3600"]);
+            let connections = machine::files_max().min(CONNECTIONS_MAX).to_string();
+            command.args(["--connections", &connections, "--idle-seconds", "3600"]);
         }
         command
     }
 }
+
+/// The most that our web server's `--connections` can be told: `CONNECTIONS_MAX` of guest/pluto/src/limits.rs.
+pub(super) const CONNECTIONS_MAX: u32 = 25_000;
 
 /// How a server is started.
 #[derive(Clone, Copy, Default)]
@@ -195,6 +199,9 @@ pub(super) fn free_port() -> Result<u16> {
     listener.map(|address| address.port()).map_err(|error| format!("there is no free port: {error}"))
 }
 
+/// The form of an access log that ours writes when nothing is said, as Apache's formats have it.
+const COMMON: &str = "%h %l %u %t \"%r\" %s %b";
+
 fn configure(server: Server, name: &str, text: String) -> Result<String> {
     let path = log(server, &format!("{name}.conf"));
     fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
@@ -206,13 +213,14 @@ fn nginx(root: &Path, port: u16, settings: Settings) -> String {
     let folder = folder.display();
     let (connections, timeout) = if settings.idle { (machine::files_max(), 3_600) } else { (30_000, 75) };
     let address = if settings.idle { "" } else { "127.0.0.1:" };
-    let access = if settings.logs { format!("{folder}/nginx.access buffer=64k flush=1s") } else { "off".into() };
+    let access = if settings.logs { format!("{folder}/nginx.access short buffer=64k flush=1s") } else { "off".into() };
     format!(
         "daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.error; worker_processes 1; worker_rlimit_nofile {files};
 user root; events {{ worker_connections {connections}; use epoll; multi_accept on; }}
 http {{ include /etc/nginx/mime.types; default_type application/octet-stream; server_tokens off;
 sendfile on; sendfile_max_chunk 1m; tcp_nopush on; tcp_nodelay on; keepalive_timeout {timeout}; keepalive_requests 1000000000;
 open_file_cache max=10000 inactive=60s; open_file_cache_valid 1s; open_file_cache_min_uses 1; open_file_cache_errors on;
+log_format short '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent';
 access_log {access}; client_body_temp_path {folder}/nginx.tmp; proxy_temp_path {folder}/nginx.tmp; fastcgi_temp_path {folder}/nginx.tmp;
 uwsgi_temp_path {folder}/nginx.tmp; scgi_temp_path {folder}/nginx.tmp;
 server {{ listen {address}{port} backlog=4096 reuseport; root {root}; index index.html; }} }}
@@ -225,7 +233,10 @@ fn lighttpd(root: &Path, port: u16, logs: bool) -> String {
     let folder = folder();
     let (folder, root) = (folder.display(), root.display());
     let (module, access) = if logs {
-        (", \"mod_accesslog\"", format!("accesslog.filename = \"{folder}/lighttpd.access\"\n"))
+        (
+            ", \"mod_accesslog\"",
+            format!("accesslog.filename = \"{folder}/lighttpd.access\"\naccesslog.format = {COMMON:?}\n"),
+        )
     } else {
         ("", String::new())
     };
@@ -242,8 +253,11 @@ server.event-handler = \"linux-sysepoll\"\nserver.network-backend = \"sendfile\"
 
 fn h2o(root: &Path, port: u16, logs: bool) -> String {
     let folder = folder();
-    let access = if logs { format!("{}/h2o.access", folder.display()) } else { "/dev/null".into() };
-    let access = if logs { format!("access-log: {access}\n") } else { String::new() };
+    let access = if logs {
+        format!("access-log:\n  path: {}/h2o.access\n  format: {COMMON:?}\n", folder.display())
+    } else {
+        String::new()
+    };
     format!(
         "num-threads: 1\nmax-connections: 20000\nhttp1-request-timeout: 75\nlisten:\n  host: 127.0.0.1\n  port: {port}\n{access}\
 hosts:\n  default:\n    paths:\n      /:\n        file.dir: {}\nuser: root\n",
