@@ -69,26 +69,35 @@ pub(crate) fn bench(options: &[&str]) -> Result<()> {
     }
     fs::create_dir_all(folder()).map_err(|error| format!("cannot make {}: {error}", folder().display()))?;
     let mut report = Report::default();
+    let mut failed = Vec::new();
     for work in works {
-        if work.is_possible() {
-            report.add(measure(work, effort)?);
-        } else {
+        if !work.is_possible() {
             report.skip(format!("{}, which this host does not have yet", work.name));
+            continue;
+        }
+        match measure(work, effort) {
+            Ok(measured) => report.add(measured),
+            Err(why) => failed.push(format!("{}: {why}", work.name)),
         }
     }
     for figure in figures {
         say(&format!("measuring: {}", figure.name));
-        report.add_figures((figure.measure)(effort)?);
+        match (figure.measure)(effort) {
+            Ok(lines) => report.add_figures(lines),
+            Err(why) => failed.push(format!("{}: {why}", figure.name)),
+        }
     }
+    failed.iter().for_each(|why| report.skip(why.clone()));
     // Building it takes as long as this host: design.md has 94 to 100 µs for its hello world.
     report.skip("`wasmtime serve`, which is in no package of Debian".into());
     println!("{}", report.markdown(effort));
     if names.is_none() && only.is_none() {
-        report.write(effort)
+        report.write(effort)?;
     } else {
         let path = folder().join("speed.svg");
-        fs::write(&path, report.plot()).map_err(|error| format!("cannot write {}: {error}", path.display()))
+        fs::write(&path, report.plot()).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
+    if failed.is_empty() { Ok(()) } else { Err(format!("not all was measured:\n{}", failed.join("\n"))) }
 }
 
 /// Where sites, configurations and logs of a run are.

@@ -171,7 +171,7 @@ pub(super) static WORKS: &[Work] = &[
 ];
 
 /// Those of `--quick`.
-pub(super) const QUICK: &[&str] = &["1 KiB", "304", "404", "10 KiB", "100 KiB", "recorded"];
+pub(super) const QUICK: &[&str] = &["1 KiB", "404", "100 KiB"];
 
 /// How many requests a script has, which then begins again.
 const SKEWED_REQUESTS: usize = 1 << 16;
