@@ -51,6 +51,9 @@ const PATH: &str = "/1k.bin";
 const CONNECTIONS: usize = 64;
 const MIB: f64 = (1 << 20) as f64;
 
+/// One of several latencies.
+type Part = fn(&Latencies) -> f64;
+
 /// Latency at half of what nginx can do at most, for each server in turn.
 fn latency(effort: Effort) -> Result<Vec<Line>> {
     let root = Site::Sizes.make()?;
@@ -71,9 +74,8 @@ fn latency(effort: Effort) -> Result<Vec<Line>> {
             [ask(&pluto)?, first]
         });
     }
-    let parts: [(&str, fn(&Latencies) -> f64); 3] =
-        [("p50", |it| it.p50), ("p99", |it| it.p99), ("p99.9", |it| it.p999)];
-    let line = |(name, part): (&str, fn(&Latencies) -> f64)| {
+    let parts: [(&str, Part); 3] = [("p50", |it| it.p50), ("p99", |it| it.p99), ("p99.9", |it| it.p999)];
+    let line = |(name, part): (&str, Part)| {
         let [pluto, nginx] = [0, 1].map(|server| Spread::of(rounds.iter().map(|it| part(&it[server])).collect()));
         let ratio = Spread::of(rounds.iter().map(|[pluto, nginx]| part(pluto) / part(nginx)).collect());
         Line {
