@@ -42,8 +42,8 @@ impl Folder {
         Self(folder)
     }
 
-    /// Has the guest compiled into the cache, for the processor that valgrind shows to every program: it is the same
-    /// wherever the real one has AVX2, so the code and its count are, too.
+    /// Has the guest compiled into the cache, for the processor that valgrind shows to every program. It should be the
+    /// same wherever the real one has AVX2, and so the code and its count; no other model was at hand to try.
     pub fn warm(&self, guest: &str) {
         let mut valgrind = self.valgrind("none");
         let ended = valgrind.arg("inspect").arg(file(guest)).output().expect("valgrind is installed");
