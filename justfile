@@ -33,3 +33,7 @@ setup:
 # the web server against its peers, in CPU time for each request
 bench *ARGS:
     cargo xtask bench "$@"
+
+# the instructions of a request, against what they were; or: just count --only 304, just count --update "why"
+count *ARGS:
+    cargo xtask count "$@"

@@ -17,6 +17,7 @@ mod explain;
 mod flight;
 mod golden;
 mod hostile;
+mod instructions;
 mod operating;
 mod parity;
 mod replay;

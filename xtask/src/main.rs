@@ -4,6 +4,7 @@
 //! becomes the host, so its exit code is the host's.
 
 mod bench;
+mod count;
 mod debian;
 mod guests;
 mod judge;
@@ -26,7 +27,9 @@ Commands:
   test             run every check and every test; stop at the first that fails
   tidy             check the house rules only (`test` does this too)
   bench [OPTIONS]  measure the web server against nginx, lighttpd and h2o, and write docs/speed.md;
-                   --quick takes a minute and writes nothing, --only WORD takes the works with that word in their name
+                   --quick takes a minute and writes nothing, --only WORD takes all with that word in its name
+  count [OPTIONS]  count the instructions of a request, and fail when there are more than before (`test` does this too);
+                   --only WORD takes some kinds of requests, --update REASON writes the new counts down
   judge            let httplint and REDbot look at the web server's responses (wants PyPI)
   judge --grid     ask nginx, lighttpd, apache2 and h2o every case of tests/conformance too (wants these four)
   setup            install only what compiling guests needs (`build` does this too)
@@ -44,6 +47,10 @@ fn main() -> ExitCode {
         ["serve", "--", args @ ..] | ["serve", args @ ..] => serve::serve(args),
         ["test"] => test::test(),
         ["bench", options @ ..] => bench::bench(options),
+        // The load generators of `bench`, which are processes of their own.
+        ["open-loop", words @ ..] => bench::open_loop(words),
+        ["hold", words @ ..] => bench::hold(words),
+        ["count", options @ ..] => workspace::build().and_then(|()| count::count(options)),
         ["tidy"] => tidy::tidy(),
         ["judge"] => judge::judge(),
         ["judge", "--grid"] => judge::grid(),

@@ -3,16 +3,17 @@
 use std::time::Instant;
 
 use crate::workspace::{self, cargo, run};
-use crate::{Result, tidy};
+use crate::{Result, count, tidy};
 
 /// A name, what it stands for, and what it does.
 type Step = (&'static str, &'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     ("format", "cargo fmt --all --check", || run(cargo("cargo").args(["fmt", "--all", "--check"]))),
     ("tidy", "the house rules", tidy::tidy),
     ("build", "the host and the guests", workspace::build),
     ("clippy", "cargo clippy --release --workspace --all-targets -- -D warnings", clippy),
+    ("count", "instructions for each request, against tests/instructions.toml", || count::count(&[])),
     ("tests", "cargo test --release --workspace", || run(cargo("cargo").args(["test", "--release", "--workspace"]))),
 ];
 

@@ -8,6 +8,7 @@ use super::machine::{self, load_cores};
 use super::servers::Running;
 use super::works::Work;
 use crate::Result;
+use crate::workspace::say;
 
 /// What a run has shown.
 #[derive(Clone, Copy, Debug)]
@@ -25,10 +26,22 @@ impl Sample {
     }
 }
 
-/// Loads a server for so many seconds.
+/// So many clients take a second to connect, and are given one to do so.
+const CONNECTIONS_A_SECOND: u64 = 2_000;
+
+/// Loads a server for so many seconds. When nobody is answered at all, which a busy machine can bring about, it is said and
+/// done once more.
 pub(super) fn run(server: &Running, work: &Work, script: Option<&Path>, seconds: u64) -> Result<Sample> {
-    let mut wrk = Command::new("taskset");
-    wrk.args(["--cpu-list", &load_cores(), "wrk", "--threads", "1", "--timeout", "10s"]);
+    run_once(server, work, script, seconds).or_else(|why| {
+        say(&format!("once more, since it failed: {why}"));
+        run_once(server, work, script, seconds)
+    })
+}
+
+fn run_once(server: &Running, work: &Work, script: Option<&Path>, seconds: u64) -> Result<Sample> {
+    let seconds = seconds + u64::from(work.connections) / CONNECTIONS_A_SECOND;
+    let mut wrk = Command::new("wrk");
+    wrk.args(["--threads", "1", "--timeout", "10s"]);
     wrk.args(["--connections", &work.connections.to_string(), "--duration", &format!("{seconds}s")]);
     for field in work.fields {
         wrk.args(["--header", field]);
@@ -38,10 +51,11 @@ pub(super) fn run(server: &Running, work: &Work, script: Option<&Path>, seconds:
     }
     wrk.arg(format!("http://127.0.0.1:{}{}", server.port, work.path));
     let before = machine::cpu_time(server.pid())?;
-    let output = wrk.output().map_err(|error| format!("cannot run wrk: {error}"))?;
+    let cores = if work.spread { machine::all_cores() } else { load_cores() };
+    let output = machine::on_cores(&cores, &wrk).output().map_err(|error| format!("cannot run wrk: {error}"))?;
     let after = machine::cpu_time(server.pid())?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let requests = requests_of(&text).ok_or_else(|| format!("wrk said something else than usual: {text}"))?;
+    let requests = requests_of(&text).ok_or_else(|| format!("{} at {}: wrk said: {text}", server.name, work.name))?;
     if let Some(line) = text.lines().find(|line| line.contains("Socket errors")) {
         return Err(format!("{} at {}: {}", server.name, work.name, line.trim()));
     }

@@ -1,6 +1,8 @@
 //! What the kernel knows: CPU time, memory, and what machine this is.
 
 use std::fs;
+use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::Result;
@@ -20,6 +22,56 @@ pub(super) fn cores() -> usize {
 /// The cores of the load generator, as `taskset` takes them.
 pub(super) fn load_cores() -> String {
     format!("1-{}", cores() - 1)
+}
+
+/// All cores, as `taskset` takes them.
+pub(super) fn all_cores() -> String {
+    format!("0-{}", cores() - 1)
+}
+
+/// How many files a process may have open, where we may say so: for 50,000 clients, and to spare.
+const FILES_WANTED: u32 = 110_000;
+
+/// How many files a process may have open here: as wanted, or what the hard limit allows.
+pub(super) fn files_max() -> u32 {
+    static MAX: OnceLock<u32> = OnceLock::new();
+    *MAX.get_or_init(|| {
+        let wanted = format!("--nofile={FILES_WANTED}:{FILES_WANTED}");
+        if output("prlimit", &[&wanted, "true"]).is_some() {
+            return FILES_WANTED;
+        }
+        let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+        line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(1_024)
+    })
+}
+
+/// A command on these cores, with as many open files as it may have.
+pub(super) fn on_cores(cores: &str, command: &Command) -> Command {
+    let files = files_max();
+    let mut all = Command::new("taskset");
+    all.args(["--cpu-list", cores, "prlimit", &format!("--nofile={files}:{files}")]);
+    all.arg(command.get_program()).args(command.get_args());
+    all
+}
+
+/// Resident memory of a process and of those that it has started, in bytes.
+pub(super) fn resident(pid: u32) -> Result<u64> {
+    let of = |process: u32| {
+        let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    let kib: Option<u64> = family(pid).into_iter().map(of).sum();
+    kib.map(|kib| kib << 10).ok_or_else(|| format!("process {pid} has ended"))
+}
+
+/// User and system time of all our children that have ended.
+pub(super) fn children_time() -> Result<Duration> {
+    let fields = stat(std::process::id()).ok_or("cannot read /proc")?;
+    // By the numbering of proc_pid_stat(5).
+    let ticks = [16, 17].map(|field| fields[field - 3].parse::<u32>().unwrap_or_default());
+    Ok(TICK * (ticks[0] + ticks[1]))
 }
 
 /// User and system time of a process and of its children that still run.

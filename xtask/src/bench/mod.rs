@@ -4,8 +4,11 @@
 //! what the machine does beside hits each of them; ratios are taken within a round. The web server takes part twice: how
 //! far it is from itself is the noise.
 
+mod figures;
 mod load;
 mod machine;
+mod open_loop;
+mod plot;
 mod report;
 mod servers;
 mod site;
@@ -15,9 +18,12 @@ use std::fs;
 
 use crate::workspace::{self, say};
 use crate::{Result, debian};
+use figures::{FIGURES, Figure};
 use report::{Measured, Report};
 use servers::Running;
-use works::{QUICK, WORKS, Work};
+use works::{WORKS, Work};
+
+pub(crate) use open_loop::{hold, open_loop};
 
 /// The load generators, and what the web server is held against.
 const PACKAGES: [&str; 5] = ["wrk", "nginx", "lighttpd", "h2o", "util-linux"];
@@ -38,18 +44,21 @@ pub(crate) fn bench(options: &[&str]) -> Result<()> {
     let mut options = options.iter();
     while let Some(option) = options.next() {
         match *option {
-            "--quick" => (effort, names) = (BRIEF, Some(QUICK)),
+            "--quick" => (effort, names) = (BRIEF, Some([works::QUICK, figures::QUICK].concat())),
             "--only" => only = Some(*options.next().ok_or("--only: expected a word of a work's name")?),
             other => return Err(format!("bench: expected --quick or --only WORD, found {other:?}")),
         }
     }
-    let chosen = |work: &&Work| {
-        names.is_none_or(|names| names.contains(&work.name)) && only.is_none_or(|word| work.name.contains(word))
+    // All that has the word is meant, also what is not quick.
+    let chosen = |name: &str| match only {
+        Some(word) => name.contains(word),
+        None => names.as_ref().is_none_or(|names| names.contains(&name)),
     };
-    let works: Vec<&Work> = WORKS.iter().filter(chosen).collect();
-    if works.is_empty() {
-        let names: Vec<&str> = WORKS.iter().map(|work| work.name).collect();
-        return Err(format!("no work has such a name; there are: {}", names.join(", ")));
+    let works: Vec<&Work> = WORKS.iter().filter(|work| chosen(work.name)).collect();
+    let figures: Vec<&Figure> = FIGURES.iter().filter(|figure| chosen(figure.name)).collect();
+    if works.is_empty() && figures.is_empty() {
+        let names = WORKS.iter().map(|work| work.name).chain(FIGURES.iter().map(|figure| figure.name));
+        return Err(format!("nothing has such a name; there are: {}", names.collect::<Vec<_>>().join("; ")));
     }
     if machine::cores() < 2 {
         return Err("two cores are needed: one for the server, one for the load".into());
@@ -60,14 +69,35 @@ pub(crate) fn bench(options: &[&str]) -> Result<()> {
     }
     fs::create_dir_all(folder()).map_err(|error| format!("cannot make {}: {error}", folder().display()))?;
     let mut report = Report::default();
+    let mut failed = Vec::new();
     for work in works {
-        report.add(measure(work, effort)?);
+        if !work.is_possible() {
+            report.skip(format!("{}, which this host does not have yet", work.name));
+            continue;
+        }
+        match measure(work, effort) {
+            Ok(measured) => report.add(measured),
+            Err(why) => failed.push(format!("{}: {why}", work.name)),
+        }
     }
-    println!("{}", report.markdown(effort.rounds, effort.seconds));
+    for figure in figures {
+        say(&format!("measuring: {}", figure.name));
+        match (figure.measure)(effort) {
+            Ok(lines) => report.add_figures(lines),
+            Err(why) => failed.push(format!("{}: {why}", figure.name)),
+        }
+    }
+    failed.iter().for_each(|why| report.skip(why.clone()));
+    // Building it takes as long as this host: design.md has 94 to 100 µs for its hello world.
+    report.skip("`wasmtime serve`, which is in no package of Debian".into());
+    println!("{}", report.markdown(effort));
     if names.is_none() && only.is_none() {
-        report.write(effort.rounds, effort.seconds)?;
+        report.write(effort)?;
+    } else {
+        let path = folder().join("speed.svg");
+        fs::write(&path, report.plot()).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { Err(format!("not all was measured:\n{}", failed.join("\n"))) }
 }
 
 /// Where sites, configurations and logs of a run are.
@@ -79,8 +109,9 @@ fn measure(work: &'static Work, effort: Effort) -> Result<Measured> {
     say(&format!("measuring: {}", work.name));
     let root = work.site.make()?;
     let script = work.script(&root)?;
-    let servers: Vec<Running> =
-        work.servers.iter().map(|server| server.start(&root, work.logs)).collect::<Result<_>>()?;
+    let start = |place: usize| work.servers[place].start(&root, work.logs);
+    let count = work.servers.len();
+    let servers: Vec<Running> = if work.cold { Vec::new() } else { (0..count).map(start).collect::<Result<_>>()? };
     let mut measured = Measured::new(work);
     for running in &servers {
         work.check(running)?;
@@ -89,11 +120,13 @@ fn measure(work: &'static Work, effort: Effort) -> Result<Measured> {
     }
     for round in 0..effort.rounds {
         // Nobody is always the first.
-        let mut order: Vec<usize> = (0..servers.len()).collect();
-        order.rotate_left(round % servers.len());
-        let mut samples = vec![None; servers.len()];
-        for index in order {
-            samples[index] = Some(load::run(&servers[index], work, script.as_deref(), effort.seconds)?);
+        let mut order: Vec<usize> = (0..count).collect();
+        order.rotate_left(round % count);
+        let mut samples = vec![None; count];
+        for place in order {
+            let fresh = if work.cold { Some(start(place)?) } else { None };
+            let Some(running) = fresh.as_ref().or(servers.get(place)) else { continue };
+            samples[place] = Some(load::run(running, work, script.as_deref(), effort.seconds)?);
         }
         measured.add(samples.into_iter().flatten().collect());
     }

@@ -1,12 +1,14 @@
-//! What was measured, as a table and as a plot.
+//! What was measured, as tables.
 
 use std::fmt::Write;
 use std::fs;
 
+use super::figures::Line;
 use super::load::Sample;
-use super::machine;
+use super::plot::plot;
 use super::servers::Server;
 use super::works::Work;
+use super::{Effort, machine};
 use crate::Result;
 use crate::workspace::{self, say};
 
@@ -19,14 +21,15 @@ pub(super) struct Measured {
 
 /// The middle of several figures, with the least and the greatest.
 #[derive(Clone, Copy)]
-struct Spread {
-    least: f64,
-    median: f64,
-    greatest: f64,
+pub(super) struct Spread {
+    pub(super) least: f64,
+    pub(super) median: f64,
+    pub(super) greatest: f64,
 }
 
 impl Spread {
-    fn of(mut figures: Vec<f64>) -> Self {
+    /// That of at least one.
+    pub(super) fn of(mut figures: Vec<f64>) -> Self {
         figures.sort_by(f64::total_cmp);
         let (least, greatest) = (figures[0], figures[figures.len() - 1]);
         Self { least, median: figures[figures.len() / 2], greatest }
@@ -35,7 +38,8 @@ impl Spread {
 
 impl std::fmt::Display for Spread {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.2} ({:.2} – {:.2})", self.median, self.least, self.greatest)
+        let digits = f.precision().unwrap_or(2);
+        write!(f, "{:.digits$} ({:.digits$} – {:.digits$})", self.median, self.least, self.greatest)
     }
 }
 
@@ -59,9 +63,35 @@ impl Measured {
     }
 
     /// The first server's part of that of another, within a round.
-    fn ratio(&self, other: Server) -> Option<Spread> {
-        let place = self.place(other)?;
-        Some(Spread::of(self.rounds.iter().map(|round| round[0].micros() / round[place].micros()).collect()))
+    pub(super) fn ratio(&self, other: Server) -> Option<Spread> {
+        self.between(self.work.servers[0], other)
+    }
+
+    /// A server's part of that of another, within a round.
+    pub(super) fn between(&self, one: Server, other: Server) -> Option<Spread> {
+        let (one, other) = (self.place(one)?, self.place(other)?);
+        Some(Spread::of(self.rounds.iter().map(|round| round[one].micros() / round[other].micros()).collect()))
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.work.name
+    }
+
+    /// Whether it is about the server as it is used.
+    pub(super) fn is_of_pluto(&self) -> bool {
+        self.work.servers[0] == Server::Pluto
+    }
+
+    /// The ratio to a server that is to be reached.
+    pub(super) fn goal(&self, server: Server) -> Option<f64> {
+        self.work.goals.iter().find(|(other, _)| *other == server).map(|(_, goal)| *goal)
+    }
+
+    /// Whether all goals are reached.
+    fn is_met(&self) -> Option<bool> {
+        let goals = self.work.goals;
+        let met = |(other, goal): &(Server, f64)| self.ratio(*other).is_some_and(|ratio| ratio.median <= *goal);
+        (!goals.is_empty()).then(|| goals.iter().all(met))
     }
 
     /// System time, as a part of the first server's.
@@ -89,10 +119,13 @@ impl Measured {
     }
 }
 
-/// All works.
+/// All that was measured.
 #[derive(Default)]
 pub(super) struct Report {
     works: Vec<Measured>,
+    figures: Vec<Line>,
+    /// What was left out, and why.
+    skipped: Vec<String>,
 }
 
 const PEERS: [Server; 3] = [Server::Nginx, Server::Lighttpd, Server::H2o];
@@ -102,55 +135,46 @@ impl Report {
         self.works.push(measured);
     }
 
+    pub(super) fn add_figures(&mut self, lines: Vec<Line>) {
+        self.figures.extend(lines);
+    }
+
+    pub(super) fn skip(&mut self, why: String) {
+        self.skipped.push(why);
+    }
+
     /// The tables, and how they came about.
-    pub(super) fn markdown(&self, rounds: usize, seconds: u64) -> String {
-        let mut out = String::from(
-            "| work | pluto, µs | in the kernel | of nginx | of lighttpd | of h2o | goal | of itself |\n|---|---|---|---|---|---|---|---|\n",
-        );
-        let (peers, own): (Vec<&Measured>, Vec<&Measured>) =
-            self.works.iter().partition(|it| it.work.servers[0] == Server::Pluto);
-        for it in peers {
-            let show = |spread: Option<Spread>| spread.map_or_else(|| "–".to_owned(), |spread| spread.to_string());
-            let [nginx, lighttpd, h2o] = PEERS.map(|peer| show(it.ratio(peer)));
-            let (micros, again) = (show(it.micros(Server::Pluto)), show(it.ratio(Server::Again)));
-            let system = 100.0 * it.system();
-            let goal = goals(it.work);
-            let _ = writeln!(
-                out,
-                "| {} | {micros} | {system:.0} % | {nginx} | {lighttpd} | {h2o} | {goal} | {again} |",
-                it.work.name
+    pub(super) fn markdown(&self, effort: Effort) -> String {
+        let (works, ways): (Vec<&Measured>, Vec<&Measured>) = self.works.iter().partition(|it| it.is_of_pluto());
+        let mut out = String::new();
+        if !works.is_empty() {
+            out.push_str(
+                "| work | pluto, µs | in the kernel | nginx, µs | of nginx | of lighttpd | of h2o | goal | reached | of itself |\n\
+                 |---|---|---|---|---|---|---|---|---|---|\n",
             );
         }
-        if !own.is_empty() {
-            out.push_str("\n| pluto in other ways | µs | of pluto | goal | of nginx |\n|---|---|---|---|---|\n");
+        works.iter().for_each(|it| out.push_str(&peers_row(it)));
+        if !ways.is_empty() {
+            out.push_str("\n| pluto in other ways | µs | of pluto as usual | of nginx | goal | reached |\n|---|---|---|---|---|---|\n");
         }
-        for it in own {
-            let show = |spread: Option<Spread>| spread.map_or_else(|| "–".to_owned(), |spread| spread.to_string());
-            let (micros, pluto) = (show(it.micros(it.work.servers[0])), show(it.ratio(Server::Pluto)));
-            let _ = writeln!(
-                out,
-                "| {} | {micros} | {pluto} | {} | {} |",
-                it.work.name,
-                goals(it.work),
-                show(it.ratio(Server::Nginx))
-            );
+        ways.iter().for_each(|it| out.push_str(&ways_row(it)));
+        if !self.figures.is_empty() {
+            out.push_str("\n| besides | pluto | nginx | of nginx | goal | reached |\n|---|---|---|---|---|---|\n");
         }
-        let _ = writeln!(
-            out,
-            "\nCPU time of the server (user and system) for each request, and ratios of it within a round: the median of {rounds} rounds of \
-             {seconds} s, with the least and the greatest. The servers take turns within a round; each has one core, and wrk another; 64 \
-             connections where nothing else is said. `of itself` is the noise: the same server measured twice.\n\n{}",
-            machine::describe()
-        );
+        self.figures.iter().for_each(|line| out.push_str(&figure_row(line)));
+        let _ = write!(out, "\n{}\n\n{}\n", method(effort), machine::describe());
+        self.skipped.iter().for_each(|why| {
+            let _ = writeln!(out, "\nNot measured: {why}.");
+        });
         out
     }
 
     /// Writes the table and the plot into the documentation.
-    pub(super) fn write(&self, rounds: usize, seconds: u64) -> Result<()> {
+    pub(super) fn write(&self, effort: Effort) -> Result<()> {
         let docs = workspace::root().join("docs");
         let text = format!(
-            "# Speed\n\n`cargo xtask bench` measures this, and writes it here.\n\n![CPU time for each request, of nginx's](speed.svg)\n\n{}",
-            self.markdown(rounds, seconds)
+            "# Speed\n\n`cargo xtask bench` measures this, and writes it here.\n\n![CPU time for each request, as a part of nginx's](speed.svg)\n\n{}",
+            self.markdown(effort)
         );
         let written = fs::create_dir_all(&docs)
             .and_then(|()| fs::write(docs.join("speed.md"), text))
@@ -160,45 +184,62 @@ impl Report {
         Ok(())
     }
 
-    /// A bar for each server and work: its CPU time for a request as a part of nginx's.
-    fn plot(&self) -> String {
-        let works: Vec<&Measured> = self.works.iter().filter(|it| it.ratio(Server::Nginx).is_some()).collect();
-        let mut out = String::new();
-        let mut y = 46;
-        for it in works.iter().filter(|it| it.work.servers[0] == Server::Pluto) {
-            let nginx = it.micros(Server::Nginx).map_or(1.0, |spread| spread.median);
-            let _ = writeln!(out, "<text class='w' x='236' y='{}' text-anchor='end'>{}</text>", y + 12, it.work.name);
-            for (server, colour) in
-                [(Server::Pluto, "#2563eb"), (Server::H2o, "#94a3b8"), (Server::Lighttpd, "#cbd5e1")]
-            {
-                let Some(spread) = it.micros(server) else { continue };
-                let part = spread.median / nginx;
-                let width = (part * UNIT).min(560.0);
-                let _ = writeln!(
-                    out,
-                    "<rect x='244' y='{y}' width='{width:.1}' height='10' fill='{colour}'/><text x='{:.1}' y='{}'>{part:.2} {}</text>",
-                    248.0 + width,
-                    y + 9,
-                    server.name()
-                );
-                y += 12;
-            }
-            y += 10;
-        }
-        let line = 244.0 + UNIT;
-        format!(
-            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 900 {height}' font-family='system-ui,sans-serif' font-size='9' fill='#334155'>\n\
-             <style>.w{{font-size:12px}}</style><rect width='900' height='{height}' fill='#fff'/>\n\
-             <text x='20' y='22' style='font-size:14px'>CPU time of the server for each request, as a part of nginx's; less is better</text>\n{out}\
-             <path d='M{line} 34V{end}' stroke='#dc2626' stroke-dasharray='3'/><text x='{line}' y='32' text-anchor='middle' fill='#dc2626'>nginx</text>\n</svg>\n",
-            height = y + 10,
-            end = y,
-        )
+    /// The works, as a picture.
+    pub(super) fn plot(&self) -> String {
+        plot(&self.works)
     }
 }
 
-/// Where nginx's line is, from where the bars begin.
-const UNIT: f64 = 320.0;
+fn peers_row(it: &Measured) -> String {
+    let [nginx, lighttpd, h2o] = PEERS.map(|peer| show(it.ratio(peer)));
+    let [ours, theirs] = [Server::Pluto, Server::Nginx].map(|server| show(it.micros(server)));
+    let (system, again) = (100.0 * it.system(), show(it.ratio(Server::Again)));
+    format!(
+        "| {} | {ours} | {system:.0} % | {theirs} | {nginx} | {lighttpd} | {h2o} | {} | {} | {again} |\n",
+        it.name(),
+        goals(it.work),
+        reached(it.is_met())
+    )
+}
+
+fn ways_row(it: &Measured) -> String {
+    let usual = it.ratio(Server::Pluto).or_else(|| it.ratio(Server::OneShard));
+    format!(
+        "| {} | {} | {} | {} | {} | {} |\n",
+        it.name(),
+        show(it.micros(it.work.servers[0])),
+        show(usual),
+        show(it.ratio(Server::Nginx)),
+        goals(it.work),
+        reached(it.is_met())
+    )
+}
+
+fn figure_row(line: &Line) -> String {
+    let Line { what, pluto, nginx, ratio, goal, met } = line;
+    let ratio = ratio.map_or_else(String::new, |ratio| ratio.to_string());
+    format!("| {what} | {pluto} | {nginx} | {ratio} | {goal} | {} |\n", reached(*met))
+}
+
+fn show(spread: Option<Spread>) -> String {
+    spread.map_or_else(|| "–".to_owned(), |spread| spread.to_string())
+}
+
+fn reached(met: Option<bool>) -> &'static str {
+    met.map_or("", |met| if met { "yes" } else { "no" })
+}
+
+fn method(Effort { rounds, seconds }: Effort) -> String {
+    format!(
+        "CPU time of the server (user and system) for each request, and ratios of it within a round: the median of {rounds} rounds of \
+         {seconds} s, with the least and the greatest. The servers take turns within a round; each has one thread and one core, and wrk another \
+         core; 64 connections where nothing else is said. `of itself` is the noise: the same server measured twice. *Warm* and *just \
+         started* are about what a server keeps: the page cache is warm for all. Two shards and one of them share all cores with wrk; their goal is \
+         1.9 times the work for twice the CPU time. Latency is counted from when a request was due, at a fixed rate (half of what nginx can do at \
+         most) over 64 connections, whatever the answers do. Start is the least that a client sees who tries every 0.1 ms. Memory for a connection is \
+         resident memory of the process; what the kernel keeps for a socket is not in it."
+    )
+}
 
 fn goals(work: &Work) -> String {
     let goals = work.goals.iter().map(|(server, goal)| format!("{goal:.2} of {}", server.name()));

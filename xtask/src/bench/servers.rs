@@ -4,9 +4,11 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use super::{folder, machine};
+use super::folder;
+use super::machine::{self, SERVER_CORE};
 use crate::Result;
 use crate::workspace;
 
@@ -23,6 +25,10 @@ pub(super) enum Server {
     Recorded,
     /// With `--flight-recorder`.
     Flight,
+    /// One shard, on any core.
+    OneShard,
+    /// Two shards, on any two cores.
+    TwoShards,
     Nginx,
     Lighttpd,
     H2o,
@@ -67,6 +73,8 @@ impl Server {
             Server::Poll => "pluto, epoll",
             Server::Recorded => "pluto, recorded",
             Server::Flight => "pluto, flight recorder",
+            Server::OneShard => "pluto, one shard",
+            Server::TwoShards => "pluto, two shards",
             Server::Nginx => "nginx",
             Server::Lighttpd => "lighttpd",
             Server::H2o => "h2o",
@@ -75,22 +83,16 @@ impl Server {
 
     /// Starts it on the server's core, and waits until it accepts.
     pub(super) fn start(self, root: &Path, logs: bool) -> Result<Running> {
+        self.start_with(root, Settings { logs, ..Settings::default() })
+    }
+
+    /// The same, with settings.
+    pub(super) fn start_with(self, root: &Path, settings: Settings) -> Result<Running> {
         let port = free_port()?;
-        let mut command = Command::new("taskset");
-        command.args(["--cpu-list", machine::SERVER_CORE]);
-        match self {
-            Server::Nginx => command.args(["nginx", "-c", &configure(self, "nginx", nginx(root, port, logs))?]),
-            Server::Lighttpd => {
-                command.args(["lighttpd", "-D", "-f", &configure(self, "lighttpd", lighttpd(root, port, logs))?])
-            }
-            Server::H2o => command.args(["h2o", "-c", &configure(self, "h2o", h2o(root, port, logs))?]),
-            _ => self.pluto(&mut command, root, port, logs),
-        };
-        let output =
-            |name: &str| fs::File::create(log(self, name)).map_err(|error| format!("cannot write a log: {error}"));
-        command.stdin(Stdio::null()).stdout(output("out")?).stderr(output("err")?);
-        let child = command.spawn().map_err(|error| format!("cannot start {}: {error}", self.name()))?;
-        let mut running = Running { child, name: self.name(), port };
+        let command = self.command(root, port, settings)?;
+        let cores =
+            if matches!(self, Server::OneShard | Server::TwoShards) { &machine::all_cores() } else { SERVER_CORE };
+        let mut running = self.spawn(&mut machine::on_cores(cores, &command), port)?;
         let begin = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             let ended = running.child.try_wait().ok().flatten();
@@ -103,20 +105,88 @@ impl Server {
         Ok(running)
     }
 
-    fn pluto<'a>(self, command: &'a mut Command, root: &Path, port: u16, logs: bool) -> &'a mut Command {
-        command.arg(workspace::host());
+    /// Starts it, and does not wait.
+    pub(super) fn spawn(self, command: &mut Command, port: u16) -> Result<Running> {
+        let output =
+            |name: &str| fs::File::create(log(self, name)).map_err(|error| format!("cannot write a log: {error}"));
+        command.stdin(Stdio::null()).stdout(output("out")?).stderr(output("err")?);
+        let child = command.spawn().map_err(|error| format!("cannot start {}: {error}", self.name()))?;
+        Ok(Running { child, name: self.name(), port })
+    }
+
+    /// The command line that starts it.
+    pub(super) fn command(self, root: &Path, port: u16, settings: Settings) -> Result<Command> {
+        let Settings { logs, .. } = settings;
+        let (program, option, text) = match self {
+            Server::Nginx => ("nginx", "-c", nginx(root, port, settings)),
+            Server::Lighttpd => ("lighttpd", "-f", lighttpd(root, port, logs)),
+            Server::H2o => ("h2o", "-c", h2o(root, port, logs)),
+            _ => return Ok(self.pluto(root, port, settings)),
+        };
+        let mut command = Command::new(program);
+        command.args([option, &configure(self, program, text)?]);
+        if self == Server::Lighttpd {
+            command.arg("-D");
+        }
+        Ok(command)
+    }
+
+    fn pluto(self, root: &Path, port: u16, settings: Settings) -> Command {
+        let mut command = Command::new(workspace::host());
         match self {
             Server::Poll => drop(command.args(["--driver", "poll"])),
-            Server::Recorded => drop(command.arg("--record").arg(log(self, "trace"))),
+            Server::Recorded => drop(command.arg("--record").arg(trace())),
             Server::Flight => drop(command.args(["--flight-recorder", "64M"])),
             _ => {}
         }
+        if has_shards() {
+            command.args(["--shards", if self == Server::TwoShards { "2" } else { "1" }]);
+        }
+        if settings.no_cache {
+            command.arg("--no-cache");
+        }
+        if settings.idle {
+            command.args(["--listen", "0.0.0.0"]);
+        }
         command.arg(workspace::target().join("guests/pluto.wasm")).arg(port.to_string()).arg(root);
-        if !logs {
+        if !settings.logs {
             command.arg("--no-access-log");
+        }
+        if settings.idle {
+            let connections = machine::files_max().min(CONNECTIONS_MAX).to_string();
+            command.args(["--connections", &connections, "--idle-seconds", "3600"]);
         }
         command
     }
+}
+
+/// The most that our web server's `--connections` can be told: `CONNECTIONS_MAX` of guest/pluto/src/limits.rs.
+pub(super) const CONNECTIONS_MAX: u32 = 25_000;
+
+/// How a server is started.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Settings {
+    /// It writes an access log.
+    pub(super) logs: bool,
+    /// Ours compiles the guest.
+    pub(super) no_cache: bool,
+    /// It bears that very many clients do nothing for long, on any address of this machine: one address of theirs has
+    /// ports for 28,000.
+    pub(super) idle: bool,
+}
+
+/// Whether the host can have several shards.
+pub(super) fn has_shards() -> bool {
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(|| {
+        let host = workspace::host().display().to_string();
+        workspace::output(&host, &["--help"]).is_some_and(|help| help.contains("--shards"))
+    })
+}
+
+/// What `Server::Recorded` writes.
+pub(super) fn trace() -> std::path::PathBuf {
+    log(Server::Recorded, "trace")
 }
 
 fn log(server: Server, name: &str) -> std::path::PathBuf {
@@ -124,10 +194,13 @@ fn log(server: Server, name: &str) -> std::path::PathBuf {
 }
 
 /// Another server may take it before ours does; then ours says so.
-fn free_port() -> Result<u16> {
+pub(super) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(|error| format!("there is no free port: {error}"))
 }
+
+/// The form of an access log that ours writes when nothing is said, as Apache's formats have it.
+const COMMON: &str = "%h %l %u %t \"%r\" %s %b";
 
 fn configure(server: Server, name: &str, text: String) -> Result<String> {
     let path = log(server, &format!("{name}.conf"));
@@ -135,20 +208,24 @@ fn configure(server: Server, name: &str, text: String) -> Result<String> {
     Ok(path.display().to_string())
 }
 
-fn nginx(root: &Path, port: u16, logs: bool) -> String {
+fn nginx(root: &Path, port: u16, settings: Settings) -> String {
     let (folder, root) = (folder(), root.display());
     let folder = folder.display();
-    let access = if logs { format!("{folder}/nginx.access buffer=64k flush=1s") } else { "off".into() };
+    let (connections, timeout) = if settings.idle { (machine::files_max(), 3_600) } else { (30_000, 75) };
+    let address = if settings.idle { "" } else { "127.0.0.1:" };
+    let access = if settings.logs { format!("{folder}/nginx.access short buffer=64k flush=1s") } else { "off".into() };
     format!(
-        "daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.error; worker_processes 1; worker_rlimit_nofile 60000;
-user root; events {{ worker_connections 30000; use epoll; multi_accept on; }}
+        "daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.error; worker_processes 1; worker_rlimit_nofile {files};
+user root; events {{ worker_connections {connections}; use epoll; multi_accept on; }}
 http {{ include /etc/nginx/mime.types; default_type application/octet-stream; server_tokens off;
-sendfile on; sendfile_max_chunk 1m; tcp_nopush on; tcp_nodelay on; keepalive_timeout 75; keepalive_requests 1000000000;
+sendfile on; sendfile_max_chunk 1m; tcp_nopush on; tcp_nodelay on; keepalive_timeout {timeout}; keepalive_requests 1000000000;
 open_file_cache max=10000 inactive=60s; open_file_cache_valid 1s; open_file_cache_min_uses 1; open_file_cache_errors on;
+log_format short '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent';
 access_log {access}; client_body_temp_path {folder}/nginx.tmp; proxy_temp_path {folder}/nginx.tmp; fastcgi_temp_path {folder}/nginx.tmp;
 uwsgi_temp_path {folder}/nginx.tmp; scgi_temp_path {folder}/nginx.tmp;
-server {{ listen 127.0.0.1:{port} backlog=4096 reuseport; root {root}; index index.html; }} }}
-"
+server {{ listen {address}{port} backlog=4096 reuseport; root {root}; index index.html; }} }}
+",
+        files = machine::files_max()
     )
 }
 
@@ -156,7 +233,10 @@ fn lighttpd(root: &Path, port: u16, logs: bool) -> String {
     let folder = folder();
     let (folder, root) = (folder.display(), root.display());
     let (module, access) = if logs {
-        (", \"mod_accesslog\"", format!("accesslog.filename = \"{folder}/lighttpd.access\"\n"))
+        (
+            ", \"mod_accesslog\"",
+            format!("accesslog.filename = \"{folder}/lighttpd.access\"\naccesslog.format = {COMMON:?}\n"),
+        )
     } else {
         ("", String::new())
     };
@@ -173,8 +253,11 @@ server.event-handler = \"linux-sysepoll\"\nserver.network-backend = \"sendfile\"
 
 fn h2o(root: &Path, port: u16, logs: bool) -> String {
     let folder = folder();
-    let access = if logs { format!("{}/h2o.access", folder.display()) } else { "/dev/null".into() };
-    let access = if logs { format!("access-log: {access}\n") } else { String::new() };
+    let access = if logs {
+        format!("access-log:\n  path: {}/h2o.access\n  format: {COMMON:?}\n", folder.display())
+    } else {
+        String::new()
+    };
     format!(
         "num-threads: 1\nmax-connections: 20000\nhttp1-request-timeout: 75\nlisten:\n  host: 127.0.0.1\n  port: {port}\n{access}\
 hosts:\n  default:\n    paths:\n      /:\n        file.dir: {}\nuser: root\n",

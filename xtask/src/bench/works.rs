@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::folder;
-use super::servers::{Running, Server};
+use super::servers::{Running, Server, has_shards};
 use super::site::Site;
 use crate::Result;
 
@@ -28,6 +28,10 @@ pub(super) struct Work {
     pub(super) servers: &'static [Server],
     /// Everybody writes an access log.
     pub(super) logs: bool,
+    /// Each sample is of a server that was just started.
+    pub(super) cold: bool,
+    /// Servers and load share all cores.
+    pub(super) spread: bool,
     /// The ratio that is to be reached, and to whom.
     pub(super) goals: &'static [(Server, f64)],
 }
@@ -48,7 +52,8 @@ enum Asks {
 const PEERS: &[Server] = &[Server::Pluto, Server::Again, Server::Nginx, Server::Lighttpd, Server::H2o];
 const NGINX: &[Server] = &[Server::Pluto, Server::Again, Server::Nginx];
 
-const KEPT: Work = Work {
+/// The one that the others are variations of.
+pub(super) const KEPT: Work = Work {
     name: "1 KiB",
     site: Site::Sizes,
     path: "/1k.bin",
@@ -58,7 +63,18 @@ const KEPT: Work = Work {
     asks: Asks::One,
     servers: PEERS,
     logs: false,
+    cold: false,
+    spread: false,
     goals: &[(Server::Nginx, 0.65), (Server::H2o, 0.85)],
+};
+
+const SKEWED: Work = Work {
+    name: "documentation, skewed, warm",
+    site: Site::Documentation,
+    path: "/",
+    asks: Asks::Skewed,
+    goals: &[(Server::Nginx, 0.80)],
+    ..KEPT
 };
 
 /// What the files of `Site::Sizes` have not been since `site::MODIFIED_SECONDS`.
@@ -74,14 +90,8 @@ pub(super) static WORKS: &[Work] = &[
     Work { name: "10 MiB", path: "/10m.bin", goals: &[(Server::Nginx, 1.0)], ..KEPT },
     Work { name: "1 KiB, 16 pipelined", asks: Asks::Pipelined, goals: &[(Server::Nginx, 0.40)], ..KEPT },
     Work { name: "1 KiB, a connection each", fields: &["Connection: close"], goals: &[(Server::Nginx, 1.0)], ..KEPT },
-    Work {
-        name: "documentation, skewed",
-        site: Site::Documentation,
-        path: "/",
-        asks: Asks::Skewed,
-        goals: &[(Server::Nginx, 0.80)],
-        ..KEPT
-    },
+    SKEWED,
+    Work { name: "documentation, skewed, just started", cold: true, ..SKEWED },
     Work {
         name: "documentation, each file in turn",
         site: Site::Documentation,
@@ -99,6 +109,31 @@ pub(super) static WORKS: &[Work] = &[
         goals: &[(Server::Nginx, 0.65)],
         ..KEPT
     },
+    Work {
+        name: "304, with access log",
+        fields: NOT_MODIFIED,
+        status: 304,
+        logs: true,
+        goals: &[(Server::Nginx, 0.65)],
+        ..KEPT
+    },
+    Work { name: "10 KiB, with access log", path: "/10k.bin", logs: true, goals: &[(Server::Nginx, 0.80)], ..KEPT },
+    Work { name: "100 KiB, with access log", path: "/100k.bin", logs: true, goals: &[(Server::Nginx, 1.0)], ..KEPT },
+    Work {
+        name: "1 KiB, 16 pipelined, with access log",
+        asks: Asks::Pipelined,
+        logs: true,
+        goals: &[(Server::Nginx, 0.40)],
+        ..KEPT
+    },
+    Work {
+        name: "1 KiB, a connection each, with access log",
+        fields: &["Connection: close"],
+        logs: true,
+        goals: &[(Server::Nginx, 1.0)],
+        ..KEPT
+    },
+    Work { name: "documentation, skewed, with access log", logs: true, ..SKEWED },
     Work { name: "1 KiB, 10 connections", connections: 10, servers: NGINX, goals: &[], ..KEPT },
     Work { name: "1 KiB, 1,000 connections", connections: 1_000, servers: NGINX, goals: &[], ..KEPT },
     Work { name: "1 KiB, 10,000 connections", connections: 9_900, servers: NGINX, goals: &[], ..KEPT },
@@ -125,10 +160,18 @@ pub(super) static WORKS: &[Work] = &[
         ..KEPT
     },
     Work { name: "epoll", servers: &[Server::Poll, Server::Pluto, Server::Nginx], goals: &[], ..KEPT },
+    // 1.9 times the work of one for twice its CPU time.
+    Work {
+        name: "two shards",
+        servers: &[Server::TwoShards, Server::OneShard],
+        spread: true,
+        goals: &[(Server::OneShard, 2.0 / 1.9)],
+        ..KEPT
+    },
 ];
 
 /// Those of `--quick`.
-pub(super) const QUICK: &[&str] = &["1 KiB", "304", "404", "10 KiB", "100 KiB", "recorded"];
+pub(super) const QUICK: &[&str] = &["1 KiB", "404", "100 KiB"];
 
 /// How many requests a script has, which then begins again.
 const SKEWED_REQUESTS: usize = 1 << 16;
@@ -136,6 +179,11 @@ const SKEWED_REQUESTS: usize = 1 << 16;
 const PIPELINE: usize = 16;
 
 impl Work {
+    /// Whether the host can do this yet.
+    pub(super) fn is_possible(&self) -> bool {
+        !self.servers.contains(&Server::TwoShards) || has_shards()
+    }
+
     /// What wrk is told besides its options, when one path is not all.
     pub(super) fn script(&self, root: &Path) -> Result<Option<PathBuf>> {
         let paths: Vec<String> = match self.asks {

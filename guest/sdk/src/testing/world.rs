@@ -143,21 +143,30 @@ impl World {
     /// Lets the guest run until all that waits for an answer waits for a client, the time, or the operator; or until it
     /// has ended or paused.
     pub fn run_until_idle(&mut self) {
-        while self.outcome.is_none()
-            && let Some(guest) = &mut self.guest
-        {
-            let answers = self.system.answers();
-            let answers = match &mut self.shuffle {
-                Some(shuffle) => shuffle.deal(answers),
-                None => answers,
-            };
-            if answers.is_empty() {
-                return;
-            }
-            self.batches.push((self.system.now, answers.clone()));
-            let turn = guest.turn(self.system.now, answers);
-            self.take(turn);
+        while self.run_once() {}
+    }
+
+    /// Gives the guest one batch: all that waits for it now. Returns whether there was something. What it causes, such as
+    /// the answer to a write, waits for the next call; so a test can have new clients in the same batch.
+    pub fn run_once(&mut self) -> bool {
+        let (None, Some(guest)) = (self.outcome, &mut self.guest) else { return false };
+        let answers = self.system.answers();
+        let answers = match &mut self.shuffle {
+            Some(shuffle) => shuffle.deal(answers),
+            None => answers,
+        };
+        if answers.is_empty() {
+            return false;
         }
+        self.batches.push((self.system.now, answers.clone()));
+        let turn = guest.turn(self.system.now, answers);
+        self.take(turn);
+        true
+    }
+
+    /// Moves the time of the world on. The guest is told with its next batch.
+    pub fn pass(&mut self, duration: Duration) {
+        self.system.now += u64::try_from(duration.as_nanos()).expect("a test lasts less than 584 years");
     }
 
     /// Lets time pass, and the guest run whenever one of its waits is over.

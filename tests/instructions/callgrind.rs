@@ -1,0 +1,120 @@
+//! Counting by callgrind, and reading what it writes.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::support::{guests, host};
+
+/// Instructions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Those of the code that wasmtime has compiled of the guest, with what leads into and out of it.
+    pub guest: u64,
+    /// All others: the wall, the exchange, reading the trace, copying memory for the guest.
+    pub host: u64,
+}
+
+impl Cost {
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.guest + self.host
+    }
+}
+
+/// Where it is counted. Names, arguments and environment lie on the stack and in memory, where their length moves
+/// all else; so everything has a name here that is as long on every machine.
+pub struct Folder(TempDir);
+
+/// Only this is counted, and not how the guest is compiled or taken from the cache.
+const COUNTED: &str = "pluto_host::guest::Guest::run";
+
+impl Folder {
+    /// A new one, with links to the host and to the built guests.
+    pub fn new() -> Self {
+        // Not beneath TMPDIR, for the reason above. The cache is new as well: wasmtime packs what is taken from it often again.
+        let folder = tempfile::Builder::new().prefix("pluto-count-").tempdir_in("/tmp").expect("a folder");
+        let links = [(host::command(), HOST), (guests::repository().join("target/guests"), "guests")];
+        links.iter().for_each(|(path, name)| symlink(path, folder.path().join(name)).expect("a link"));
+        Self(folder)
+    }
+
+    /// Has the guest compiled into the cache, for the processor that valgrind shows to every program. It should be the
+    /// same wherever the real one has AVX2, and so the code and its count; no other model was at hand to try.
+    pub fn warm(&self, guest: &str) {
+        let mut valgrind = self.valgrind("none");
+        let ended = valgrind.arg("inspect").arg(file(guest)).output().expect("valgrind is installed");
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+
+    /// The instructions of a replay, in which the guest must send so many requests. `name` is a file's.
+    pub fn count(&self, guest: &str, name: &str, trace: &[u8], sent: usize) -> Cost {
+        let (trace_file, out) = (format!("{name}.trace"), format!("{name}.callgrind"));
+        fs::write(self.0.path().join(&trace_file), trace).expect("a file");
+        let mut valgrind = self.valgrind(&format!("callgrind --callgrind-out-file={out} --toggle-collect={COUNTED}"));
+        let ended = valgrind.args(["replay", &file(guest), &trace_file]).output().expect("valgrind is installed");
+        let errors = String::from_utf8_lossy(&ended.stderr);
+        let said = format!("{sent} requests");
+        assert!(
+            ended.status.success() && errors.contains(&said),
+            "expected the replay of {name} to end well after {said}:\n{errors}"
+        );
+        let cost = read(&fs::read_to_string(self.0.path().join(out)).expect("callgrind has written it"));
+        assert!(cost.guest > 0 && cost.host > 0, "nothing was counted in {COUNTED}: {cost:?}");
+        cost
+    }
+
+    /// The host, in a tool of valgrind with these options.
+    fn valgrind(&self, tool: &str) -> Command {
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["--quiet", "--smc-check=all-non-file"]).args(format!("--tool={tool}").split(' ')).arg(HOST);
+        valgrind.current_dir(self.0.path()).env_clear();
+        valgrind.env("PATH", "/usr/bin:/bin").env("XDG_CACHE_HOME", self.0.path().join("cache"));
+        valgrind
+    }
+}
+
+const HOST: &str = "./host";
+
+fn file(guest: &str) -> String {
+    format!("guests/{guest}.wasm")
+}
+
+/// Sums up what callgrind has written, by whether the code is of a file: what a compiler has made at run time is not.
+///
+/// <https://valgrind.org/docs/manual/cl-format.html>: `ob=(ID) NAME` names the object of the lines that follow, the name
+/// only the first time; a line of numbers ends with its own cost; the line behind `calls=` is what was called, and counted
+/// there.
+fn read(text: &str) -> Cost {
+    let mut cost = Cost::default();
+    let mut names: HashMap<&str, bool> = HashMap::new();
+    let (mut is_guest, mut is_call) = (false, false);
+    for line in text.lines() {
+        if let Some(object) = line.strip_prefix("ob=").or_else(|| line.strip_prefix("cob=")) {
+            let (id, name) = object.split_once(' ').unwrap_or((object, ""));
+            if !name.is_empty() {
+                names.insert(id, name == "???");
+            }
+            if line.starts_with("ob=") {
+                is_guest = names.get(id).copied().unwrap_or(false);
+            }
+        } else if line.starts_with("calls=") {
+            is_call = true;
+        } else if line.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '+' | '-' | '*')) {
+            let own = line.split(' ').nth(1).and_then(|number| number.parse().ok()).unwrap_or(0);
+            let sum = if is_guest { &mut cost.guest } else { &mut cost.host };
+            *sum += if std::mem::take(&mut is_call) { 0 } else { own };
+        }
+    }
+    cost
+}
+
+#[test]
+fn own_costs_are_summed_up_by_object() {
+    let text = "events: Ir\n\nob=(1) /bin/host\nfl=(1) a.rs\nfn=(1) main\n10 5\n+1 7\ncob=(2) ???\ncfn=(2) 0x1\ncalls=1 0\n\
+                +1 100\n* 1\n\nob=(2)\nfn=(2)\n0 90\ncob=(1)\ncfn=(1)\ncalls=1 0\n0 10\n\nob=(1)\nfn=(3) x\n0 2\ntotals: 105\n";
+    assert_eq!(read(text), Cost { guest: 90, host: 15 });
+}

@@ -1,0 +1,28 @@
+//! `cargo xtask count`: what a request costs in instructions, held against what it cost before. The counting itself is in
+//! `tests/instructions/`; `test` does this too.
+
+use crate::workspace::{self, cargo, run};
+use crate::{Result, debian};
+
+/// Counts on a build that is there already, and fails when a request costs more than before. `options` are those of the
+/// command line.
+pub(crate) fn count(options: &[&str]) -> Result<()> {
+    let mut test = cargo("cargo");
+    test.args(["test", "--release", "--workspace", "--test", "all", "--", "--ignored", "--nocapture", "--quiet"]);
+    test.arg("instructions::");
+    let mut options = options.iter();
+    while let Some(option) = options.next() {
+        let mut value = || options.next().ok_or_else(|| format!("{option}: expected a word behind it"));
+        match *option {
+            "--update" => test.env("PLUTO_COUNT_UPDATE", value()?),
+            "--only" => test.env("PLUTO_COUNT_ONLY", value()?),
+            other => return Err(format!("count: expected --only WORD or --update REASON, found {other:?}")),
+        };
+    }
+    if workspace::output("valgrind", &["--version"]).is_none() {
+        debian::install(&["valgrind"]).map_err(|why| {
+            format!("counting instructions wants valgrind, which is not here and could not be installed: {why}")
+        })?;
+    }
+    run(&mut test)
+}
