@@ -151,7 +151,16 @@ fn a_single_page_answers_for_pages_and_not_for_assets() {
     check("/a.txt", "text/html", "alpha");
     check("/denied.txt", "text/html", "403");
     assert_eq!(ask(&mut world, get("/user/5").replace("GET", "POST")).status, 405);
+    // A cache must not give a page to who asks for a picture, nor the other way round (RFC 9110 §12.5.5).
+    for (target, accept, varies) in [("/a.b", "text/html", true), ("/a.b", "*/*", true), ("/a", "*/*", false)] {
+        let response = ask(&mut world, get_with(target, &format!("Accept: {accept}\r\n")));
+        let vary = response.fields.contains(&("Vary".to_owned(), "Accept".to_owned()));
+        assert_eq!(vary, varies, "{target} {accept}");
+    }
     let mut missing = serve(&["--page-fallback", "/gone.html"]);
+    assert!(missing.logs().iter().any(|(level, line)| {
+        *level == Level::Warn && line.starts_with("gone.html: page-fallback cannot be opened: ")
+    }));
     assert_eq!(get_response(&mut missing, "/user").status, 404, "no loop");
 }
 
@@ -172,6 +181,8 @@ fn clean_urls_lead_to_pages() {
     check("//dir//page.html", "301 -> /dir/page");
     check("/missing.html", "404");
     check("/missing/", "404");
+    check("/dir/index?q", "301 -> /dir/?q");
+    check("/index", "301 -> /");
 }
 
 #[test]
@@ -249,6 +260,20 @@ fn other_sites_may_read_what_they_are_allowed() {
     );
     let elsewhere = ask(&mut world, preflight.replace("/dir/x", "/x"));
     assert_eq!((elsewhere.status, elsewhere.field("Access-Control-Allow-Origin")), (204, None));
+    let mut clean = site("clean-urls = true\n[cors]\nsource = \"/dir/page.html\"\nallow-origins = [\"*\"]\n");
+    for target in ["/dir/page", "/dir/page.html"] {
+        let response = get_response(&mut clean, target);
+        assert_eq!(response.field("Access-Control-Allow-Origin"), Some("*"), "{target}: the same file");
+    }
+}
+
+/// An address that a page's file does without its ending is no way to what is nobody's business.
+#[test]
+fn a_clean_address_is_no_way_to_the_configuration() {
+    let mut world = serve_with(&["--clean-urls", "--config", "site.html"], |world| world.file("site.html", ""));
+    for target in ["/site.html", "/site", "/site/"] {
+        assert_eq!(get_response(&mut world, target).status, 404, "{target}");
+    }
 }
 
 #[test]

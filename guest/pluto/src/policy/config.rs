@@ -75,6 +75,13 @@ impl Config {
         rules == 0 && !switches && self.always.is_empty() && self.cors.is_none()
     }
 
+    /// The files that it names to be sent in place of others, each with what for.
+    pub fn pages(&self) -> impl Iterator<Item = (&[u8], String)> {
+        let fallback = self.page_fallback.iter().map(|page| (page.as_slice(), "page-fallback".to_owned()));
+        let errors = self.error_pages.iter().map(|(status, page)| (page.as_slice(), format!("the page of {status}")));
+        fallback.chain(errors)
+    }
+
     /// What is nobody's business whatever `--allow-hidden` says: the files of users.
     pub fn secrets(&self) -> impl Iterator<Item = &[u8]> {
         self.basic_auth.iter().map(|rule| rule.users.as_slice())
@@ -100,7 +107,7 @@ impl Config {
         let redirects: Vec<_> = redirects.collect();
         self.redirects = redirects.iter().flatten().map(|(redirect, _)| redirect.clone()).collect();
         for (redirect, at) in redirects.into_iter().flatten() {
-            if let Some(way) = redirect::circle(&self.redirects, &redirect) {
+            if let Some(way) = redirect::circle(&self.redirects, &redirect, self.clean_urls) {
                 let way = way.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(" to ");
                 problems.add(at, format!("expected redirects that come to an end, found a circle: to {way} ..."));
             }
@@ -132,6 +139,12 @@ fn source(section: &mut Section<'_>, problems: &Problems) -> Option<Glob> {
 fn error_page((status, path): &(Found<&str>, Found<&str>), problems: &Problems) -> Option<(u16, Vec<u8>)> {
     let number = status.0.parse().ok().filter(|status| (400..600).contains(status));
     let number = number.ok_or_else(|| format!("expected a status from 400 to 599, found {:?}", status.0));
+    let number = number.and_then(|number| match number {
+        412 | 416 => {
+            Err(format!("expected a status whose page is the site's; {number} is about one file, and says so"))
+        }
+        number => Ok(number),
+    });
     let number = problems.check(&status.1, number);
     Some((number?, problems.check(&path.1, file_path(path.0))?))
 }

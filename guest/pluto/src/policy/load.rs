@@ -6,7 +6,7 @@ use super::{Policy, hosts};
 use crate::limits::{CONFIG_BYTES_MAX, HOSTS_MAX, USERS_BYTES_MAX};
 use crate::options::Options;
 use pluto_sdk::fs::{list, open};
-use pluto_sdk::{Error, Kind, Symlinks};
+use pluto_sdk::{Error, Kind, Symlinks, warn};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -101,11 +101,22 @@ async fn load_room(options: &Options, folder: String) -> Result<Room, Vec<String
     let policy = match config {
         Some(config) => {
             let users = load_users(options, &folder, &config).await?;
+            tell_missing(options, &folder, &config).await;
             Some(Rc::new(Policy::new(config, users, named.unwrap_or(FILE))))
         }
         None => None,
     };
     Ok(Room { folder: folder.into_bytes(), policy })
+}
+
+/// Pages that are not there. They may come later: the server's own stand in for them.
+async fn tell_missing(options: &Options, folder: &str, config: &Config) {
+    for (page, what) in config.pages() {
+        let full = [folder.as_bytes(), page].concat();
+        if let Err(error) = open(full.clone(), options.symlinks).await {
+            warn!("{}: {what} cannot be opened: {error}", String::from_utf8_lossy(&full));
+        }
+    }
 }
 
 async fn load_users(options: &Options, folder: &str, config: &Config) -> Result<BTreeMap<Vec<u8>, Users>, Vec<String>> {
