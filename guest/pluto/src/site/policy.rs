@@ -72,7 +72,9 @@ impl Site {
     /// Who may read the path, and what follows. Whether only some may.
     fn admit(&self, room: &Room, path: Path, terms: &Terms) -> (Step, bool) {
         let is_secret = |policy: &Rc<Policy>| policy.is_secret(path.bytes());
-        if self.is_hidden(&path) || room.policy.as_ref().is_some_and(is_secret) {
+        // As in `look_up`; and no rule is tried on a longer path.
+        let is_too_long = path.bytes().len() > PATH_BYTES_MAX;
+        if is_too_long || self.is_hidden(&path) || room.policy.as_ref().is_some_and(is_secret) {
             return (Step::Known(Found::Fault(Fault::NOT_FOUND)), false);
         }
         let Some((_, users)) = room.policy.as_ref().and_then(|policy| policy.guard(path.bytes())) else {
@@ -99,10 +101,6 @@ impl Site {
             if let Some((status, location)) = redirect::find(&policy.config.redirects, &asked, query) {
                 return Step::Known(Found::Redirect { status, location, why: MOVED });
             }
-        }
-        // As in `look_up`.
-        if path.bytes().len() > PATH_BYTES_MAX {
-            return Step::Known(Found::Fault(Fault::NOT_FOUND));
         }
         let lookup = self.open([room.folder.as_slice(), path.bytes()].concat(), &terms.accepted);
         Step::File(path, lookup)
