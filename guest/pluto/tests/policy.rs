@@ -1,8 +1,10 @@
 //! What a site's configuration file says, and what it does.
 
-use crate::support::{Response, ask, get, get_response, serve, serve_with};
+use crate::support::{Response, ask, get, get_response, send, serve, serve_with};
+use pluto::limits::{LISTING_REST_NANOS, LISTINGS_WAITING_MAX};
 use pluto_sdk::testing::{Outcome, Request, World};
 use pluto_sdk::{Level, Signal};
+use std::time::Duration;
 
 /// A site with this configuration.
 fn site(config: &str) -> World {
@@ -221,6 +223,26 @@ fn directories_are_listed_when_that_is_wanted() {
     assert!(!get_response(&mut denied, "/bare/").text().contains("./link\""));
     assert_eq!(get_response(&mut denied, "/linked/").status, 404);
     assert_eq!(get_response(&mut serve_with(&[], files), "/bare/").status, 404, "off unless wanted");
+}
+
+/// A large listing takes as long as a thousand files: behind it there is a rest, in which the others are served.
+#[test]
+fn large_listings_are_made_one_after_the_other() {
+    let mut world = serve_with(&["--directory-listing"], |world| {
+        (0..1_000).for_each(|number| world.file(format!("many/{number}"), ""));
+    });
+    let clients: Vec<_> = (0..2).map(|_| send(&mut world, &[get("/many/").as_bytes()])).collect();
+    let listed =
+        |world: &World| -> Vec<bool> { clients.iter().map(|client| !world.received(*client).is_empty()).collect() };
+    assert_eq!(listed(&world), [false, false]);
+    assert_eq!(get_response(&mut world, "/a.txt").status, 200);
+    world.advance(Duration::from_nanos(1_000 * LISTING_REST_NANOS));
+    assert_eq!(listed(&world), [true, false]);
+    world.advance(Duration::from_nanos(1_000 * LISTING_REST_NANOS));
+    assert_eq!(listed(&world), [true, true]);
+    // Those who wait are bounded.
+    let clients: Vec<_> = (0..=LISTINGS_WAITING_MAX).map(|_| send(&mut world, &[get("/many/").as_bytes()])).collect();
+    assert!(world.received(clients[LISTINGS_WAITING_MAX]).starts_with(b"HTTP/1.1 503 "));
 }
 
 #[test]

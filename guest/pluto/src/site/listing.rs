@@ -7,19 +7,21 @@ use crate::http::request::Terms;
 use crate::http::response::Lines;
 use crate::http::status::{Fault, Status};
 use crate::http::target::Path;
-use crate::limits::{LISTINGS_AT_ONCE_MAX, LISTINGS_BYTES_MAX};
+use crate::limits::{LISTING_REST_NANOS, LISTINGS_BYTES_MAX, LISTINGS_WAITING_MAX};
 use crate::policy::Policy;
 use crate::policy::listing::{self, Form, Item, ItemKind, Order};
+use crate::queue::Queue;
 use pluto_sdk::fs::{list, open};
-use pluto_sdk::{Entry, Error, Kind, Symlinks};
+use pluto_sdk::{Entry, Error, Kind, Symlinks, sleep};
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// What all listings together take.
 #[derive(Debug, Default)]
 pub struct Listings {
-    /// Directories that are being read.
-    reading: Rc<Cell<usize>>,
+    /// One is made at a time, and then there is a rest: the largest takes more time than a thousand files.
+    queue: Queue,
     /// Bytes on their way.
     bytes: Rc<Cell<usize>>,
 }
@@ -48,6 +50,9 @@ impl Drop for Share {
     }
 }
 
+/// A shorter rest is none: a timer costs as much.
+const LISTING_REST_MIN: Duration = Duration::from_millis(1);
+
 /// Too much of it at once.
 const BUSY: Fault = Fault::soft(Status::ServiceUnavailable, "Too many directories are being listed. Please try again.");
 
@@ -65,7 +70,8 @@ impl Site {
     }
 
     async fn listed(&self, folder: &[u8], path: &[u8], policy: &Policy, terms: &Terms) -> Result<Answer, Fault> {
-        let reading = Share::take(&self.listings.reading, 1, LISTINGS_AT_ONCE_MAX).ok_or(BUSY)?;
+        let place = self.listings.queue.enter(LISTINGS_WAITING_MAX).ok_or(BUSY)?;
+        place.wait().await;
         let full = [folder, path].concat();
         let directory = full.strip_suffix(b"/").unwrap_or(&full);
         // A listing follows links, and opening does not: what is opened without them is a directory, or none.
@@ -80,13 +86,17 @@ impl Site {
             Error::TooLarge => TOO_LARGE,
             error => self.fault_of(error, terms),
         })?;
+        let rest = Duration::from_nanos(LISTING_REST_NANOS * entries.len() as u64);
         let items: Vec<Item> = entries.into_iter().filter_map(|entry| self.item(path, entry, policy)).collect();
-        drop(reading);
         let accept = terms.asked.as_ref().map_or(Accept::default(), |asked| asked.accept);
         let (form, media) = if accept.prefers_json() { (Form::Json, JSON) } else { (Form::Html, HTML) };
         let order = Order::parse(terms.resource().and_then(|(_, query)| query));
         let content = listing::write(path, items, order, form).ok_or(TOO_LARGE)?;
         let share = Share::take(&self.listings.bytes, content.len(), LISTINGS_BYTES_MAX).ok_or(BUSY)?;
+        if rest > LISTING_REST_MIN {
+            // An error means that the server is ending.
+            let _ = sleep(rest).await;
+        }
         let extra = Lines::new([("Vary", &b"Accept"[..])]);
         Ok(Answer { found: Found::Page { status: Status::Ok, media, content }, extra, edits: None, share: Some(share) })
     }
