@@ -90,7 +90,7 @@ def field(lines, name):
     return values[0].decode() if values else "\"none\""
 
 
-def lint(address, method, path, fields, expected):
+def lint(address, method, path, fields, expected, scheme):
     """What is wrong with a response, and what httplint notes."""
     encodings = [field for field in fields if field.startswith("Accept-Encoding")]
     known, _ = request(address, "HEAD", path, encodings)
@@ -98,7 +98,7 @@ def lint(address, method, path, fields, expected):
     lines, content = request(address, method, path, [line.format(**validators) for line in fields])
     version, status, phrase = lines[0].split(b" ", 2)
     linter = HttpResponseLinter(no_content=method == "HEAD")
-    linter.base_uri = f"http://localhost{path}"
+    linter.base_uri = f"{scheme}://localhost{path}"
     linter.process_response_topline(version.removeprefix(b"HTTP/"), status, phrase)
     linter.process_headers([tuple(line.split(b": ", 1)) for line in lines[1:]])
     if content:
@@ -108,7 +108,7 @@ def lint(address, method, path, fields, expected):
     return wrong, summaries(linter.notes)
 
 
-def lint_all(address, requests):
+def lint_all(address, requests, scheme="http"):
     """Prints what matters of the responses to GET and HEAD; how much of it is wrong."""
     failures = 0
     for path, fields, expected in requests:
@@ -116,7 +116,7 @@ def lint_all(address, requests):
             what = f"{method} {path} {'; '.join(fields)}"
             # RFC 9110 §14.2: a range is for GET alone.
             status = 200 if method == "HEAD" and expected in (206, 416) else expected
-            wrong, notes = lint(address, method, path, fields, status)
+            wrong, notes = lint(address, method, path, fields, status, scheme)
             for problem in wrong:
                 print(f"status   {what}: {problem}")
             failures += len(wrong) + tell(what, notes)
@@ -221,7 +221,8 @@ def main():
         configured = site / "configured"
         suite.make_site(configured, cases["files"])
         with suite.Pluto(configured) as pluto:
-            failures += lint_all(pluto.address, POLICY_REQUESTS)
+            # As clients see it behind something that speaks TLS: Strict-Transport-Security means nothing without.
+            failures += lint_all(pluto.address, POLICY_REQUESTS, "https")
         print(f"{len(REQUESTS + POLICY_REQUESTS) * 2} responses and {len(PAGES)} pages, {failures} failures")
         return 1 if failures else 0
 
