@@ -107,6 +107,8 @@ fn what_stands_in_for_another_is_protected_too() {
             world.file(".htpasswd", format!("alice:{HASH}\n"));
             world.file("secret.html", "secret");
             world.file("sub/index.html", "index");
+            world.file("404.html", "lost");
+            world.file("sub/404.html", "lost here");
         })
     };
     for source in ["/sub/", "/sub/index.html", "/sub/index"] {
@@ -120,6 +122,13 @@ fn what_stands_in_for_another_is_protected_too() {
     let mut world = guarded("/secret.html", &["--page-fallback", "/secret.html"]);
     assert_eq!(get_response(&mut world, "/missing").status, 404);
     assert_eq!(logged_in(&mut world, &with("/missing", RIGHT)).status, 404, "it is not asked for there");
+    // The nearest error page is a file as well, and what is refused before anybody is asked who he is has none.
+    let mut world = guarded("/**", &[]);
+    for target in ["/.git/x", "/sub/.x", "/a%2fb", &format!("/sub/{}", "a".repeat(5_000))] {
+        let response = get_response(&mut world, target);
+        assert!(response.status == 404 && !response.text().contains("lost"), "{target}: {}", response.text());
+    }
+    assert_eq!(logged_in(&mut world, &with("/sub/missing", RIGHT)).text(), "lost here");
     let mut world = guarded("/**", &["--page-fallback", "/secret.html"]);
     assert_eq!(get_response(&mut world, "/missing").status, 401);
     assert_eq!(logged_in(&mut world, &with("/missing", RIGHT)).text(), "secret");

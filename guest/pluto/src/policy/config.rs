@@ -153,7 +153,7 @@ fn take_redirect(mut section: Section<'_>, problems: &Problems) -> Option<(Redir
     let glob = source(&mut section, problems);
     let destination = section.required("destination", "\"/b/$1\"");
     let kind = section.integer("kind", &(0..=999));
-    if kind.is_none() {
+    if !section.has("kind") {
         problems.add(section.span().start, "expected kind = 301, 302, 307 or 308 in this table");
     }
     section.finish();
@@ -171,7 +171,7 @@ fn take_fields(mut section: Section<'_>, problems: &Problems) -> Option<FieldRul
     let mut set = Vec::new();
     let headers = section.section("headers");
     let (remove, at) = section.strings("remove").unwrap_or_default();
-    if headers.is_none() && remove.is_empty() {
+    if !section.has("headers") && remove.is_empty() {
         problems
             .add(section.span().start, "expected headers = { NAME = \"VALUE\" } or remove = [\"NAME\"] in this table");
     }
@@ -192,7 +192,7 @@ fn take_cors(mut section: Section<'_>, problems: &Problems) -> Option<Cors> {
     let (glob, at) = section.string("source").unwrap_or(("/**", section.span()));
     let source = problems.check(&at, Glob::new(glob));
     let origins = section.strings("allow-origins");
-    if origins.is_none() {
+    if !section.has("allow-origins") {
         problems
             .add(section.span().start, "expected allow-origins = [\"https://example.org\"] or [\"*\"] in this table");
     }

@@ -76,6 +76,11 @@ impl<'a> Section<'a> {
         self.span.clone()
     }
 
+    /// Whether there is a value of any type.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// A string that need not be there.
     pub fn string(&mut self, key: &'static str) -> Option<Found<&'a str>> {
         self.typed(key, "a string in quotation marks", DeValue::as_str)
@@ -83,7 +88,7 @@ impl<'a> Section<'a> {
 
     /// A string that must be there.
     pub fn required(&mut self, key: &'static str, example: &str) -> Option<Found<&'a str>> {
-        if !self.table.contains_key(key) {
+        if !self.has(key) {
             self.known.push(key);
             self.problems.add(self.span.start, format!("expected {key} = {example} in this table"));
             return None;
@@ -141,7 +146,7 @@ impl<'a> Section<'a> {
             let name: &'a Cow<'a, str> = key.get_ref();
             let (name, at): (&'a str, _) = (name, key.span());
             if OF_THE_SITE.contains(&name) {
-                self.problems.add(at.start, format!("expected {name} further up{}", hint(name)));
+                self.problems.add(at.start, format!("expected {name} above the first [table]"));
                 return None;
             }
             if found.is_none() {
@@ -179,7 +184,7 @@ impl<'a> Section<'a> {
 
 /// What to do with a key that stands in a table and is none of it.
 fn hint(key: &str) -> &'static str {
-    if OF_THE_SITE.contains(&key) { ", which belongs above the first [table]" } else { "" }
+    if OF_THE_SITE.contains(&key) { "; that belongs above the first [table]" } else { "" }
 }
 
 fn expected(what: &str, found: &DeValue<'_>) -> String {

@@ -120,7 +120,8 @@ impl Site {
             Step::Login(..) => Answer::plain(Found::Fault(UNAUTHORIZED)),
         };
         if let Found::Fault(fault) = answer.found {
-            answer.found = self.error_page(fault, &room, terms).await;
+            // Behind a rule only who may read what is there learns that it is not.
+            answer.found = self.error_page(fault, &room, private, terms).await;
         }
         if let Some(policy) = &room.policy {
             answer.extra = extra(policy, &answer, path.as_ref(), terms.asked.as_deref());

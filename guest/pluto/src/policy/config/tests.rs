@@ -91,14 +91,11 @@ fn each_problem_has_its_place_and_says_what_was_expected() {
         ],
     );
     // What the indentation hides: TOML takes these for keys of the table above them.
-    check(
-        "[error-pages]\n\nclean-urls = true",
-        &["c:3:1: expected clean-urls further up, which belongs above the first"],
-    );
+    check("[error-pages]\n\nclean-urls = true", &["c:3:1: expected clean-urls above the first [table]"]);
     check(
         "[cors]\nallow-origins = [\"*\"]\nclean-urls = true",
         &["c:3:1: expected one of source, allow-origins, allow-methods, allow-headers, expose-headers, max-age, \
-           allow-credentials; found \"clean-urls\", which belongs above the first [table]"],
+           allow-credentials; found \"clean-urls\"; that belongs above the first [table]"],
     );
     check("[[cors]]\nallow-origins = [\"*\"]", &["c:1:1: expected cors to be a table, found an array"]);
     check(
@@ -139,6 +136,13 @@ fn each_problem_has_its_place_and_says_what_was_expected() {
     );
     check("[[headers]]\nsource = \"/a\"\nremove = [\"date\"]", &["c:3:10: expected a field that says nothing"]);
     check("[cors]\n", &["c:1:1: expected allow-origins"]);
+    // Of another type is told once.
+    check("[cors]\nallow-origins = \"*\"", &["c:2:17: expected allow-origins to be strings in brackets"]);
+    check(
+        "[[redirects]]\nsource = \"/a\"\ndestination = \"/b\"\nkind = \"301\"",
+        &["c:4:8: expected kind to be a number from 0 to 999, found \"301\""],
+    );
+    check("[[headers]]\nsource = \"/a\"\nheaders = 1", &["c:3:11: expected headers to be a table"]);
     check("[cors]\nallow-origins = [\"*\"]\nallow-credentials = true", &["c:2:17: expected a list of origins"]);
     check("[[basic-auth]]\nsource = \"/a\"\nusers = \"users\"", &["c:3:9: expected a hidden file"]);
     check("[[basic-auth]]\nsource = \"/a\"\nusers = \".u\"\nrealm = \"a\\n\"", &["c:4:9: expected a realm"]);
