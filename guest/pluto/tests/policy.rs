@@ -331,6 +331,7 @@ fn each_host_has_its_folder_and_its_configuration() {
     for host in ["c.example", "file.example", "upper", "127.0.0.1", "[::1]", ".git", ".well-known"] {
         check(host, "/", "421");
     }
+    assert!(world.logs().iter().any(|(_, line)| line == "UPPER: no host is called so; expected upper"));
     let mut world = serve_with(&["--virtual-hosts"], |world| world.file("default/index.html", "site of all"));
     assert_eq!(outcome(&get_response(&mut world, "/")), "site of all");
     let old = ask(&mut world, "GET / HTTP/1.0\r\n\r\n");

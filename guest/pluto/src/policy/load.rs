@@ -70,9 +70,11 @@ pub async fn load(options: &Options) -> Result<Rooms, Vec<String>> {
             Kind::Symlink => matches!(open(entry.name.clone(), options.symlinks).await, Err(Error::IsDirectory)),
             Kind::Regular | Kind::Other => false,
         };
-        let Some(host) = hosts::folder(&entry.name).filter(|host| is_folder && host.as_bytes() == entry.name) else {
+        let Some(host) = hosts::folder(&entry.name).filter(|_| is_folder) else { continue };
+        if host.as_bytes() != entry.name {
+            warn!("{}: no host is called so; expected {host}", String::from_utf8_lossy(&entry.name));
             continue;
-        };
+        }
         match load_room(options, format!("{host}/")).await {
             Ok(room) => drop(rooms.insert(host, room)),
             Err(more) => problems.extend(more),
