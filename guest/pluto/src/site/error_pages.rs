@@ -57,7 +57,10 @@ impl Site {
     async fn own_page(&self, status: Status, room: &Room, admitted: bool, terms: &Terms) -> Option<Rc<Content>> {
         let named = room.policy.as_ref().and_then(|policy| policy.config.error_pages.get(&status.code()));
         // What the operator names is for everybody: there is no other way to have a page for those who are to log in.
-        if let Some(page) = named {
+        if let (Some(page), Some(policy)) = (named, &room.policy) {
+            if policy.is_secret(page) {
+                return None;
+            }
             return self.file(&[&room.folder, page.as_slice()].concat()).await;
         }
         if status != Status::NotFound {

@@ -64,9 +64,22 @@ impl Site {
         let (step, private) = match action {
             Action::Serve(path) => self.admit(&room, path, terms),
             Action::Options => known(Found::Options),
+            Action::Refuse(fault) if fault.status == Status::MethodNotAllowed => {
+                known(self.elsewhere(&room, terms).unwrap_or(Found::Fault(fault)))
+            }
             Action::Refuse(fault) => known(Found::Fault(fault)),
         };
         Lookup::Deciding(Box::new(Decision { room, step, private }))
+    }
+
+    /// Where a request is sent that writes: what is elsewhere is so for every method (RFC 9110 §15.4), and 307 and 308 are
+    /// there for this. Not beneath a rule for who may read, of which nobody was asked.
+    fn elsewhere(&self, room: &Room, terms: &Terms) -> Option<Found> {
+        let (policy, asked) = (room.policy.as_ref()?, terms.asked.as_ref()?);
+        let is_open = |path: &&Path| {
+            path.bytes().len() <= PATH_BYTES_MAX && !self.is_hidden(path) && policy.guard(path.bytes()).is_none()
+        };
+        redirected(policy, asked.path.as_ref().filter(is_open)?, asked.query.as_deref())
     }
 
     /// Who may read the path, and what follows. Whether only some may.
@@ -97,9 +110,8 @@ impl Site {
         if let Some(policy) = room.policy.as_ref().filter(|policy| !policy.config.redirects.is_empty()) {
             let query = terms.resource();
             let query = query.as_ref().and_then(|(_, query)| *query);
-            let asked = [b"/", path.bytes()].concat();
-            if let Some((status, location)) = redirect::find(&policy.config.redirects, &asked, query) {
-                return Step::Known(Found::Redirect { status, location, why: MOVED });
+            if let Some(found) = redirected(policy, &path, query) {
+                return Step::Known(found);
             }
         }
         let lookup = self.open([room.folder.as_slice(), path.bytes()].concat(), &terms.accepted);
@@ -229,6 +241,13 @@ impl Site {
     }
 }
 
+/// What a rule for redirects says of a path.
+fn redirected(policy: &Policy, path: &Path, query: Option<&[u8]>) -> Option<Found> {
+    let asked = [b"/", path.bytes()].concat();
+    let (status, location) = redirect::find(&policy.config.redirects, &asked, query)?;
+    Some(Found::Redirect { status, location, why: MOVED })
+}
+
 fn with_edits(policy: &Policy, name: &[u8], private: bool, found: Found) -> Answer {
     Answer { edits: policy.edits(name, private), ..Answer::plain(found) }
 }
@@ -243,11 +262,10 @@ fn moved(address: String, terms: &Terms) -> Found {
 fn extra(policy: &Policy, answer: &Answer, path: Option<&Path>, asked: Option<&Asked>) -> Lines {
     let mut lines = Vec::new();
     let preflight = asked.is_some_and(|asked| asked.preflight);
-    let place = match path {
-        Some(path) => [b"/", path.bytes()].concat(),
-        None => [b"/", asked.and_then(|asked| asked.options_path.as_deref()).unwrap_or_default()].concat(),
-    };
-    if let Some(cors) = policy.cors(&place[1..]) {
+    // The line of a request that asks for no file may have been cut.
+    let path = asked.and_then(|asked| asked.path.as_ref()).or(path);
+    let place = path.map_or(&b""[..], Path::bytes);
+    if let Some(cors) = policy.cors(place) {
         cors.write(asked.and_then(|asked| asked.origin.as_deref()), preflight, &mut lines);
     }
     let status = match &answer.found {
@@ -255,7 +273,7 @@ fn extra(policy: &Policy, answer: &Answer, path: Option<&Path>, asked: Option<&A
         Found::ErrorPage(status, _) => Some(*status),
         _ => None,
     };
-    if let (Some(Status::Unauthorized), Some((rule, _))) = (status, policy.guard(&place[1..])) {
+    if let (Some(Status::Unauthorized), Some((rule, _))) = (status, policy.guard(place)) {
         lines.extend_from_slice(Lines::new([("WWW-Authenticate", rule.challenge.as_bytes())]).bytes());
     }
     if lines.is_empty() && answer.extra.bytes().is_empty() {
