@@ -6,6 +6,7 @@ use super::{Found, Site};
 use crate::http::encoding::Accepted;
 use crate::http::request::Terms;
 use crate::http::status::{Fault, Status};
+use crate::http::target::Path;
 use crate::limits::{ERROR_PAGE_FOLDERS_MAX, ERROR_PAGES_KEPT_MAX, KEPT_FRESH_MILLIS};
 use crate::policy::load::Room;
 use pluto_sdk::now;
@@ -44,35 +45,46 @@ impl ErrorPages {
 }
 
 impl Site {
-    /// What answers a request with an error. An error page that cannot be had is replaced by the built-in one, so that
-    /// no error leads to another.
-    pub(super) async fn error_page(&self, fault: Fault, room: &Room, terms: &Terms) -> Found {
-        match self.own_page(fault.status, room, terms).await {
+    /// What answers a request with an error; `admitted` when it is one of who may read what it asks for. An error page
+    /// that cannot be had is replaced by the built-in one, so that no error leads to another.
+    pub(super) async fn error_page(&self, fault: Fault, room: &Room, admitted: bool, terms: &Terms) -> Found {
+        match self.own_page(fault.status, room, admitted, terms).await {
             Some(content) => Found::ErrorPage(fault.status, content),
             None => Found::Fault(fault),
         }
     }
 
-    async fn own_page(&self, status: Status, room: &Room, terms: &Terms) -> Option<Rc<Content>> {
+    async fn own_page(&self, status: Status, room: &Room, admitted: bool, terms: &Terms) -> Option<Rc<Content>> {
         let named = room.policy.as_ref().and_then(|policy| policy.config.error_pages.get(&status.code()));
-        if let Some(page) = named {
+        // What the operator names is for everybody: there is no other way to have a page for those who are to log in.
+        if let (Some(page), Some(policy)) = (named, &room.policy) {
+            if policy.is_secret(page) {
+                return None;
+            }
             return self.file(&[&room.folder, page.as_slice()].concat()).await;
         }
         if status != Status::NotFound {
             return None;
         }
-        match terms.resource() {
-            // What is asked for beneath a hidden folder must not be told from what is not there.
-            Some((path, _)) if !self.is_hidden(&path) => self.nearest(&room.folder, parent(path.bytes())).await,
-            _ => self.nearest(&room.folder, b"").await,
-        }
+        let path = terms.resource().map(|(path, _)| path);
+        // What is asked for beneath a hidden folder must not be told from what is not there.
+        let shown = path.as_ref().filter(|path| !self.is_hidden(path)).map_or(&b""[..], Path::bytes);
+        let (page, content) = self.nearest(&room.folder, parent(shown)).await?;
+        // The nearest one is a file like any other.
+        let page = &page[room.folder.len()..];
+        let may_read = room.policy.as_ref().is_none_or(|policy| match admitted {
+            true => policy.may_stand_in(page, shown),
+            false => policy.guard(page).is_none(),
+        });
+        may_read.then_some(content)
     }
 
-    /// The page of the folder, or of the nearest one above.
-    async fn nearest(&self, room: &[u8], folder: &[u8]) -> Option<Rc<Content>> {
+    /// The page of the folder, or of the nearest one above, with its path.
+    async fn nearest(&self, room: &[u8], folder: &[u8]) -> Option<(Vec<u8>, Rc<Content>)> {
         let key = [room, folder].concat();
         if let Some(known) = self.error_pages.get(&key) {
-            return self.file(&known?).await;
+            let page = known?;
+            return self.file(&page).await.map(|content| (page, content));
         }
         let mut found = None;
         for folder in above(folder) {
@@ -82,9 +94,8 @@ impl Site {
                 break;
             }
         }
-        let (page, content) = found.unzip();
-        self.error_pages.set(key, page);
-        content
+        self.error_pages.set(key, found.as_ref().map(|(page, _)| page.clone()));
+        found
     }
 
     async fn file(&self, path: &[u8]) -> Option<Rc<Content>> {

@@ -266,7 +266,7 @@ impl Site {
         };
         match found {
             Found::Fault(fault) if fault.status == Status::NotFound => {
-                Answer::plain(Box::pin(self.error_page(fault, &Room::default(), terms)).await)
+                Answer::plain(Box::pin(self.error_page(fault, &Room::default(), false, terms)).await)
             }
             found => Answer::plain(found),
         }
