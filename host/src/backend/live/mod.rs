@@ -14,6 +14,8 @@ mod transfer;
 mod watch;
 
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use compio_driver::op::Interest;
 use hashbrown::HashMap;
@@ -35,7 +37,7 @@ use crate::stop::Stop;
 pub use self::driver::Choice as DriverChoice;
 pub use self::file::Root;
 pub use self::listen::Port;
-pub use self::signals::Signals;
+pub use self::signals::{Signals, Stopper};
 
 /// What a guest is granted, and whom to tell.
 pub struct Grant {
@@ -69,7 +71,8 @@ pub struct Live {
     root: Option<Root>,
     watches: Watches,
     digests: Digests,
-    signals: Option<Signals>,
+    /// With what the queue waits on.
+    signals: Option<(Rc<OwnedFd>, Signals)>,
     /// The requests that want to be told of signals.
     signal_requests: Vec<u64>,
     stopping: bool,
@@ -119,8 +122,12 @@ impl Live {
     /// A world with this grant.
     pub fn new(driver: DriverChoice, grant: Grant) -> std::io::Result<Self> {
         let mut driver = Driver::new(driver)?;
-        if let Some(signals) = &grant.signals {
-            driver.poll(signals.fd(), Interest::Readable, Owner::Signals);
+        let signals = match grant.signals {
+            Some(signals) => Some((Rc::new(signals.fd()?), signals)),
+            None => None,
+        };
+        if let Some((fd, _)) = &signals {
+            driver.poll(fd, Interest::Readable, Owner::Signals);
         }
         Ok(Self {
             driver,
@@ -135,7 +142,7 @@ impl Live {
             root: grant.root,
             watches: Watches::default(),
             digests: Digests::default(),
-            signals: grant.signals,
+            signals,
             signal_requests: Vec::new(),
             stopping: false,
             write_bytes_pending: 0,
@@ -252,9 +259,9 @@ impl Live {
     }
 
     fn signalled(&mut self) -> Result<(), Stop> {
-        let Some(signals) = &mut self.signals else { return Ok(()) };
+        let Some((fd, signals)) = &mut self.signals else { return Ok(()) };
         let (stop, reload) = signals.take();
-        self.driver.poll(signals.fd(), Interest::Readable, Owner::Signals);
+        self.driver.poll(fd, Interest::Readable, Owner::Signals);
         if reload {
             self.tell(Signal::Reload);
         }
