@@ -231,7 +231,7 @@ The options of the host stand before GUEST; what follows ROOT is for the guest. 
 options, with its limits and timeouts, when it is asked:
   pluto-host target/guests/pluto.wasm 0 html/ --help
 
-Exit codes:
+Exit codes (of several shards, that of the first which did not end well):
   0    the guest ended well, or was stopped by Ctrl-C or SIGTERM
   1    the host could not start: the message says what to change
   2    the command line could not be understood

@@ -125,6 +125,9 @@ pub const WATCH_BYTES: usize = 16 << 10;
 /// `signals` requests at once: each signal is told to all of them.
 pub const SIGNAL_REQUESTS_MAX: usize = 16;
 
+/// What a shard leaves with one `post`: some hundred counters, and as much again.
+pub const POST_BYTES_MAX: usize = 16 << 10;
+
 /// A log line.
 pub const LOG_BYTES_MAX: usize = 8 << 10;
 

@@ -29,9 +29,10 @@ struct State {
 }
 
 impl Opening {
-    /// Of a server that began to start then.
-    pub fn new(what: String, address: SocketAddr, shards: usize, begin: Instant) -> Self {
-        Self { what, address, shards, begin, state: Mutex::default() }
+    /// Of a server that began to start then; with what else the operator should know once it serves.
+    pub fn new(what: String, address: SocketAddr, shards: usize, begin: Instant, note: Option<String>) -> Self {
+        let state = State { further: note.into_iter().collect(), ..State::default() };
+        Self { what, address, shards, begin, state: Mutex::new(state) }
     }
 
     /// A shard begins to listen. Whether it is where clients come.

@@ -13,7 +13,7 @@ use super::record::Demands;
 use super::shards::{Place, Shards};
 use super::{Exit, engine, read_guest, report};
 use crate::admission::{self, Admitted};
-use crate::backend::live::{Port, Root, Signals};
+use crate::backend::live::{Board, Port, Root, Signals};
 use crate::cli::Run;
 use crate::console::Output;
 use crate::engine::Engine;
@@ -31,13 +31,13 @@ pub fn serve(run: &Run) -> Result<Exit> {
     let engine = engine(run.no_cache)?;
     let admitted = admit(&engine, &run.guest, &bytes)?;
     let what = run.root().map_or_else(|| run.guest.display().to_string(), str::to_owned);
-    if run.has_one_shard_to_record() {
-        report("note: one shard, for a trace is the run of one; with --shards N each of N writes its own");
-    }
     let handles_max = take_descriptors(shards);
     let (signals, stopper) = Signals::install(shards).context("cannot take over the signals")?;
     let places = places(shards, ports, root, signals, demands)?;
-    let opening = Opening::new(what, address, shards, begin);
+    let note = run
+        .has_one_shard_to_record()
+        .then(|| "note: one shard, for a trace is the run of one; with --shards N each of N writes its own".to_owned());
+    let opening = Opening::new(what, address, shards, begin, note);
     Shards {
         run,
         guest: &bytes,
@@ -64,9 +64,9 @@ fn places(
     let count = u32::try_from(shards).expect("at most SHARDS_MAX");
     let mut demands = demands.into_iter();
     let mut places = Vec::new();
-    for (number, signals) in (1..).zip(signals) {
+    for ((number, signals), board) in (1..).zip(signals).zip(Board::shared(shards)) {
         let root = root.as_ref().map(Root::another).transpose().context("cannot open the folder for each shard")?;
-        places.push(Place { number, ports: Vec::new(), root, signals, demands: demands.next() });
+        places.push(Place { number, ports: Vec::new(), root, signals, board, demands: demands.next() });
     }
     for (index, port) in ports.into_iter().enumerate() {
         let ports = if index == 0 { port.shared(count) } else { port.of_the_first(count) };

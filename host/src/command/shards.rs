@@ -12,7 +12,7 @@ use super::opening::Opening;
 use super::record::{Demands, recorded};
 use super::{Exit, report};
 use crate::admission::Admitted;
-use crate::backend::live::{Grant, Live, Port, Root, Signals, Stopper};
+use crate::backend::live::{Board, Grant, Live, Port, Root, Signals, Stopper};
 use crate::cli::Run;
 use crate::console::{Console, Output};
 use crate::engine::Engine;
@@ -51,6 +51,8 @@ pub struct Place {
     pub root: Option<Root>,
     /// What the operator wants of it.
     pub signals: Signals,
+    /// What it and the others leave for each other.
+    pub board: Board,
     /// Where its flight recorder is told to write.
     pub demands: Option<Demands>,
 }
@@ -113,11 +115,11 @@ impl Shards<'_> {
     fn run_one(&self, place: Place, on_listening: OnListening, exit: &Mutex<Exit>) -> Result<()> {
         // Also when this thread panics.
         let _ends_all = StopsAll(&self.stopper);
-        let Place { number, ports, root, signals, demands } = place;
+        let Place { number, ports, root, signals, board, demands } = place;
         let console = Console::new(self.run.log, self.run.log_level);
         let console = if self.shards == 1 { console } else { console.of_shard(number, &self.output) };
         let handles_max = self.handles_max;
-        let grant = Grant { ports, handles_max, root, signals: Some(signals), console, on_listening };
+        let grant = Grant { ports, handles_max, root, signals: Some(signals), board, console, on_listening };
         let live = Live::new(self.run.driver, grant).context(
             "cannot open the system's queue; where io_uring is not allowed, --driver poll or auto does without",
         )?;

@@ -1,6 +1,7 @@
 //! The live world: sockets, files and timers of the operating system. Nothing else in the host touches them.
 
 mod answers;
+mod board;
 mod clock;
 mod connection;
 mod digest;
@@ -34,6 +35,7 @@ use crate::contract::{Error, Level, Reply, Request, Signal, Submission};
 use crate::limits;
 use crate::stop::Stop;
 
+pub use self::board::Board;
 pub use self::driver::Choice as DriverChoice;
 pub use self::file::Root;
 pub use self::listen::Port;
@@ -49,6 +51,8 @@ pub struct Grant {
     pub root: Option<Root>,
     /// The signals that it may ask to be told.
     pub signals: Option<Signals>,
+    /// What it and the other shards leave for each other.
+    pub board: Board,
     /// Where its log goes.
     pub console: Console,
     /// Called when it begins to listen.
@@ -80,6 +84,7 @@ pub struct Live {
     buffer_bytes: Total,
     files: Total,
     turns_without_poll: u32,
+    board: Board,
     console: Console,
     on_listening: Box<dyn FnMut(SocketAddr)>,
 }
@@ -149,6 +154,7 @@ impl Live {
             buffer_bytes: Total::default(),
             files: Total::default(),
             turns_without_poll: 0,
+            board: grant.board,
             console: grant.console,
             on_listening: grant.on_listening,
         })
@@ -174,6 +180,8 @@ impl Live {
             }
             Request::Signals => self.subscribe(id).map(|()| None),
             Request::Cancel(target) => Ok(Some(self.cancel(target))),
+            Request::Post(bytes) => self.post(bytes).map(Some),
+            Request::Gather => self.gather().map(Some),
         };
         if let Some(reply) = result.unwrap_or_else(|error| Some(Reply::Failed(error))) {
             self.answers.push(id, reply);
