@@ -20,6 +20,7 @@ mod hostile;
 mod operating;
 mod parity;
 mod replay;
+mod shards;
 mod stopping;
 mod support;
 mod website;
