@@ -1,8 +1,10 @@
 //! Several shards of one server: clients come to each, the operator to all, and the end of one is that of all.
 
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -70,6 +72,46 @@ fn each_shard_serves_and_all_reload_and_stop_while_the_start_is_told_once() {
     for begin in ["serving html/", "listening on port "] {
         assert_eq!(said(&lines, begin).values().sum::<usize>(), 1, "{begin}: {}", ended.output);
     }
+}
+
+/// Both shards write long lines, of which a pipe that nobody reads takes a part.
+#[test]
+fn no_line_of_the_log_is_torn_whoever_reads_it_and_when() {
+    let mut child = Command::new(host::command())
+        .args(["--shards", "2", "--log", "json", &pluto(), "0", "html/", "--access-log", "json"])
+        .current_dir(guests::repository())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().expect("piped")).read_line(&mut line).expect("it says where it serves");
+    let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).expect("an address").to_owned();
+    let visit = |requests: usize| {
+        let clients: Vec<_> = (0..16)
+            .map(|_| {
+                let mut client = Client::new(TcpStream::connect(&address).expect("it accepts"));
+                std::thread::spawn(move || {
+                    let target = format!("/{}", "a".repeat(3_000));
+                    (0..requests).for_each(|_| assert_eq!(client.get(&target).status, 404));
+                })
+            })
+            .collect();
+        clients.into_iter().for_each(|client| client.join().expect("every request is answered"));
+    };
+    // 64 KiB are what a pipe takes.
+    visit(20);
+    let mut log = child.stdout.take().expect("piped");
+    let reading = std::thread::spawn(move || {
+        let mut text = String::new();
+        log.read_to_string(&mut text).expect("text");
+        text
+    });
+    visit(100);
+    assert!(Command::new("kill").arg(child.id().to_string()).status().expect("kill runs").success());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    let lines = lines(&reading.join().expect("it reads"));
+    assert_eq!(lines.iter().filter(|line| line["message"]["status"] == 404).count(), 16 * 120);
 }
 
 #[test]

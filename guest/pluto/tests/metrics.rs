@@ -118,6 +118,13 @@ fn posts(world: &World) -> usize {
     world.requests().iter().filter(|submission| matches!(submission.request, Request::Post(_))).count()
 }
 
+/// A client comes, asks for these paths, and goes.
+fn visit(world: &mut World, paths: &[&str]) {
+    let client = send(world, &[paths.iter().map(|path| get(path)).collect::<String>().as_bytes()]);
+    world.client_ends(client);
+    world.run_until_idle();
+}
+
 fn serve_besides(shards: &[&[u8]]) -> World {
     let mut world = World::new();
     world.grant(PORT);
@@ -131,18 +138,18 @@ fn serve_besides(shards: &[&[u8]]) -> World {
 /// What the shards have counted is added up, but for what each of them knows of the whole server.
 #[test]
 fn the_page_tells_the_sum_of_all_shards() {
-    let visit = |world: &mut World| {
-        send(world, &[get("/a.txt").as_bytes(), get("/missing").as_bytes()]);
+    let serve_for_a_while = |world: &mut World| {
+        visit(world, &["/a.txt", "/missing"]);
         world.signal(Signal::Reload);
         world.advance(Duration::from_secs(3));
     };
     let mut other = serve_besides(&[b""]);
-    visit(&mut other);
+    serve_for_a_while(&mut other);
     let open = other.connect();
     other.advance(Duration::from_secs(1));
     let figures = other.posted().to_vec();
     let mut world = serve_besides(&[&figures, &figures, b"", b"short"]);
-    visit(&mut world);
+    serve_for_a_while(&mut world);
     let samples = samples(&mut world);
     for (name, value) in [
         ("pluto_http_requests_total{method=\"GET\",code=\"2xx\"}", 3.0),
@@ -167,7 +174,7 @@ fn figures_are_left_once_a_second_while_there_is_something_new_and_never_by_a_se
     world.advance(Duration::from_secs(100));
     assert_eq!(posts(&world), first, "nothing is new");
     for _ in 0..100 {
-        send(&mut world, &[get("/a.txt").as_bytes()]);
+        visit(&mut world, &["/a.txt"]);
         world.advance(Duration::from_millis(100));
     }
     assert!((10..=12).contains(&(posts(&world) - first)), "{}", posts(&world) - first);
@@ -175,14 +182,15 @@ fn figures_are_left_once_a_second_while_there_is_something_new_and_never_by_a_se
     let left = world.posted().to_vec();
     let last = posts(&world);
     world.advance(Duration::from_secs(100));
-    assert_eq!((posts(&world), world.posted()), (last, &left[..]), "the last of them was left within a second");
-    send(&mut world, &[get("/a.txt").as_bytes()]);
+    assert!((posts(&world), world.posted()) == (last, &left[..]), "the last of them was left within a second");
+    visit(&mut world, &["/a.txt"]);
+    visit(&mut world, &["/a.txt"]);
     world.signal(Signal::Stop);
     world.run_until_idle();
     assert_eq!(world.outcome(), Some(Outcome::Exit(0)));
-    assert_ne!(world.posted(), left, "what came between is left at the end");
+    assert!(world.posted() != left, "what came between is left at the end");
     let mut alone = serve(&[]);
-    send(&mut alone, &[get("/a.txt").as_bytes()]);
+    visit(&mut alone, &["/a.txt"]);
     alone.advance(Duration::from_secs(10));
     samples(&mut alone);
     assert_eq!(posts(&alone), 0);
