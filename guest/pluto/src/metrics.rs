@@ -127,11 +127,8 @@ impl Metrics {
 
     /// The configuration was read again, or could not be.
     pub fn reloaded(&self, success: bool) {
-        if success {
-            self.reloads.count()
-        } else {
-            self.reloads_failed.count()
-        }
+        let counter = if success { &self.reloads } else { &self.reloads_failed };
+        counter.count();
         self.tell();
     }
 

@@ -33,7 +33,7 @@ pub fn serve(run: &Run) -> Result<Exit> {
     let what = run.root().map_or_else(|| run.guest.display().to_string(), str::to_owned);
     let handles_max = take_descriptors(shards);
     let (signals, stopper) = Signals::install(shards).context("cannot take over the signals")?;
-    let places = places(shards, ports, root, signals, demands)?;
+    let places = places(shards, ports, root.as_ref(), signals, demands)?;
     let note = run
         .has_one_shard_to_record()
         .then(|| "note: one shard, for a trace is the run of one; with --shards N each of N writes its own".to_owned());
@@ -57,7 +57,7 @@ pub fn serve(run: &Run) -> Result<Exit> {
 fn places(
     shards: usize,
     ports: Vec<Port>,
-    root: Option<Root>,
+    root: Option<&Root>,
     signals: Vec<Signals>,
     demands: Vec<Demands>,
 ) -> Result<Vec<Place>> {
@@ -65,7 +65,7 @@ fn places(
     let mut demands = demands.into_iter();
     let mut places = Vec::new();
     for ((number, signals), board) in (1..).zip(signals).zip(Board::shared(shards)) {
-        let root = root.as_ref().map(Root::another).transpose().context("cannot open the folder for each shard")?;
+        let root = root.map(Root::another).transpose().context("cannot open the folder for each shard")?;
         places.push(Place { number, ports: Vec::new(), root, signals, board, demands: demands.next() });
     }
     for (index, port) in ports.into_iter().enumerate() {
