@@ -57,14 +57,14 @@ pub struct Place {
     pub demands: Option<Demands>,
 }
 
-/// Called when a shard begins to listen.
+/// Called when a shard has begun to listen.
 type OnListening = Box<dyn FnMut(SocketAddr)>;
 
 impl Shards<'_> {
     /// Runs them until all have ended. What matters is the first that did not end well.
     ///
-    /// The first shard runs alone until it listens: so a guest that only tells its help, or cannot start, does so once. It
-    /// also makes sure that the port is this process' own: see `Port`.
+    /// The first shard runs alone until it listens and waits: so a guest that only tells its help, or cannot start, does so
+    /// once. It also makes sure that the port is this process' own: see `Port`.
     pub fn run(&self, places: Vec<Place>) -> Result<Exit> {
         let mut places = places.into_iter();
         let Some(first) = places.next() else { return Ok(Exit::Well) };

@@ -146,9 +146,7 @@ impl Live {
             return Err(Error::AddressInUse);
         }
         let fd = port.listen().map_err(from_errno)?.map(Rc::new);
-        // What it has said so far comes before what another shard says that begins now.
-        self.console.flush();
-        (self.on_listening)(port.address);
+        self.begun.push(port.address);
         let connections_max = port.connections_max(wanted.connections_max);
         self.listens += 1;
         let serial = self.listens;

@@ -55,7 +55,7 @@ pub struct Grant {
     pub board: Board,
     /// Where its log goes.
     pub console: Console,
-    /// Called when it begins to listen.
+    /// Called when it has begun to listen, and waits for what comes: not of one that fails at once.
     pub on_listening: Box<dyn FnMut(SocketAddr)>,
 }
 
@@ -86,6 +86,8 @@ pub struct Live {
     turns_without_poll: u32,
     board: Board,
     console: Console,
+    /// Where it has begun to listen, and nobody knows yet.
+    begun: Vec<SocketAddr>,
     on_listening: Box<dyn FnMut(SocketAddr)>,
 }
 
@@ -156,6 +158,7 @@ impl Live {
             turns_without_poll: 0,
             board: grant.board,
             console: grant.console,
+            begun: Vec::new(),
             on_listening: grant.on_listening,
         })
     }
@@ -236,6 +239,9 @@ impl Live {
             Some(std::time::Duration::ZERO)
         };
         self.console.flush();
+        for address in self.begun.drain(..) {
+            (self.on_listening)(address);
+        }
         self.driver.wait(timeout).map_err(|error| Stop::System(error.to_string()))?;
         self.clock.look();
         while let Some((owner, event)) = self.driver.next() {
