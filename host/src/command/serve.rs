@@ -48,6 +48,7 @@ pub fn serve(run: &Run) -> Result<Exit> {
         opening: Arc::new(opening),
         stopper,
         shards,
+        have_begun: Arc::default(),
     }
     .run(places)
 }

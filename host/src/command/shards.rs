@@ -2,6 +2,7 @@
 //! clock of turns and standard output, and nothing else that a request passes.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -39,6 +40,8 @@ pub struct Shards<'a> {
     pub stopper: Stopper,
     /// How many they are.
     pub shards: usize,
+    /// There are others than the first now.
+    pub have_begun: Arc<AtomicBool>,
 }
 
 /// What one shard has for itself.
@@ -83,9 +86,10 @@ impl Shards<'_> {
                     Ok(begin)
                 })
                 .collect();
-            let (others, opening) = (others?, self.opening.clone());
+            let (others, opening, have_begun) = (others?, self.opening.clone(), self.have_begun.clone());
             let on_listening = move |address| {
                 if opening.listening(1, address) {
+                    have_begun.store(true, Ordering::Relaxed);
                     for begin in &others {
                         // One that has ended already needs no second beginning.
                         let _ = begin.send(());
@@ -123,7 +127,8 @@ impl Shards<'_> {
         let live = Live::new(self.run.driver, grant).context(
             "cannot open the system's queue; where io_uring is not allowed, --driver poll or auto does without",
         )?;
-        let world = recorded(live, self.run, self.shard(number), self.guest, demands)?;
+        let number_in_name = (self.shards > 1).then_some(number);
+        let world = recorded(live, self.run, number_in_name, self.guest, demands)?;
         let mut guest = Guest::new(self.engine, self.admitted.clone(), world, self.run.memory_max);
         let ended = guest.run(&self.run.guest_arguments());
         // The log comes before the last word.
@@ -133,22 +138,18 @@ impl Shards<'_> {
         Ok(())
     }
 
-    /// The number of a shard where it matters which it is.
-    fn shard(&self, number: usize) -> Option<usize> {
-        (self.shards > 1).then_some(number)
-    }
-
     /// Says how a shard has ended, if not well, and has the others end.
     fn conclude(&self, number: usize, how: Exit, message: &str, exit: &Mutex<Exit>) {
+        let is_one_of_several = self.shards > 1 && self.have_begun.load(Ordering::Relaxed);
         if how != Exit::Well {
-            let shard = self.shard(number).map(|number| format!("shard {number}: ")).unwrap_or_default();
+            let shard = if is_one_of_several { format!("shard {number}: ") } else { String::new() };
             report(&format!("{shard}{message}"));
             let mut exit = exit.lock().unwrap_or_else(PoisonError::into_inner);
             if *exit == Exit::Well {
                 *exit = how;
             }
         }
-        if self.stopper.stop() && how != Exit::Well && self.shards > 1 {
+        if self.stopper.stop() && how != Exit::Well && is_one_of_several {
             report("the other shards are told to stop");
         }
     }
