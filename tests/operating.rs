@@ -29,8 +29,9 @@ fn second_address(host: &mut Host) -> SocketAddr {
 #[test]
 fn metrics_and_health_are_told_on_a_second_port_that_was_granted() {
     // One shard, which tells of itself at once.
-    let host = ["--shards", "1", "--grant-port", "0"];
-    let arguments = [&host[..], &[&pluto(), "0", "html/", "--no-access-log", "--metrics-port", "0"]].concat();
+    let pluto = pluto();
+    let arguments =
+        ["--shards", "1", "--grant-port", "0", &pluto, "0", "html/", "--no-access-log", "--metrics-port", "0"];
     let mut host = Host::serve(arguments);
     let address = second_address(&mut host);
     assert!(address.ip().is_loopback() && address != host.address());
