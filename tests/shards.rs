@@ -135,6 +135,22 @@ fn a_port_that_another_server_has_is_refused_although_shards_share_theirs() {
     visit(&first);
 }
 
+/// Nobody listens when both bind, so that both can; but only the shards of the first that listens can join it.
+#[test]
+fn of_two_servers_that_bind_a_port_at_the_same_time_one_has_it() {
+    let first = Port::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let address = first.address();
+    let second = Port::bind(address).expect("nobody listens");
+    let world = |port| World::of_shard(DriverChoice::Auto, vec![port], Board::alone());
+    let mut first: Vec<World> = first.shared(2).into_iter().map(world).collect();
+    let mut second: Vec<World> = second.shared(2).into_iter().map(world).collect();
+    let listen = || Request::Listen(Listen { port: address.port(), connections_max: 3 });
+    assert_eq!(first[0].ask(listen()), Reply::Listening(address.port()));
+    assert_eq!(second[0].ask(listen()), failed(Error::AddressInUse));
+    assert_eq!(first[1].ask(listen()), Reply::Listening(address.port()));
+    assert_eq!(second[0].ask(listen()), failed(Error::AddressInUse));
+}
+
 /// A guest that accepts one client, and then does this.
 fn after_a_client(folder: &Folder, end: &str) -> String {
     let body = format!(

@@ -24,6 +24,8 @@ pub struct Port {
     address: SocketAddr,
     socket: Option<OwnedFd>,
     clients: Clients,
+    /// Other shards may listen there, with whom it shares the port.
+    joins: bool,
 }
 
 /// Whose clients come to a port.
@@ -60,7 +62,7 @@ impl Port {
     pub fn bind(address: SocketAddr) -> Result<Self, Errno> {
         let socket = bind(address, false)?;
         let actual = SocketAddr::try_from(rustix::net::getsockname(&socket)?).map_err(|_| Errno::AFNOSUPPORT)?;
-        Ok(Self { number: address.port(), address: actual, socket: Some(socket), clients: Clients::All })
+        Ok(Self { number: address.port(), address: actual, socket: Some(socket), clients: Clients::All, joins: false })
     }
 
     /// This port for each of so many shards. The system shares its clients out among those that listen, by a hash of their
@@ -68,14 +70,15 @@ impl Port {
     pub fn shared(self, shards: u32) -> Vec<Self> {
         let clients = if shards == 1 { Clients::All } else { Clients::Share(shards) };
         let (number, address) = (self.number, self.address);
-        let further = (1..shards).map(|_| Self { number, address, socket: None, clients });
+        let further = (1..shards).map(|_| Self { number, address, socket: None, clients, joins: true });
         std::iter::once(Self { clients, ..self }).chain(further).collect()
     }
 
     /// This port for each of so many shards, of which the first takes all its clients.
     pub fn of_the_first(self, shards: u32) -> Vec<Self> {
         let (number, address) = (self.number, self.address);
-        let further = (1..shards).map(|_| Self { number, address, socket: None, clients: Clients::None });
+        let clients = Clients::None;
+        let further = (1..shards).map(|_| Self { number, address, socket: None, clients, joins: false });
         std::iter::once(self).chain(further).collect()
     }
 
@@ -89,17 +92,18 @@ impl Port {
     /// Sockets that share a port must all say so, and then those of another process of the same user could join them. So
     /// the first one begins to listen alone, which only one process can, and says it afterwards.
     fn listen(&mut self) -> Result<Option<OwnedFd>, Errno> {
-        let is_shared = match self.clients {
-            Clients::All => false,
-            Clients::Share(_) => true,
-            Clients::None => return Ok(None),
-        };
+        if self.clients == Clients::None {
+            return Ok(None);
+        }
         let socket = match self.socket.take() {
             Some(socket) => socket,
-            None => bind(self.address, is_shared)?,
+            None => bind(self.address, self.joins)?,
         };
         rustix::net::listen(&socket, limits::LISTEN_BACKLOG)?;
-        sockopt::set_socket_reuseport(&socket, is_shared)?;
+        if self.clients != Clients::All {
+            sockopt::set_socket_reuseport(&socket, true)?;
+            self.joins = true;
+        }
         Ok(Some(socket))
     }
 
@@ -123,12 +127,12 @@ impl Listener {
     }
 }
 
-fn bind(address: SocketAddr, is_shared: bool) -> Result<OwnedFd, Errno> {
+fn bind(address: SocketAddr, joins: bool) -> Result<OwnedFd, Errno> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
-    sockopt::set_socket_reuseport(&socket, is_shared)?;
+    sockopt::set_socket_reuseport(&socket, joins)?;
     // Connections inherit these two. Without the first, the end of a response waits for an acknowledgement; without the
     // second, a client that vanished is never noticed.
     sockopt::set_tcp_nodelay(&socket, true)?;

@@ -8,6 +8,7 @@
 //!   [`Unknown`].
 //! - A client takes what it is sent as it did then: in the intervals in which it was slow it is slow again, whatever it is
 //!   sent. What it had sent before it was reset is not lost.
+//! - The guest is the only shard of its server: a trace does not say which of those that it was told of it was itself.
 
 mod clients;
 mod files;
