@@ -126,6 +126,10 @@ pub const CONNECTIONS_MAX: u64 = 25_000;
 /// Clients of the port for metrics: a Prometheus, a health check or two, and one that looks. More of them wait.
 pub const METRICS_CONNECTIONS_MAX: u32 = 64;
 
+/// How often a shard tells the others what it has counted, at most: what a page of metrics can be late. Prometheus asks
+/// every 15 s or so.
+pub const FIGURES_SECONDS: u64 = 1;
+
 /// Time for one request head, from its first byte to its last. An honest one comes in one or two segments; this leaves
 /// room for several that are lost and sent again.
 pub const HEAD_SECONDS_DEFAULT: u64 = 20;

@@ -1,0 +1,97 @@
+//! What the operator is told when a server begins to listen: once, however many shards it has.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use super::report;
+
+/// Tells the operator where a server serves, as soon as every shard does: who comes then meets all of them.
+pub struct Opening {
+    /// What is served.
+    what: String,
+    /// Where clients come.
+    address: SocketAddr,
+    shards: usize,
+    begin: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The shards that listen.
+    listening: HashSet<usize>,
+    /// The operator is told.
+    is_told: bool,
+    /// What is to be told afterwards.
+    further: Vec<String>,
+}
+
+impl Opening {
+    /// Of a server that began to start then; with what else the operator should know once it serves.
+    pub fn new(what: String, address: SocketAddr, shards: usize, begin: Instant, note: Option<String>) -> Self {
+        let state = State { further: note.into_iter().collect(), ..State::default() };
+        Self { what, address, shards, begin, state: Mutex::new(state) }
+    }
+
+    /// A shard begins to listen. Whether it is where clients come.
+    pub fn listening(&self, shard: usize, address: SocketAddr) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first_port = address == self.address;
+        if is_first_port {
+            state.listening.insert(shard);
+        } else if shard == 1 {
+            state.further.push(also_listening(address));
+        }
+        if !state.is_told && state.listening.len() == self.shards {
+            state.is_told = true;
+            report(&serving(&self.what, self.address, self.shards, self.begin));
+        }
+        if state.is_told {
+            state.further.drain(..).for_each(|line| report(&line));
+        }
+        is_first_port
+    }
+}
+
+fn serving(what: &str, address: SocketAddr, shards: usize, begin: Instant) -> String {
+    let (host, reach) = reach(address);
+    let shards = if shards == 1 { String::new() } else { format!(" by {shards} shards") };
+    format!("serving {what} at http://{host}/ ({reach}){shards}, ready in {:.0?}", begin.elapsed())
+}
+
+fn also_listening(address: SocketAddr) -> String {
+    let (host, reach) = reach(address);
+    format!("listening on {host} as well ({reach})")
+}
+
+/// How an address is reached from this machine, and who else reaches it.
+fn reach(address: SocketAddr) -> (String, &'static str) {
+    let ip = address.ip();
+    if ip.is_loopback() {
+        (address.to_string(), "this machine only")
+    } else if ip.is_unspecified() {
+        (format!("localhost:{}", address.port()), "every network of this machine")
+    } else {
+        (address.to_string(), "the network of this address")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_startup_line_says_who_can_reach_the_server() {
+        for (address, url, reach) in [
+            ("127.0.0.1:8000", "http://127.0.0.1:8000/", "this machine only"),
+            ("[::1]:80", "http://[::1]:80/", "this machine only"),
+            ("0.0.0.0:80", "http://localhost:80/", "every network"),
+            ("192.0.2.1:80", "http://192.0.2.1:80/", "the network of this address"),
+        ] {
+            let line = serving("html/", address.parse().expect("an address"), 1, Instant::now());
+            assert!(line.contains(url) && line.contains(reach), "{line}");
+        }
+    }
+}
