@@ -136,9 +136,11 @@ impl fmt::Display for Elapsed {
 
 impl std::error::Error for Elapsed {}
 
-/// So long from now, in nanoseconds since the Unix epoch; what lies beyond the year 2554 is never.
+/// So long from now, in nanoseconds since the Unix epoch. More than 136 years are 136 years; what lies beyond the year 2554 is
+/// never.
 fn later(duration: Duration) -> u64 {
-    // In 64 bits: 128 are several instructions each on wasm32.
-    let nanoseconds = duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into());
+    // So many that the product cannot overflow, for to find that out takes 128 bits, which wasm32 does not have.
+    let seconds = duration.as_secs().min(u32::MAX.into());
+    let nanoseconds = seconds * 1_000_000_000 + u64::from(duration.subsec_nanos());
     now().saturating_add(nanoseconds)
 }

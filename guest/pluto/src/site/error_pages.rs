@@ -3,16 +3,19 @@
 
 use super::representation::Content;
 use super::{Found, Site};
+use crate::generations::Generations;
 use crate::http::encoding::Accepted;
 use crate::http::request::Terms;
 use crate::http::status::{Fault, Status};
 use crate::http::target::Path;
-use crate::limits::{ERROR_PAGE_FOLDERS_MAX, ERROR_PAGES_KEPT_MAX, KEPT_FRESH_MILLIS};
+use crate::limits::{
+    ERROR_PAGE_FOLDERS_MAX, ERROR_PAGES_KEPT_MAX, FILES_KEPT_MAX, KEPT_FRESH_MILLIS, KEPT_PATH_BYTES_MAX,
+};
 use crate::policy::load::Room;
 use pluto_sdk::now;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 /// The page for what is missing, unless the configuration names another.
 const NOT_FOUND_PAGE: &[u8] = b"404.html";
@@ -41,6 +44,53 @@ impl ErrorPages {
             known.clear();
         }
         known.insert(folder, Known { since: now(), page });
+    }
+}
+
+/// Paths that were found to name nothing, with the page that says so: for half a second who asks again is told at once.
+/// A file that appears meanwhile is seen after that.
+#[derive(Debug)]
+pub struct Missing(RefCell<Generations<Vec<u8>, Rc<NotFound>>>);
+
+/// A path that names nothing.
+#[derive(Debug)]
+struct NotFound {
+    /// Nanoseconds since the Unix epoch.
+    since: u64,
+    /// The site's own page, for as long as it is kept: a page must not be older than a file. None when it has none.
+    page: Option<Weak<Content>>,
+}
+
+impl Default for Missing {
+    fn default() -> Missing {
+        Missing(RefCell::new(Generations::new(FILES_KEPT_MAX)))
+    }
+}
+
+impl Missing {
+    /// What answers a request for that path, if it was found to name nothing a moment ago.
+    pub fn get(&self, path: &[u8]) -> Option<Found> {
+        let known = self.0.borrow_mut().get(path)?;
+        if now().saturating_sub(known.since) >= KEPT_FRESH_MILLIS * 1_000_000 {
+            return None;
+        }
+        Some(match &known.page {
+            None => Found::Fault(Fault::NOT_FOUND),
+            Some(page) => Found::ErrorPage(Status::NotFound, page.upgrade()?),
+        })
+    }
+
+    /// Remembers that a path names nothing, by what is answered.
+    pub fn remember(&self, path: Vec<u8>, found: &Found) {
+        let page = match found {
+            Found::Fault(Fault::NOT_FOUND) => None,
+            Found::ErrorPage(Status::NotFound, page) => Some(Rc::downgrade(page)),
+            _ => return,
+        };
+        if path.len() <= KEPT_PATH_BYTES_MAX {
+            let forgotten = self.0.borrow_mut().insert(path, Rc::new(NotFound { since: now(), page }));
+            drop(forgotten);
+        }
     }
 }
 
