@@ -136,11 +136,10 @@ impl fmt::Display for Elapsed {
 
 impl std::error::Error for Elapsed {}
 
-/// So long from now, in nanoseconds since the Unix epoch. More than 136 years are 136 years; what lies beyond the year 2554 is
-/// never.
+/// So long from now, in nanoseconds since the Unix epoch. What takes more than 136 years, or lies beyond the year 2554, is never.
 fn later(duration: Duration) -> u64 {
-    // So many that the product cannot overflow, for to find that out takes 128 bits, which wasm32 does not have.
-    let seconds = duration.as_secs().min(u32::MAX.into());
-    let nanoseconds = seconds * 1_000_000_000 + u64::from(duration.subsec_nanos());
+    // A product of these two cannot overflow: to find that out takes 128 bits, which wasm32 does not have.
+    let Ok(seconds) = u32::try_from(duration.as_secs()) else { return NEVER };
+    let nanoseconds = u64::from(seconds) * 1_000_000_000 + u64::from(duration.subsec_nanos());
     now().saturating_add(nanoseconds)
 }
