@@ -91,6 +91,9 @@ pub const GATHER_LOGGED_BYTES_MAX: usize = 16 << 10;
 /// Files that are kept open because they are asked for again and again. A site's hot files are a few hundred.
 pub const FILES_KEPT_MAX: usize = 1_024;
 
+/// Paths that were found to name nothing and are remembered: with the longest of them 1 MiB.
+pub const MISSING_KEPT_MAX: usize = 1_024;
+
 /// A kept file up to this size has its content in memory of the host: 4 MiB for all of them. A larger one is sent from
 /// the system's own cache, without being copied; that has been measured to be cheaper from about 3 KiB on.
 pub const BODY_KEPT_BYTES_MAX: u64 = 4 << 10;

@@ -136,7 +136,8 @@ impl fmt::Display for Elapsed {
 
 impl std::error::Error for Elapsed {}
 
-/// So long from now, in nanoseconds since the Unix epoch. What takes more than 136 years, or lies beyond the year 2554, is never.
+/// So long from now, in nanoseconds since the Unix epoch. What takes more than 136 years, or lies beyond the year 2554, is
+/// never.
 fn later(duration: Duration) -> u64 {
     // A product of these two cannot overflow: to find that out takes 128 bits, which wasm32 does not have.
     let Ok(seconds) = u32::try_from(duration.as_secs()) else { return NEVER };

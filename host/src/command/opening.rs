@@ -1,6 +1,6 @@
 //! What the operator is told when a server begins to listen: once, however many shards it has.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -24,14 +24,16 @@ struct State {
     listening: HashSet<usize>,
     /// The operator is told.
     is_told: bool,
-    /// What is to be told afterwards.
-    further: Vec<String>,
+    /// What else is to be told then.
+    note: Option<String>,
+    /// Where the first shard listens besides, and of which the operator is to be told then.
+    further: BTreeSet<SocketAddr>,
 }
 
 impl Opening {
     /// Of a server that began to start then; with what else the operator should know once it serves.
     pub fn new(what: String, address: SocketAddr, shards: usize, begin: Instant, note: Option<String>) -> Self {
-        let state = State { further: note.into_iter().collect(), ..State::default() };
+        let state = State { note, ..State::default() };
         Self { what, address, shards, begin, state: Mutex::new(state) }
     }
 
@@ -42,14 +44,18 @@ impl Opening {
         if is_first_port {
             state.listening.insert(shard);
         } else if shard == 1 {
-            state.further.push(also_listening(address));
+            state.further.insert(address);
         }
         if !state.is_told && state.listening.len() == self.shards {
             state.is_told = true;
             report(&serving(&self.what, self.address, self.shards, self.begin));
         }
         if state.is_told {
-            state.further.drain(..).for_each(|line| report(&line));
+            state.note.take().iter().for_each(|note| report(note));
+        }
+        // One shard has nobody to wait for.
+        if state.is_told || self.shards == 1 {
+            std::mem::take(&mut state.further).into_iter().for_each(|address| report(&also_listening(address)));
         }
         is_first_port
     }

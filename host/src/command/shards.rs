@@ -111,7 +111,8 @@ impl Shards<'_> {
             opening.listening(number, address);
         };
         if let Err(error) = self.run_one(place, Box::new(on_listening), exit) {
-            self.conclude(number, Exit::CannotStart, &format!("{error:#}"), exit);
+            let is_first = self.stopper.stop();
+            self.conclude(number, Exit::CannotStart, &format!("{error:#}"), is_first, exit);
         }
     }
 
@@ -131,15 +132,17 @@ impl Shards<'_> {
         let world = recorded(live, self.run, number_in_name, self.guest, demands)?;
         let mut guest = Guest::new(self.engine, self.admitted.clone(), world, self.run.memory_max);
         let ended = guest.run(&self.run.guest_arguments());
+        // Before anything that may take its time, such as the end of a log that nobody reads.
+        let is_first = self.stopper.stop();
         // The log comes before the last word.
         drop(guest);
         let (how, message) = conclude(&ended);
-        self.conclude(number, how, &message, exit);
+        self.conclude(number, how, &message, is_first, exit);
         Ok(())
     }
 
-    /// Says how a shard has ended, if not well, and has the others end.
-    fn conclude(&self, number: usize, how: Exit, message: &str, exit: &Mutex<Exit>) {
+    /// Says how a shard has ended, if not well, and, when it is the first, that the others are told to.
+    fn conclude(&self, number: usize, how: Exit, message: &str, is_first: bool, exit: &Mutex<Exit>) {
         let is_one_of_several = self.shards > 1 && self.have_begun.load(Ordering::Relaxed);
         if how != Exit::Well {
             let shard = if is_one_of_several { format!("shard {number}: ") } else { String::new() };
@@ -149,7 +152,7 @@ impl Shards<'_> {
                 *exit = how;
             }
         }
-        if self.stopper.stop() && how != Exit::Well && is_one_of_several {
+        if is_first && how != Exit::Well && is_one_of_several {
             report("the other shards are told to stop");
         }
     }

@@ -102,8 +102,8 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Ends a head, and writes the page behind it. The message is the server's own and stands in HTML as it is (see
-/// [`Fault::why`]). How many bytes of content that were.
+/// Ends a head, and writes the page behind it. The message is the server's own, and HTML as it is. How many bytes of content
+/// that were.
 fn finish(head: ResponseHead<'_>, envelope: &Envelope<'_>, status: Status, message: &'static str) -> u64 {
     let title = status.title();
     let (code, reason) = title.split_at(3);

@@ -119,8 +119,9 @@ impl Method {
 }
 
 impl Request {
-    /// Reads a complete head, all but the line, and says how its body is framed. A body that is not to be read (after a fatal fault, or
-    /// because the client waits for permission to send it) is `Framing::None`, and the request not persistent.
+    /// Reads a complete head, all but its line (see `line_bytes_kept`), and says how its body is framed. A body that is
+    /// not to be read (after a fatal fault, or because the client waits for permission to send it) is `Framing::None`,
+    /// and the request not persistent.
     pub fn read(head: Head<'_>) -> (Request, Framing) {
         let fields = match Fields::read(head) {
             Ok(fields) => fields,

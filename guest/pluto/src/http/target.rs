@@ -1,7 +1,7 @@
 //! The request target and the path in it: decoded once, then split, then normalised (RFC 3986 §5.2.4, §6.2.2).
 //!
-//! Every decision about a file rests on what `Path::parse` gives; nothing else looks at the raw target. (A redirect to a
-//! directory, which is rare, takes the target apart a second time.)
+//! Every decision about a file rests on what `Path::parse` gives; nothing else looks at the raw target. (What needs the path
+//! or the query again later, such as a redirect, a page for what is missing or a policy, has it parsed a second time.)
 
 use super::authority;
 use super::status::Fault;

@@ -9,7 +9,7 @@ use crate::http::request::Terms;
 use crate::http::status::{Fault, Status};
 use crate::http::target::Path;
 use crate::limits::{
-    ERROR_PAGE_FOLDERS_MAX, ERROR_PAGES_KEPT_MAX, FILES_KEPT_MAX, KEPT_FRESH_MILLIS, KEPT_PATH_BYTES_MAX,
+    ERROR_PAGE_FOLDERS_MAX, ERROR_PAGES_KEPT_MAX, KEPT_FRESH_MILLIS, KEPT_PATH_BYTES_MAX, MISSING_KEPT_MAX,
 };
 use crate::policy::load::Room;
 use pluto_sdk::now;
@@ -57,13 +57,13 @@ pub struct Missing(RefCell<Generations<Vec<u8>, Rc<NotFound>>>);
 struct NotFound {
     /// Nanoseconds since the Unix epoch.
     since: u64,
-    /// The site's own page, for as long as it is kept: a page must not be older than a file. None when it has none.
+    /// The site's own page, for as long as anybody else holds it. None when it has none.
     page: Option<Weak<Content>>,
 }
 
 impl Default for Missing {
     fn default() -> Missing {
-        Missing(RefCell::new(Generations::new(FILES_KEPT_MAX)))
+        Missing(RefCell::new(Generations::new(MISSING_KEPT_MAX)))
     }
 }
 

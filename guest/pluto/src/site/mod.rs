@@ -288,7 +288,7 @@ impl Site {
                 Ok(found) => found,
                 Err(error) => {
                     nothing = opened.filter(|_| matches!(error, Error::NotFound | Error::NotDirectory));
-                    self.missing(error, terms)
+                    self.unopened(error, terms)
                 }
             },
         };
@@ -334,7 +334,7 @@ impl Site {
     }
 
     /// What answers a request for a file that cannot be opened.
-    fn missing(&self, error: Error, terms: &Terms) -> Found {
+    fn unopened(&self, error: Error, terms: &Terms) -> Found {
         match error {
             // There is none when the path ends in a slash, and the directory is called like an index file.
             Error::IsDirectory => match terms.directory_location() {

@@ -160,7 +160,7 @@ impl Site {
         }
         let mut result = self.resolve(lookup, &terms.accepted).await;
         let Some(policy) = &room.policy else {
-            return Answer::plain(result.unwrap_or_else(|error| self.missing(error, terms)));
+            return Answer::plain(result.unwrap_or_else(|error| self.unopened(error, terms)));
         };
         let is_missing = |result: &Result<_, Error>| matches!(result, Err(Error::NotFound | Error::IsDirectory));
         if policy.config.clean_urls && !path.is_directory() && is_missing(&result) {
@@ -183,7 +183,7 @@ impl Site {
                     _ => Answer { edits: policy.edits(path.bytes(), private), ..listed },
                 }
             }
-            Err(error) => match self.missing(error, terms) {
+            Err(error) => match self.unopened(error, terms) {
                 Found::Fault(fault) => self.stand_in(room, policy, path, fault, private, terms).await,
                 found => Answer::plain(found),
             },

@@ -25,8 +25,12 @@ impl Board {
     }
 
     fn all(&self) -> impl Iterator<Item = MutexGuard<'_, Vec<u8>>> {
-        self.left.iter().map(|left| left.lock().unwrap_or_else(PoisonError::into_inner))
+        self.left.iter().map(lock)
     }
+}
+
+fn lock(left: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
+    left.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Live {
@@ -34,18 +38,16 @@ impl Live {
         if bytes.len() > limits::POST_BYTES_MAX {
             return Err(Error::TooLarge);
         }
-        if let Some(mut own) = self.board.all().nth(self.board.own) {
-            *own = bytes;
-        }
+        *lock(&self.board.left[self.board.own]) = bytes;
         Ok(Reply::Done)
     }
 
     pub(super) fn gather(&mut self) -> Result<Reply, Error> {
-        let posts: Vec<Vec<u8>> = self.board.all().map(|left| left.clone()).collect();
-        let bytes: usize = posts.iter().map(|post| post.len() + size_of_val(post)).sum();
+        // Before anything is copied: a guest can ask many times at once.
+        let bytes: usize = self.board.all().map(|left| left.len() + size_of::<Vec<u8>>()).sum();
         if self.answers.bytes() + bytes > limits::ANSWER_BYTES_QUEUED_MAX {
             return Err(Error::Exhausted);
         }
-        Ok(Reply::Gathered(posts))
+        Ok(Reply::Gathered(self.board.all().map(|left| left.clone()).collect()))
     }
 }

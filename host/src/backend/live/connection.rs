@@ -101,10 +101,11 @@ impl Live {
                     // One piece costs the system less than two, and this copy less than that.
                     if let Some(Segment::Bytes { bytes, .. }) = segments.back_mut()
                         && range.len() as u64 <= limits::FILE_COPY_BYTES_MAX
-                        && bytes.len() as u64 <= limits::WRITE_GATHER_BYTES_MAX
+                        && (bytes.len() + range.len()) as u64 <= limits::WRITE_GATHER_BYTES_MAX
                     {
-                        copied_bytes += range.len();
+                        let before = bytes.capacity();
                         bytes.extend_from_slice(&buffer.bytes[range]);
+                        copied_bytes += bytes.capacity() - before;
                         continue;
                     }
                     Segment::Buffer(buffer.clone(), range)
@@ -123,7 +124,7 @@ impl Live {
         if own_bytes > limits::WRITE_BYTES_MAX {
             return Err(Error::TooLarge);
         }
-        let held = own_bytes + copied_bytes + segments.len() * size_of::<Segment>();
+        let held = own_bytes + copied_bytes + segments.capacity() * size_of::<Segment>();
         Ok((segments, held))
     }
 

@@ -100,13 +100,13 @@ impl Kept {
 
 impl Reel for Flight {
     fn put(&mut self, piece: &Piece, guest_pauses: bool) -> Result<(), String> {
-        let &Piece { ref bytes, is_key_frame, begin, end } = piece;
+        let Piece { bytes, is_key_frame, begin, end } = piece;
         self.bytes += bytes.len() as u64 + BLOCK_BYTES_BESIDES;
-        if is_key_frame {
+        if *is_key_frame {
             self.key_frame_bytes = bytes.len() as u64;
         }
-        self.kept.push_back(Kept { bytes: bytes.as_slice().into(), is_key_frame, begin });
-        self.end = end;
+        self.kept.push_back(Kept { bytes: bytes.as_slice().into(), is_key_frame: *is_key_frame, begin: *begin });
+        self.end = *end;
         let limit = self.limit();
         while self.bytes > limit && self.drop_before_key_frame() {}
         // The next key frame may be on its way, behind what came while the last one was packed.

@@ -84,12 +84,12 @@ struct State {
     queued: usize,
     /// The records that have come since.
     block: Block,
-    /// Memory for the block after this one: fresh memory costs more than what is written into it.
-    spare: Vec<u8>,
     /// Where they begin.
     begin: Moment,
     /// Where they end.
     end: Moment,
+    /// Memory for the block after this one: fresh memory costs more than what is written into it.
+    spare: Vec<u8>,
     /// A key frame is being packed.
     packing: bool,
     /// Bytes of the last key frame.
