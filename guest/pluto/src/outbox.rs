@@ -35,6 +35,9 @@ pub struct Outbox {
 /// Parts of the usual write: a head, and the content of a file.
 const PARTS_USUAL: usize = 2;
 
+/// Responses in the usual write.
+const RESPONSES_USUAL: usize = 1;
+
 impl Outbox {
     /// The server's own bytes: to write a head, and a page, behind what is there.
     pub fn own(&mut self) -> &mut Vec<u8> {
@@ -49,7 +52,7 @@ impl Outbox {
         match file.piece(offset, length) {
             Piece::Part(part) => {
                 self.flush_own();
-                self.push(part);
+                push(&mut self.parts, part, PARTS_USUAL);
                 self.content += length;
             }
             Piece::Bytes(bytes) => self.own.extend_from_slice(bytes),
@@ -67,9 +70,11 @@ impl Outbox {
     /// Adds the end of a response: what it was, and its file, when it has one.
     pub fn end_response(&mut self, access: Access, file: Option<Rc<Content>>) {
         self.logged += access.weight();
-        self.accesses.push(access);
-        self.unshared += usize::from(file.as_ref().is_some_and(|file| Rc::strong_count(file) == 1));
-        self.files.extend(file);
+        push(&mut self.accesses, access, RESPONSES_USUAL);
+        if let Some(file) = file {
+            self.unshared += usize::from(Rc::strong_count(&file) == 1);
+            push(&mut self.files, file, RESPONSES_USUAL);
+        }
     }
 
     /// Keeps the share of a large page until it is sent.
@@ -121,16 +126,18 @@ impl Outbox {
         if !self.own.is_empty() {
             self.own_before += self.own.len();
             let own = std::mem::take(&mut self.own);
-            self.push(Part::Bytes(own));
+            push(&mut self.parts, Part::Bytes(own), PARTS_USUAL);
         }
     }
+}
 
-    fn push(&mut self, part: Part) {
-        if self.parts.capacity() == 0 {
-            self.parts.reserve_exact(PARTS_USUAL);
-        }
-        self.parts.push(part);
+/// Adds to a list that has room for so many at first: a list of four, as is usual, is mostly empty, for as long as a client
+/// is connected.
+fn push<T>(list: &mut Vec<T>, item: T, usual: usize) {
+    if list.capacity() == 0 {
+        list.reserve_exact(usual);
     }
+    list.push(item);
 }
 
 /// How much content the next write may send, when one of `piece` bytes took so long: a fast client is asked rarely

@@ -1,6 +1,7 @@
 //! What every TCP server needs: a handler for each client, and an orderly end.
 
 use crate::contract::{Error, Signal};
+use crate::executor::{self, TaskId};
 use crate::net::{Connection, Listener, listen};
 use crate::signals::signals;
 use crate::task::{Either, Task, race, spawn};
@@ -122,7 +123,7 @@ impl Server {
         F: Future<Output = ()> + 'static,
     {
         let options = self.options;
-        let clients = Rc::new(Clients::default());
+        let (clients, handler) = (Rc::new(Clients::default()), Rc::new(handler));
         // Both ports are asked for at once, so that the operator is told soon of one that cannot be had.
         let listening = Port::listen(options.port, options.connections_max);
         let beside = self.beside.map(|it| (Port::listen(it.port, it.connections_max), it.handler));
@@ -158,7 +159,7 @@ impl fmt::Debug for Server {
 
 /// Serves the clients of the second port, until this is dropped.
 async fn serve_beside(mut port: Port, handler: Box<dyn Fn(Client) -> Later>) {
-    let clients = Rc::new(Clients::default());
+    let (clients, handler) = (Rc::new(Clients::default()), Rc::new(handler));
     let _ends_with_this = DropClients(Rc::clone(&clients));
     loop {
         match port.accept().await {
@@ -226,26 +227,28 @@ struct Clients {
 
 #[derive(Debug)]
 struct Served {
-    task: Task<()>,
+    task: TaskId,
     waits: Waits,
 }
 
 impl Clients {
-    fn start<H, F>(self: &Rc<Self>, connection: Connection, handler: &H)
+    fn start<H, F>(self: &Rc<Self>, connection: Connection, handler: &Rc<H>)
     where
-        H: Fn(Client) -> F,
+        H: Fn(Client) -> F + 'static,
         F: Future<Output = ()> + 'static,
     {
         let number = self.count.get();
         self.count.set(number + 1);
         let waits = Waits::default();
         let client = Client { connection, clients: Rc::clone(self), waits: Rc::clone(&waits) };
-        let handling = handler(client);
         let leaving = Leaving { clients: Rc::clone(self), number };
-        let task = spawn(async move {
-            let _leaving = leaving;
-            handling.await;
-        });
+        let handler = Rc::clone(handler);
+        // The handler is called within: a future that is moved into another one is in there twice, and an idle client has
+        // little but its future.
+        let task = executor::spawn(Box::pin(async move {
+            let _ends_with_this = &leaving;
+            handler(client).await;
+        }));
         self.served.borrow_mut().insert(number, Served { task, waits });
     }
 
@@ -303,7 +306,7 @@ struct DropClients(Rc<Clients>);
 impl Drop for DropClients {
     fn drop(&mut self) {
         let left = std::mem::take(&mut *self.0.served.borrow_mut());
-        left.values().for_each(|served| served.task.cancel());
+        left.values().for_each(|served| executor::cancel(served.task));
     }
 }
 

@@ -40,7 +40,7 @@ use digests::Digests;
 use error_pages::ErrorPages;
 use listing::{Listings, Share};
 use opening::Opening;
-use pluto_sdk::{Error, Kind, Symlinks, error, now, warn};
+use pluto_sdk::{Error, File, Kind, Symlinks, error, now, warn};
 use policy::Decision;
 use representation::{About, Choice, Content, Resource, Sidecars};
 use std::cell::Cell;
@@ -277,32 +277,36 @@ impl Site {
         match lookup {
             Lookup::Known(found) => Ok(found),
             Lookup::Encoding(resource, sidecars) => {
-                resource.learn(*sidecars, &self.digests, true).await;
+                Box::pin(resource.learn(*sidecars, &self.digests, true)).await;
                 Ok(self.choose(&resource, accepted).await)
             }
-            Lookup::Opening(wanted) => {
-                let Wanted { opening, about, sidecars, keeping } = *wanted;
-                let path = self.compressor.is_some().then(|| opening.path().to_vec());
-                let file = opening.file().await?;
+            Lookup::Opening(mut wanted) => {
+                let file = wanted.opening.file().await?;
                 // The host opens regular files only; a guest bears any answer.
                 if file.metadata().kind != Kind::Regular {
                     return Err(Error::NotRegular);
                 }
-                let keep = keeping.is_some();
-                let mut resource = Resource::new(file, about, &self.digests, keep).await;
-                if let Some(path) = path {
-                    resource = resource.compressible(path);
-                }
-                resource.learn(sidecars, &self.digests, keep).await;
-                let resource = Rc::new(resource);
-                if let Some(keeping) = keeping {
-                    keeping.keep(Rc::clone(&resource));
-                }
-                Ok(self.choose(&resource, accepted).await)
+                Ok(Box::pin(self.opened(*wanted, file, accepted)).await)
             }
             // A decision is never part of another.
             Lookup::Deciding(_) => Err(Error::NotFound),
         }
+    }
+
+    /// Looks at a file that was opened, keeps it when it is to be kept, and waits for what is beside it.
+    async fn opened(&self, wanted: Wanted, file: File, accepted: &Accepted) -> Found {
+        let Wanted { opening, about, sidecars, keeping } = wanted;
+        let keep = keeping.is_some();
+        let mut resource = Resource::new(file, about, &self.digests, keep).await;
+        if self.compressor.is_some() {
+            resource = resource.compressible(opening.into_path());
+        }
+        resource.learn(sidecars, &self.digests, keep).await;
+        let resource = Rc::new(resource);
+        if let Some(keeping) = keeping {
+            keeping.keep(Rc::clone(&resource));
+        }
+        self.choose(&resource, accepted).await
     }
 
     /// What answers a request for a file that cannot be opened.
