@@ -48,7 +48,7 @@ impl World {
             root: Some(Root::open(&folder.path().join("root")).expect("a root")),
             signals: None,
             console: Console::new(Format::Off, Verbosity::Error),
-            on_listening: Box::new(|_| ()),
+            on_listening: Box::new(|_, _| ()),
         };
         let live = Live::new(driver, grant).expect("a queue");
         Self { live, address, folder, next: 0, answers: Vec::new() }
@@ -504,7 +504,7 @@ fn without_a_root_there_are_no_files() {
         root: None,
         signals: None,
         console: Console::new(Format::Off, Verbosity::Error),
-        on_listening: Box::new(|_| ()),
+        on_listening: Box::new(|_, _| ()),
     };
     let mut live = Live::new(DriverChoice::Auto, grant).expect("a queue");
     let requests = [

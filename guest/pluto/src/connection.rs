@@ -407,6 +407,7 @@ impl Conversation {
         self.armed_for = Some(phase);
         if phase == Phase::Idle {
             self.inbound.shrink();
+            self.outbox.shrink();
             if self.exchanges.capacity() > 1 {
                 self.exchanges = VecDeque::new();
             }

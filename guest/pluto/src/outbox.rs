@@ -122,6 +122,13 @@ impl Outbox {
         self.shares.clear();
     }
 
+    /// Gives back what the usual responses do not need, while a client is idle. Nothing is to be sent.
+    pub fn shrink(&mut self) {
+        if self.accesses.capacity() > RESPONSES_USUAL {
+            *self = Outbox::default();
+        }
+    }
+
     fn flush_own(&mut self) {
         if !self.own.is_empty() {
             self.own_before += self.own.len();

@@ -175,7 +175,7 @@ pub struct Client {
     /// The connection with it.
     pub connection: Connection,
     clients: Rc<Clients>,
-    waits: Waits,
+    waits: Rc<RefCell<Waits>>,
 }
 
 impl Client {
@@ -203,15 +203,29 @@ impl Client {
 
     /// Most clients wait in one task: then this is one comparison after the first time.
     fn wake_on_stop(&self, cx: &Context<'_>) {
-        let mut waits = self.waits.borrow_mut();
-        if !waits.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waits.push(cx.waker().clone());
+        let Waits { first, others } = &mut *self.waits.borrow_mut();
+        if !first.iter().chain(others.iter()).any(|waker| waker.will_wake(cx.waker())) {
+            match first {
+                None => *first = Some(cx.waker().clone()),
+                Some(_) => others.push(cx.waker().clone()),
+            }
         }
     }
 }
 
 /// Who waits under one client's [`Client::until_stop`]. Shared by the client and the server.
-type Waits = Rc<RefCell<Vec<Waker>>>;
+#[derive(Debug, Default)]
+struct Waits {
+    /// Mostly the client's own task, and nobody else.
+    first: Option<Waker>,
+    others: Vec<Waker>,
+}
+
+impl Waits {
+    fn wakers(self) -> impl Iterator<Item = Waker> {
+        self.first.into_iter().chain(self.others)
+    }
+}
 
 /// All that are served. Shared by the server, its clients, and the task that hears the operator.
 #[derive(Debug, Default)]
@@ -228,7 +242,7 @@ struct Clients {
 #[derive(Debug)]
 struct Served {
     task: TaskId,
-    waits: Waits,
+    waits: Rc<RefCell<Waits>>,
 }
 
 impl Clients {
@@ -239,7 +253,7 @@ impl Clients {
     {
         let number = self.count.get();
         self.count.set(number + 1);
-        let waits = Waits::default();
+        let waits = Rc::<RefCell<Waits>>::default();
         let client = Client { connection, clients: Rc::clone(self), waits: Rc::clone(&waits) };
         let leaving = Leaving { clients: Rc::clone(self), number };
         let handler = Rc::clone(handler);
@@ -254,7 +268,7 @@ impl Clients {
 
     fn stop(&self) {
         self.stopping.set(true);
-        let idle: Vec<Waker> = self.served.borrow().values().flat_map(|served| served.waits.borrow().clone()).collect();
+        let idle: Vec<Waker> = self.served.borrow().values().flat_map(|served| served.waits.take().wakers()).collect();
         idle.iter().for_each(Waker::wake_by_ref);
         self.wake_server();
     }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::record::{Demands, recorded};
 use super::{Exit, engine, read_guest, report};
 use crate::admission::{self, Admitted};
-use crate::backend::live::{Grant, Live, Port, Root, Signals};
+use crate::backend::live::{Grant, Live, Port, Root, Signals, clients_max};
 use crate::cli::Run;
 use crate::console::Console;
 use crate::engine::Engine;
@@ -27,16 +27,20 @@ pub fn serve(run: &Run) -> Result<Exit> {
     let root = run.root().map(open_root).transpose()?;
     let engine = engine(run.no_cache)?;
     let admitted = admit(&engine, &run.guest, &bytes)?;
+    let handles_max = take_descriptors();
     let what = run.root().map_or_else(|| run.guest.display().to_string(), str::to_owned);
     let grant = Grant {
         ports,
-        handles_max: take_descriptors(),
+        handles_max,
         root,
         signals: Some(Signals::install().context("cannot take over the signals")?),
         console: Console::new(run.log, run.log_level),
-        on_listening: Box::new(move |address| match Some(address) == first {
-            true => report(&serving(&what, address, begin)),
-            false => report(&also_listening(address)),
+        on_listening: Box::new(move |address, clients| {
+            if Some(address) != first {
+                return report(&also_listening(address));
+            }
+            report(&serving(&what, address, begin));
+            fewer_clients(clients as usize, handles_max).iter().for_each(|note| report(note));
         }),
     };
     let live = Live::new(run.driver, grant)
@@ -87,6 +91,18 @@ fn conclude(ended: Ended) -> Exit {
 fn serving(what: &str, address: SocketAddr, begin: Instant) -> String {
     let (host, reach) = reach(address);
     format!("serving {what} at http://{host}/ ({reach}), ready in {:.0?}", begin.elapsed())
+}
+
+/// What the operator is told when fewer clients can be connected than the guest would take.
+fn fewer_clients(wanted: usize, handles_max: usize) -> Option<String> {
+    let most = clients_max(handles_max);
+    // A share less is enough for them: the inverse of `clients_max`.
+    let handles = (wanted * limits::HANDLES_FOR_FILES_SHARE).div_ceil(limits::HANDLES_FOR_FILES_SHARE - 1);
+    let advice = match handles as u64 + limits::DESCRIPTORS_OF_HOST {
+        _ if handles > limits::HANDLES_MAX => "the host takes no more".to_owned(),
+        descriptors => format!("for all of them `ulimit -Hn` must allow {descriptors} descriptors"),
+    };
+    (most < wanted).then(|| format!("note: {most} clients at once, where the guest takes {wanted}: {advice}"))
 }
 
 fn also_listening(address: SocketAddr) -> String {
@@ -167,6 +183,18 @@ mod tests {
             let message = explain_bind(address, errno).to_string();
             assert!(message.contains(says), "no {says:?} in {message:?}");
         }
+    }
+
+    #[test]
+    fn who_wants_more_clients_than_descriptors_allow_is_told_how_many_are_needed() {
+        assert_eq!(fewer_clients(750, 1_000), None);
+        let note = fewer_clients(50_000, 19_936).expect("fewer");
+        assert!(note.contains("14952 clients") && note.contains("`ulimit -Hn` must allow 66731 descriptors"), "{note}");
+        let enough = 66_731 - usize::try_from(limits::DESCRIPTORS_OF_HOST).expect("small");
+        assert_eq!(fewer_clients(50_000, enough), None);
+        assert!(
+            fewer_clients(100_000, limits::HANDLES_MAX).is_some_and(|note| note.contains("the host takes no more"))
+        );
     }
 
     #[test]

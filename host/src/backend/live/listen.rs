@@ -97,8 +97,8 @@ impl Live {
             return Err(Error::AddressInUse);
         }
         let fd = Rc::new(port.listen().map_err(from_errno)?);
-        (self.on_listening)(port.address);
         let connections_max = wanted.connections_max;
+        (self.on_listening)(port.address, connections_max);
         self.listens += 1;
         let serial = self.listens;
         self.listeners.push(Listener {

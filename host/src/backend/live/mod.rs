@@ -34,6 +34,7 @@ use crate::stop::Stop;
 
 pub use self::driver::Choice as DriverChoice;
 pub use self::file::Root;
+pub use self::handles::clients_max;
 pub use self::listen::Port;
 pub use self::signals::Signals;
 
@@ -49,8 +50,8 @@ pub struct Grant {
     pub signals: Option<Signals>,
     /// Where its log goes.
     pub console: Console,
-    /// Called when it begins to listen.
-    pub on_listening: Box<dyn FnMut(SocketAddr)>,
+    /// Called when it begins to listen, with how many clients it takes there.
+    pub on_listening: Box<dyn FnMut(SocketAddr, u32)>,
 }
 
 /// The world of one guest, on one thread.
@@ -78,7 +79,7 @@ pub struct Live {
     files: Total,
     turns_without_poll: u32,
     console: Console,
-    on_listening: Box<dyn FnMut(SocketAddr)>,
+    on_listening: Box<dyn FnMut(SocketAddr, u32)>,
 }
 
 /// Whose a wait of the completion queue is.
@@ -152,7 +153,7 @@ impl Live {
         let result = match submission.request {
             Request::Listen(listen) => self.listen(id, &listen).map(Some),
             Request::Read(read) => self.read(id, &read).map(|()| None),
-            Request::Write(write) => self.write(id, write).map(|()| None),
+            Request::Write(write) => self.write(id, write),
             Request::Shutdown(handle) => self.shutdown(handle).map(Some),
             Request::Close(handle) => self.close(handle).map(Some),
             Request::Open(open) => self.open(&open).map(Some),
