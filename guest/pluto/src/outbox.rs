@@ -35,6 +35,9 @@ pub struct Outbox {
 /// Parts of the usual write: a head, and the content of a file.
 const PARTS_USUAL: usize = 2;
 
+/// Parts of a write with as many responses as there can be.
+const PARTS_OF_MANY: usize = PARTS_USUAL * GATHER_RESPONSES_MAX;
+
 /// Responses in the usual write.
 const RESPONSES_USUAL: usize = 1;
 
@@ -52,7 +55,7 @@ impl Outbox {
         match file.piece(offset, length) {
             Piece::Part(part) => {
                 self.flush_own();
-                push(&mut self.parts, part, PARTS_USUAL);
+                push(&mut self.parts, part, PARTS_USUAL, PARTS_OF_MANY);
                 self.content += length;
             }
             Piece::Bytes(bytes) => self.own.extend_from_slice(bytes),
@@ -70,10 +73,10 @@ impl Outbox {
     /// Adds the end of a response: what it was, and its file, when it has one.
     pub fn end_response(&mut self, access: Access, file: Option<Rc<Content>>) {
         self.logged += access.weight();
-        push(&mut self.accesses, access, RESPONSES_USUAL);
+        push(&mut self.accesses, access, RESPONSES_USUAL, GATHER_RESPONSES_MAX);
         if let Some(file) = file {
             self.unshared += usize::from(Rc::strong_count(&file) == 1);
-            push(&mut self.files, file, RESPONSES_USUAL);
+            push(&mut self.files, file, RESPONSES_USUAL, GATHER_RESPONSES_MAX);
         }
     }
 
@@ -133,16 +136,17 @@ impl Outbox {
         if !self.own.is_empty() {
             self.own_before += self.own.len();
             let own = std::mem::take(&mut self.own);
-            push(&mut self.parts, Part::Bytes(own), PARTS_USUAL);
+            push(&mut self.parts, Part::Bytes(own), PARTS_USUAL, PARTS_OF_MANY);
         }
     }
 }
 
-/// Adds to a list that has room for so many at first: a list of four, as is usual, is mostly empty, for as long as a client
-/// is connected.
-fn push<T>(list: &mut Vec<T>, item: T, usual: usize) {
-    if list.capacity() == 0 {
-        list.reserve_exact(usual);
+/// Adds to a list that has room for what is usual, and then for many at once: one that grows as lists do is either mostly
+/// empty, for as long as a client is connected, or grows several times.
+fn push<T>(list: &mut Vec<T>, item: T, usual: usize, many: usize) {
+    if list.len() == list.capacity() {
+        let capacity = if list.is_empty() { usual } else { many };
+        list.reserve_exact(capacity.saturating_sub(list.len()));
     }
     list.push(item);
 }
