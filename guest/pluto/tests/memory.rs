@@ -218,6 +218,21 @@ fn an_idle_client_costs_little_whatever_it_has_done_before() {
     });
 }
 
+/// As many as an operator can ask for; a descriptor for each is more than most machines give a test of the whole system.
+#[test]
+fn as_many_idle_clients_as_there_can_be_are_held_and_one_among_them_is_served() {
+    let mut crowd = Crowd::new();
+    let before = HELD.get();
+    for client in 1..=CONNECTIONS_MAX {
+        crowd.connect(client);
+        crowd.serve(client, get("/a"), 1);
+    }
+    let each = (HELD.get() - before) / CONNECTIONS_MAX as usize;
+    assert!(each <= IDLE_BYTES_MAX, "{each} bytes for each client");
+    assert_eq!(crowd.reads.len(), CONNECTIONS_MAX as usize, "all of them are connected, and waited for");
+    crowd.serve(CONNECTIONS_MAX / 2, get("/a").repeat(16), 16);
+}
+
 #[test]
 fn what_all_clients_can_hold_together_is_less_than_the_server_has() {
     let head = longest("");
