@@ -24,7 +24,8 @@ fn site() -> TempDir {
 
 fn serve(root: &Path, options: &[&str]) -> Host {
     let (pluto, root) = (guests::built("pluto").display().to_string(), root.display().to_string());
-    Host::serve([&["--log", "off", &pluto, "0", &root, "--no-access-log"], options].concat())
+    // One shard: each would keep files of its own, and what is there before an attack is to be known.
+    Host::serve([&["--shards", "1", "--log", "off", &pluto, "0", &root, "--no-access-log"], options].concat())
 }
 
 fn descriptors(host: &Host) -> usize {

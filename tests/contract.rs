@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use pluto_host::backend::Backend;
-use pluto_host::backend::live::{DriverChoice, Grant, Live, Port, Root};
+use pluto_host::backend::live::{Board, DriverChoice, Grant, Live, Port, Root};
 use pluto_host::console::{Console, Format, Verbosity};
 use pluto_host::contract::*;
 use pluto_host::limits;
@@ -38,6 +38,11 @@ impl World {
     }
 
     fn with_ports(driver: DriverChoice, ports: Vec<Port>) -> Self {
+        Self::of_shard(driver, ports, Board::alone())
+    }
+
+    /// The world of one of several shards.
+    pub fn of_shard(driver: DriverChoice, ports: Vec<Port>, board: Board) -> Self {
         let folder = TempDir::new().expect("a folder");
         fs::create_dir(folder.path().join("root")).expect("a folder");
         fs::write(folder.path().join("root/file"), "0123456789").expect("a file");
@@ -47,6 +52,7 @@ impl World {
             handles_max: HANDLES,
             root: Some(Root::open(&folder.path().join("root")).expect("a root")),
             signals: None,
+            board,
             console: Console::new(Format::Off, Verbosity::Error),
             on_listening: Box::new(|_, _| ()),
         };
@@ -503,6 +509,7 @@ fn without_a_root_there_are_no_files() {
         handles_max: HANDLES,
         root: None,
         signals: None,
+        board: Board::alone(),
         console: Console::new(Format::Off, Verbosity::Error),
         on_listening: Box::new(|_, _| ()),
     };

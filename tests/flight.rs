@@ -219,7 +219,7 @@ fn a_trap_after_a_long_run_leaves_the_last_of_it() {
     let folder = Folder::new();
     let guest = folder.guest("guest.wasm", &sleeper(40_000, PAUSES, "unreachable"));
     let trace = folder.path("last.trace");
-    let ended = host::run(["--flight-recorder", "64K", "--record", &trace, &guest, "0"]);
+    let ended = host::run(["--shards", "1", "--flight-recorder", "64K", "--record", &trace, &guest, "0"]);
     assert_eq!(ended.code, Some(4), "{ended:#?}");
     assert!(
         ended.errors.contains("the flight recorder has written") && ended.errors.contains("wasm trap"),
@@ -256,8 +256,16 @@ fn it_is_written_when_something_is_wrong_and_only_then() {
         let folder = Folder::new();
         let guest = folder.guest(&format!("{name}.wasm"), &sleeper(600, PAUSES, end));
         let mut command = std::process::Command::new(host::command());
-        let command =
-            command.current_dir(folder.0.path()).args(["--memory-max", "16M", "--flight-recorder", "8K", &guest, "0"]);
+        let command = command.current_dir(folder.0.path()).args([
+            "--memory-max",
+            "16M",
+            "--shards",
+            "1",
+            "--flight-recorder",
+            "8K",
+            &guest,
+            "0",
+        ]);
         let output = command.output().expect("it runs");
         assert_eq!(output.status.code(), Some(code), "{name}: {output:?}");
         let found = folder.found();
@@ -273,7 +281,8 @@ fn a_signal_writes_it_under_load_and_the_run_goes_on() {
     for (guest, arguments) in [("pluto", &["html/"][..]), ("echo", &[])] {
         let (folder, guest) = (Folder::new(), built(guest));
         let trace = folder.path("now.trace");
-        let mut all = vec!["--log", "off", "--flight-recorder", "256K", "--record", &trace, &guest, "0"];
+        let mut all =
+            vec!["--log", "off", "--shards", "1", "--flight-recorder", "256K", "--record", &trace, &guest, "0"];
         all.extend(arguments);
         let mut host = Host::serve(&all);
         let address = host.address();
@@ -310,7 +319,20 @@ fn a_signal_writes_it_under_load_and_the_run_goes_on() {
 fn a_signal_at_the_start_is_kept_until_there_is_something_to_write() {
     let (folder, pluto) = (Folder::new(), built("pluto"));
     let trace = folder.path("early.trace");
-    let arguments = ["--no-cache", "--log", "off", "--flight-recorder", "1M", "--record", &trace, &pluto, "0", "html/"];
+    let arguments = [
+        "--no-cache",
+        "--log",
+        "off",
+        "--shards",
+        "1",
+        "--flight-recorder",
+        "1M",
+        "--record",
+        &trace,
+        &pluto,
+        "0",
+        "html/",
+    ];
     let mut host = Host::spawn(arguments);
     let is_caught = || {
         let status = fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("it runs");
@@ -332,7 +354,19 @@ fn a_signal_at_the_start_is_kept_until_there_is_something_to_write() {
 fn what_it_takes_of_memory_is_bounded() {
     let (folder, pluto) = (Folder::new(), built("pluto"));
     let trace = folder.path("never.trace");
-    let host = Host::serve(["--log", "off", "--flight-recorder", "1M", "--record", &trace, &pluto, "0", "html/"]);
+    let host = Host::serve([
+        "--log",
+        "off",
+        "--shards",
+        "1",
+        "--flight-recorder",
+        "1M",
+        "--record",
+        &trace,
+        &pluto,
+        "0",
+        "html/",
+    ]);
     let peak = || {
         let status = fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
@@ -357,7 +391,7 @@ fn of_a_guest_that_does_not_pause_the_last_turns_are_kept_to_be_read() {
     ] {
         let guest = folder.guest(&format!("{name}.wasm"), &sleeper(2_000, pause, "unreachable"));
         let trace = folder.path(&format!("{name}.trace"));
-        let ended = host::run(["--flight-recorder", "8K", "--record", &trace, &guest, "0"]);
+        let ended = host::run(["--shards", "1", "--flight-recorder", "8K", "--record", &trace, &guest, "0"]);
         assert_eq!(ended.code, Some(4), "{ended:#?}");
         assert!(ended.errors.contains(says) && ended.errors.contains("can be read but not replayed"), "{ended:#?}");
         assert_eq!(ended.errors.matches("note: the flight recorder is full").count(), 1, "{ended:#?}");
@@ -367,7 +401,7 @@ fn of_a_guest_that_does_not_pause_the_last_turns_are_kept_to_be_read() {
         let text = to_text(&trace);
         assert!(text.contains("\ncut ") && text.contains("\nend trapped"), "{text}");
         // With room for all of it, there is nothing to drop.
-        let ended = host::run(["--flight-recorder", "8M", "--record", &trace, &guest, "0"]);
+        let ended = host::run(["--shards", "1", "--flight-recorder", "8M", "--record", &trace, &guest, "0"]);
         assert_eq!(ended.code, Some(4), "{ended:#?}");
         replays(&guest, &trace, &[], &["to its end"]);
         // A file holds all of it, without key frames.
@@ -463,7 +497,8 @@ fn a_disk_that_fills_up_ends_the_recording_and_not_the_run() {
     replays(&guest, &trace, &[], &["as far as it was recorded"]);
     // What the flight recorder cannot write, it does not leave half written.
     let traps = folder.guest("traps.wasm", &sleeper(3_000, PAUSES, "unreachable"));
-    let (code, errors) = with_limit("-f 8", folder.0.path(), &["--no-cache", "--flight-recorder", "16K", &traps, "0"]);
+    let (code, errors) =
+        with_limit("-f 8", folder.0.path(), &["--no-cache", "--shards", "1", "--flight-recorder", "16K", &traps, "0"]);
     assert_eq!(code, Some(4), "{errors}");
     assert!(errors.contains("the flight recorder cannot write") && errors.contains("File too large"), "{errors}");
     assert_eq!(folder.found(), <[PathBuf; 0]>::default());
@@ -481,7 +516,7 @@ fn what_it_cannot_write_to_is_told_before_anything_is_served() {
         ("/dev/null", "is no file"),
         (&here, "is no file"),
     ] {
-        refused(&["--flight-recorder", "1M", "--record", path, &echo, "0"], 1, says);
+        refused(&["--shards", "1", "--flight-recorder", "1M", "--record", path, &echo, "0"], 1, says);
     }
     // Neither does a trace that is made of a text take the place of something else.
     let (trace, text) = (folder.path("run.trace"), folder.path("run.txt"));
@@ -490,5 +525,5 @@ fn what_it_cannot_write_to_is_told_before_anything_is_served() {
     refused(&["trace", "binary", &text, "--guest", &guest, "--output", &guest], 1, "which is no trace");
     assert_eq!(fs::read(&guest).expect("the guest"), before);
     assert_eq!(host::run(["trace", "binary", &text, "--guest", &guest, "--output", &trace]).code, Some(0));
-    refused(&["--flight-recorder", "much", &echo, "0"], 2, "a size is a number of bytes");
+    refused(&["--shards", "1", "--flight-recorder", "much", &echo, "0"], 2, "a size is a number of bytes");
 }

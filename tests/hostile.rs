@@ -29,7 +29,7 @@ fn run_bytes(guest: &[u8], options: &[&str]) -> Ended {
     fs::write(&path, guest).expect("a file");
     let (path, root) = (path.display().to_string(), folder.path().join("root").display().to_string());
     let mut arguments = options.to_vec();
-    arguments.extend(["--no-cache", &path, "0", &root]);
+    arguments.extend(["--shards", "1", "--no-cache", &path, "0", &root]);
     host::run(arguments)
 }
 

@@ -21,6 +21,7 @@ mod instructions;
 mod operating;
 mod parity;
 mod replay;
+mod shards;
 mod stopping;
 mod support;
 mod website;

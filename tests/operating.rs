@@ -37,7 +37,10 @@ fn value(page: &str, name: &str) -> f64 {
 
 #[test]
 fn metrics_and_health_are_told_on_a_second_port_that_was_granted() {
-    let arguments = ["--grant-port", "0", &pluto(), "0", "html/", "--no-access-log", "--metrics-port", "0"];
+    // One shard, which tells of itself at once.
+    let pluto = pluto();
+    let arguments =
+        ["--shards", "1", "--grant-port", "0", &pluto, "0", "html/", "--no-access-log", "--metrics-port", "0"];
     let mut host = Host::serve(arguments);
     let address = second_address(&mut host);
     assert!(address.ip().is_loopback() && address != host.address());
@@ -84,6 +87,7 @@ fn a_port_that_was_not_granted_or_granted_twice_is_explained() {
     let ended = host::run([&pluto(), "0", "html/", "--metrics-port", "9100"]);
     assert_eq!(ended.code, Some(5), "{ended:#?}");
     assert!(ended.output.contains("give the host --grant-port 9100"), "{ended:#?}");
+    assert_eq!(ended.errors.lines().count(), 1, "it was told once, and nothing was served: {ended:#?}");
     let ended = host::run(["--grant-port", "9100", "--grant-port", "[::1]:9100", &pluto(), "0", "html/"]);
     assert_eq!(ended.code, Some(1), "{ended:#?}");
     assert!(ended.errors.contains("port 9100 is granted twice"), "{ended:#?}");
@@ -112,7 +116,8 @@ fn an_option_of_the_host_behind_the_root_is_told_from_one_that_does_not_exist() 
 /// In the host's JSON log each line is an object, and one of the access log is an object in it.
 #[test]
 fn an_access_log_in_json_stands_in_the_host_s_as_an_object() {
-    let host = Host::serve(["--log", "json", &pluto(), "0", "html/", "--access-log", "json"]);
+    // One shard, so that the lines are in the order of the requests.
+    let host = Host::serve(["--shards", "1", "--log", "json", &pluto(), "0", "html/", "--access-log", "json"]);
     let mut client = Client::new(host.connect());
     client.send("GET /?\"} HTTP/1.1\r\nHost: a\r\nUser-Agent: a\"},{\u{1b}\r\n\r\n");
     assert_eq!(client.response(true).status, 400);

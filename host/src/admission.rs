@@ -1,6 +1,7 @@
 //! Which guests may run: those that import the one interface, export `run`, and nothing else is asked of the host.
 
 use std::fmt;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
@@ -26,11 +27,12 @@ pub struct Inspection {
     pub admitted: Result<Admitted>,
 }
 
-/// A guest that may run.
+/// A guest that may run. A clone of it shares its code.
+#[derive(Clone)]
 pub struct Admitted {
     pub(crate) instance: ServerPre<State>,
     /// Whether a pause leaves a state that can be copied is looked up in it when that is first wanted.
-    pub(crate) component: Vec<u8>,
+    pub(crate) component: Arc<[u8]>,
 }
 
 /// Looks at a guest. An error means that the bytes are not a component and cannot be made one.
@@ -74,7 +76,7 @@ fn admit(engine: &Engine, component: &[u8], imports: &[Import], exports: &[Strin
         .instantiate_pre(&compiled)
         .and_then(ServerPre::new)
         .map_err(|error| anyhow!("it does not fit the contract in wit/system.wit: {error:#}"))?;
-    Ok(Admitted { instance, component: component.to_vec() })
+    Ok(Admitted { instance, component: component.into() })
 }
 
 fn advice(imports: &[String]) -> &'static str {

@@ -139,7 +139,13 @@ pub struct Run {
     #[arg(long, value_name = "DRIVER", value_enum, default_value_t = DriverChoice::Auto)]
     pub driver: DriverChoice,
 
-    /// Memory that the guest may have: bytes, or with K, M or G
+    /// How many threads serve, each with an instance of the guest that knows nothing of the others; the system shares the
+    /// clients out. Without it one for each core that this process may use; one while a run is recorded, for a trace is
+    /// the run of one instance
+    #[arg(long, value_name = "N", value_parser = shards)]
+    shards: Option<usize>,
+
+    /// Memory that the guest may have, in each shard: bytes, or with K, M or G
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
     pub memory_max: u64,
 
@@ -151,7 +157,8 @@ pub struct Run {
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = Verbosity::Info)]
     pub log_level: Verbosity,
 
-    /// Record the run, to be replayed exactly: all that the guest receives, and the guest itself
+    /// Record the run, to be replayed exactly: all that the guest receives, and the guest itself. With several --shards
+    /// each records its own: to run.1.trace, run.2.trace and so on for run.trace
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 
@@ -161,7 +168,8 @@ pub struct Run {
     pub key_frame_every: u64,
 
     /// Record into memory only, and keep the last so many bytes. They are written when the guest traps, fails or is ended
-    /// by the host, and at each SIGUSR1: to the FILE of --record, or to pluto-host.PID.trace in the current folder
+    /// by the host, and at each SIGUSR1: to the FILE of --record, or to pluto-host.PID.trace in the current folder; of several
+    /// shards each has its own, with its number in the name
     #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "key_frame_every")]
     pub flight_recorder: Option<u64>,
 
@@ -223,7 +231,7 @@ The options of the host stand before GUEST; what follows ROOT is for the guest. 
 options, with its limits and timeouts, when it is asked:
   pluto-host target/guests/pluto.wasm 0 html/ --help
 
-Exit codes:
+Exit codes (of several shards, that of the first which did not end well):
   0    the guest ended well, or was stopped by Ctrl-C or SIGTERM
   1    the host could not start: the message says what to change
   2    the command line could not be understood
@@ -241,10 +249,30 @@ impl Run {
         self.rest.first().map(String::as_str).filter(|first| !first.starts_with('-'))
     }
 
+    /// How many shards serve.
+    pub fn shards(&self) -> usize {
+        self.shards.unwrap_or_else(|| if self.has_one_shard_to_record() { 1 } else { cores() })
+    }
+
+    /// Whether there would be more shards if the run were not recorded.
+    pub fn has_one_shard_to_record(&self) -> bool {
+        self.shards.is_none() && self.record.is_some() && self.flight_recorder.is_none() && cores() > 1
+    }
+
     /// What the guest is given: the port, the folder, and the rest.
     pub fn guest_arguments(&self) -> Vec<String> {
         std::iter::once(self.port.to_string()).chain(self.rest.iter().cloned()).collect()
     }
+}
+
+/// The cores that this process may use, by its affinity and its control group.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(limits::SHARDS_MAX))
+}
+
+fn shards(text: &str) -> Result<usize, String> {
+    let shards = text.parse().ok().filter(|shards| (1..=limits::SHARDS_MAX).contains(shards));
+    shards.ok_or_else(|| format!("the number of shards is one from 1 to {}", limits::SHARDS_MAX))
 }
 
 fn port(text: &str) -> Result<u16, String> {
@@ -331,9 +359,21 @@ mod tests {
             "--memory-max 5X guest.wasm 1",
             "--grant-port a guest.wasm 1",
             "--key-frame-every 1M guest.wasm 1",
+            "--shards 0 guest.wasm 1",
+            "--shards 257 guest.wasm 1",
+            "--shards all guest.wasm 1",
         ] {
             assert!(run(arguments).is_err(), "{arguments:?}");
         }
+    }
+
+    #[test]
+    fn there_are_as_many_shards_as_cores_unless_the_run_is_recorded_or_the_operator_says_otherwise() {
+        let shards = |options: &str| run(&format!("{options} guest.wasm 1")).expect("understood").shards();
+        assert_eq!(shards(""), cores());
+        assert_eq!(shards("--flight-recorder 1M --record a.trace"), cores());
+        assert_eq!(shards("--record a.trace"), 1);
+        assert_eq!(shards("--record a.trace --shards 3"), 3);
     }
 
     #[test]

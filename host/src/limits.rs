@@ -47,6 +47,12 @@ pub const HANDLES_FOR_FILES_SHARE: usize = 4;
 /// Descriptors that the host itself needs: the queue, the root, standard input and output, listeners, and some to spare.
 pub const DESCRIPTORS_OF_HOST: u64 = 64;
 
+/// Descriptors that a further shard needs: its queue, its root, a listener, what wakes it, its watches, its trace.
+pub const DESCRIPTORS_OF_SHARD: u64 = 16;
+
+/// Shards of one server. More than the cores of most machines; each takes a few MiB and 4 GiB of addresses.
+pub const SHARDS_MAX: usize = 256;
+
 /// With fewer descriptors the operator is told how to have more: they are enough for about 750 clients.
 pub const DESCRIPTORS_FEW: u64 = 1_025;
 
@@ -121,12 +127,19 @@ pub const WATCH_BYTES: usize = 16 << 10;
 /// `signals` requests at once: each signal is told to all of them.
 pub const SIGNAL_REQUESTS_MAX: usize = 16;
 
+/// What a shard leaves with one `post`: some hundred counters, and as much again.
+pub const POST_BYTES_MAX: usize = 16 << 10;
+
 /// A log line.
 pub const LOG_BYTES_MAX: usize = 8 << 10;
 
 /// Log lines that wait for whoever reads standard output. When there are more, lines are lost and counted: the clients
 /// do not wait for the reader of a log.
 pub const LOG_BYTES_WAITING_MAX: usize = 1 << 20;
+
+/// Lines that shards say before they have a client, which are told once. A server that says more at its start says them
+/// as often as it has shards.
+pub const START_LINES_MAX: usize = 256;
 
 /// Ports granted with `--grant-port`. A server has one for metrics, perhaps one for its operator; each takes a descriptor.
 pub const PORTS_GRANTED_MAX: usize = 16;

@@ -21,6 +21,9 @@ pub struct Suite {
     /// Options of the web server that the cases need.
     #[serde(default)]
     pub options: Vec<String>,
+    /// Files that the site has for them, besides those of site.toml: paths and contents.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
     /// The cases.
     #[serde(rename = "case")]
     pub cases: Vec<Case>,
@@ -54,7 +57,7 @@ pub struct Case {
     /// Whether another request follows, to see that. Not behind one that never ends.
     #[serde(default = "yes")]
     pub probe: bool,
-    /// Fields of the last response.
+    /// Fields of the last response; several lines of one name as one list (RFC 9110 §5.3).
     #[serde(default)]
     pub has: BTreeMap<String, String>,
     /// Fields that it must not have.
@@ -62,6 +65,12 @@ pub struct Case {
     pub hasnt: Vec<String>,
     /// Its content.
     pub content: Option<String>,
+    /// What stands in its content.
+    #[serde(default)]
+    pub contains: Vec<String>,
+    /// What does not.
+    #[serde(default)]
+    pub without: Vec<String>,
     /// The ranges of its parts, when its content is multipart/byteranges.
     #[serde(default)]
     pub parts: Vec<String>,

@@ -3,6 +3,7 @@
 //!
 //! The corpus is read where cargo keeps the crate's sources.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -13,7 +14,7 @@ use serde::Deserialize;
 use yaml_rust2::{Yaml, YamlLoader};
 
 use super::exchange::{Response, read};
-use super::{case, serve};
+use super::{case, serve, site};
 use crate::support::guests::repository;
 use crate::support::host::Host;
 
@@ -64,7 +65,8 @@ impl Differences {
 
 #[test]
 fn severe_requests_are_refused_and_compliant_ones_understood() {
-    let host = serve(&[]);
+    let site = site(&BTreeMap::new());
+    let host = serve(site.path(), &[]);
     let requests = corpus();
     assert!(requests.len() > 150, "the corpus is read: {}", requests.len());
     let differences = Differences::read().otherwise;

@@ -32,6 +32,13 @@ impl Response {
         }
     }
 
+    /// The values of all fields of this name, as one list (RFC 9110 §5.3).
+    pub fn list(&self, name: &str) -> Option<String> {
+        let named = self.fields.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        let values: Vec<&str> = named.map(|(_, value)| value.as_str()).collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    }
+
     /// Whether it says that the connection ends.
     fn closes(&self) -> bool {
         matches!(self.field("Connection"), Ok(Some(value)) if value.eq_ignore_ascii_case("close"))

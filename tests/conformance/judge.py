@@ -47,6 +47,23 @@ REQUESTS = [
     ("/packed.css", ["Accept-Encoding: gzip", "If-None-Match: {etag}"], 304),
 ]
 
+# The same, of a site with the configuration of cases/policy.toml.
+POLICY_REQUESTS = [
+    ("/old?a=b", [], 301),
+    ("/blog/2026/a", [], 302),
+    ("/to/12345.txt", [], 307),
+    ("/away/a", [], 308),
+    ("/12345.txt", [], 200),
+    ("/dir/page", ["Origin: https://a.example"], 200),
+    ("/dir/page", ["If-None-Match: {etag}"], 304),
+    ("/dir/page.html", [], 301),
+    ("/bare/", [], 200),
+    ("/bare/", ["Accept: application/json"], 200),
+    ("/missing", [], 404),
+    ("/secret/file.txt", [], 401),
+    ("/secret/file.txt", ["Authorization: Basic YWxpY2U6VSpV"], 200),
+]
+
 # Notes of the level `bad` that are wrong themselves: the beginning of the request, the summary, and why.
 MISTAKEN = [
     (
@@ -73,7 +90,7 @@ def field(lines, name):
     return values[0].decode() if values else "\"none\""
 
 
-def lint(address, method, path, fields, expected):
+def lint(address, method, path, fields, expected, scheme):
     """What is wrong with a response, and what httplint notes."""
     encodings = [field for field in fields if field.startswith("Accept-Encoding")]
     known, _ = request(address, "HEAD", path, encodings)
@@ -81,7 +98,7 @@ def lint(address, method, path, fields, expected):
     lines, content = request(address, method, path, [line.format(**validators) for line in fields])
     version, status, phrase = lines[0].split(b" ", 2)
     linter = HttpResponseLinter(no_content=method == "HEAD")
-    linter.base_uri = f"http://localhost{path}"
+    linter.base_uri = f"{scheme}://localhost{path}"
     linter.process_response_topline(version.removeprefix(b"HTTP/"), status, phrase)
     linter.process_headers([tuple(line.split(b": ", 1)) for line in lines[1:]])
     if content:
@@ -89,6 +106,21 @@ def lint(address, method, path, fields, expected):
     linter.finish_content(True, [])
     wrong = [] if int(status) == expected else [f"the status is {status.decode()}, not {expected}"]
     return wrong, summaries(linter.notes)
+
+
+def lint_all(address, requests, scheme="http"):
+    """Prints what matters of the responses to GET and HEAD; how much of it is wrong."""
+    failures = 0
+    for path, fields, expected in requests:
+        for method in ("GET", "HEAD"):
+            what = f"{method} {path} {'; '.join(fields)}"
+            # RFC 9110 §14.2: a range is for GET alone.
+            status = 200 if method == "HEAD" and expected in (206, 416) else expected
+            wrong, notes = lint(address, method, path, fields, status, scheme)
+            for problem in wrong:
+                print(f"status   {what}: {problem}")
+            failures += len(wrong) + tell(what, notes)
+    return failures
 
 
 def redbot(url):
@@ -178,22 +210,20 @@ def main():
         pack(site)
         failures = 0
         with suite.Pluto(site) as pluto:
-            for path, fields, expected in REQUESTS:
-                for method in ("GET", "HEAD"):
-                    what = f"{method} {path} {'; '.join(fields)}"
-                    # RFC 9110 §14.2: a range is for GET alone.
-                    status = 200 if method == "HEAD" and expected in (206, 416) else expected
-                    wrong, notes = lint(pluto.address, method, path, fields, status)
-                    for problem in wrong:
-                        print(f"status   {what}: {problem}")
-                    failures += len(wrong) + tell(what, notes)
+            failures += lint_all(pluto.address, REQUESTS)
             for path in PAGES:
                 name, port = pluto.address
                 failures += tell(f"REDbot {path}", redbot(f"http://{name}:{port}{path}"))
             for problem in [*read_by_python(pluto.address, site), *read_by_curl(pluto.address, site)]:
                 print(f"client   {problem}")
                 failures += 1
-        print(f"{len(REQUESTS) * 2} responses and {len(PAGES)} pages, {failures} failures")
+        cases = dict(suite.suites())["policy"]
+        configured = site / "configured"
+        suite.make_site(configured, cases["files"])
+        with suite.Pluto(configured) as pluto:
+            # As clients see it behind something that speaks TLS: Strict-Transport-Security means nothing without.
+            failures += lint_all(pluto.address, POLICY_REQUESTS, "https")
+        print(f"{len(REQUESTS + POLICY_REQUESTS) * 2} responses and {len(PAGES)} pages, {failures} failures")
         return 1 if failures else 0
 
 

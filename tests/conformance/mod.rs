@@ -12,7 +12,6 @@ mod list;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
@@ -32,26 +31,23 @@ struct Site {
     files: BTreeMap<String, String>,
 }
 
-/// The site of the cases, as files. It lives as long as the test.
-fn site() -> &'static Path {
-    static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
-        let folder = TempDir::new().expect("a folder");
-        let site: Site = case::parse(&case::folder().join("site.toml"));
-        for (name, text) in site.files {
-            let path = folder.path().join(name);
-            fs::create_dir_all(path.parent().expect("it is in the folder")).expect("a folder");
-            fs::write(&path, case::plain(&text)).expect("a file");
-            let file = fs::File::options().write(true).open(&path).expect("it is there");
-            file.set_modified(SystemTime::UNIX_EPOCH + MODIFIED).expect("a date");
-        }
-        folder
-    });
-    FOLDER.path()
+/// The site of the cases, as files, with some more.
+fn site(more: &BTreeMap<String, String>) -> TempDir {
+    let folder = TempDir::new().expect("a folder");
+    let site: Site = case::parse(&case::folder().join("site.toml"));
+    for (name, text) in site.files.iter().chain(more) {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("it is in the folder")).expect("a folder");
+        fs::write(&path, case::plain(text)).expect("a file");
+        let file = fs::File::options().write(true).open(&path).expect("it is there");
+        file.set_modified(SystemTime::UNIX_EPOCH + MODIFIED).expect("a date");
+    }
+    folder
 }
 
-fn serve(options: &[String]) -> Host {
+fn serve(site: &Path, options: &[String]) -> Host {
     let pluto = guests::built("pluto").display().to_string();
-    let fixed = ["--log".to_owned(), "off".to_owned(), pluto, "0".to_owned(), site().display().to_string()];
+    let fixed = ["--log".to_owned(), "off".to_owned(), pluto, "0".to_owned(), site.display().to_string()];
     Host::serve(fixed.iter().chain(options))
 }
 
@@ -76,13 +72,20 @@ fn judge(host: &Host, case: &Case) -> Result<(), String> {
     let Some(last) = responses.last() else { return Ok(()) };
     for (name, value) in &case.has {
         let expected = String::from_utf8(case::text(value, &mut |words| look_up(host, words))).expect("text");
-        let found = last.field(name)?;
-        if found != Some(expected.as_str()) {
+        let found = last.list(name);
+        if found.as_ref() != Some(&expected) {
             return Err(format!("{name} is {found:?} instead of {expected:?}"));
         }
     }
     if let Some(name) = case.hasnt.iter().find(|name| last.field(name) != Ok(None)) {
         return Err(format!("{name} should not be there: {:?}", last.fields));
+    }
+    let stands = |text: &String| String::from_utf8_lossy(&last.content).contains(text.as_str());
+    if let Some(text) = case.contains.iter().find(|text| !stands(text)) {
+        return Err(format!("{text:?} is not in the content: {}", last.content.escape_ascii()));
+    }
+    if let Some(text) = case.without.iter().find(|text| stands(text)) {
+        return Err(format!("{text:?} is in the content: {}", last.content.escape_ascii()));
     }
     match &case.content {
         Some(content) if last.content != case::plain(content) => {
@@ -108,7 +111,8 @@ fn check_parts(case: &Case, response: &Response) -> Result<(), String> {
 
 /// Every case of one file is answered as it says.
 fn check(name: &str, suite: &Suite) -> Vec<String> {
-    let host = serve(&suite.options);
+    let site = site(&suite.files);
+    let host = serve(site.path(), &suite.options);
     let mut wrong = Vec::new();
     for case in &suite.cases {
         if let Err(why) = judge(&host, case) {

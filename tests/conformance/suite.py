@@ -42,9 +42,10 @@ def suites():
         yield path.stem, tomllib.loads(path.read_text())
 
 
-def make_site(folder):
-    """Writes the site of the cases into a folder."""
-    for name, content in tomllib.loads((FOLDER / "site.toml").read_text())["files"].items():
+def make_site(folder, more={}):
+    """Writes the site of the cases into a folder, with some files more."""
+    files = tomllib.loads((FOLDER / "site.toml").read_text())["files"]
+    for name, content in (files | more).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text(content))

@@ -33,6 +33,7 @@ fn reply(reply: sdk::Reply) -> host::Reply {
             let entry = |entry: sdk::Entry| host::Entry { name: entry.name, metadata: metadata(entry.metadata) };
             host::Reply::Listed(entries.into_iter().map(entry).collect())
         }
+        sdk::Reply::Gathered(posts) => host::Reply::Gathered(posts),
         sdk::Reply::Changed(name) => host::Reply::Changed(name),
         sdk::Reply::Elapsed => host::Reply::Elapsed,
         sdk::Reply::Signal(signal) => host::Reply::Signal(match signal {

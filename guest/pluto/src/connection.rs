@@ -74,13 +74,13 @@ struct Conversation {
 
 impl Drop for Conversation {
     fn drop(&mut self) {
-        self.server.metrics.closed.count();
+        self.server.metrics.disconnected();
     }
 }
 
 impl Conversation {
     fn new(client: Client, server: Rc<Server>) -> Conversation {
-        server.metrics.accepted.count();
+        server.metrics.connected();
         Conversation {
             peer: client.connection.peer().ip().to_string(),
             deadline: Deadline::new(),

@@ -15,14 +15,24 @@ impl Decimal {
     pub fn new(number: u64) -> Decimal {
         let mut decimal = Decimal { digits: [b'0'; DIGITS_MAX], start: DIGITS_MAX };
         let mut rest = number;
+        while rest > u64::from(u32::MAX) {
+            decimal.put((rest % 10) as u8);
+            rest /= 10;
+        }
+        // In 32 bits, for a quotient of 64 takes a product of 128, which wasm32 does not have.
+        let mut rest = rest as u32;
         loop {
-            decimal.start -= 1;
-            decimal.digits[decimal.start] = b"0123456789"[(rest % 10) as usize];
+            decimal.put((rest % 10) as u8);
             rest /= 10;
             if rest == 0 {
                 return decimal;
             }
         }
+    }
+
+    fn put(&mut self, digit: u8) {
+        self.start -= 1;
+        self.digits[self.start] = b'0' + digit;
     }
 
     /// With zeros before it, as so many digits, of which there are 20 at most; more when it has more.

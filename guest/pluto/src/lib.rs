@@ -36,7 +36,7 @@ pub mod site;
 
 use limits::METRICS_CONNECTIONS_MAX;
 use options::Command;
-use pluto_sdk::{Error, ListenError, ServerOptions, info};
+use pluto_sdk::{Error, ListenError, ServerOptions, info, spawn};
 use server::Server;
 use site::Site;
 use std::rc::Rc;
@@ -77,13 +77,18 @@ pub async fn main(args: Vec<String>) -> Result<(), String> {
         None => listening,
         Some(port) => {
             let operator = Rc::new(Server::operator(Rc::clone(&server)));
-            let draining = Rc::clone(&server);
+            let (draining, sharing) = (Rc::clone(&server), Rc::clone(&server));
+            spawn(async move { sharing.share_figures().await });
             listening
                 .beside(port, METRICS_CONNECTIONS_MAX, move |client| connection::converse(client, Rc::clone(&operator)))
                 .on_stop(move || draining.drain())
         }
     };
-    let served = listening.run(move |client| connection::converse(client, Rc::clone(&server))).await;
+    let serving = Rc::clone(&server);
+    let served = listening.run(move |client| connection::converse(client, Rc::clone(&serving))).await;
+    if metrics_port.is_some() {
+        server.share_last_figures().await;
+    }
     served.map_err(|failed| match failed {
         ListenError { port, error: Error::NotPermitted } if Some(port) == metrics_port => {
             format!(

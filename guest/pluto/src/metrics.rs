@@ -7,8 +7,9 @@ use crate::access::{Access, End};
 use crate::http::media::Media;
 use crate::http::request::Method;
 use pluto_sdk::now;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt::{Display, Write};
+use std::task::{Poll, Waker};
 
 /// What the page is.
 pub const MEDIA: Media = Media { essence: "text/plain; version=0.0.4", text: true };
@@ -61,9 +62,9 @@ pub struct Metrics {
     /// When it began: nanoseconds since the Unix epoch.
     began: u64,
     /// Connections that were accepted.
-    pub accepted: Counter,
+    accepted: Counter,
     /// Connections that were closed.
-    pub closed: Counter,
+    closed: Counter,
     /// Connections that were closed because nothing was asked for.
     pub timeouts_idle: Counter,
     /// Heads that did not arrive in time.
@@ -79,9 +80,9 @@ pub struct Metrics {
     /// Files that had to be opened.
     pub cache_misses: Counter,
     /// Reloads that replaced the configuration.
-    pub reloads: Counter,
+    reloads: Counter,
     /// Reloads that left it as it was.
-    pub reloads_failed: Counter,
+    reloads_failed: Counter,
     /// Responses, by method and class of status.
     responses: [[Counter; CLASSES.len()]; METHODS.len()],
     content_bytes: Counter,
@@ -89,6 +90,8 @@ pub struct Metrics {
     /// How many took no longer than the bound of this bucket, and longer than that of the one before.
     durations: [Counter; BUCKETS.len() + 1],
     duration_nanoseconds: Counter,
+    /// Who waits until something is counted.
+    waits: RefCell<Option<Waker>>,
 }
 
 /// What the server knows without counting.
@@ -97,7 +100,9 @@ pub struct Now {
     /// The most connections that are accepted.
     pub connections_max: u64,
     /// Files that are kept.
-    pub files_kept: usize,
+    pub files_kept: u64,
+    /// Linear memory; a native build has none of its own.
+    pub memory_bytes: Option<u64>,
     /// Told to stop.
     pub draining: bool,
 }
@@ -106,6 +111,25 @@ impl Metrics {
     /// Counts from now on.
     pub fn new() -> Metrics {
         Metrics { began: now(), ..Metrics::default() }
+    }
+
+    /// A client is accepted.
+    pub fn connected(&self) {
+        self.accepted.count();
+        self.tell();
+    }
+
+    /// A client's connection is closed.
+    pub fn disconnected(&self) {
+        self.closed.count();
+        self.tell();
+    }
+
+    /// The configuration was read again, or could not be.
+    pub fn reloaded(&self, success: bool) {
+        let counter = if success { &self.reloads } else { &self.reloads_failed };
+        counter.count();
+        self.tell();
     }
 
     /// A response has ended.
@@ -124,6 +148,76 @@ impl Metrics {
         let bucket = BUCKETS.iter().take_while(|(micros, _)| nanoseconds > micros * 1_000).count();
         self.durations[bucket].count();
         self.duration_nanoseconds.add(nanoseconds);
+        self.tell();
+    }
+
+    /// Waits until a client has come or gone, a response has ended, or there was a reload: nothing else is counted but on the
+    /// way to one of these. For one task.
+    pub async fn changed(&self) {
+        let mut is_waiting = false;
+        std::future::poll_fn(|cx| {
+            let mut waits = self.waits.borrow_mut();
+            if is_waiting && waits.is_none() {
+                return Poll::Ready(());
+            }
+            is_waiting = true;
+            *waits = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn tell(&self) {
+        if self.waits.borrow().is_some()
+            && let Some(waker) = self.waits.take()
+        {
+            waker.wake();
+        }
+    }
+
+    /// What this shard has counted, for the others: numbers of eight bytes, in a fixed order.
+    pub fn figures(&self, now: Now) -> Vec<u8> {
+        let reloads = [&self.reloads, &self.reloads_failed];
+        let counted = self.summed().chain(reloads).map(Counter::get);
+        let known = [now.files_kept, now.memory_bytes.unwrap_or(0)];
+        counted.chain(known).flat_map(u64::to_le_bytes).collect()
+    }
+
+    /// The page of a server that is several shards, from what each has counted.
+    pub fn page_of_all(&self, now: Now, figures: &[Vec<u8>]) -> String {
+        let sum = Metrics { began: self.began, ..Metrics::default() };
+        let mut all = Now { files_kept: 0, memory_bytes: now.memory_bytes.map(|_| 0), ..now };
+        for figures in figures {
+            let mut numbers = figures.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
+            let mut next = || numbers.next().unwrap_or(0);
+            sum.summed().for_each(|counter| counter.0.set(counter.get().saturating_add(next())));
+            // Each shard obeys each signal: what one of them has not done yet is on its way.
+            for counter in [&sum.reloads, &sum.reloads_failed] {
+                counter.0.set(counter.get().max(next()));
+            }
+            all.files_kept = all.files_kept.saturating_add(next());
+            all.memory_bytes = all.memory_bytes.map(|bytes| bytes.saturating_add(next()));
+        }
+        sum.page(all)
+    }
+
+    /// The counters whose sum over all shards is that of the server.
+    fn summed(&self) -> impl Iterator<Item = &Counter> {
+        let single = [
+            &self.accepted,
+            &self.closed,
+            &self.timeouts_idle,
+            &self.timeouts_head,
+            &self.timeouts_body,
+            &self.timeouts_write,
+            &self.refused,
+            &self.cache_hits,
+            &self.cache_misses,
+            &self.content_bytes,
+            &self.cut,
+            &self.duration_nanoseconds,
+        ];
+        single.into_iter().chain(self.responses.iter().flatten()).chain(&self.durations)
     }
 
     /// The page.
@@ -207,8 +301,12 @@ impl Metrics {
             "1 when the server was told to stop, and serves its last clients.",
             u8::from(now.draining),
         );
-        if let Some(bytes) = memory_bytes() {
-            page.gauge("pluto_memory_bytes", "Linear memory of the guest; --memory-max of the host limits it.", bytes);
+        if let Some(bytes) = now.memory_bytes {
+            page.gauge(
+                "pluto_memory_bytes",
+                "Linear memory of the guest, in all shards together; --memory-max of the host limits it for each.",
+                bytes,
+            );
         }
         page.gauge("pluto_start_time_seconds", "When the server began, since the Unix epoch.", Seconds(self.began));
         let uptime = pluto_sdk::now().saturating_sub(self.began);
@@ -220,9 +318,9 @@ impl Metrics {
 }
 
 /// The memory of the component; a native build has none of its own.
-fn memory_bytes() -> Option<usize> {
+pub fn memory_bytes() -> Option<u64> {
     #[cfg(target_arch = "wasm32")]
-    return Some(core::arch::wasm32::memory_size(0) << 16);
+    return Some((core::arch::wasm32::memory_size(0) as u64) << 16);
     #[cfg(not(target_arch = "wasm32"))]
     None
 }

@@ -69,10 +69,11 @@ pub enum Command {
 }
 
 /// Options of the host, which end up here when they stand behind the root.
-const HOST_OPTIONS: [&str; 11] = [
+const HOST_OPTIONS: [&str; 12] = [
     "--listen",
     "--grant-port",
     "--driver",
+    "--shards",
     "--memory-max",
     "--log",
     "--log-level",

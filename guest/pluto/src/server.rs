@@ -3,13 +3,16 @@
 use crate::access::Form;
 use crate::http::date::Date;
 use crate::http::request::{Action, Terms};
+use crate::limits::FIGURES_SECONDS;
 use crate::metrics::{self, Metrics};
-use crate::operator;
+use crate::operator::{self, Told};
 use crate::options::Options;
 use crate::site::{Answer, Lookup, Site};
-use pluto_sdk::{error, info, now};
+use pluto_sdk::shards::{Gather, Post, gather, post};
+use pluto_sdk::{Pending, error, info, join, now, sleep, warn};
 use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// One port: who answers there, on which terms, and what is counted.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub struct Server {
     /// The current second, written once for all responses in it.
     date: RefCell<Date>,
     draining: Cell<bool>,
+    /// It is known that there is no other shard.
+    alone: Cell<bool>,
 }
 
 /// What answers on a port.
@@ -41,6 +46,8 @@ pub enum Answering {
     Site(Rc<Site>, Lookup),
     /// It is answered.
     Known(Answer),
+    /// What all shards of this server have counted is asked for, once it is known what this one has.
+    Metrics(Rc<Server>, Pending<Post>, Pending<Gather>),
 }
 
 impl Server {
@@ -57,7 +64,7 @@ impl Server {
 
     fn serving(options: Options, service: Service) -> Server {
         let date = RefCell::new(Date::at(now()));
-        Server { options, metrics: Metrics::new(), service, date, draining: Cell::new(false) }
+        Server { options, metrics: Metrics::new(), service, date, draining: Cell::new(false), alone: Cell::new(false) }
     }
 
     /// Begins to answer a request. Files are asked for at once, so that several requests wait together.
@@ -66,10 +73,10 @@ impl Server {
             self.metrics.refused.count();
         }
         match &self.service {
-            Service::Operator(server) => {
-                let found = operator::answer(server, action);
-                Answering::Known(Answer::plain(found))
-            }
+            Service::Operator(server) => match operator::answer(server, action) {
+                Told::Known(found) => Answering::Known(Answer::plain(found)),
+                Told::Metrics => Answering::Metrics(Rc::clone(server), post(server.figures()), gather()),
+            },
             Service::Site(site) => {
                 let site = Rc::clone(&site.borrow());
                 let lookup = site.look_up(action, terms);
@@ -107,7 +114,48 @@ impl Server {
             Service::Site(site) => site.borrow().files_kept(),
             Service::Operator(_) => 0,
         };
-        metrics::Now { connections_max: self.options.connections, files_kept, draining: self.is_draining() }
+        metrics::Now {
+            connections_max: self.options.connections,
+            files_kept: files_kept as u64,
+            memory_bytes: metrics::memory_bytes(),
+            draining: self.is_draining(),
+        }
+    }
+
+    /// Whether it is known that this server is one shard.
+    pub fn is_alone(&self) -> bool {
+        self.alone.get()
+    }
+
+    /// Leaves what is counted for the other shards, if there are any: at most once in `FIGURES_SECONDS`, and only while there
+    /// is something new.
+    pub async fn share_figures(&self) {
+        self.alone.set(gather().await.is_ok_and(|shards| shards.len() == 1));
+        let mut left = Vec::new();
+        while !self.is_alone() {
+            let figures = self.figures();
+            if figures == left {
+                self.metrics.changed().await;
+                continue;
+            }
+            left.clone_from(&figures);
+            if let Err(error) = post(figures).await {
+                warn!("the other shards are not told what is counted here: {error}");
+            }
+            sleep(Duration::from_secs(FIGURES_SECONDS)).await;
+        }
+    }
+
+    /// Leaves them a last time.
+    pub async fn share_last_figures(&self) {
+        if !self.is_alone() {
+            // Nobody is left who could do anything about an error.
+            let _ = post(self.figures()).await;
+        }
+    }
+
+    fn figures(&self) -> Vec<u8> {
+        self.metrics.figures(self.metrics_now())
     }
 
     /// The date of the current second.
@@ -122,7 +170,7 @@ impl Server {
         let Service::Site(current) = &self.service else { return };
         match Site::load(&self.options).await {
             Ok(site) => {
-                self.metrics.reloads.count();
+                self.metrics.reloaded(true);
                 let before = current.replace(Rc::new(site));
                 // Behind the borrow: dropping the last of a site gives its files back.
                 drop(before);
@@ -131,7 +179,7 @@ impl Server {
                 );
             }
             Err(error) => {
-                self.metrics.reloads_failed.count();
+                self.metrics.reloaded(false);
                 error!("not reloaded, everything stays as it was: {error}");
             }
         }
@@ -143,6 +191,7 @@ impl Answering {
     pub fn at_once(self) -> Result<Answer, Answering> {
         match self {
             Answering::Known(answer) => Ok(answer),
+            gathering @ Answering::Metrics(..) => Err(gathering),
             Answering::Site(site, lookup) => lookup.at_once().map_err(|lookup| Answering::Site(site, lookup)),
         }
     }
@@ -152,6 +201,10 @@ impl Answering {
         match self {
             Answering::Site(site, lookup) => site.find(lookup, terms).await,
             Answering::Known(answer) => answer,
+            Answering::Metrics(server, post, gather) => {
+                let (_, gathered) = join(post, gather).await;
+                Answer::plain(operator::metrics(&server, gathered))
+            }
         }
     }
 }

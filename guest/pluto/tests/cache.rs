@@ -65,6 +65,8 @@ fn a_file_that_is_removed_or_forbidden_is_gone() {
     world.remove("a.txt");
     assert_eq!(ask(&mut world, "/a.txt").status, 404);
     world.file("a.txt", "back");
+    // The host tells of changes to what is there, and not of what appears.
+    world.advance(Duration::from_millis(KEPT_FRESH_MILLIS));
     assert_eq!(ask(&mut world, "/a.txt").text(), "back");
 }
 
@@ -110,4 +112,33 @@ fn a_file_for_which_there_was_no_descriptor_is_opened_again_without_what_was_kep
     }
     assert!(hand.written.starts_with("HTTP/1.1 503 "), "{}", hand.written);
     assert!(hand.ids(is_open).is_empty());
+}
+
+#[test]
+fn what_is_missing_is_not_looked_for_again_at_once_and_found_when_it_appears() {
+    let mut world = serve(&[]);
+    assert_eq!(ask(&mut world, "/new.txt").status, 404);
+    let before = opens(&world);
+    for _ in 0..100 {
+        assert_eq!(ask(&mut world, "/new.txt").status, 404);
+    }
+    assert_eq!(opens(&world), before);
+    world.file("new.txt", "new");
+    world.advance(Duration::from_millis(KEPT_FRESH_MILLIS));
+    assert_eq!(ask(&mut world, "/new.txt").text(), "new");
+}
+
+#[test]
+fn the_page_for_what_is_missing_is_never_older_than_a_file() {
+    let mut world = serve(&[]);
+    world.file("404.html", "nothing here");
+    (0..5).for_each(|_| assert_eq!(ask(&mut world, "/none").text(), "nothing here"));
+    let before = opens(&world);
+    assert_eq!(ask(&mut world, "/none").text(), "nothing here");
+    assert_eq!(opens(&world), before, "the page is kept");
+    world.overwrite("404.html", "still nothing");
+    assert_eq!(ask(&mut world, "/none").text(), "still nothing");
+    world.remove("404.html");
+    world.advance(Duration::from_millis(KEPT_FRESH_MILLIS));
+    assert!(ask(&mut world, "/none").text().contains("Not Found"));
 }

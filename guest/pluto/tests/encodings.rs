@@ -158,11 +158,9 @@ fn files_beside_are_looked_for_once_while_a_file_is_kept() {
 fn pages_are_revalidated_and_names_with_a_hash_are_not() {
     let mut world = encoded();
     world.file("assets/index-BfT3q_9x.js", "x");
-    for (target, expected) in [
-        ("/", "no-cache"),
-        ("/a.txt", "public, max-age=604800"),
-        ("/assets/index-BfT3q_9x.js", "public, max-age=31536000, immutable"),
-    ] {
+    for (target, expected) in
+        [("/", "no-cache"), ("/a.txt", "max-age=604800"), ("/assets/index-BfT3q_9x.js", "max-age=31536000, immutable")]
+    {
         assert_eq!(get_response(&mut world, target).field("Cache-Control"), Some(expected));
     }
     assert_eq!(get_response(&mut world, "/missing").field("Cache-Control"), None);

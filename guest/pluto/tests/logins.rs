@@ -94,6 +94,46 @@ fn a_clean_address_is_protected_as_its_file() {
     assert_eq!(get_response(&mut world, "/secret.html").status, 401);
 }
 
+/// Whatever stands in for something else: who may not read a file is not sent it at another address.
+#[test]
+fn what_stands_in_for_another_is_protected_too() {
+    let guarded = |source: &str, options: &[&str]| {
+        serve_with(options, |world| {
+            let rule = format!("[[basic-auth]]\nsource = \"{source}\"\nusers = \".htpasswd\"\n");
+            world.file(
+                ".pluto.toml",
+                rule + "[[headers]]\nsource = \"/**\"\nheaders = { Cache-Control = \"public\" }\n",
+            );
+            world.file(".htpasswd", format!("alice:{HASH}\n"));
+            world.file("secret.html", "secret");
+            world.file("sub/index.html", "index");
+            world.file("404.html", "lost");
+            world.file("sub/404.html", "lost here");
+        })
+    };
+    for source in ["/sub/", "/sub/index.html", "/sub/index"] {
+        let mut world = guarded(source, &["--clean-urls"]);
+        for target in ["/sub/", "/sub/index.html", "/sub/index", "/sub/./index"] {
+            assert_eq!(get_response(&mut world, target).status, 401, "{source} {target}");
+        }
+        let page = logged_in(&mut world, &with("/sub/", RIGHT));
+        assert_eq!((page.text().as_str(), page.field("Cache-Control")), ("index", Some("private, no-cache")));
+    }
+    let mut world = guarded("/secret.html", &["--page-fallback", "/secret.html"]);
+    assert_eq!(get_response(&mut world, "/missing").status, 404);
+    assert_eq!(logged_in(&mut world, &with("/missing", RIGHT)).status, 404, "it is not asked for there");
+    // The nearest error page is a file as well, and what is refused before anybody is asked who he is has none.
+    let mut world = guarded("/**", &[]);
+    for target in ["/.git/x", "/sub/.x", "/a%2fb", &format!("/sub/{}", "a".repeat(5_000))] {
+        let response = get_response(&mut world, target);
+        assert!(response.status == 404 && !response.text().contains("lost"), "{target}: {}", response.text());
+    }
+    assert_eq!(logged_in(&mut world, &with("/sub/missing", RIGHT)).text(), "lost here");
+    let mut world = guarded("/**", &["--page-fallback", "/secret.html"]);
+    assert_eq!(get_response(&mut world, "/missing").status, 401);
+    assert_eq!(logged_in(&mut world, &with("/missing", RIGHT)).text(), "secret");
+}
+
 /// What was verified is known without a hash: the answer is there in the turns that any file takes.
 #[test]
 fn a_login_is_verified_once() {

@@ -2,6 +2,7 @@
 
 use crate::support::{ARGS, get, responses, send, site};
 use pluto_sdk::Signal;
+use pluto_sdk::contract::Request;
 use pluto_sdk::testing::{Outcome, World};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -111,6 +112,88 @@ fn what_happens_is_counted() {
     world.run_until_idle();
     let after = samples(&mut world);
     assert_eq!((after["pluto_reloads_total{result=\"success\"}"], after["pluto_files_kept"]), (1.0, 0.0));
+}
+
+fn posts(world: &World) -> usize {
+    world.requests().iter().filter(|submission| matches!(submission.request, Request::Post(_))).count()
+}
+
+/// A client comes, asks for these paths, and goes.
+fn visit(world: &mut World, paths: &[&str]) {
+    let client = send(world, &[paths.iter().map(|path| get(path)).collect::<String>().as_bytes()]);
+    world.client_ends(client);
+    world.run_until_idle();
+}
+
+fn serve_besides(shards: &[&[u8]]) -> World {
+    let mut world = World::new();
+    world.grant(PORT);
+    shards.iter().for_each(|&figures| world.shard(figures));
+    site(&mut world);
+    world.start(pluto::main, &[&ARGS[..], &["--metrics-port", "9100"]].concat());
+    world.run_until_idle();
+    world
+}
+
+/// What the shards have counted is added up, but for what each of them knows of the whole server.
+#[test]
+fn the_page_tells_the_sum_of_all_shards() {
+    let serve_for_a_while = |world: &mut World| {
+        visit(world, &["/a.txt", "/missing"]);
+        world.signal(Signal::Reload);
+        world.advance(Duration::from_secs(3));
+    };
+    let mut other = serve_besides(&[b""]);
+    serve_for_a_while(&mut other);
+    let open = other.connect();
+    other.advance(Duration::from_secs(1));
+    let figures = other.posted().to_vec();
+    let mut world = serve_besides(&[&figures, &figures, b"", b"short"]);
+    serve_for_a_while(&mut world);
+    let samples = samples(&mut world);
+    for (name, value) in [
+        ("pluto_http_requests_total{method=\"GET\",code=\"2xx\"}", 3.0),
+        ("pluto_http_requests_total{method=\"GET\",code=\"4xx\"}", 3.0),
+        ("pluto_http_request_duration_seconds_bucket{le=\"+Inf\"}", 6.0),
+        ("pluto_http_request_duration_seconds_count", 6.0),
+        ("pluto_connections_accepted_total", 5.0),
+        ("pluto_connections_open", 2.0),
+        ("pluto_connections_max", 10_000.0),
+        ("pluto_reloads_total{result=\"success\"}", 1.0),
+        ("pluto_uptime_seconds", 3.0),
+    ] {
+        assert_eq!(samples.get(name), Some(&value), "{name} of {samples:#?}");
+    }
+    assert!(other.is_accepted(open));
+}
+
+#[test]
+fn figures_are_left_once_a_second_while_there_is_something_new_and_never_by_a_server_of_one_shard() {
+    let mut world = serve_besides(&[b""]);
+    let first = posts(&world);
+    world.advance(Duration::from_secs(100));
+    assert_eq!(posts(&world), first, "nothing is new");
+    for _ in 0..100 {
+        visit(&mut world, &["/a.txt"]);
+        world.advance(Duration::from_millis(100));
+    }
+    assert!((10..=12).contains(&(posts(&world) - first)), "{}", posts(&world) - first);
+    world.advance(Duration::from_secs(1));
+    let left = world.posted().to_vec();
+    let last = posts(&world);
+    world.advance(Duration::from_secs(100));
+    assert!((posts(&world), world.posted()) == (last, &left[..]), "the last of them was left within a second");
+    visit(&mut world, &["/a.txt"]);
+    visit(&mut world, &["/a.txt"]);
+    world.signal(Signal::Stop);
+    world.run_until_idle();
+    assert_eq!(world.outcome(), Some(Outcome::Exit(0)));
+    assert!(world.posted() != left, "what came between is left at the end");
+    let mut alone = serve(&[]);
+    visit(&mut alone, &["/a.txt"]);
+    alone.advance(Duration::from_secs(10));
+    samples(&mut alone);
+    assert_eq!(posts(&alone), 0);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! What a site's configuration file says, and what it does.
 
-use crate::support::{Response, ask, get, get_response, serve, serve_with};
+use crate::support::{Response, ask, get, get_response, send, serve, serve_with};
+use pluto::limits::{LISTING_REST_NANOS, LISTINGS_WAITING_MAX};
 use pluto_sdk::testing::{Outcome, Request, World};
 use pluto_sdk::{Level, Signal};
+use std::time::Duration;
 
 /// A site with this configuration.
 fn site(config: &str) -> World {
@@ -151,7 +153,16 @@ fn a_single_page_answers_for_pages_and_not_for_assets() {
     check("/a.txt", "text/html", "alpha");
     check("/denied.txt", "text/html", "403");
     assert_eq!(ask(&mut world, get("/user/5").replace("GET", "POST")).status, 405);
+    // A cache must not give a page to who asks for a picture, nor the other way round (RFC 9110 §12.5.5).
+    for (target, accept, varies) in [("/a.b", "text/html", true), ("/a.b", "*/*", true), ("/a", "*/*", false)] {
+        let response = ask(&mut world, get_with(target, &format!("Accept: {accept}\r\n")));
+        let vary = response.fields.contains(&("Vary".to_owned(), "Accept".to_owned()));
+        assert_eq!(vary, varies, "{target} {accept}");
+    }
     let mut missing = serve(&["--page-fallback", "/gone.html"]);
+    assert!(missing.logs().iter().any(|(level, line)| {
+        *level == Level::Warn && line.starts_with("gone.html: page-fallback cannot be opened: ")
+    }));
     assert_eq!(get_response(&mut missing, "/user").status, 404, "no loop");
 }
 
@@ -172,6 +183,8 @@ fn clean_urls_lead_to_pages() {
     check("//dir//page.html", "301 -> /dir/page");
     check("/missing.html", "404");
     check("/missing/", "404");
+    check("/dir/index?q", "301 -> /dir/?q");
+    check("/index", "301 -> /");
 }
 
 #[test]
@@ -212,6 +225,26 @@ fn directories_are_listed_when_that_is_wanted() {
     assert_eq!(get_response(&mut serve_with(&[], files), "/bare/").status, 404, "off unless wanted");
 }
 
+/// A large listing takes as long as a thousand files: behind it there is a rest, in which the others are served.
+#[test]
+fn large_listings_are_made_one_after_the_other() {
+    let mut world = serve_with(&["--directory-listing"], |world| {
+        (0..1_000).for_each(|number| world.file(format!("many/{number}"), ""));
+    });
+    let clients: Vec<_> = (0..2).map(|_| send(&mut world, &[get("/many/").as_bytes()])).collect();
+    let listed =
+        |world: &World| -> Vec<bool> { clients.iter().map(|client| !world.received(*client).is_empty()).collect() };
+    assert_eq!(listed(&world), [false, false]);
+    assert_eq!(get_response(&mut world, "/a.txt").status, 200);
+    world.advance(Duration::from_nanos(1_000 * LISTING_REST_NANOS));
+    assert_eq!(listed(&world), [true, false]);
+    world.advance(Duration::from_nanos(1_000 * LISTING_REST_NANOS));
+    assert_eq!(listed(&world), [true, true]);
+    // Those who wait are bounded.
+    let clients: Vec<_> = (0..=LISTINGS_WAITING_MAX).map(|_| send(&mut world, &[get("/many/").as_bytes()])).collect();
+    assert!(world.received(clients[LISTINGS_WAITING_MAX]).starts_with(b"HTTP/1.1 503 "));
+}
+
 #[test]
 fn a_directory_with_too_many_entries_says_so() {
     let mut world = serve_with(&["--directory-listing"], |world| {
@@ -219,8 +252,13 @@ fn a_directory_with_too_many_entries_says_so() {
             world.file(format!("many/{number}"), "");
         }
     });
-    let response = get_response(&mut world, "/many/");
-    assert!(response.status == 500 && response.text().contains("more entries than can be listed"));
+    // It is read once: that takes longer than any listing.
+    for _ in 0..3 {
+        let response = get_response(&mut world, "/many/");
+        assert!(response.status == 500 && response.text().contains("more entries than can be listed"));
+    }
+    let lists = world.requests().iter().filter(|sent| matches!(sent.request, Request::List(_))).count();
+    assert_eq!(lists, 1);
 }
 
 #[test]
@@ -249,6 +287,20 @@ fn other_sites_may_read_what_they_are_allowed() {
     );
     let elsewhere = ask(&mut world, preflight.replace("/dir/x", "/x"));
     assert_eq!((elsewhere.status, elsewhere.field("Access-Control-Allow-Origin")), (204, None));
+    let mut clean = site("clean-urls = true\n[cors]\nsource = \"/dir/page.html\"\nallow-origins = [\"*\"]\n");
+    for target in ["/dir/page", "/dir/page.html"] {
+        let response = get_response(&mut clean, target);
+        assert_eq!(response.field("Access-Control-Allow-Origin"), Some("*"), "{target}: the same file");
+    }
+}
+
+/// An address that a page's file does without its ending is no way to what is nobody's business.
+#[test]
+fn a_clean_address_is_no_way_to_the_configuration() {
+    let mut world = serve_with(&["--clean-urls", "--config", "site.html"], |world| world.file("site.html", ""));
+    for target in ["/site.html", "/site", "/site/"] {
+        assert_eq!(get_response(&mut world, target).status, 404, "{target}");
+    }
 }
 
 #[test]
@@ -279,6 +331,7 @@ fn each_host_has_its_folder_and_its_configuration() {
     for host in ["c.example", "file.example", "upper", "127.0.0.1", "[::1]", ".git", ".well-known"] {
         check(host, "/", "421");
     }
+    assert!(world.logs().iter().any(|(_, line)| line == "UPPER: no host is called so; expected upper"));
     let mut world = serve_with(&["--virtual-hosts"], |world| world.file("default/index.html", "site of all"));
     assert_eq!(outcome(&get_response(&mut world, "/")), "site of all");
     let old = ask(&mut world, "GET / HTTP/1.0\r\n\r\n");
@@ -288,14 +341,16 @@ fn each_host_has_its_folder_and_its_configuration() {
 #[test]
 fn the_files_of_the_policy_are_never_served() {
     let mut world = serve_with(&["--allow-hidden", "--directory-listing", "--config", "conf/site.toml"], |world| {
-        world.file("conf/site.toml", "[[basic-auth]]\nsource = \"/x/**\"\nusers = \".users\"\n");
+        let rule = "[[basic-auth]]\nsource = \"/x/**\"\nusers = \".users\"\n";
+        world.file("conf/site.toml", format!("{rule}[error-pages]\n404 = \"/.users\"\n"));
         world.file(".users", "a:$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW");
         world.file("conf/other", "");
         world.file("conf/.pluto.toml", "of another site");
         world.file("conf/.htpasswd", "of another site");
     });
     for target in ["/conf/site.toml", "/.users", "/conf/./site%2Etoml", "/x/..//.users"] {
-        assert_eq!(get_response(&mut world, target).status, 404, "{target}");
+        let response = get_response(&mut world, target);
+        assert!(response.status == 404 && !response.text().contains("$2a$"), "{target}: nor as an error page");
     }
     assert_eq!(get_response(&mut world, "/.env").text(), "secret", "other hidden files are, when they may");
     for target in ["/.pluto.toml", "/conf/.pluto.toml", "/conf/.htpasswd"] {

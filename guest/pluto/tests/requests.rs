@@ -57,7 +57,7 @@ fn a_file_is_served_with_all_that_a_browser_needs() {
         ("Content-Length", "5"),
         ("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
         ("ETag", "\"3da56ec08de5da93af92a1f85e52d146\""),
-        ("Cache-Control", "public, max-age=604800"),
+        ("Cache-Control", "max-age=604800"),
         ("Accept-Ranges", "bytes"),
         ("Vary", "Accept-Encoding"),
     ];

@@ -36,6 +36,7 @@
 //! | [`task`] | [`spawn`], [`join`], [`race`] |
 //! | [`mod@log`] | [`error!`], [`warn!`], [`info!`], [`debug!`] |
 //! | [`mod@signals`] | what the operator wants |
+//! | [`shards`] | [`post`], [`gather`]: what the shards of a server leave for each other |
 //! | [`server`] | [`serve`]: what every TCP server needs |
 //! | `testing` | a guest as a function from answers to requests, and a small world that answers it |
 //! | [`contract`] | the generated bindings |
@@ -50,6 +51,7 @@ mod memory;
 pub mod net;
 pub mod request;
 pub mod server;
+pub mod shards;
 pub mod signals;
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))] // only the component sends
 mod slices;
@@ -72,6 +74,7 @@ pub use fs::{Buffer, File, Symlinks};
 pub use net::{Connection, Listener, Part, listen};
 pub use request::{Ask, AskMany, Handler, Pending, ask};
 pub use server::{Client, ListenError, Server, ServerOptions, serve};
+pub use shards::{gather, post};
 pub use signals::{Signals, signals};
 pub use task::{Either, Task, join, race, spawn};
 pub use time::{Deadline, Elapsed, now, sleep, with_timeout};

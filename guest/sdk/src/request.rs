@@ -234,6 +234,7 @@ pub(crate) enum Expected {
     Changed,
     Elapsed,
     Signal,
+    Gathered,
 }
 
 impl Expected {
@@ -242,7 +243,7 @@ impl Expected {
             Request::Listen(_) => Expected::Connections,
             Request::Read(_) | Request::ReadFile(_) => Expected::Data,
             Request::Write(_) => Expected::Written,
-            Request::Shutdown(_) | Request::Close(_) | Request::Cancel(_) => Expected::Done,
+            Request::Shutdown(_) | Request::Close(_) | Request::Cancel(_) | Request::Post(_) => Expected::Done,
             Request::Open(_) => Expected::Opened,
             Request::Load(_) => Expected::Loaded,
             Request::Digest(_) => Expected::Digested,
@@ -250,6 +251,7 @@ impl Expected {
             Request::Watch(_) => Expected::Changed,
             Request::Sleep(_) => Expected::Elapsed,
             Request::Signals => Expected::Signal,
+            Request::Gather => Expected::Gathered,
         }
     }
 
@@ -272,6 +274,7 @@ impl Expected {
             Reply::Changed(_) => self == Expected::Changed,
             Reply::Elapsed => self == Expected::Elapsed,
             Reply::Signal(_) => self == Expected::Signal,
+            Reply::Gathered(_) => self == Expected::Gathered,
         }
     }
 }
@@ -291,6 +294,7 @@ mod tests {
     };
     use crate::fs::{List, Open, Symlinks, WatchPath};
     use crate::net::Listen;
+    use crate::shards::{Gather, Post};
     use crate::signals::SignalsRequest;
 
     #[test]
@@ -301,6 +305,8 @@ mod tests {
         agrees_many(SignalsRequest);
         agrees(Open { path: path(), links: Symlinks::Follow });
         agrees(List { path: path() });
+        agrees(Post { bytes: Vec::new() });
+        agrees(Gather);
     }
 
     #[test]
@@ -315,6 +321,8 @@ mod tests {
         check(Request::Close(1), &["done"]);
         check(Request::Cancel(1), &["done"]);
         check(Request::Sleep(1), &["elapsed"]);
+        check(Request::Post(Vec::new()), &["done"]);
+        check(Request::Gather, &["gathered"]);
         check(Request::Signals, &["signal"]);
         check(Request::Listen(crate::contract::Listen { port: 1, connections_max: 1 }), &["listening", "accepted"]);
         check(Request::Watch(Vec::new()), &["changed"]);
@@ -362,6 +370,7 @@ mod tests {
             ("changed", Reply::Changed(Vec::new())),
             ("elapsed", Reply::Elapsed),
             ("signal", Reply::Signal(Signal::Stop)),
+            ("gathered", Reply::Gathered(Vec::new())),
             ("failed", Reply::Failed(Error::Io)),
         ]
     }

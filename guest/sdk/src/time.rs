@@ -136,9 +136,10 @@ impl fmt::Display for Elapsed {
 
 impl std::error::Error for Elapsed {}
 
-/// So long from now, in nanoseconds since the Unix epoch; what lies beyond the year 2554 is never.
+/// So long from now, in nanoseconds since the Unix epoch. What takes more than 136 years, or lies beyond the year 2554, is never.
 fn later(duration: Duration) -> u64 {
-    // In 64 bits: 128 are several instructions each on wasm32.
-    let nanoseconds = duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into());
+    // A product of these two cannot overflow: to find that out takes 128 bits, which wasm32 does not have.
+    let Ok(seconds) = u32::try_from(duration.as_secs()) else { return NEVER };
+    let nanoseconds = u64::from(seconds) * 1_000_000_000 + u64::from(duration.subsec_nanos());
     now().saturating_add(nanoseconds)
 }

@@ -3,10 +3,12 @@
 mod diff;
 mod explain;
 mod inspect;
+mod opening;
 mod record;
 mod replay;
 mod scene;
 mod serve;
+mod shards;
 mod text;
 mod trace;
 

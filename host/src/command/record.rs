@@ -23,28 +23,33 @@ use crate::trace::{Header, How, binary};
 pub struct Demands(UnixStream);
 
 impl Demands {
-    /// Takes the signal over, when there will be a flight recorder: before anything that takes long, for it would end the
+    /// Takes the signal over, when there will be flight recorders, one for each shard: before anything that takes long, for it would end the
     /// host. What is demanded meanwhile is done once there is something to write.
-    pub fn of(run: &Run) -> Result<Option<Self>> {
-        if run.flight_recorder.is_none() {
-            return Ok(None);
-        }
+    pub fn of(run: &Run, shards: usize) -> Result<Vec<Self>> {
+        let recorders = if run.flight_recorder.is_some() { shards } else { 0 };
         let install = || -> std::io::Result<Self> {
             let (demands, sender) = UnixStream::pair()?;
             pipe::register(SIGUSR1, sender)?;
             Ok(Self(demands))
         };
-        install().map(Some).context("cannot take over the signal SIGUSR1")
+        (0..recorders).map(|_| install()).collect::<Result<_, _>>().context("cannot take over the signal SIGUSR1")
     }
 }
 
-/// Puts a recorder before the live world, when one is wanted.
-pub fn recorded(mut live: Live, run: &Run, guest: &[u8], demands: Option<Demands>) -> Result<Box<dyn Backend>> {
+/// Puts a recorder before the live world, when one is wanted. The shard has a number if there are several.
+pub fn recorded(
+    mut live: Live,
+    run: &Run,
+    shard: Option<usize>,
+    guest: &[u8],
+    demands: Option<Demands>,
+) -> Result<Box<dyn Backend>> {
     let start = live.start();
     let beginning = || binary::begin(&Header::new(guest, run.memory_max, run.guest_arguments(), start), guest);
     Ok(match (run.flight_recorder, &run.record) {
         (None, None) => Box::new(live),
         (None, Some(path)) => {
+            let path = &of_shard(path, shard);
             let failed = || format!("cannot record to {}", path.display());
             let beginning = beginning()?;
             let mut file = create_trace(path).with_context(failed)?;
@@ -54,10 +59,22 @@ pub fn recorded(mut live: Live, run: &Run, guest: &[u8], demands: Option<Demands
         }
         (Some(size), path) => {
             let path = path.clone().unwrap_or_else(|| format!("pluto-host.{}.trace", std::process::id()).into());
-            let saver = Saver::new(path, beginning()?)?;
+            let saver = Saver::new(of_shard(&path, shard), beginning()?)?;
             Box::new(flight_recorder(live, size, saver, demands)?)
         }
     })
+}
+
+/// The file of a shard's own trace: with its number before the ending.
+fn of_shard(path: &Path, shard: Option<usize>) -> PathBuf {
+    let Some(number) = shard else { return path.to_owned() };
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(format!(".{number}"));
+    if let Some(ending) = path.extension() {
+        name.push(".");
+        name.push(ending);
+    }
+    path.with_file_name(name)
 }
 
 /// Puts a flight recorder before the live world.

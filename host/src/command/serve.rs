@@ -1,56 +1,79 @@
-//! Running a guest in the live world.
+//! Running a guest in the live world: what has to be found, bound and admitted before its shards begin.
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::io::Errno;
 
-use super::record::{Demands, recorded};
+use super::opening::Opening;
+use super::record::Demands;
+use super::shards::{Place, Shards};
 use super::{Exit, engine, read_guest, report};
 use crate::admission::{self, Admitted};
-use crate::backend::live::{Grant, Live, Port, Root, Signals, clients_max};
+use crate::backend::live::{Board, Port, Root, Signals};
 use crate::cli::Run;
-use crate::console::Console;
+use crate::console::Output;
 use crate::engine::Engine;
-use crate::guest::{Ended, Guest};
 use crate::limits;
 
 /// Runs a guest until it ends.
 pub fn serve(run: &Run) -> Result<Exit> {
     let begin = Instant::now();
+    let shards = run.shards();
     let bytes = read_guest(&run.guest)?;
-    let demands = Demands::of(run)?;
+    let demands = Demands::of(run, shards)?;
     let ports = bind_ports(run)?;
-    let first = ports.first().map(Port::address);
+    let address = ports[0].address();
     let root = run.root().map(open_root).transpose()?;
     let engine = engine(run.no_cache)?;
     let admitted = admit(&engine, &run.guest, &bytes)?;
-    let handles_max = take_descriptors();
     let what = run.root().map_or_else(|| run.guest.display().to_string(), str::to_owned);
-    let grant = Grant {
-        ports,
+    let handles_max = take_descriptors(shards);
+    let (signals, stopper) = Signals::install(shards).context("cannot take over the signals")?;
+    let places = places(shards, ports, root.as_ref(), signals, demands)?;
+    let note = run
+        .has_one_shard_to_record()
+        .then(|| "note: one shard, for a trace is the run of one; with --shards N each of N writes its own".to_owned());
+    let opening = Opening::new(what, address, shards, handles_max, begin, note);
+    Shards {
+        run,
+        guest: &bytes,
+        engine: &engine,
+        admitted: &admitted,
         handles_max,
-        root,
-        signals: Some(Signals::install().context("cannot take over the signals")?),
-        console: Console::new(run.log, run.log_level),
-        on_listening: Box::new(move |address, clients| {
-            if Some(address) != first {
-                return report(&also_listening(address));
-            }
-            report(&serving(&what, address, begin));
-            fewer_clients(clients as usize, handles_max).iter().for_each(|note| report(note));
-        }),
-    };
-    let live = Live::new(run.driver, grant)
-        .context("cannot open the system's queue; where io_uring is not allowed, --driver poll or auto does without")?;
-    let world = recorded(live, run, &bytes, demands)?;
-    let mut guest = Guest::new(&engine, admitted, world, run.memory_max);
-    let ended = guest.run(&run.guest_arguments());
-    // The log comes before the last word.
-    drop(guest);
-    Ok(conclude(ended))
+        output: Arc::new(Output::new()),
+        opening: Arc::new(opening),
+        stopper,
+        shards,
+        have_begun: Arc::default(),
+    }
+    .run(places)
+}
+
+/// What each shard has for itself. The clients of the first port are shared out; further ports, on which an operator is told
+/// what all shards know, are the first shard's.
+fn places(
+    shards: usize,
+    ports: Vec<Port>,
+    root: Option<&Root>,
+    signals: Vec<Signals>,
+    demands: Vec<Demands>,
+) -> Result<Vec<Place>> {
+    let count = u32::try_from(shards).expect("at most SHARDS_MAX");
+    let mut demands = demands.into_iter();
+    let mut places = Vec::new();
+    for ((number, signals), board) in (1..).zip(signals).zip(Board::shared(shards)) {
+        let root = root.map(Root::another).transpose().context("cannot open the folder for each shard")?;
+        places.push(Place { number, ports: Vec::new(), root, signals, board, demands: demands.next() });
+    }
+    for (index, port) in ports.into_iter().enumerate() {
+        let ports = if index == 0 { port.shared(count) } else { port.of_the_first(count) };
+        places.iter_mut().zip(ports).for_each(|(place, port)| place.ports.push(port));
+    }
+    Ok(places)
 }
 
 /// Binds the guest's port, then those that it is granted besides.
@@ -67,59 +90,6 @@ fn bind_ports(run: &Run) -> Result<Vec<Port>> {
         addresses.push(*address);
     }
     addresses.iter().map(|address| Port::bind(*address).map_err(|error| explain_bind(*address, error))).collect()
-}
-
-fn conclude(ended: Ended) -> Exit {
-    match ended {
-        Ended::Exit(0) => Exit::Well,
-        Ended::Exit(code) => {
-            report(&format!("the guest ended with an error (its exit code is {code})"));
-            Exit::GuestFailed
-        }
-        Ended::Stopped(stop) if stop.is_orderly() => Exit::Well,
-        Ended::Stopped(stop) => {
-            report(&format!("the guest was ended: {stop}"));
-            Exit::GuestEnded
-        }
-        Ended::Trapped(message) => {
-            report(&format!("the guest trapped: {}", message.trim_end()));
-            Exit::GuestEnded
-        }
-    }
-}
-
-fn serving(what: &str, address: SocketAddr, begin: Instant) -> String {
-    let (host, reach) = reach(address);
-    format!("serving {what} at http://{host}/ ({reach}), ready in {:.0?}", begin.elapsed())
-}
-
-/// What the operator is told when fewer clients can be connected than the guest would take.
-fn fewer_clients(wanted: usize, handles_max: usize) -> Option<String> {
-    let most = clients_max(handles_max);
-    // A share less is enough for them: the inverse of `clients_max`.
-    let handles = (wanted * limits::HANDLES_FOR_FILES_SHARE).div_ceil(limits::HANDLES_FOR_FILES_SHARE - 1);
-    let advice = match handles as u64 + limits::DESCRIPTORS_OF_HOST {
-        _ if handles > limits::HANDLES_MAX => "the host takes no more".to_owned(),
-        descriptors => format!("for all of them `ulimit -Hn` must allow {descriptors} descriptors"),
-    };
-    (most < wanted).then(|| format!("note: {most} clients at once, where the guest takes {wanted}: {advice}"))
-}
-
-fn also_listening(address: SocketAddr) -> String {
-    let (host, reach) = reach(address);
-    format!("listening on {host} as well ({reach})")
-}
-
-/// How an address is reached from this machine, and who else reaches it.
-fn reach(address: SocketAddr) -> (String, &'static str) {
-    let ip = address.ip();
-    if ip.is_loopback() {
-        (address.to_string(), "this machine only")
-    } else if ip.is_unspecified() {
-        (format!("localhost:{}", address.port()), "every network of this machine")
-    } else {
-        (address.to_string(), "the network of this address")
-    }
 }
 
 fn admit(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Admitted> {
@@ -152,9 +122,14 @@ fn explain_bind(address: SocketAddr, error: Errno) -> anyhow::Error {
     }
 }
 
+/// Descriptors that neither clients nor files can have.
+pub fn descriptors_of_host(shards: usize) -> u64 {
+    limits::DESCRIPTORS_OF_HOST + limits::DESCRIPTORS_OF_SHARD * (shards as u64 - 1)
+}
+
 /// Takes as many descriptors as the system gives, for the soft limit is low for programs that use `select`; how many
-/// handles that makes. Each connection and each open file takes one.
-fn take_descriptors() -> usize {
+/// handles that makes for each shard. Each connection and each open file takes one.
+fn take_descriptors(shards: usize) -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     let before = limit.current;
@@ -164,7 +139,7 @@ fn take_descriptors() -> usize {
     if descriptors < limits::DESCRIPTORS_FEW {
         report(&format!("note: only {descriptors} descriptors for clients and files: `ulimit -Hn` allows no more"));
     }
-    let handles = descriptors.saturating_sub(limits::DESCRIPTORS_OF_HOST).max(4);
+    let handles = (descriptors.saturating_sub(descriptors_of_host(shards)) / shards as u64).max(4);
     usize::try_from(handles).unwrap_or(usize::MAX).min(limits::HANDLES_MAX)
 }
 
@@ -182,31 +157,6 @@ mod tests {
         ] {
             let message = explain_bind(address, errno).to_string();
             assert!(message.contains(says), "no {says:?} in {message:?}");
-        }
-    }
-
-    #[test]
-    fn who_wants_more_clients_than_descriptors_allow_is_told_how_many_are_needed() {
-        assert_eq!(fewer_clients(750, 1_000), None);
-        let note = fewer_clients(50_000, 19_936).expect("fewer");
-        assert!(note.contains("14952 clients") && note.contains("`ulimit -Hn` must allow 66731 descriptors"), "{note}");
-        let enough = 66_731 - usize::try_from(limits::DESCRIPTORS_OF_HOST).expect("small");
-        assert_eq!(fewer_clients(50_000, enough), None);
-        assert!(
-            fewer_clients(100_000, limits::HANDLES_MAX).is_some_and(|note| note.contains("the host takes no more"))
-        );
-    }
-
-    #[test]
-    fn the_startup_line_says_who_can_reach_the_server() {
-        for (address, url, reach) in [
-            ("127.0.0.1:8000", "http://127.0.0.1:8000/", "this machine only"),
-            ("[::1]:80", "http://[::1]:80/", "this machine only"),
-            ("0.0.0.0:80", "http://localhost:80/", "every network"),
-            ("192.0.2.1:80", "http://192.0.2.1:80/", "the network of this address"),
-        ] {
-            let line = serving("html/", address.parse().expect("an address"), Instant::now());
-            assert!(line.contains(url) && line.contains(reach), "{line}");
         }
     }
 }

@@ -84,8 +84,8 @@ pub fn put_submission(out: &mut Vec<u8>, submission: &Submission) {
         }
         Request::ReadFile(range) => put_range(out, 6, range),
         Request::Load(range) => put_range(out, 7, range),
-        Request::List(path) => put_path(out, 8, path),
-        Request::Watch(path) => put_path(out, 9, path),
+        Request::List(path) => put_string(out, 8, path),
+        Request::Watch(path) => put_string(out, 9, path),
         Request::Sleep(nanoseconds) => {
             out.push(10);
             put_number(out, *nanoseconds);
@@ -93,6 +93,8 @@ pub fn put_submission(out: &mut Vec<u8>, submission: &Submission) {
         Request::Signals => out.push(11),
         Request::Cancel(target) => put_handle(out, 12, *target),
         Request::Digest(handle) => put_handle(out, 13, *handle),
+        Request::Post(bytes) => put_string(out, 14, bytes),
+        Request::Gather => out.push(15),
     }
 }
 
@@ -112,9 +114,9 @@ fn put_handle(out: &mut Vec<u8>, case: u8, handle: u64) {
     put_halves(out, handle);
 }
 
-fn put_path(out: &mut Vec<u8>, case: u8, path: &[u8]) {
+fn put_string(out: &mut Vec<u8>, case: u8, bytes: &[u8]) {
     out.push(case);
-    put_bytes(out, path);
+    put_bytes(out, bytes);
 }
 
 fn put_range(out: &mut Vec<u8>, case: u8, range: &Range) {
@@ -179,6 +181,11 @@ pub fn put_answer(out: &mut Vec<u8>, facts: &mut Facts, answer: &Answer) {
             put_signed(out, *modified);
             put_signed(out, *changed);
         }
+        Reply::Gathered(posts) => {
+            out.push(13);
+            put_number(out, posts.len() as u64);
+            posts.iter().for_each(|post| put_bytes(out, post));
+        }
     }
 }
 
@@ -222,6 +229,14 @@ pub fn read_answer(reader: &mut Reader<'_>, facts: &mut Facts) -> Result<Answer,
             modified: reader.signed()?,
             changed: reader.signed()?,
         }),
+        13 => {
+            let length = reader.length()?;
+            let mut posts = Vec::new();
+            for _ in 0..length {
+                posts.push(reader.bytes()?.to_vec());
+            }
+            Reply::Gathered(posts)
+        }
         _ => return Err(Malformed::Case),
     };
     Ok(Answer { id, reply })
@@ -299,6 +314,8 @@ mod tests {
             Reply::Opened(Opened { file: 2, metadata: metadata(1) }),
             Reply::Loaded(Loaded { buffer: 9, length: 1_024 }),
             Reply::Digested(Digested { digest: (u64::MAX - 1, 7), size: 3, modified: -1, changed: i64::MIN }),
+            Reply::Gathered(Vec::new()),
+            Reply::Gathered(vec![b"one".to_vec(), Vec::new()]),
             Reply::Listed((0..100).map(|n| entry(n % 40)).collect()),
             Reply::Changed(b"name".to_vec()),
             Reply::Elapsed,

@@ -74,7 +74,7 @@ impl Random {
     }
 
     fn reply(&mut self) -> Reply {
-        match self.below(13) {
+        match self.below(14) {
             0 => Reply::Listening(self.next() as u16),
             1 => Reply::Accepted(Accepted { connection: self.number(), peer: self.peer() }),
             2 => Reply::Data(self.bytes()),
@@ -93,6 +93,7 @@ impl Random {
                 let Metadata { size, modified, changed, .. } = self.metadata();
                 Reply::Digested(Digested { digest: (self.next(), self.number()), size, modified, changed })
             }
+            12 => Reply::Gathered((0..self.below(4)).map(|_| self.bytes()).collect()),
             _ => Reply::Failed(self.pick(&ERRORS)),
         }
     }

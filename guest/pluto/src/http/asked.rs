@@ -18,8 +18,10 @@ pub struct Asked {
     pub origin: Option<Vec<u8>>,
     /// A browser asks whether a page may send this request (the Fetch standard, "CORS-preflight request").
     pub preflight: bool,
-    /// The path of an OPTIONS request.
-    pub options_path: Option<Vec<u8>>,
+    /// The path of a request that asks for no file, such as OPTIONS and POST.
+    pub path: Option<Path>,
+    /// The query behind that path.
+    pub query: Option<Vec<u8>>,
     /// What the client accepts.
     pub accept: Accept,
 }
@@ -99,12 +101,13 @@ impl Asked {
     }
 
     fn read_target(&mut self, head: Head<'_>) {
-        let Ok(Target::Resource { path, authority, .. }) = Target::parse(head.target()) else { return };
+        let Ok(Target::Resource { path, query, authority }) = Target::parse(head.target()) else { return };
         if let Some(authority) = authority {
             self.host = host(&head.target()[authority]);
         }
-        if head.method() == b"OPTIONS" {
-            self.options_path = Path::parse(&head.target()[path]).ok().flatten().map(Path::into_bytes);
+        if !matches!(head.method(), b"GET" | b"HEAD") {
+            self.path = Path::parse(&head.target()[path]).ok().flatten();
+            self.query = query.map(|query| head.target()[query].to_vec());
         }
     }
 }

@@ -5,11 +5,12 @@ use super::media::{HTML, Media};
 /// A page is asked for each time (RFC 9111 §5.2.2.4), and mostly answered by 304: what it refers to may have changed.
 const REVALIDATED: &str = "no-cache";
 
-/// What is not named by its content: a week.
-const WEEK: &str = "public, max-age=604800";
+/// What is not named by its content: a week. `public` would add nothing but that shared caches may keep what somebody had
+/// to log in for, at a proxy in front, say (RFC 9111 §3.5, §5.2.2.9).
+const WEEK: &str = "max-age=604800";
 
 /// A name that carries a hash of its content never means another one (RFC 8246). A year is what RFC 2616 called forever.
-const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+const IMMUTABLE: &str = "max-age=31536000, immutable";
 
 /// The least digits of a hash in a name. Vite and Rollup write 8 of base64url, webpack 20 of hexadecimal, rustdoc and
 /// esbuild 8. A hash that happens to be all digits or all letters is asked for again after a week: the safe mistake.

@@ -69,9 +69,10 @@ impl Status {
         }
     }
 
-    /// The reason phrase, cut out of the line: `HTTP/1.1 404 Not Found\r\n`.
-    pub fn reason(self) -> &'static str {
-        self.line()["HTTP/1.1 404 ".len()..].trim_end()
+    /// The code and the reason phrase, cut out of the line: `HTTP/1.1 404 Not Found\r\n`.
+    pub fn title(self) -> &'static str {
+        let line = self.line();
+        &line["HTTP/1.1 ".len()..line.len() - "\r\n".len()]
     }
 }
 
@@ -80,7 +81,8 @@ impl Status {
 pub struct Fault {
     /// The status of the answer.
     pub status: Status,
-    /// A sentence for whoever sent the request: what was expected and what was found. It never repeats the request.
+    /// A sentence for whoever sent the request: what was expected and what was found. It never repeats the request, and
+    /// stands in a page as it is.
     pub why: &'static str,
     /// Whether the connection ends with the answer: it is no longer certain where the next request begins, or the
     /// client is not to be trusted to know.
@@ -90,7 +92,7 @@ pub struct Fault {
 impl Fault {
     /// A fault that ends the connection.
     pub const fn fatal(status: Status, why: &'static str) -> Fault {
-        Fault { status, why, fatal: true }
+        Fault { status, why: html(why), fatal: true }
     }
 
     /// A malformed request: 400, and the connection ends.
@@ -100,11 +102,21 @@ impl Fault {
 
     /// A fault of this one request, after which the connection can be kept.
     pub const fn soft(status: Status, why: &'static str) -> Fault {
-        Fault { status, why, fatal: false }
+        Fault { status, why: html(why), fatal: false }
     }
 
     /// There is nothing of that name. One sentence for all its reasons: a hidden file is not to be told from none.
     pub const NOT_FOUND: Fault = Fault::soft(Status::NotFound, "There is nothing at this address.");
+}
+
+/// A text that is HTML as it is.
+const fn html(text: &'static str) -> &'static str {
+    let mut rest = text.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        assert!(!matches!(byte, b'&' | b'<' | b'>'), "a sentence that is no HTML");
+        rest = tail;
+    }
+    text
 }
 
 #[cfg(test)]
@@ -115,7 +127,7 @@ mod tests {
     fn a_status_line_has_the_number_and_the_reason() {
         let check = |status: Status, reason: &str| {
             assert_eq!(status.line(), format!("HTTP/1.1 {} {reason}\r\n", status.code()));
-            assert_eq!(status.reason(), reason);
+            assert_eq!(status.title(), format!("{} {reason}", status.code()));
         };
         check(Status::Ok, "OK");
         check(Status::NoContent, "No Content");

@@ -75,6 +75,13 @@ impl Config {
         rules == 0 && !switches && self.always.is_empty() && self.cors.is_none()
     }
 
+    /// The files that it names to be sent in place of others, each with what for.
+    pub fn pages(&self) -> impl Iterator<Item = (&[u8], String)> {
+        let fallback = self.page_fallback.iter().map(|page| (page.as_slice(), "page-fallback".to_owned()));
+        let errors = self.error_pages.iter().map(|(status, page)| (page.as_slice(), format!("the page of {status}")));
+        fallback.chain(errors)
+    }
+
     /// What is nobody's business whatever `--allow-hidden` says: the files of users.
     pub fn secrets(&self) -> impl Iterator<Item = &[u8]> {
         self.basic_auth.iter().map(|rule| rule.users.as_slice())
@@ -100,7 +107,7 @@ impl Config {
         let redirects: Vec<_> = redirects.collect();
         self.redirects = redirects.iter().flatten().map(|(redirect, _)| redirect.clone()).collect();
         for (redirect, at) in redirects.into_iter().flatten() {
-            if let Some(way) = redirect::circle(&self.redirects, &redirect) {
+            if let Some(way) = redirect::circle(&self.redirects, &redirect, self.clean_urls) {
                 let way = way.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(" to ");
                 problems.add(at, format!("expected redirects that come to an end, found a circle: to {way} ..."));
             }
@@ -132,6 +139,12 @@ fn source(section: &mut Section<'_>, problems: &Problems) -> Option<Glob> {
 fn error_page((status, path): &(Found<&str>, Found<&str>), problems: &Problems) -> Option<(u16, Vec<u8>)> {
     let number = status.0.parse().ok().filter(|status| (400..600).contains(status));
     let number = number.ok_or_else(|| format!("expected a status from 400 to 599, found {:?}", status.0));
+    let number = number.and_then(|number| match number {
+        412 | 416 => {
+            Err(format!("expected a status whose page is the site's; {number} is about one file, and says so"))
+        }
+        number => Ok(number),
+    });
     let number = problems.check(&status.1, number);
     Some((number?, problems.check(&path.1, file_path(path.0))?))
 }
@@ -140,7 +153,7 @@ fn take_redirect(mut section: Section<'_>, problems: &Problems) -> Option<(Redir
     let glob = source(&mut section, problems);
     let destination = section.required("destination", "\"/b/$1\"");
     let kind = section.integer("kind", &(0..=999));
-    if kind.is_none() {
+    if !section.has("kind") {
         problems.add(section.span().start, "expected kind = 301, 302, 307 or 308 in this table");
     }
     section.finish();
@@ -158,7 +171,7 @@ fn take_fields(mut section: Section<'_>, problems: &Problems) -> Option<FieldRul
     let mut set = Vec::new();
     let headers = section.section("headers");
     let (remove, at) = section.strings("remove").unwrap_or_default();
-    if headers.is_none() && remove.is_empty() {
+    if !section.has("headers") && remove.is_empty() {
         problems
             .add(section.span().start, "expected headers = { NAME = \"VALUE\" } or remove = [\"NAME\"] in this table");
     }
@@ -179,7 +192,7 @@ fn take_cors(mut section: Section<'_>, problems: &Problems) -> Option<Cors> {
     let (glob, at) = section.string("source").unwrap_or(("/**", section.span()));
     let source = problems.check(&at, Glob::new(glob));
     let origins = section.strings("allow-origins");
-    if origins.is_none() {
+    if !section.has("allow-origins") {
         problems
             .add(section.span().start, "expected allow-origins = [\"https://example.org\"] or [\"*\"] in this table");
     }

@@ -65,6 +65,13 @@ impl Field {
         (&self.name, self.value.as_bytes())
     }
 
+    /// Whether it tells shared caches not to keep the response (RFC 9111 §5.2.2.5, §5.2.2.7).
+    fn keeps_private(&self) -> bool {
+        let is_private =
+            |directive: &str| ["private", "no-store"].iter().any(|name| name.eq_ignore_ascii_case(directive));
+        self.name.eq_ignore_ascii_case("Cache-Control") && self.value.split(',').map(str::trim).any(is_private)
+    }
+
     /// The line of it, with its end.
     fn write(&self, out: &mut Vec<u8>) {
         for piece in [self.name.as_str(), ": ", &self.value, "\r\n"] {
@@ -96,20 +103,21 @@ pub struct Edits {
 }
 
 impl Edits {
-    /// What the rules say of a file that has these paths. Later rules win over earlier ones, and all of them over what
-    /// is said of a file that only some may read.
+    /// What the rules say of a file that has these paths. Later rules win over earlier ones. A file that only some may
+    /// read is kept by no shared cache, whatever a rule for all scripts, say, has in mind.
     pub fn collect(private: bool, rules: &[FieldRule], paths: &[&[u8]]) -> Edits {
         let mut edits = Edits::default();
-        if private {
-            // RFC 9111 §5.2.2.7: no shared cache keeps it; and the reader's own one asks each time.
-            edits.set.push(Field { name: "Cache-Control".to_owned(), value: "private, no-cache".to_owned() });
-        }
         for rule in rules.iter().filter(|rule| paths.iter().any(|path| rule.source.is_match(path))) {
             let named = |field: &Field, name: &String| field.name.eq_ignore_ascii_case(name);
             edits.set.retain(|field| !rule.remove.iter().any(|name| named(field, name)));
             edits.set.retain(|field| !rule.set.iter().any(|other| named(field, &other.name)));
             edits.remove.extend_from_slice(&rule.remove);
             edits.set.extend_from_slice(&rule.set);
+        }
+        if private && !edits.set.iter().any(Field::keeps_private) {
+            edits.set.retain(|field| !field.name.eq_ignore_ascii_case("Cache-Control"));
+            // The reader's own cache asks each time: who may read may change.
+            edits.set.push(Field { name: "Cache-Control".to_owned(), value: "private, no-cache".to_owned() });
         }
         edits
     }
@@ -216,6 +224,9 @@ mod tests {
             rule("**/*.js", &[("cache-control", "no-store"), ("A", "1")], &[]),
             rule("/x/**", &[("a", "2")], &["ETag", "X-Content-Type-Options"]),
             rule("/y", &[("Content-Type", "text/x")], &[]),
+            rule("/z/**", &[("Cache-Control", "public, max-age=9, immutable")], &[]),
+            rule("/z/own", &[("cache-control", "max-age=9, Private")], &[]),
+            rule("/z/none", &[], &["Cache-Control"]),
         ];
         let check = |path: &str, head: &str, expected: &str| {
             let mut out = format!("before\r\n\r\nHTTP/1.1 200 OK\r\n{head}\r\nETag: 1\r\n").into_bytes();
@@ -231,9 +242,17 @@ mod tests {
         check("/x/b", "", "a: 2\r\n");
         check("/y", "Content-Type: text/plain\r\n", "Content-Type: text/x\r\n");
         check("/y", "Content-Type: multipart/byteranges\r\n", "Content-Type: multipart/byteranges\r\n");
-        let private = |path: &str| Edits::collect(true, &rules, &[path.as_bytes()]);
-        assert_eq!(private("/a.html").set, [Field::new("Cache-Control", "private, no-cache").expect("a field")]);
-        assert!(!private("/a.js").set.contains(&private("/a.html").set[0]), "a rule wins");
+        let private = |path: &str, expected: &str| {
+            let edits = Edits::collect(true, &rules, &[path.as_bytes()]);
+            let is_cache_control = |field: &&Field| field.name.eq_ignore_ascii_case("Cache-Control");
+            let found: Vec<_> = edits.set.iter().filter(is_cache_control).map(|field| field.value.as_str()).collect();
+            assert_eq!(found, [expected], "{path}");
+        };
+        private("/a.html", "private, no-cache");
+        private("/a.js", "no-store");
+        private("/z/a", "private, no-cache");
+        private("/z/own", "max-age=9, Private");
+        private("/z/none", "private, no-cache");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{Policy, hosts};
 use crate::limits::{CONFIG_BYTES_MAX, HOSTS_MAX, USERS_BYTES_MAX};
 use crate::options::Options;
 use pluto_sdk::fs::{list, open};
-use pluto_sdk::{Error, Kind, Symlinks};
+use pluto_sdk::{Error, Kind, Symlinks, warn};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -70,9 +70,11 @@ pub async fn load(options: &Options) -> Result<Rooms, Vec<String>> {
             Kind::Symlink => matches!(open(entry.name.clone(), options.symlinks).await, Err(Error::IsDirectory)),
             Kind::Regular | Kind::Other => false,
         };
-        let Some(host) = hosts::folder(&entry.name).filter(|host| is_folder && host.as_bytes() == entry.name) else {
+        let Some(host) = hosts::folder(&entry.name).filter(|_| is_folder) else { continue };
+        if host.as_bytes() != entry.name {
+            warn!("{}: no host is called so; expected {host}", String::from_utf8_lossy(&entry.name));
             continue;
-        };
+        }
         match load_room(options, format!("{host}/")).await {
             Ok(room) => drop(rooms.insert(host, room)),
             Err(more) => problems.extend(more),
@@ -101,11 +103,22 @@ async fn load_room(options: &Options, folder: String) -> Result<Room, Vec<String
     let policy = match config {
         Some(config) => {
             let users = load_users(options, &folder, &config).await?;
+            tell_missing(options, &folder, &config).await;
             Some(Rc::new(Policy::new(config, users, named.unwrap_or(FILE))))
         }
         None => None,
     };
     Ok(Room { folder: folder.into_bytes(), policy })
+}
+
+/// Pages that are not there. They may come later: the server's own stand in for them.
+async fn tell_missing(options: &Options, folder: &str, config: &Config) {
+    for (page, what) in config.pages() {
+        let full = [folder.as_bytes(), page].concat();
+        if let Err(error) = open(full.clone(), options.symlinks).await {
+            warn!("{}: {what} cannot be opened: {error}", String::from_utf8_lossy(&full));
+        }
+    }
 }
 
 async fn load_users(options: &Options, folder: &str, config: &Config) -> Result<BTreeMap<Vec<u8>, Users>, Vec<String>> {

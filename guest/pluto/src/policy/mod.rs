@@ -26,8 +26,10 @@ pub mod section;
 pub mod users;
 
 use crate::http::response::Lines;
+use crate::http::target::Path;
 use crate::limits::EDITS_KEPT_MAX;
 use config::{AuthRule, Config};
+use cors::Cors;
 use fields::{Edits, Field};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -93,6 +95,21 @@ impl Policy {
         Some((rule, self.users.get(&rule.users)?))
     }
 
+    /// Whether who may read the path may read the file at `other` too, which is to be sent in its place.
+    pub fn may_stand_in(&self, other: &[u8], path: &[u8]) -> bool {
+        let rule = |path| self.guard(path).map(|(rule, _)| rule);
+        match rule(other) {
+            None => true,
+            Some(guard) => rule(path).is_some_and(|own| std::ptr::eq(own, guard)),
+        }
+    }
+
+    /// What pages of other sites may do with what is at the path.
+    pub fn cors(&self, path: &[u8]) -> Option<&Cors> {
+        let cors = self.config.cors.as_ref()?;
+        self.names(path).iter().any(|name| cors.source.is_match(name)).then_some(cors)
+    }
+
     /// What is changed in the response with the file of that path, which only some may read when it is private.
     pub fn edits(&self, path: &[u8], private: bool) -> Option<Rc<Edits>> {
         if self.config.fields.is_empty() && !private {
@@ -123,20 +140,90 @@ impl Policy {
 
     /// All paths at which the same file is served, each with its slash: a rule about one of them is about the file.
     fn names(&self, path: &[u8]) -> Vec<Vec<u8>> {
-        let mut names = vec![[b"/", path].concat()];
         let plain = ENCODED.iter().find_map(|ending| path.strip_suffix(*ending)).unwrap_or(path);
-        if plain.len() < path.len() {
-            names.push([b"/", plain].concat());
+        let mut names: Vec<Vec<u8>> = Vec::with_capacity(4);
+        let mut push = |pieces: &[&[u8]]| {
+            let name = [&[&b"/"[..]], pieces].concat().concat();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        };
+        push(&[path]);
+        push(&[plain]);
+        let is_folder = |path: &[u8]| matches!(path.last(), None | Some(b'/'));
+        // What the file is called, in the folder or with the ending that the address does without.
+        let file = match () {
+            () if is_folder(plain) => [plain, INDEX].concat(),
+            () if self.config.clean_urls && !plain.ends_with(PAGE) => [plain, PAGE].concat(),
+            () => plain.to_vec(),
+        };
+        push(&[&file]);
+        if let Some(folder) = file.strip_suffix(INDEX).filter(|folder| is_folder(folder)) {
+            push(&[folder]);
         }
-        match plain.strip_suffix(INDEX) {
-            Some(folder) if matches!(folder.last(), None | Some(b'/')) => names.push([b"/", folder].concat()),
-            _ if matches!(plain.last(), None | Some(b'/')) => names.push([b"/", plain, INDEX].concat()),
-            _ if !self.config.clean_urls => (),
-            _ => match plain.strip_suffix(PAGE) {
-                Some(address) => names.push([b"/", address].concat()),
-                None => names.push([b"/", plain, PAGE].concat()),
-            },
+        if self.config.clean_urls
+            && let Some(address) = file.strip_suffix(PAGE)
+        {
+            push(&[address]);
         }
         names
+    }
+}
+
+/// The address of a page's file without its ending, when it has one: `/a` for `a.html`, `/` for `index.html`.
+pub fn clean(file: &[u8]) -> Option<String> {
+    let address = file.strip_suffix(PAGE)?;
+    let address = match address.strip_suffix(b"index") {
+        Some(folder) if matches!(folder.last(), None | Some(b'/')) => folder,
+        // `/.html` is no page of another name.
+        _ if matches!(address.last(), None | Some(b'/')) => return None,
+        _ => address,
+    };
+    Some(Path::from_names(address)?.escape())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_these_addresses_and_no_others() {
+        let check = |clean_urls: bool, path: &str, expected: &[&str]| {
+            let config = Config { clean_urls, ..Config::default() };
+            let policy = Policy::new(config, BTreeMap::new(), "");
+            let mut names = policy.names(path.as_bytes());
+            names.sort();
+            let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
+            assert_eq!(names, expected, "{path}");
+        };
+        check(false, "", &["/", "/index.html"]);
+        check(false, "index.html", &["/", "/index.html"]);
+        check(false, "a/", &["/a/", "/a/index.html"]);
+        check(false, "a/index.html.gz", &["/a/", "/a/index.html", "/a/index.html.gz"]);
+        check(false, "a", &["/a"]);
+        check(false, "a.html", &["/a.html"]);
+        check(false, "a/myindex.html", &["/a/myindex.html"]);
+        check(true, "a", &["/a", "/a.html"]);
+        check(true, "a.html.br", &["/a", "/a.html", "/a.html.br"]);
+        for path in ["a/", "a/index.html", "a/index"] {
+            check(true, path, &["/a/", "/a/index", "/a/index.html"]);
+        }
+        check(true, "index", &["/", "/index", "/index.html"]);
+    }
+
+    #[test]
+    fn a_page_has_a_clean_address() {
+        let check = |path: &str, expected: Option<&str>| {
+            assert_eq!(clean(path.as_bytes()).as_deref(), expected, "{path}");
+        };
+        check("a.html", Some("/a"));
+        check("a b/c.html", Some("/a%20b/c"));
+        check("index.html", Some("/"));
+        check("a/index.html", Some("/a/"));
+        check("a/myindex.html", Some("/a/myindex"));
+        check("a.htm", None);
+        check("a/.html", None);
+        check(".html", None);
+        check("a/", None);
     }
 }

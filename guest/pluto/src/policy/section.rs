@@ -1,10 +1,14 @@
 //! A table of a TOML document, read key by key: every problem is kept with its place, and no key is passed over.
 
 use crate::limits::PROBLEMS_MAX;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+/// Keys of the whole site. Behind the first table TOML takes them for that table's, which the indentation hides.
+const OF_THE_SITE: [&str; 5] = ["clean-urls", "directory-listing", "page-fallback", "security-headers", "hsts-max-age"];
 
 /// What is wrong with a file, each with its place: an offset in bytes.
 #[derive(Debug, Default)]
@@ -72,6 +76,11 @@ impl<'a> Section<'a> {
         self.span.clone()
     }
 
+    /// Whether there is a value of any type.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// A string that need not be there.
     pub fn string(&mut self, key: &'static str) -> Option<Found<&'a str>> {
         self.typed(key, "a string in quotation marks", DeValue::as_str)
@@ -79,7 +88,7 @@ impl<'a> Section<'a> {
 
     /// A string that must be there.
     pub fn required(&mut self, key: &'static str, example: &str) -> Option<Found<&'a str>> {
-        if !self.table.contains_key(key) {
+        if !self.has(key) {
             self.known.push(key);
             self.problems.add(self.span.start, format!("expected {key} = {example} in this table"));
             return None;
@@ -134,11 +143,17 @@ impl<'a> Section<'a> {
     pub fn entries(self) -> Vec<(Found<&'a str>, Found<&'a str>)> {
         let entry = |(key, value): (&'a Spanned<_>, &'a Spanned<DeValue<'a>>)| {
             let found = value.get_ref().as_str();
-            if found.is_none() {
-                self.problems.add(value.span().start, expected("a string in quotation marks", value.get_ref()));
+            let name: &'a Cow<'a, str> = key.get_ref();
+            let (name, at): (&'a str, _) = (name, key.span());
+            if OF_THE_SITE.contains(&name) {
+                self.problems.add(at.start, format!("expected {name} above the first [table]"));
+                return None;
             }
-            let key: (&'a std::borrow::Cow<'a, str>, _) = (key.get_ref(), key.span());
-            Some(((key.0.as_ref(), key.1), (found?, value.span())))
+            if found.is_none() {
+                let what = format!("{name} to be a string in quotation marks");
+                self.problems.add(value.span().start, expected(&what, value.get_ref()));
+            }
+            Some(((name, at), (found?, value.span())))
         };
         self.table.iter().filter_map(entry).collect()
     }
@@ -146,8 +161,8 @@ impl<'a> Section<'a> {
     /// Every key was asked for; what is left is a mistake.
     pub fn finish(self) {
         for key in self.table.keys().filter(|key| !self.known.contains(&key.get_ref().as_ref())) {
-            let known = self.known.join(", ");
-            self.problems.add(key.span().start, format!("expected one of {known}; found {:?}", key.get_ref()));
+            let (known, hint) = (self.known.join(", "), hint(key.get_ref()));
+            self.problems.add(key.span().start, format!("expected one of {known}; found {:?}{hint}", key.get_ref()));
         }
     }
 
@@ -167,10 +182,16 @@ impl<'a> Section<'a> {
     }
 }
 
+/// What to do with a key that stands in a table and is none of it.
+fn hint(key: &str) -> &'static str {
+    if OF_THE_SITE.contains(&key) { "; that belongs above the first [table]" } else { "" }
+}
+
 fn expected(what: &str, found: &DeValue<'_>) -> String {
     let found = match found {
         DeValue::Integer(number) => format!("the number {}", number.as_str()),
         DeValue::String(text) => format!("{text:?}"),
+        DeValue::Array(_) => "an array".to_owned(),
         other => format!("a {}", other.type_str()),
     };
     format!("expected {what}, found {found}")

@@ -3,15 +3,19 @@
 
 use super::representation::Content;
 use super::{Found, Site};
+use crate::generations::Generations;
 use crate::http::encoding::Accepted;
 use crate::http::request::Terms;
 use crate::http::status::{Fault, Status};
-use crate::limits::{ERROR_PAGE_FOLDERS_MAX, ERROR_PAGES_KEPT_MAX, KEPT_FRESH_MILLIS};
+use crate::http::target::Path;
+use crate::limits::{
+    ERROR_PAGE_FOLDERS_MAX, ERROR_PAGES_KEPT_MAX, FILES_KEPT_MAX, KEPT_FRESH_MILLIS, KEPT_PATH_BYTES_MAX,
+};
 use crate::policy::load::Room;
 use pluto_sdk::now;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 /// The page for what is missing, unless the configuration names another.
 const NOT_FOUND_PAGE: &[u8] = b"404.html";
@@ -43,36 +47,94 @@ impl ErrorPages {
     }
 }
 
+/// Paths that were found to name nothing, with the page that says so: for half a second who asks again is told at once.
+/// A file that appears meanwhile is seen after that.
+#[derive(Debug)]
+pub struct Missing(RefCell<Generations<Vec<u8>, Rc<NotFound>>>);
+
+/// A path that names nothing.
+#[derive(Debug)]
+struct NotFound {
+    /// Nanoseconds since the Unix epoch.
+    since: u64,
+    /// The site's own page, for as long as it is kept: a page must not be older than a file. None when it has none.
+    page: Option<Weak<Content>>,
+}
+
+impl Default for Missing {
+    fn default() -> Missing {
+        Missing(RefCell::new(Generations::new(FILES_KEPT_MAX)))
+    }
+}
+
+impl Missing {
+    /// What answers a request for that path, if it was found to name nothing a moment ago.
+    pub fn get(&self, path: &[u8]) -> Option<Found> {
+        let known = self.0.borrow_mut().get(path)?;
+        if now().saturating_sub(known.since) >= KEPT_FRESH_MILLIS * 1_000_000 {
+            return None;
+        }
+        Some(match &known.page {
+            None => Found::Fault(Fault::NOT_FOUND),
+            Some(page) => Found::ErrorPage(Status::NotFound, page.upgrade()?),
+        })
+    }
+
+    /// Remembers that a path names nothing, by what is answered.
+    pub fn remember(&self, path: Vec<u8>, found: &Found) {
+        let page = match found {
+            Found::Fault(Fault::NOT_FOUND) => None,
+            Found::ErrorPage(Status::NotFound, page) => Some(Rc::downgrade(page)),
+            _ => return,
+        };
+        if path.len() <= KEPT_PATH_BYTES_MAX {
+            let forgotten = self.0.borrow_mut().insert(path, Rc::new(NotFound { since: now(), page }));
+            drop(forgotten);
+        }
+    }
+}
+
 impl Site {
-    /// What answers a request with an error. An error page that cannot be had is replaced by the built-in one, so that
-    /// no error leads to another.
-    pub(super) async fn error_page(&self, fault: Fault, room: &Room, terms: &Terms) -> Found {
-        match self.own_page(fault.status, room, terms).await {
+    /// What answers a request with an error; `admitted` when it is one of who may read what it asks for. An error page
+    /// that cannot be had is replaced by the built-in one, so that no error leads to another.
+    pub(super) async fn error_page(&self, fault: Fault, room: &Room, admitted: bool, terms: &Terms) -> Found {
+        match self.own_page(fault.status, room, admitted, terms).await {
             Some(content) => Found::ErrorPage(fault.status, content),
             None => Found::Fault(fault),
         }
     }
 
-    async fn own_page(&self, status: Status, room: &Room, terms: &Terms) -> Option<Rc<Content>> {
+    async fn own_page(&self, status: Status, room: &Room, admitted: bool, terms: &Terms) -> Option<Rc<Content>> {
         let named = room.policy.as_ref().and_then(|policy| policy.config.error_pages.get(&status.code()));
-        if let Some(page) = named {
+        // What the operator names is for everybody: there is no other way to have a page for those who are to log in.
+        if let (Some(page), Some(policy)) = (named, &room.policy) {
+            if policy.is_secret(page) {
+                return None;
+            }
             return self.file(&[&room.folder, page.as_slice()].concat()).await;
         }
         if status != Status::NotFound {
             return None;
         }
-        match terms.resource() {
-            // What is asked for beneath a hidden folder must not be told from what is not there.
-            Some((path, _)) if !self.is_hidden(&path) => self.nearest(&room.folder, parent(path.bytes())).await,
-            _ => self.nearest(&room.folder, b"").await,
-        }
+        let path = terms.resource().map(|(path, _)| path);
+        // What is asked for beneath a hidden folder must not be told from what is not there.
+        let shown = path.as_ref().filter(|path| !self.is_hidden(path)).map_or(&b""[..], Path::bytes);
+        let (page, content) = self.nearest(&room.folder, parent(shown)).await?;
+        // The nearest one is a file like any other.
+        let page = &page[room.folder.len()..];
+        let may_read = room.policy.as_ref().is_none_or(|policy| match admitted {
+            true => policy.may_stand_in(page, shown),
+            false => policy.guard(page).is_none(),
+        });
+        may_read.then_some(content)
     }
 
-    /// The page of the folder, or of the nearest one above.
-    async fn nearest(&self, room: &[u8], folder: &[u8]) -> Option<Rc<Content>> {
+    /// The page of the folder, or of the nearest one above, with its path.
+    async fn nearest(&self, room: &[u8], folder: &[u8]) -> Option<(Vec<u8>, Rc<Content>)> {
         let key = [room, folder].concat();
         if let Some(known) = self.error_pages.get(&key) {
-            return self.file(&known?).await;
+            let page = known?;
+            return self.file(&page).await.map(|content| (page, content));
         }
         let mut found = None;
         for folder in above(folder) {
@@ -82,9 +144,8 @@ impl Site {
                 break;
             }
         }
-        let (page, content) = found.unzip();
-        self.error_pages.set(key, page);
-        content
+        self.error_pages.set(key, found.as_ref().map(|(page, _)| page.clone()));
+        found
     }
 
     async fn file(&self, path: &[u8]) -> Option<Rc<Content>> {

@@ -7,21 +7,46 @@ use crate::http::request::Terms;
 use crate::http::response::Lines;
 use crate::http::status::{Fault, Status};
 use crate::http::target::Path;
-use crate::limits::{LISTINGS_AT_ONCE_MAX, LISTINGS_BYTES_MAX};
+use crate::limits::{
+    LISTING_ENTRIES_MAX, LISTING_REST_NANOS, LISTING_TOO_LARGE_MILLIS, LISTINGS_BYTES_MAX, LISTINGS_TOO_LARGE_KEPT_MAX,
+    LISTINGS_WAITING_MAX,
+};
 use crate::policy::Policy;
 use crate::policy::listing::{self, Form, Item, ItemKind, Order};
+use crate::queue::Queue;
 use pluto_sdk::fs::{list, open};
-use pluto_sdk::{Entry, Error, Kind, Symlinks};
-use std::cell::Cell;
+use pluto_sdk::{Entry, Error, Kind, Symlinks, now, sleep};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// What all listings together take.
 #[derive(Debug, Default)]
 pub struct Listings {
-    /// Directories that are being read.
-    reading: Rc<Cell<usize>>,
+    /// One is made at a time, and then there is a rest: the largest takes more time than a thousand files.
+    queue: Queue,
     /// Bytes on their way.
     bytes: Rc<Cell<usize>>,
+    /// Directories that had too many entries, and when: to find that out takes longer than any listing.
+    too_large: RefCell<BTreeMap<Vec<u8>, u64>>,
+}
+
+impl Listings {
+    fn is_too_large(&self, directory: &[u8]) -> bool {
+        let since = self.too_large.borrow().get(directory).copied();
+        since.is_some_and(|since| now().saturating_sub(since) < LISTING_TOO_LARGE_MILLIS * 1_000_000)
+    }
+
+    /// That a directory has too many entries, as is told to who asked.
+    fn remember_too_large(&self, directory: &[u8]) -> Fault {
+        let mut too_large = self.too_large.borrow_mut();
+        if too_large.len() >= LISTINGS_TOO_LARGE_KEPT_MAX {
+            too_large.clear();
+        }
+        too_large.insert(directory.to_vec(), now());
+        TOO_LARGE
+    }
 }
 
 /// A part of what there is of something, given back when it is dropped.
@@ -48,6 +73,9 @@ impl Drop for Share {
     }
 }
 
+/// A shorter rest is none: a timer costs as much.
+const LISTING_REST_MIN: Duration = Duration::from_millis(1);
+
 /// Too much of it at once.
 const BUSY: Fault = Fault::soft(Status::ServiceUnavailable, "Too many directories are being listed. Please try again.");
 
@@ -65,27 +93,39 @@ impl Site {
     }
 
     async fn listed(&self, folder: &[u8], path: &[u8], policy: &Policy, terms: &Terms) -> Result<Answer, Fault> {
-        let reading = Share::take(&self.listings.reading, 1, LISTINGS_AT_ONCE_MAX).ok_or(BUSY)?;
         let full = [folder, path].concat();
         let directory = full.strip_suffix(b"/").unwrap_or(&full);
-        // A listing follows links, and opening does not: what is opened without them is a directory, or none.
-        if self.symlinks == Symlinks::Refuse && !directory.is_empty() {
+        // What is opened is a directory, or none; through a link only where those are followed, which a listing always does.
+        if !directory.is_empty() {
             match open(directory.to_vec(), self.symlinks).await {
                 Err(Error::IsDirectory) => (),
                 Ok(_) => return Err(Fault::NOT_FOUND),
                 Err(error) => return Err(self.fault_of(error, terms)),
             }
         }
+        let place = self.listings.queue.enter(LISTINGS_WAITING_MAX).ok_or(BUSY)?;
+        place.wait().await;
+        if self.listings.is_too_large(directory) {
+            return Err(TOO_LARGE);
+        }
         let entries = list(directory.to_vec()).await.map_err(|error| match error {
-            Error::TooLarge => TOO_LARGE,
+            Error::TooLarge => self.listings.remember_too_large(directory),
             error => self.fault_of(error, terms),
         })?;
+        if entries.len() > LISTING_ENTRIES_MAX {
+            return Err(self.listings.remember_too_large(directory));
+        }
+        let rest = Duration::from_nanos(LISTING_REST_NANOS * entries.len() as u64);
         let items: Vec<Item> = entries.into_iter().filter_map(|entry| self.item(path, entry, policy)).collect();
-        drop(reading);
         let accept = terms.asked.as_ref().map_or(Accept::default(), |asked| asked.accept);
         let (form, media) = if accept.prefers_json() { (Form::Json, JSON) } else { (Form::Html, HTML) };
         let order = Order::parse(terms.resource().and_then(|(_, query)| query));
-        let content = listing::write(path, items, order, form).ok_or(TOO_LARGE)?;
+        let content = listing::write(path, items, order, form);
+        if rest > LISTING_REST_MIN {
+            // An error means that the server is ending.
+            let _ = sleep(rest).await;
+        }
+        let content = content.ok_or(TOO_LARGE)?;
         let share = Share::take(&self.listings.bytes, content.len(), LISTINGS_BYTES_MAX).ok_or(BUSY)?;
         let extra = Lines::new([("Vary", &b"Accept"[..])]);
         Ok(Answer { found: Found::Page { status: Status::Ok, media, content }, extra, edits: None, share: Some(share) })

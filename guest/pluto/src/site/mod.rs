@@ -37,7 +37,7 @@ use crate::policy::load::{FILE, Room, Rooms, load};
 use crate::policy::logins::Logins;
 use compression::Compressor;
 use digests::Digests;
-use error_pages::ErrorPages;
+use error_pages::{ErrorPages, Missing};
 use listing::{Listings, Share};
 use opening::Opening;
 use pluto_sdk::{Error, File, Kind, Symlinks, error, now, warn};
@@ -61,6 +61,7 @@ pub struct Site {
     logins: Logins,
     listings: Listings,
     error_pages: ErrorPages,
+    missing: Missing,
     cache: Cache,
     digests: Digests,
     /// With `--compress`.
@@ -74,8 +75,10 @@ pub struct Site {
 /// The answer to a request, which may have to wait for a file.
 #[derive(Debug)]
 pub enum Lookup {
-    /// What is known already.
+    /// What is known already, but for the page of what is missing.
     Known(Found),
+    /// That there is nothing, with the page that says so.
+    Missing(Found),
     /// What depends on a file. Boxed, as what waits for the host: an answer that is known is moved quickly.
     Opening(Box<Wanted>),
     /// What depends on the files beside one that is kept.
@@ -102,7 +105,7 @@ impl Lookup {
             Lookup::Known(Found::Fault(fault)) if fault.status == Status::NotFound => {
                 Err(Lookup::Known(Found::Fault(fault)))
             }
-            Lookup::Known(found) => Ok(Answer::plain(found)),
+            Lookup::Known(found) | Lookup::Missing(found) => Ok(Answer::plain(found)),
             waits => Err(waits),
         }
     }
@@ -111,7 +114,7 @@ impl Lookup {
     pub fn is_kept(&self) -> Option<bool> {
         match self {
             Lookup::Known(Found::File(_)) | Lookup::Encoding(..) => Some(true),
-            Lookup::Known(_) => None,
+            Lookup::Known(_) | Lookup::Missing(_) => None,
             Lookup::Opening(..) => Some(false),
             Lookup::Deciding(decision) => decision.is_kept(),
         }
@@ -187,6 +190,7 @@ impl Site {
             logins: Logins::default(),
             listings: Listings::default(),
             error_pages: ErrorPages::default(),
+            missing: Missing::default(),
             cache: Cache::default(),
             digests: Digests::default(),
             compressor: options.compress.then(|| Compressor::new(options.symlinks)),
@@ -220,7 +224,16 @@ impl Site {
             Action::Serve(path) if self.is_hidden(&path) || path.bytes().len() > PATH_BYTES_MAX => {
                 Lookup::Known(Found::Fault(Fault::NOT_FOUND))
             }
-            Action::Serve(path) => self.open(path.into_bytes(), &terms.accepted),
+            Action::Serve(path) => {
+                let path = with_index(path.into_bytes());
+                if let Some(kept) = self.kept(&path, &terms.accepted) {
+                    return kept;
+                }
+                match self.missing.get(&path) {
+                    Some(found) => Lookup::Missing(found),
+                    None => self.begin(path, &terms.accepted),
+                }
+            }
             Action::Options => Lookup::Known(Found::Options),
             Action::Refuse(fault) => Lookup::Known(Found::Fault(fault)),
         }
@@ -232,20 +245,26 @@ impl Site {
     }
 
     /// Opens the file of a path, which for that of a directory is its index, and those beside it.
-    fn open(&self, mut path: Vec<u8>, accepted: &Accepted) -> Lookup {
-        if matches!(path.last(), None | Some(b'/')) {
-            path.extend_from_slice(INDEX);
-        }
-        if let Some(resource) = self.cache.get(&path) {
-            return match resource.choose(accepted) {
-                Choice::Content(content) => Lookup::Known(Found::File(content)),
-                Choice::None => Lookup::Known(Found::Fault(NOT_ACCEPTABLE)),
-                Choice::Unknown => {
-                    let sidecars = resource.open_encoded(&path, accepted, self.symlinks);
-                    Lookup::Encoding(resource, Box::new(sidecars))
-                }
-            };
-        }
+    fn open(&self, path: Vec<u8>, accepted: &Accepted) -> Lookup {
+        let path = with_index(path);
+        self.kept(&path, accepted).unwrap_or_else(|| self.begin(path, accepted))
+    }
+
+    /// What is known of a file that is kept.
+    fn kept(&self, path: &[u8], accepted: &Accepted) -> Option<Lookup> {
+        let resource = self.cache.get(path)?;
+        Some(match resource.choose(accepted) {
+            Choice::Content(content) => Lookup::Known(Found::File(content)),
+            Choice::None => Lookup::Known(Found::Fault(NOT_ACCEPTABLE)),
+            Choice::Unknown => {
+                let sidecars = resource.open_encoded(path, accepted, self.symlinks);
+                Lookup::Encoding(resource, Box::new(sidecars))
+            }
+        })
+    }
+
+    /// Asks for a file that is not kept, and those beside it.
+    fn begin(&self, path: Vec<u8>, accepted: &Accepted) -> Lookup {
         let keeping = self.cache.begin(&path);
         let about = About::new(&path);
         let sidecars = Sidecars::open(&path, about, accepted, self.symlinks, |_| true);
@@ -255,21 +274,30 @@ impl Site {
 
     /// Waits for the answer to a request.
     pub async fn find(&self, lookup: Lookup, terms: &Terms) -> Answer {
+        let opened = match &lookup {
+            Lookup::Opening(wanted) => Some(wanted.opening.path().to_vec()),
+            _ => None,
+        };
+        let mut nothing = None;
         let found = match lookup {
             Lookup::Known(found) => found,
+            Lookup::Missing(found) => return Answer::plain(found),
             // Boxed, as everything that is rare: a future is as large as the largest that it waits for.
             Lookup::Deciding(decision) => return Box::pin(self.decide(*decision, terms)).await,
-            lookup => {
-                let found = self.resolve(lookup, &terms.accepted).await;
-                found.unwrap_or_else(|error| self.missing(error, terms))
-            }
+            lookup => match self.resolve(lookup, &terms.accepted).await {
+                Ok(found) => found,
+                Err(error) => {
+                    nothing = opened.filter(|_| matches!(error, Error::NotFound | Error::NotDirectory));
+                    self.missing(error, terms)
+                }
+            },
         };
-        match found {
-            Found::Fault(fault) if fault.status == Status::NotFound => {
-                Answer::plain(Box::pin(self.error_page(fault, &Room::default(), terms)).await)
-            }
-            found => Answer::plain(found),
+        let Found::Fault(fault @ Fault { status: Status::NotFound, .. }) = found else { return Answer::plain(found) };
+        let found = Box::pin(self.error_page(fault, &Room::default(), false, terms)).await;
+        if let Some(path) = nothing {
+            self.missing.remember(path, &found);
         }
+        Answer::plain(found)
     }
 
     /// Waits for a file, in a coding that the client accepts.
@@ -288,8 +316,8 @@ impl Site {
                 }
                 Ok(Box::pin(self.opened(*wanted, file, accepted)).await)
             }
-            // A decision is never part of another.
-            Lookup::Deciding(_) => Err(Error::NotFound),
+            // A decision is never part of another, and what is known to be missing is answered by its page.
+            Lookup::Deciding(_) | Lookup::Missing(_) => Err(Error::NotFound),
         }
     }
 
@@ -365,6 +393,14 @@ impl Site {
             }
         }
     }
+}
+
+/// The path of a file: for that of a directory its index.
+fn with_index(mut path: Vec<u8>) -> Vec<u8> {
+    if matches!(path.last(), None | Some(b'/')) {
+        path.extend_from_slice(INDEX);
+    }
+    path
 }
 
 /// Whether a path is that of a configuration or of users.

@@ -11,7 +11,7 @@ use crate::limits::PATH_BYTES_MAX;
 use crate::policy::load::Room;
 use crate::policy::logins::Login;
 use crate::policy::users::Credentials;
-use crate::policy::{INDEX, PAGE, Policy, redirect};
+use crate::policy::{INDEX, PAGE, Policy, clean, redirect};
 use pluto_sdk::Error;
 use std::rc::Rc;
 
@@ -64,15 +64,30 @@ impl Site {
         let (step, private) = match action {
             Action::Serve(path) => self.admit(&room, path, terms),
             Action::Options => known(Found::Options),
+            Action::Refuse(fault) if fault.status == Status::MethodNotAllowed => {
+                known(self.elsewhere(&room, terms).unwrap_or(Found::Fault(fault)))
+            }
             Action::Refuse(fault) => known(Found::Fault(fault)),
         };
         Lookup::Deciding(Box::new(Decision { room, step, private }))
     }
 
+    /// Where a request is sent that writes: what is elsewhere is so for every method (RFC 9110 §15.4), and 307 and 308 are
+    /// there for this. Not beneath a rule for who may read, of which nobody was asked.
+    fn elsewhere(&self, room: &Room, terms: &Terms) -> Option<Found> {
+        let (policy, asked) = (room.policy.as_ref()?, terms.asked.as_ref()?);
+        let is_open = |path: &&Path| {
+            path.bytes().len() <= PATH_BYTES_MAX && !self.is_hidden(path) && policy.guard(path.bytes()).is_none()
+        };
+        redirected(policy, asked.path.as_ref().filter(is_open)?, asked.query.as_deref())
+    }
+
     /// Who may read the path, and what follows. Whether only some may.
     fn admit(&self, room: &Room, path: Path, terms: &Terms) -> (Step, bool) {
         let is_secret = |policy: &Rc<Policy>| policy.is_secret(path.bytes());
-        if self.is_hidden(&path) || room.policy.as_ref().is_some_and(is_secret) {
+        // As in `look_up`; and no rule is tried on a longer path.
+        let is_too_long = path.bytes().len() > PATH_BYTES_MAX;
+        if is_too_long || self.is_hidden(&path) || room.policy.as_ref().is_some_and(is_secret) {
             return (Step::Known(Found::Fault(Fault::NOT_FOUND)), false);
         }
         let Some((_, users)) = room.policy.as_ref().and_then(|policy| policy.guard(path.bytes())) else {
@@ -95,14 +110,9 @@ impl Site {
         if let Some(policy) = room.policy.as_ref().filter(|policy| !policy.config.redirects.is_empty()) {
             let query = terms.resource();
             let query = query.as_ref().and_then(|(_, query)| *query);
-            let asked = [b"/", path.bytes()].concat();
-            if let Some((status, location)) = redirect::find(&policy.config.redirects, &asked, query) {
-                return Step::Known(Found::Redirect { status, location, why: MOVED });
+            if let Some(found) = redirected(policy, &path, query) {
+                return Step::Known(found);
             }
-        }
-        // As in `look_up`.
-        if path.bytes().len() > PATH_BYTES_MAX {
-            return Step::Known(Found::Fault(Fault::NOT_FOUND));
         }
         let lookup = self.open([room.folder.as_slice(), path.bytes()].concat(), &terms.accepted);
         Step::File(path, lookup)
@@ -122,7 +132,8 @@ impl Site {
             Step::Login(..) => Answer::plain(Found::Fault(UNAUTHORIZED)),
         };
         if let Found::Fault(fault) = answer.found {
-            answer.found = self.error_page(fault, &room, terms).await;
+            // Behind a rule only who may read what is there learns that it is not.
+            answer.found = self.error_page(fault, &room, private, terms).await;
         }
         if let Some(policy) = &room.policy {
             answer.extra = extra(policy, &answer, path.as_ref(), terms.asked.as_deref());
@@ -155,16 +166,16 @@ impl Site {
         if policy.config.clean_urls && !path.is_directory() && is_missing(&result) {
             let page = [path.bytes(), PAGE].concat();
             // What was found first decides whether it is a directory.
-            if let Ok(found) = self.file_of(room, &page, terms).await {
+            if let Ok(found) = self.file_of(room, policy, &page, terms).await {
                 (result, name) = (Ok(found), page);
             }
         }
         match result {
-            // Only what is there has another address.
-            Ok(_) if policy.config.clean_urls && clean(path).is_some() => {
-                Answer::plain(moved(clean(path).unwrap_or_default(), terms))
-            }
-            Ok(found) => with_edits(policy, &name, private, found),
+            // Only what is there has another address: `/a` for `/a.html`, `/` for `/index`.
+            Ok(found) => match clean(&name).filter(|address| policy.config.clean_urls && *address != path.escape()) {
+                Some(address) => Answer::plain(moved(address, terms)),
+                None => with_edits(policy, &name, private, found),
+            },
             Err(Error::NotFound) if path.is_directory() && policy.config.directory_listing => {
                 let listed = self.list(&room.folder, path.bytes(), policy, terms).await;
                 match listed.found {
@@ -195,27 +206,46 @@ impl Site {
             && fault.status == Status::NotFound
             && let Some(name) = path.bytes().strip_suffix(b"/")
             && let Some(address) = Path::from_names(name)
-            && self.file_of(room, &[name, PAGE].concat(), terms).await.is_ok()
+            && self.file_of(room, policy, &[name, PAGE].concat(), terms).await.is_ok()
         {
             return Answer::plain(moved(address.escape(), terms));
         }
         let last = path.bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
         let names_html = terms.asked.as_ref().is_some_and(|asked| asked.accept.names_html());
-        if let Some(page) = &policy.config.page_fallback
-            && fault.status == Status::NotFound
-            && (names_html || !last.contains(&b'.'))
-            && let Ok(found) = self.file_of(room, page, terms).await
-        {
-            return with_edits(policy, page, private, found);
+        let Some(page) = policy.config.page_fallback.as_ref().filter(|_| fault.status == Status::NotFound) else {
+            return Answer::plain(Found::Fault(fault));
+        };
+        let looks_like_a_file = last.contains(&b'.');
+        let found = match (names_html || !looks_like_a_file) && policy.may_stand_in(page, path.bytes()) {
+            true => self.file_of(room, policy, page, terms).await.ok(),
+            false => None,
+        };
+        let mut answer = match found {
+            Some(found) => with_edits(policy, page, private, found),
+            None => Answer::plain(Found::Fault(fault)),
+        };
+        if looks_like_a_file {
+            // RFC 9110 §12.5.5: what the client accepts has decided.
+            answer.extra = Lines::new([("Vary", &b"Accept"[..])]);
         }
-        Answer::plain(Found::Fault(fault))
+        answer
     }
 
-    /// The file of a path beneath a folder.
-    async fn file_of(&self, room: &Room, path: &[u8], terms: &Terms) -> Result<Found, Error> {
+    /// The file of a path beneath a folder, when it is one that may be served.
+    async fn file_of(&self, room: &Room, policy: &Policy, path: &[u8], terms: &Terms) -> Result<Found, Error> {
+        if policy.is_secret(path) {
+            return Err(Error::NotFound);
+        }
         let lookup = self.open([&room.folder, path].concat(), &terms.accepted);
         self.resolve(lookup, &terms.accepted).await
     }
+}
+
+/// What a rule for redirects says of a path.
+fn redirected(policy: &Policy, path: &Path, query: Option<&[u8]>) -> Option<Found> {
+    let asked = [b"/", path.bytes()].concat();
+    let (status, location) = redirect::find(&policy.config.redirects, &asked, query)?;
+    Some(Found::Redirect { status, location, why: MOVED })
 }
 
 fn with_edits(policy: &Policy, name: &[u8], private: bool, found: Found) -> Answer {
@@ -227,28 +257,15 @@ fn moved(address: String, terms: &Terms) -> Found {
     Found::Redirect { status: Status::MovedPermanently, location: terms.with_query(address), why: MOVED }
 }
 
-/// The address of a page without its ending, when it has one: `/a` for `/a.html`, `/` for `/index.html`.
-fn clean(path: &Path) -> Option<String> {
-    let address = path.bytes().strip_suffix(PAGE)?;
-    let address = match address.strip_suffix(b"index") {
-        Some(folder) if matches!(folder.last(), None | Some(b'/')) => folder,
-        // `/.html` is no page of another name.
-        _ if matches!(address.last(), None | Some(b'/')) => return None,
-        _ => address,
-    };
-    Some(Path::from_names(address)?.escape())
-}
-
 /// Fields of the answer that depend on more than a file: those of every response, what other sites' pages may read, and
 /// how to log in.
 fn extra(policy: &Policy, answer: &Answer, path: Option<&Path>, asked: Option<&Asked>) -> Lines {
     let mut lines = Vec::new();
     let preflight = asked.is_some_and(|asked| asked.preflight);
-    let place = match path {
-        Some(path) => [b"/", path.bytes()].concat(),
-        None => [b"/", asked.and_then(|asked| asked.options_path.as_deref()).unwrap_or_default()].concat(),
-    };
-    if let Some(cors) = policy.config.cors.as_ref().filter(|cors| cors.source.is_match(&place)) {
+    // The line of a request that asks for no file may have been cut.
+    let path = asked.and_then(|asked| asked.path.as_ref()).or(path);
+    let place = path.map_or(&b""[..], Path::bytes);
+    if let Some(cors) = policy.cors(place) {
         cors.write(asked.and_then(|asked| asked.origin.as_deref()), preflight, &mut lines);
     }
     let status = match &answer.found {
@@ -256,33 +273,11 @@ fn extra(policy: &Policy, answer: &Answer, path: Option<&Path>, asked: Option<&A
         Found::ErrorPage(status, _) => Some(*status),
         _ => None,
     };
-    if let (Some(Status::Unauthorized), Some((rule, _))) = (status, policy.guard(&place[1..])) {
+    if let (Some(Status::Unauthorized), Some((rule, _))) = (status, policy.guard(place)) {
         lines.extend_from_slice(Lines::new([("WWW-Authenticate", rule.challenge.as_bytes())]).bytes());
     }
     if lines.is_empty() && answer.extra.bytes().is_empty() {
         return policy.always().clone();
     }
     Lines::written(&[policy.always().bytes(), answer.extra.bytes(), &lines].concat())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_has_a_clean_address() {
-        let check = |path: &str, expected: Option<&str>| {
-            let path = Path::from_names(path.as_bytes()).expect("a path");
-            assert_eq!(clean(&path).as_deref(), expected, "{path:?}");
-        };
-        check("a.html", Some("/a"));
-        check("a b/c.html", Some("/a%20b/c"));
-        check("index.html", Some("/"));
-        check("a/index.html", Some("/a/"));
-        check("a/myindex.html", Some("/a/myindex"));
-        check("a.htm", None);
-        check("a/.html", None);
-        check(".html", None);
-        check("a/", None);
-    }
 }

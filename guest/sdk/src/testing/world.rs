@@ -30,6 +30,8 @@ pub mod limits {
     pub const BUFFER_BYTES_MAX: u64 = 16 << 20;
     /// Bytes of a file that is digested.
     pub const DIGEST_BYTES_MAX: u64 = 16 << 20;
+    /// Bytes of one `post`.
+    pub const POST_BYTES_MAX: usize = 16 << 10;
     /// Bytes of a path.
     pub const PATH_BYTES_MAX: usize = 4_095;
     /// Symbolic links in one path, as Linux has it.
@@ -138,6 +140,16 @@ impl World {
     /// Grants the guest a further port, as the host's `--grant-port` does.
     pub fn grant(&mut self, port: u16) {
         self.system.grant_besides(port);
+    }
+
+    /// Gives the server another shard, which has left these bytes.
+    pub fn shard(&mut self, post: impl Into<Vec<u8>>) {
+        self.system.posts.push(post.into());
+    }
+
+    /// What the guest has left for its shards.
+    pub fn posted(&self) -> &[u8] {
+        &self.system.posts[0]
     }
 
     /// Lets the guest run until all that waits for an answer waits for a client, the time, or the operator; or until it

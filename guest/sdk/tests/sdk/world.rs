@@ -2,7 +2,7 @@
 
 use crate::support::seconds;
 use pluto_sdk::testing::{ClientId, Outcome, World};
-use pluto_sdk::{Connection, Error, Kind, Listener, Symlinks, fs, info, join, listen};
+use pluto_sdk::{Connection, Error, Kind, Listener, Symlinks, fs, gather, info, join, listen, post};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -252,4 +252,18 @@ async fn chatty(_args: Vec<String>) -> Result<(), Error> {
         }
     })
     .await
+}
+
+#[test]
+fn what_the_shards_have_left_is_gathered_with_what_was_left_in_the_same_turn() {
+    let mut world = World::new();
+    world.shard("of another");
+    let log = run(&mut world, || async {
+        let (posted, gathered) = join(post("first"), gather()).await;
+        info!("{posted:?} {:?}", gathered.map(|posts| posts.concat().escape_ascii().to_string()));
+        info!("{:?}", post(vec![0; 1 << 20]).await);
+        info!("{:?} {:?}", post("second").await, gather().await.map(|posts| posts[0].escape_ascii().to_string()));
+    });
+    assert_eq!(log, ["Ok(()) Ok(\"firstof another\")", "Err(Error::TooLarge)", "Ok(()) Ok(\"second\")"]);
+    assert_eq!(world.posted(), b"second");
 }

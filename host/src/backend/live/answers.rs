@@ -16,6 +16,7 @@ impl Answers {
         self.bytes += match &reply {
             Reply::Data(bytes) | Reply::Changed(bytes) => bytes.len(),
             Reply::Listed(entries) => entries.iter().map(|entry| entry.name.len() + size_of_val(entry)).sum(),
+            Reply::Gathered(posts) => posts.iter().map(|post| post.len() + size_of_val(post)).sum(),
             _ => 0,
         };
         self.queue.push(Answer { id, reply });

@@ -23,6 +23,20 @@ pub struct Port {
     number: u16,
     address: SocketAddr,
     socket: Option<OwnedFd>,
+    clients: Clients,
+    /// Other shards may listen there, with whom it shares the port.
+    joins: bool,
+}
+
+/// Whose clients come to a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clients {
+    /// All are this guest's.
+    All,
+    /// Each is one of so many shards', as the system shares them out.
+    Share(u32),
+    /// All are another shard's.
+    None,
 }
 
 /// A `listen` under way.
@@ -31,7 +45,8 @@ pub struct Listener {
     serial: u64,
     /// Of its request.
     id: u64,
-    fd: Rc<OwnedFd>,
+    /// None on a port whose clients are all another shard's.
+    fd: Option<Rc<OwnedFd>>,
     port: u16,
     connections_max: u32,
     /// Its connections that are open. Those of an earlier `listen` on the same port do not count.
@@ -45,9 +60,26 @@ pub struct Listener {
 impl Port {
     /// Binds the port.
     pub fn bind(address: SocketAddr) -> Result<Self, Errno> {
-        let socket = bind(address)?;
+        let socket = bind(address, false)?;
         let actual = SocketAddr::try_from(rustix::net::getsockname(&socket)?).map_err(|_| Errno::AFNOSUPPORT)?;
-        Ok(Self { number: address.port(), address: actual, socket: Some(socket) })
+        Ok(Self { number: address.port(), address: actual, socket: Some(socket), clients: Clients::All, joins: false })
+    }
+
+    /// This port for each of so many shards. The system shares its clients out among those that listen, by a hash of their
+    /// addresses. The first of these ports must be the first that listens: see `listen`.
+    pub fn shared(self, shards: u32) -> Vec<Self> {
+        let clients = if shards == 1 { Clients::All } else { Clients::Share(shards) };
+        let (number, address) = (self.number, self.address);
+        let further = (1..shards).map(|_| Self { number, address, socket: None, clients, joins: true });
+        std::iter::once(Self { clients, ..self }).chain(further).collect()
+    }
+
+    /// This port for each of so many shards, of which the first takes all its clients.
+    pub fn of_the_first(self, shards: u32) -> Vec<Self> {
+        let (number, address) = (self.number, self.address);
+        let clients = Clients::None;
+        let further = (1..shards).map(|_| Self { number, address, socket: None, clients, joins: false });
+        std::iter::once(self).chain(further).collect()
     }
 
     /// What it is bound to.
@@ -56,13 +88,31 @@ impl Port {
     }
 
     /// The socket, listening. It is bound again when an earlier `listen` has ended.
-    fn listen(&mut self) -> Result<OwnedFd, Errno> {
+    ///
+    /// Sockets that share a port must all say so, and then those of another process of the same user could join them. So
+    /// the first one begins to listen alone, which only one process can, and says it afterwards.
+    fn listen(&mut self) -> Result<Option<OwnedFd>, Errno> {
+        if self.clients == Clients::None {
+            return Ok(None);
+        }
         let socket = match self.socket.take() {
             Some(socket) => socket,
-            None => bind(self.address)?,
+            None => bind(self.address, self.joins)?,
         };
         rustix::net::listen(&socket, limits::LISTEN_BACKLOG)?;
-        Ok(socket)
+        if self.clients != Clients::All {
+            sockopt::set_socket_reuseport(&socket, true)?;
+            self.joins = true;
+        }
+        Ok(Some(socket))
+    }
+
+    /// Of so many connections, how many may be open here.
+    fn connections_max(&self, of_all: u32) -> u32 {
+        match self.clients {
+            Clients::All | Clients::None => of_all,
+            Clients::Share(shards) => of_all.div_ceil(shards),
+        }
     }
 }
 
@@ -70,16 +120,19 @@ impl Listener {
     /// Gives the port back at once. The queue holds the descriptor until its wait has ended, which on io_uring may be
     /// after this process.
     pub fn stop(&self) {
-        // It listens, so it can be shut down.
-        let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);
+        if let Some(fd) = &self.fd {
+            // It listens, so it can be shut down.
+            let _ = rustix::net::shutdown(fd, Shutdown::Both);
+        }
     }
 }
 
-fn bind(address: SocketAddr) -> Result<OwnedFd, Errno> {
+fn bind(address: SocketAddr, joins: bool) -> Result<OwnedFd, Errno> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
+    sockopt::set_socket_reuseport(&socket, joins)?;
     // Connections inherit these two. Without the first, the end of a response waits for an acknowledgement; without the
     // second, a client that vanished is never noticed.
     sockopt::set_tcp_nodelay(&socket, true)?;
@@ -96,9 +149,9 @@ impl Live {
         if self.listeners.iter().any(|listener| listener.port == number) {
             return Err(Error::AddressInUse);
         }
-        let fd = Rc::new(port.listen().map_err(from_errno)?);
-        let connections_max = wanted.connections_max;
-        (self.on_listening)(port.address, connections_max);
+        let fd = port.listen().map_err(from_errno)?.map(Rc::new);
+        let connections_max = port.connections_max(wanted.connections_max);
+        self.begun.push((port.address, connections_max));
         self.listens += 1;
         let serial = self.listens;
         self.listeners.push(Listener {
@@ -136,12 +189,13 @@ impl Live {
     /// Waits for the next client, unless the listener waits already or has as many as it may have.
     pub(super) fn wait_for_clients(&mut self, serial: u64) {
         let Some(listener) = self.listeners.iter_mut().find(|listener| listener.serial == serial) else { return };
+        let Some(fd) = &listener.fd else { return };
         if listener.token.is_none()
             && !listener.rests
             && listener.open < listener.connections_max
             && self.handles.has_room_for_clients()
         {
-            listener.token = Some(self.driver.poll(&listener.fd, Interest::Readable, Owner::Listener(serial)));
+            listener.token = Some(self.driver.poll(fd, Interest::Readable, Owner::Listener(serial)));
         }
     }
 
@@ -157,12 +211,13 @@ impl Live {
     pub(super) fn accept(&mut self, serial: u64) {
         let Some(index) = self.listeners.iter().position(|listener| listener.serial == serial) else { return };
         self.listeners[index].token = None;
+        let Some(fd) = self.listeners[index].fd.clone() else { return };
         for _ in 0..limits::ACCEPT_BATCH_MAX {
             let listener = &self.listeners[index];
             if listener.open >= listener.connections_max || !self.handles.has_room_for_clients() {
                 return;
             }
-            match rustix::net::acceptfrom_with(&listener.fd, SocketFlags::CLOEXEC) {
+            match rustix::net::acceptfrom_with(&fd, SocketFlags::CLOEXEC) {
                 Ok((fd, peer)) => self.accepted(index, fd, peer.and_then(|peer| SocketAddr::try_from(peer).ok())),
                 Err(Errno::AGAIN) => break,
                 // Clients that went away while they waited.
@@ -188,6 +243,7 @@ impl Live {
         let connection = Connection::new(fd, serial);
         let Ok(connection) = self.handles.insert(Object::Connection(connection)) else { return };
         self.listeners[index].open += 1;
+        self.console.has_started();
         self.answers.push(id, Reply::Accepted(Accepted { connection, peer: peer_address(peer) }));
     }
 

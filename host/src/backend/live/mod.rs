@@ -1,6 +1,7 @@
 //! The live world: sockets, files and timers of the operating system. Nothing else in the host touches them.
 
 mod answers;
+mod board;
 mod clock;
 mod connection;
 mod digest;
@@ -14,6 +15,8 @@ mod transfer;
 mod watch;
 
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use compio_driver::op::Interest;
 use hashbrown::HashMap;
@@ -32,11 +35,12 @@ use crate::contract::{Error, Level, Reply, Request, Signal, Submission};
 use crate::limits;
 use crate::stop::Stop;
 
+pub use self::board::Board;
 pub use self::driver::Choice as DriverChoice;
 pub use self::file::Root;
 pub use self::handles::clients_max;
 pub use self::listen::Port;
-pub use self::signals::Signals;
+pub use self::signals::{Signals, Stopper};
 
 /// What a guest is granted, and whom to tell.
 pub struct Grant {
@@ -48,9 +52,12 @@ pub struct Grant {
     pub root: Option<Root>,
     /// The signals that it may ask to be told.
     pub signals: Option<Signals>,
+    /// What it and the other shards leave for each other.
+    pub board: Board,
     /// Where its log goes.
     pub console: Console,
-    /// Called when it begins to listen, with how many clients it takes there.
+    /// Called when it has begun to listen, and waits for what comes: not of one that fails at once. With how many clients it
+    /// takes there.
     pub on_listening: Box<dyn FnMut(SocketAddr, u32)>,
 }
 
@@ -70,7 +77,8 @@ pub struct Live {
     root: Option<Root>,
     watches: Watches,
     digests: Digests,
-    signals: Option<Signals>,
+    /// With what the queue waits on.
+    signals: Option<(Rc<OwnedFd>, Signals)>,
     /// The requests that want to be told of signals.
     signal_requests: Vec<u64>,
     stopping: bool,
@@ -78,7 +86,10 @@ pub struct Live {
     buffer_bytes: Total,
     files: Total,
     turns_without_poll: u32,
+    board: Board,
     console: Console,
+    /// Where it has begun to listen, and nobody knows yet.
+    begun: Vec<(SocketAddr, u32)>,
     on_listening: Box<dyn FnMut(SocketAddr, u32)>,
 }
 
@@ -120,8 +131,12 @@ impl Live {
     /// A world with this grant.
     pub fn new(driver: DriverChoice, grant: Grant) -> std::io::Result<Self> {
         let mut driver = Driver::new(driver)?;
-        if let Some(signals) = &grant.signals {
-            driver.poll(signals.fd(), Interest::Readable, Owner::Signals);
+        let signals = match grant.signals {
+            Some(signals) => Some((Rc::new(signals.fd()?), signals)),
+            None => None,
+        };
+        if let Some((fd, _)) = &signals {
+            driver.poll(fd, Interest::Readable, Owner::Signals);
         }
         Ok(Self {
             driver,
@@ -136,14 +151,16 @@ impl Live {
             root: grant.root,
             watches: Watches::default(),
             digests: Digests::default(),
-            signals: grant.signals,
+            signals,
             signal_requests: Vec::new(),
             stopping: false,
             write_bytes_pending: 0,
             buffer_bytes: Total::default(),
             files: Total::default(),
             turns_without_poll: 0,
+            board: grant.board,
             console: grant.console,
+            begun: Vec::new(),
             on_listening: grant.on_listening,
         })
     }
@@ -168,6 +185,8 @@ impl Live {
             }
             Request::Signals => self.subscribe(id).map(|()| None),
             Request::Cancel(target) => Ok(Some(self.cancel(target))),
+            Request::Post(bytes) => self.post(bytes).map(Some),
+            Request::Gather => self.gather().map(Some),
         };
         if let Some(reply) = result.unwrap_or_else(|error| Some(Reply::Failed(error))) {
             self.answers.push(id, reply);
@@ -222,6 +241,9 @@ impl Live {
             Some(std::time::Duration::ZERO)
         };
         self.console.flush();
+        for (address, connections_max) in self.begun.drain(..) {
+            (self.on_listening)(address, connections_max);
+        }
         self.driver.wait(timeout).map_err(|error| Stop::System(error.to_string()))?;
         self.clock.look();
         while let Some((owner, event)) = self.driver.next() {
@@ -253,9 +275,9 @@ impl Live {
     }
 
     fn signalled(&mut self) -> Result<(), Stop> {
-        let Some(signals) = &mut self.signals else { return Ok(()) };
+        let Some((fd, signals)) = &mut self.signals else { return Ok(()) };
         let (stop, reload) = signals.take();
-        self.driver.poll(signals.fd(), Interest::Readable, Owner::Signals);
+        self.driver.poll(fd, Interest::Readable, Owner::Signals);
         if reload {
             self.tell(Signal::Reload);
         }

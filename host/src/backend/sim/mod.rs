@@ -8,6 +8,7 @@
 //!   [`Unknown`].
 //! - A client takes what it is sent as it did then: in the intervals in which it was slow it is slow again, whatever it is
 //!   sent. What it had sent before it was reset is not lost.
+//! - The guest is the only shard of its server: a trace does not say which of those that it was told of it was itself.
 
 mod clients;
 mod files;
@@ -57,6 +58,8 @@ pub struct Sim {
     signals: VecDeque<(u64, Signal)>,
     signal_requests: Vec<u64>,
     stopping: bool,
+    /// What the guest has left for its shards: in a scene it is the only one.
+    left: Vec<u8>,
     turns: u64,
     turns_max: u64,
     seen: Rc<RefCell<Seen>>,
@@ -156,6 +159,7 @@ impl Sim {
             signals,
             signal_requests: Vec::new(),
             stopping: false,
+            left: Vec::new(),
             turns: 0,
             turns_max: limits::SCENE_TURNS_MIN.saturating_add(scene.turns.saturating_mul(limits::SCENE_TURNS_FACTOR)),
             seen: seen.clone(),
@@ -186,6 +190,8 @@ impl Sim {
             }
             Request::Signals => self.subscribe(id).map(|()| None),
             Request::Cancel(target) => Ok(Some(self.cancel(*target))),
+            Request::Post(bytes) => self.post(bytes).map(Some),
+            Request::Gather => Ok(Some(Reply::Gathered(vec![self.left.clone()]))),
         };
         if let Some(reply) = result.unwrap_or_else(|error| Some(Reply::Failed(error))) {
             self.answer(id, reply);
@@ -219,6 +225,14 @@ impl Sim {
         self.signal_requests.push(id);
         self.pending.insert(id, Pending::Signals);
         Ok(())
+    }
+
+    fn post(&mut self, bytes: &[u8]) -> Result<Reply, Error> {
+        if bytes.len() > limits::POST_BYTES_MAX {
+            return Err(Error::TooLarge);
+        }
+        self.left = bytes.to_vec();
+        Ok(Reply::Done)
     }
 
     fn cancel(&mut self, target: u64) -> Reply {

@@ -290,3 +290,12 @@ fn a_world_that_broke_off_goes_no_further() {
     world.send(1, Request::Sleep(1));
     assert_eq!(world.sim.wait().err(), Some(Stop::AnswersEnded));
 }
+
+#[test]
+fn a_guest_in_a_scene_is_the_only_shard() {
+    let mut world = World::of(scene());
+    assert_eq!(world.ask(Request::Gather), Reply::Gathered(vec![Vec::new()]));
+    assert_eq!(world.ask(Request::Post(b"left".to_vec())), Reply::Done);
+    assert_eq!(world.ask(Request::Post(vec![0; limits::POST_BYTES_MAX + 1])), failed(Error::TooLarge));
+    assert_eq!(world.ask(Request::Gather), Reply::Gathered(vec![b"left".to_vec()]));
+}

@@ -123,7 +123,9 @@ impl Witness {
             | Request::Watch(_)
             | Request::Sleep(_)
             | Request::Signals
-            | Request::Cancel(_) => None,
+            | Request::Cancel(_)
+            | Request::Post(_)
+            | Request::Gather => None,
         };
         if let Some(pending) = pending {
             self.pending.insert(submission.id, pending);

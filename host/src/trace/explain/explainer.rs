@@ -227,7 +227,7 @@ impl Explainer {
             | Request::List(_)
             | Request::Watch(_) => (Lane::Files, Kind::File),
             Request::Sleep(_) => (Lane::Timers, Kind::Timer),
-            Request::Signals | Request::Cancel(_) => (Lane::Host, Kind::Control),
+            Request::Signals | Request::Cancel(_) | Request::Post(_) | Request::Gather => (Lane::Host, Kind::Control),
         }
     }
 }

@@ -140,6 +140,8 @@ impl Words {
             Request::Sleep(nanoseconds) => format!("sleep {}", span(*nanoseconds)),
             Request::Signals => "signals".to_owned(),
             Request::Cancel(_) => "cancel".to_owned(),
+            Request::Post(bytes) => format!("post {} for all shards", count(bytes.len(), "byte")),
+            Request::Gather => "gather what the shards have left".to_owned(),
         }
     }
 
@@ -169,6 +171,10 @@ impl Words {
             Reply::Loaded(it) => format!("{}, {}", self.handle(it.buffer), count(it.length, "byte")),
             Reply::Digested(it) => format!("digest {:016x}{:016x}", it.digest.0, it.digest.1),
             Reply::Listed(entries) => self.entries(entries),
+            Reply::Gathered(posts) => {
+                let bytes: usize = posts.iter().map(Vec::len).sum();
+                format!("{} of {}", count(bytes, "byte"), count(posts.len(), "shard"))
+            }
             Reply::Changed(name) if name.is_empty() => "changed itself, or more than was counted".to_owned(),
             Reply::Changed(name) => format!("changed {}", self.path(name)),
             Reply::Elapsed => "elapsed".to_owned(),

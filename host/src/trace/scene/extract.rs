@@ -121,7 +121,7 @@ impl Extractor {
             Request::List(path) => Some(What::List(path.clone())),
             Request::Watch(path) => Some(What::Watch(path.clone())),
             Request::Signals => Some(What::Signals),
-            Request::Close(_) | Request::Sleep(_) | Request::Cancel(_) => None,
+            Request::Close(_) | Request::Sleep(_) | Request::Cancel(_) | Request::Post(_) | Request::Gather => None,
         };
         if let Some(what) = what {
             self.pending.insert(submission.id, Asked { time: self.time, what });

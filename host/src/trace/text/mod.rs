@@ -20,6 +20,8 @@
 //!   0.5 opened 2.7 regular size 12 modified 1700000000000000000 changed 1700000000000000000 inode 5
 //!   0.6 listed
 //!     entry "caf\xe9" directory size 0 modified 0 changed 0 inode 6
+//!   0.7 gathered
+//!     post "what a shard has left"
 //! # A key frame: its turn, the time, what was sent since then and in all, what is pending, and the packed state of the guest.
 //! key-frame 2 +0 sent 0 requests 4
 //!   pending 0.3 many

@@ -15,8 +15,7 @@ use crate::trace::{End, Header, How, KeyFrame, Record, Sent, Turn};
 const ID: &str = "an id, such as 0.3";
 const HANDLE: &str = "a handle, such as 0.3";
 const RECORDS: &str = "`turn`, `end`, `key-frame`, or an answer such as `0.3 done`";
-const REPLIES: &str =
-    "listening, accepted, data, written, done, opened, loaded, digested, listed, changed, elapsed, signal or failed";
+const REPLIES: &str = "listening, accepted, data, written, done, opened, loaded, digested, listed, gathered, changed, elapsed, signal or failed";
 const HOWS: &str = "exit, trapped or stopped";
 const STOPS: &str = "asked, stop-too-slow, turn-too-long, memory, tables, requests-pending, duplicate-id, \
                      nothing-pending, answers-ended or system";
@@ -174,6 +173,7 @@ fn answer(mut words: Words<'_>, lines: &mut Lines<'_>) -> Result<Answer, TextErr
             }
         }
         Reply::Listed(entries) => *entries = lines.lines("entry", entry)?,
+        Reply::Gathered(posts) => *posts = lines.lines("post", Words::bytes)?,
         _ => {}
     }
     Ok(Answer { id, reply })
@@ -201,6 +201,7 @@ fn reply(words: &mut Words<'_>) -> Result<Reply, TextError> {
             changed: words.field("changed")?,
         }),
         "listed" => Reply::Listed(Vec::new()),
+        "gathered" => Reply::Gathered(Vec::new()),
         "changed" => Reply::Changed(words.bytes()?),
         "elapsed" => Reply::Elapsed,
         "signal" => Reply::Signal(words.case(&SIGNALS, names::signal)?),

@@ -153,6 +153,10 @@ fn show_reply(reply: &Reply) -> String {
             let _ = write!(text, "\n    entry {} {}", quoted(&entry.name), show_metadata(&entry.metadata));
             text
         }),
+        Reply::Gathered(posts) => posts.iter().fold("gathered".to_owned(), |mut text, post| {
+            let _ = write!(text, "\n    post {}", quoted(post));
+            text
+        }),
         Reply::Changed(name) => format!("changed {}", quoted(name)),
         Reply::Elapsed => "elapsed".to_owned(),
         Reply::Signal(signal) => format!("signal {}", names::signal(*signal)),
@@ -197,6 +201,8 @@ fn show_request(request: &Request) -> String {
         Request::Sleep(nanoseconds) => format!("sleep {nanoseconds}"),
         Request::Signals => "signals".to_owned(),
         Request::Cancel(id) => format!("cancel {}", halves(*id)),
+        Request::Post(bytes) => format!("post {}", quoted(bytes)),
+        Request::Gather => "gather".to_owned(),
     }
 }
 

@@ -79,9 +79,28 @@ fn each_problem_has_its_place_and_says_what_was_expected() {
         "[error-pages]\n200 = \"/x\"\n404 = 5\n\"500\" = \"..\"",
         &[
             "c:2:1: expected a status from 400 to 599, found \"200\"",
-            "c:3:7: expected a string in quotation marks, found the number 5",
+            "c:3:7: expected 404 to be a string in quotation marks, found the number 5",
             "c:4:9: expected the path of a file",
         ],
+    );
+    check(
+        "[error-pages]\n412 = \"/x\"\n416 = \"/x\"",
+        &[
+            "c:2:1: expected a status whose page is the site's; 412 ",
+            "c:3:1: expected a status whose page is the site's",
+        ],
+    );
+    // What the indentation hides: TOML takes these for keys of the table above them.
+    check("[error-pages]\n\nclean-urls = true", &["c:3:1: expected clean-urls above the first [table]"]);
+    check(
+        "[cors]\nallow-origins = [\"*\"]\nclean-urls = true",
+        &["c:3:1: expected one of source, allow-origins, allow-methods, allow-headers, expose-headers, max-age, \
+           allow-credentials; found \"clean-urls\"; that belongs above the first [table]"],
+    );
+    check("[[cors]]\nallow-origins = [\"*\"]", &["c:1:1: expected cors to be a table, found an array"]);
+    check(
+        "[redirects]\nsource = \"/a\"",
+        &["c:1:1: expected redirects to be tables, each under [[redirects]], found a table"],
     );
     check("redirects = 1", &["c:1:13: expected redirects to be tables, each under [[redirects]]"]);
     check(
@@ -103,6 +122,10 @@ fn each_problem_has_its_place_and_says_what_was_expected() {
             "c:7:15: expected redirects",
         ],
     );
+    check(
+        "clean-urls = true\n[[redirects]]\nsource = \"/a\"\ndestination = \"/a.html\"\nkind = 301",
+        &["c:4:15: expected redirects that come to an end, found a circle: to /a.html to /a to /a.html"],
+    );
     check("[[headers]]\nsource = \"/a\"", &["c:1:1: expected headers = { "]);
     check(
         "[[headers]]\nsource = \"/a\"\nheaders = { Content-Length = \"1\", A = \"b\\r\\nc\" }",
@@ -113,6 +136,13 @@ fn each_problem_has_its_place_and_says_what_was_expected() {
     );
     check("[[headers]]\nsource = \"/a\"\nremove = [\"date\"]", &["c:3:10: expected a field that says nothing"]);
     check("[cors]\n", &["c:1:1: expected allow-origins"]);
+    // Of another type is told once.
+    check("[cors]\nallow-origins = \"*\"", &["c:2:17: expected allow-origins to be strings in brackets"]);
+    check(
+        "[[redirects]]\nsource = \"/a\"\ndestination = \"/b\"\nkind = \"301\"",
+        &["c:4:8: expected kind to be a number from 0 to 999, found \"301\""],
+    );
+    check("[[headers]]\nsource = \"/a\"\nheaders = 1", &["c:3:11: expected headers to be a table"]);
     check("[cors]\nallow-origins = [\"*\"]\nallow-credentials = true", &["c:2:17: expected a list of origins"]);
     check("[[basic-auth]]\nsource = \"/a\"\nusers = \"users\"", &["c:3:9: expected a hidden file"]);
     check("[[basic-auth]]\nsource = \"/a\"\nusers = \".u\"\nrealm = \"a\\n\"", &["c:4:9: expected a realm"]);

@@ -1,7 +1,7 @@
 //! A listing for people: one page that loads nothing, in light and dark, for wide screens and narrow ones, sorted by
 //! links.
 
-use super::{Item, ItemKind, Key, Order, push_time};
+use super::{Item, ItemKind, Key, Order, push_time, push_url};
 use crate::http::page::escape;
 use std::fmt::Write;
 
@@ -49,7 +49,7 @@ p { color: var(--soft); font-size: .85rem; margin: 1rem .6rem }
 /// Writes the page of a directory: its entries, already sorted.
 pub fn write(path: &[u8], items: &[Item], order: Order) -> String {
     let mut out = String::with_capacity(HEAD.len() + STYLE.len() + 600 + 220 * items.len());
-    let shown = String::from_utf8_lossy(path);
+    let shown = visible(&String::from_utf8_lossy(path));
     out.push_str(HEAD);
     out.push('/');
     out.push_str(&escape(&shown));
@@ -109,10 +109,9 @@ fn push_row(out: &mut String, item: &Item) {
         ItemKind::Link => (" class=\"l\"", ""),
     };
     let shown = String::from_utf8_lossy(&item.name);
-    // `./`, for a name with a colon would be an address with a scheme.
-    let _ = write!(out, "<tr{class}><td><a href=\"./");
-    push_escaped_name(out, &item.name);
-    let _ = write!(out, "{slash}\">{}{slash}</a></td><td>", escape(&visible(&shown)));
+    let _ = write!(out, "<tr{class}><td><a href=\"");
+    push_url(out, item);
+    let _ = write!(out, "\">{}{slash}</a></td><td>", escape(&visible(&shown)));
     if item.kind == ItemKind::File {
         push_size(out, item.size);
     }
@@ -122,22 +121,12 @@ fn push_row(out: &mut String, item: &Item) {
     let _ = writeln!(out, "{time}\">{} {}</time></td></tr>", &time[..10], &time[11..16]);
 }
 
-/// A name as a path of one segment (RFC 3986 §3.3), with nothing in it that HTML would take for its own.
-fn push_escaped_name(out: &mut String, name: &[u8]) {
-    for &byte in name {
-        if byte.is_ascii_alphanumeric() || b"-._~!$()*+,;=:@".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-}
-
 /// Control characters, and those that turn the direction of what follows, as a picture of themselves: a name must not
 /// look like another one.
 fn visible(name: &str) -> String {
     let is_odd = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     name.chars().map(|c| if is_odd(c) { '\u{fffd}' } else { c }).collect()
 }

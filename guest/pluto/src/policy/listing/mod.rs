@@ -50,7 +50,7 @@ enum Key {
 pub enum Form {
     /// A page.
     Html,
-    /// An array of objects, as nginx and static-web-server write it.
+    /// An array of objects.
     Json,
 }
 
@@ -97,6 +97,23 @@ pub fn write(path: &[u8], mut items: Vec<Item>, order: Order, form: Form) -> Opt
         Form::Json => json::write(&items),
     };
     (text.len() <= LISTING_BYTES_MAX).then(|| text.into_bytes())
+}
+
+/// The address of an entry, relative to its directory (RFC 3986 §4.2): `./`, for a name with a colon would be an address
+/// with a scheme; a path of one segment (§3.3), with nothing in it that HTML or JSON would take for its own; and the slash
+/// of a directory.
+fn push_url(out: &mut String, item: &Item) {
+    out.push_str("./");
+    for &byte in &item.name {
+        if byte.is_ascii_alphanumeric() || b"-._~!$()*+,;=:@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    if item.kind == ItemKind::Directory {
+        out.push('/');
+    }
 }
 
 /// A time as `2026-11-21T01:02:03Z`. One before 1970 is taken for its beginning.

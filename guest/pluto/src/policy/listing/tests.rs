@@ -62,6 +62,8 @@ fn names_are_escaped_wherever_they_stand() {
         ["<script>", "a\"b'c", "a&b", "javascript:alert(1)", "%2e%2e", "a?b#c", "a\u{202e}b", "\r\nX: y", "caf\u{e9}"];
     let items = names.iter().map(|name| item(name, ItemKind::File, 1, 0)).collect();
     let html = text("</title>/", items, "", Form::Html);
+    let above = text("a\u{202e}b/", Vec::new(), "", Form::Html);
+    assert!(!above.contains('\u{202e}'), "{above}");
     for never in ["<script", "\"javascript", "</title>/", "\u{202e}", "\r", "b'c"] {
         assert!(!html.contains(never), "{never:?} in {html}");
     }
@@ -83,13 +85,18 @@ fn names_are_escaped_wherever_they_stand() {
 fn json_has_the_same_entries() {
     let mut items = some();
     items.push(item("\"\\\n\u{7f}\u{e9}", ItemKind::File, u64::MAX, -1));
-    let expected = "[\n{\"name\":\"z\",\"type\":\"directory\",\"mtime\":\"1994-11-06T08:49:37Z\"},\n\
-        {\"name\":\"\\\"\\\\\\u000a\\u007f\u{e9}\",\"type\":\"file\",\"mtime\":\"1970-01-01T00:00:00Z\",\"size\":18446744073709551615},\n\
-        {\"name\":\"A.txt\",\"type\":\"file\",\"mtime\":\"1994-11-06T08:49:36Z\",\"size\":7},\n\
-        {\"name\":\"b.txt\",\"type\":\"file\",\"mtime\":\"1994-11-06T08:49:37Z\",\"size\":5},\n\
-        {\"name\":\"c\",\"type\":\"symlink\",\"mtime\":\"1994-11-06T08:49:37Z\"}\n]\n";
+    let expected = "[\n{\"name\":\"z\",\"type\":\"directory\",\"mtime\":\"1994-11-06T08:49:37Z\",\"url\":\"./z/\"},\n\
+        {\"name\":\"\\\"\\\\\\u000a\\u007f\u{e9}\",\"type\":\"file\",\"mtime\":\"1970-01-01T00:00:00Z\",\"size\":18446744073709551615,\"url\":\"./%22%5C%0A%7F%C3%A9\"},\n\
+        {\"name\":\"A.txt\",\"type\":\"file\",\"mtime\":\"1994-11-06T08:49:36Z\",\"size\":7,\"url\":\"./A.txt\"},\n\
+        {\"name\":\"b.txt\",\"type\":\"file\",\"mtime\":\"1994-11-06T08:49:37Z\",\"size\":5,\"url\":\"./b.txt\"},\n\
+        {\"name\":\"c\",\"type\":\"symlink\",\"mtime\":\"1994-11-06T08:49:37Z\",\"url\":\"./c\"}\n]\n";
     assert_eq!(text("", items, "", Form::Json), expected);
     assert_eq!(text("a/", Vec::new(), "", Form::Json), "[\n]\n");
+    // Two names that look the same are told apart by their addresses.
+    let odd = [b"\xff", b"\xfe"].map(|name| Item { name: name.to_vec(), kind: ItemKind::File, size: 0, modified: 0 });
+    let json = text("", odd.to_vec(), "", Form::Json);
+    assert_eq!(json.matches("{\"name\":\"\u{fffd}\",").count(), 2, "{json}");
+    assert!(json.contains("\"url\":\"./%FE\"}") && json.contains("\"url\":\"./%FF\"}"), "{json}");
 }
 
 #[test]

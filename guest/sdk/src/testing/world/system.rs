@@ -2,7 +2,9 @@
 
 use super::clients::{Clients, Writing};
 use super::files::{self, Bytes, Content, Files};
-use super::limits::{BUFFER_BYTES_MAX, DIGEST_BYTES_MAX, FILE_READ_BYTES_MAX, WRITE_BYTES_MAX, WRITE_PARTS_MAX};
+use super::limits::{
+    BUFFER_BYTES_MAX, DIGEST_BYTES_MAX, FILE_READ_BYTES_MAX, POST_BYTES_MAX, WRITE_BYTES_MAX, WRITE_PARTS_MAX,
+};
 use crate::contract::{
     Answer, Digested, Error, Handle, Id, Listen, Loaded, Metadata, Opened, Part, Range, Reply, Request, Signal,
     Submission,
@@ -30,6 +32,8 @@ pub(super) struct System {
     sleeps: BTreeSet<(u64, Id)>,
     signals: Vec<Id>,
     watches: Vec<(Id, Vec<u8>)>,
+    /// What each shard has left; the guest is the first.
+    pub(super) posts: Vec<Vec<u8>>,
 }
 
 /// What a handle other than a connection's names.
@@ -54,6 +58,7 @@ impl System {
             sleeps: BTreeSet::new(),
             signals: Vec::new(),
             watches: Vec::new(),
+            posts: vec![Vec::new()],
         }
     }
 
@@ -98,6 +103,12 @@ impl System {
                 Ok(None)
             }
             Request::Cancel(other) => self.cancel(other),
+            Request::Post(bytes) if bytes.len() > POST_BYTES_MAX => Err(Error::TooLarge),
+            Request::Post(bytes) => {
+                self.posts[0] = bytes;
+                Ok(Some(Reply::Done))
+            }
+            Request::Gather => Ok(Some(Reply::Gathered(self.posts.clone()))),
         };
         match answered {
             Ok(None) => {}

@@ -1,11 +1,12 @@
-//! Where a guest's log goes: lines on standard output, for people or for programs.
+//! Where the guests' logs go: lines on standard output, for people or for programs.
+
+mod output;
 
 use std::fmt::Write as _;
-use std::io::{Stdout, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
+pub use self::output::Output;
 use crate::contract::Level;
 use crate::limits;
 
@@ -39,23 +40,52 @@ pub struct Console {
     format: Format,
     verbosity: Verbosity,
     lines: String,
+    /// Of the lines that were written, or of another's, a part is left.
+    owes: bool,
     /// Lines for which there was no room.
     lost: u64,
     /// Of the last line.
     time: u64,
-    output: Stdout,
+    output: Arc<Output>,
+    /// The number of its shard, when there are several.
+    shard: Option<usize>,
+    /// Its guest has had no client: what it says is of its start.
+    is_starting: bool,
 }
 
-/// What a pipe that can be written to takes without blocking: `PIPE_BUF` of Linux.
-const PIECE_BYTES: usize = 4 << 10;
-
-/// How long the end of the log waits for a reader that does not read.
-const LAST_WORDS_MILLIS: u64 = 1_000;
+/// How long the end of the log waits for a reader that does not read, and how often it looks.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS_STEP: Duration = Duration::from_millis(5);
 
 impl Console {
     /// A log in that format, of lines that matter as much.
     pub fn new(format: Format, verbosity: Verbosity) -> Self {
-        Self { format, verbosity, lines: String::new(), lost: 0, time: 0, output: std::io::stdout() }
+        let output = Arc::new(Output::new());
+        Self {
+            format,
+            verbosity,
+            lines: String::new(),
+            owes: false,
+            lost: 0,
+            time: 0,
+            output,
+            shard: None,
+            is_starting: false,
+        }
+    }
+
+    /// The log of the shard of this number, with all others on the same output. What two shards say in the same words
+    /// before they have had a client is told once: it is the server that starts. Lines of JSON name the shard.
+    pub fn of_shard(mut self, number: usize, output: &Arc<Output>) -> Self {
+        self.output = output.clone();
+        self.shard = Some(number);
+        self.is_starting = true;
+        self
+    }
+
+    /// The guest has its first client.
+    pub fn has_started(&mut self) {
+        self.is_starting = false;
     }
 
     /// Adds a line, stamped with nanoseconds since the Unix epoch. Control characters are escaped: what a client sends
@@ -65,13 +95,19 @@ impl Console {
             return;
         }
         self.time = time;
+        if self.is_starting
+            && let Some(shard) = self.shard
+            && self.output.is_said_at_start(shard, level, message)
+        {
+            return;
+        }
         if self.lines.len() > limits::LOG_BYTES_WAITING_MAX {
             self.lost += 1;
             return;
         }
         match self.format {
             Format::Text => text_line(&mut self.lines, level, message),
-            Format::Json => json_line(&mut self.lines, time, level, message),
+            Format::Json => json_line(&mut self.lines, time, self.shard, level, message),
             Format::Off => {}
         }
     }
@@ -79,47 +115,38 @@ impl Console {
     /// Writes what is kept, as far as it is taken at once. When nobody can read the log any more, the server goes on
     /// without.
     pub fn flush(&mut self) {
-        self.write(0);
-    }
-
-    fn write(&mut self, wait_millis: u64) {
-        self.write_lines(wait_millis);
+        self.write_lines();
         if self.lines.is_empty() && self.lost > 0 {
             let lost = std::mem::take(&mut self.lost);
             self.line(self.time, Level::Warn, &format!("{lost} lines of the log were lost: nobody read them"));
-            self.write_lines(wait_millis);
+            self.write_lines();
         }
     }
 
-    fn write_lines(&mut self, wait_millis: u64) {
-        let deadline = Instant::now() + Duration::from_millis(wait_millis);
-        let mut written = 0;
-        while written < self.lines.len() && self.takes_more(deadline) {
-            // What is left of a piece that is not taken begins with a whole character.
-            let end = self.lines.floor_char_boundary(written + PIECE_BYTES);
-            let piece = &self.lines[written..end];
-            if self.output.write_all(piece.as_bytes()).and_then(|()| self.output.flush()).is_err() {
+    fn write_lines(&mut self) {
+        if self.lines.is_empty() && !self.owes {
+            return;
+        }
+        match self.output.write(&mut self.lines) {
+            Ok(is_all_written) => self.owes = !is_all_written,
+            Err(_) => {
                 self.format = Format::Off;
                 self.lines.clear();
-                return;
+                self.owes = false;
             }
-            written += piece.len();
         }
-        self.lines.drain(..written);
-    }
-
-    fn takes_more(&self, deadline: Instant) -> bool {
-        let mut output = [PollFd::new(&self.output, PollFlags::OUT)];
-        let wait = deadline.saturating_duration_since(Instant::now());
-        let wait = Timespec { tv_sec: wait.as_secs().cast_signed(), tv_nsec: wait.subsec_nanos().into() };
-        // An error is for `write` to tell.
-        poll(&mut output, Some(&wait)).is_ok_and(|ready| ready > 0)
     }
 }
 
 impl Drop for Console {
+    /// The last lines wait for a reader, but not with the output held: another shard may still serve.
     fn drop(&mut self) {
-        self.write(LAST_WORDS_MILLIS);
+        let begin = Instant::now();
+        self.flush();
+        while self.owes && begin.elapsed() < LAST_WORDS {
+            std::thread::sleep(LAST_WORDS_STEP);
+            self.flush();
+        }
     }
 }
 
@@ -147,9 +174,13 @@ fn text_line(out: &mut String, level: Level, message: &str) {
     out.push('\n');
 }
 
-fn json_line(out: &mut String, time: u64, level: Level, message: &str) {
+fn json_line(out: &mut String, time: u64, shard: Option<usize>, level: Level, message: &str) {
     let time = humantime::format_rfc3339_micros(SystemTime::UNIX_EPOCH + Duration::from_nanos(time));
-    let _ = write!(out, r#"{{"time":"{time}","level":"{}","message":"#, name(level));
+    let _ = write!(out, r#"{{"time":"{time}","#);
+    if let Some(shard) = shard {
+        let _ = write!(out, r#""shard":{shard},"#);
+    }
+    let _ = write!(out, r#""level":"{}","message":"#, name(level));
     if is_json_object(message) {
         out.push_str(message);
     } else {
@@ -229,7 +260,7 @@ mod tests {
             ("", r#""""#),
         ] {
             let mut out = String::new();
-            json_line(&mut out, 0, Level::Info, message);
+            json_line(&mut out, 0, None, Level::Info, message);
             let expected =
                 format!(r#"{{"time":"1970-01-01T00:00:00.000000Z","level":"info","message":{written}}}"#) + "\n";
             assert_eq!(out, expected);
@@ -239,9 +270,34 @@ mod tests {
     }
 
     #[test]
+    fn what_shards_say_alike_at_their_start_is_told_once_and_json_names_the_shard() {
+        let output = Arc::new(Output::new());
+        let [mut first, mut second] = [1, 2].map(|shard| {
+            let console = Console::new(Format::Json, Verbosity::Info);
+            console.of_shard(shard, &output)
+        });
+        for console in [&mut first, &mut second] {
+            console.line(0, Level::Info, "serving");
+            console.line(0, Level::Info, "");
+            console.line(0, Level::Info, "");
+            console.has_started();
+            console.line(0, Level::Info, "a client");
+        }
+        second.line(0, Level::Info, "serving");
+        let said = |console: &mut Console| {
+            let lines = std::mem::take(&mut console.lines);
+            let lines = lines.lines().map(|line| line.split_once("Z\",").expect("a time").1.to_owned());
+            lines.collect::<Vec<_>>()
+        };
+        let line = |shard, message| format!(r#""shard":{shard},"level":"info","message":"{message}"}}"#);
+        assert_eq!(said(&mut first), [line(1, "serving"), line(1, ""), line(1, ""), line(1, "a client")]);
+        assert_eq!(said(&mut second), [line(2, "a client"), line(2, "serving")]);
+    }
+
+    #[test]
     fn json_is_escaped() {
         let mut out = String::new();
-        json_line(&mut out, 1_784_635_200_123_456_789, Level::Info, "say \"\\\u{7f}\"\n");
+        json_line(&mut out, 1_784_635_200_123_456_789, None, Level::Info, "say \"\\\u{7f}\"\n");
         assert_eq!(
             out,
             "{\"time\":\"2026-07-21T12:00:00.123456Z\",\"level\":\"info\",\"message\":\"say \\\"\\\\\\u007f\\\"\\n\"}\n"

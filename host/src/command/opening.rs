@@ -1,0 +1,141 @@
+//! What the operator is told when a server begins to listen: once, however many shards it has.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use super::report;
+use super::serve::descriptors_of_host;
+use crate::backend::live::clients_max;
+use crate::limits;
+
+/// Tells the operator where a server serves, as soon as every shard does: who comes then meets all of them.
+pub struct Opening {
+    /// What is served.
+    what: String,
+    /// Where clients come.
+    address: SocketAddr,
+    shards: usize,
+    /// Connections, files and buffers that each of them may hold at once.
+    handles_max: usize,
+    begin: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The shards that listen.
+    listening: HashSet<usize>,
+    /// The operator is told.
+    is_told: bool,
+    /// What is to be told afterwards.
+    further: Vec<String>,
+}
+
+impl Opening {
+    /// Of a server that began to start then; with what else the operator should know once it serves.
+    pub fn new(
+        what: String,
+        address: SocketAddr,
+        shards: usize,
+        handles_max: usize,
+        begin: Instant,
+        note: Option<String>,
+    ) -> Self {
+        let state = State { further: note.into_iter().collect(), ..State::default() };
+        Self { what, address, shards, handles_max, begin, state: Mutex::new(state) }
+    }
+
+    /// A shard begins to listen, for so many clients. Whether it is where clients come.
+    pub fn listening(&self, shard: usize, address: SocketAddr, clients: u32) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first_port = address == self.address;
+        if is_first_port {
+            let is_new = state.listening.insert(shard);
+            if is_new && shard == 1 {
+                state.further.extend(fewer_clients(clients as usize, self.handles_max, self.shards));
+            }
+        } else if shard == 1 {
+            state.further.push(also_listening(address));
+        }
+        if !state.is_told && state.listening.len() == self.shards {
+            state.is_told = true;
+            report(&serving(&self.what, self.address, self.shards, self.begin));
+        }
+        if state.is_told {
+            state.further.drain(..).for_each(|line| report(&line));
+        }
+        is_first_port
+    }
+}
+
+fn serving(what: &str, address: SocketAddr, shards: usize, begin: Instant) -> String {
+    let (host, reach) = reach(address);
+    let shards = if shards == 1 { String::new() } else { format!(" by {shards} shards") };
+    format!("serving {what} at http://{host}/ ({reach}){shards}, ready in {:.0?}", begin.elapsed())
+}
+
+/// What the operator is told when fewer clients can be connected than the guest would take. Both numbers are those of each
+/// shard.
+fn fewer_clients(wanted: usize, handles_max: usize, shards: usize) -> Option<String> {
+    let most = clients_max(handles_max);
+    // The inverse of `clients_max`.
+    let handles = wanted.saturating_mul(limits::HANDLES_FOR_FILES_SHARE).div_ceil(limits::HANDLES_FOR_FILES_SHARE - 1);
+    let advice = if handles > limits::HANDLES_MAX {
+        "more are beyond the host's limit".to_owned()
+    } else {
+        let descriptors = (handles * shards) as u64 + descriptors_of_host(shards);
+        format!("for all of them `ulimit -Hn` must allow {descriptors} descriptors")
+    };
+    let (most, wanted) = (most.saturating_mul(shards), wanted.saturating_mul(shards));
+    (most < wanted).then(|| format!("note: {most} clients at once, where the guest takes {wanted}: {advice}"))
+}
+
+fn also_listening(address: SocketAddr) -> String {
+    let (host, reach) = reach(address);
+    format!("listening on {host} as well ({reach})")
+}
+
+/// How an address is reached from this machine, and who else reaches it.
+fn reach(address: SocketAddr) -> (String, &'static str) {
+    let ip = address.ip();
+    if ip.is_loopback() {
+        (address.to_string(), "this machine only")
+    } else if ip.is_unspecified() {
+        (format!("localhost:{}", address.port()), "every network of this machine")
+    } else {
+        (address.to_string(), "the network of this address")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_wants_more_clients_than_descriptors_allow_is_told_how_many_are_needed() {
+        assert_eq!(fewer_clients(750, 1_000, 1), None);
+        let note = fewer_clients(50_000, 19_936, 1).expect("fewer");
+        assert!(note.contains("14952 clients") && note.contains("`ulimit -Hn` must allow 66731 descriptors"), "{note}");
+        assert_eq!(fewer_clients(50_000, 66_731 - 64, 1), None);
+        let note = fewer_clients(25_000, 9_000, 2).expect("fewer");
+        assert!(note.contains("13500 clients at once, where the guest takes 50000"), "{note}");
+        assert!(
+            fewer_clients(usize::MAX, limits::HANDLES_MAX, 1).is_some_and(|note| note.contains("the host's limit"))
+        );
+    }
+
+    #[test]
+    fn the_startup_line_says_who_can_reach_the_server() {
+        for (address, url, reach) in [
+            ("127.0.0.1:8000", "http://127.0.0.1:8000/", "this machine only"),
+            ("[::1]:80", "http://[::1]:80/", "this machine only"),
+            ("0.0.0.0:80", "http://localhost:80/", "every network"),
+            ("192.0.2.1:80", "http://192.0.2.1:80/", "the network of this address"),
+        ] {
+            let line = serving("html/", address.parse().expect("an address"), 1, Instant::now());
+            assert!(line.contains(url) && line.contains(reach), "{line}");
+        }
+    }
+}

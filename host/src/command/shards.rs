@@ -1,0 +1,176 @@
+//! The shards of a server: a thread for each, with a guest and a live world of its own. They share the compiled code, the
+//! clock of turns and standard output, and nothing else that a request passes.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use anyhow::{Context, Result};
+
+use super::opening::Opening;
+use super::record::{Demands, recorded};
+use super::{Exit, report};
+use crate::admission::Admitted;
+use crate::backend::live::{Board, Grant, Live, Port, Root, Signals, Stopper};
+use crate::cli::Run;
+use crate::console::{Console, Output};
+use crate::engine::Engine;
+use crate::guest::{Ended, Guest};
+use crate::limits;
+
+/// What the shards have in common.
+pub struct Shards<'a> {
+    /// What the operator wants.
+    pub run: &'a Run,
+    /// The guest's file.
+    pub guest: &'a [u8],
+    /// Where its compiled code is.
+    pub engine: &'a Engine,
+    /// The guest, to be instantiated for each.
+    pub admitted: &'a Admitted,
+    /// Connections, files and buffers that each may hold at once.
+    pub handles_max: usize,
+    /// Where all logs go.
+    pub output: Arc<Output>,
+    /// Tells the operator that they serve.
+    pub opening: Arc<Opening>,
+    /// Tells them to stop.
+    pub stopper: Stopper,
+    /// How many they are.
+    pub shards: usize,
+    /// There are others than the first now.
+    pub have_begun: Arc<AtomicBool>,
+}
+
+/// What one shard has for itself.
+pub struct Place {
+    /// They are numbered from 1.
+    pub number: usize,
+    /// The ports on which it may listen.
+    pub ports: Vec<Port>,
+    /// The folder that it may read.
+    pub root: Option<Root>,
+    /// What the operator wants of it.
+    pub signals: Signals,
+    /// What it and the others leave for each other.
+    pub board: Board,
+    /// Where its flight recorder is told to write.
+    pub demands: Option<Demands>,
+}
+
+/// Called when a shard has begun to listen.
+type OnListening = Box<dyn FnMut(SocketAddr, u32)>;
+
+impl Shards<'_> {
+    /// Runs them until all have ended. What matters is the first that did not end well.
+    ///
+    /// The first shard runs alone until it listens and waits: so a guest that only tells its help, or cannot start, does so
+    /// once. It also makes sure that the port is this process' own: see `Port`.
+    pub fn run(&self, places: Vec<Place>) -> Result<Exit> {
+        let mut places = places.into_iter();
+        let Some(first) = places.next() else { return Ok(Exit::Well) };
+        let exit = Mutex::new(Exit::Well);
+        thread::scope(|scope| {
+            // The others end, as those that never began, when the first has dropped its senders.
+            let others: Result<Vec<Sender<()>>> = places
+                .map(|place| {
+                    let (begin, wait) = channel();
+                    let exit = &exit;
+                    thread::Builder::new()
+                        .name(format!("shard {}", place.number))
+                        .stack_size(limits::STACK_OF_PROCESS_BYTES as usize)
+                        .spawn_scoped(scope, move || self.run_further(place, &wait, exit))
+                        .context("cannot start a thread for each shard: --shards 1 needs none")?;
+                    Ok(begin)
+                })
+                .collect();
+            let (others, opening, have_begun) = (others?, self.opening.clone(), self.have_begun.clone());
+            let on_listening = move |address, clients| {
+                if opening.listening(1, address, clients) {
+                    have_begun.store(true, Ordering::Relaxed);
+                    for begin in &others {
+                        // One that has ended already needs no second beginning.
+                        let _ = begin.send(());
+                    }
+                }
+            };
+            self.run_one(first, Box::new(on_listening), &exit)
+        })?;
+        Ok(exit.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Runs a further shard, once the first one listens.
+    fn run_further(&self, place: Place, wait: &Receiver<()>, exit: &Mutex<Exit>) {
+        if wait.recv().is_err() {
+            return;
+        }
+        let (number, opening) = (place.number, self.opening.clone());
+        let on_listening = move |address, clients| {
+            opening.listening(number, address, clients);
+        };
+        if let Err(error) = self.run_one(place, Box::new(on_listening), exit) {
+            self.conclude(number, Exit::CannotStart, &format!("{error:#}"), exit);
+        }
+    }
+
+    /// Runs one shard to its end, which is that of all.
+    fn run_one(&self, place: Place, on_listening: OnListening, exit: &Mutex<Exit>) -> Result<()> {
+        // Also when this thread panics.
+        let _ends_all = StopsAll(&self.stopper);
+        let Place { number, ports, root, signals, board, demands } = place;
+        let console = Console::new(self.run.log, self.run.log_level);
+        let console = if self.shards == 1 { console } else { console.of_shard(number, &self.output) };
+        let handles_max = self.handles_max;
+        let grant = Grant { ports, handles_max, root, signals: Some(signals), board, console, on_listening };
+        let live = Live::new(self.run.driver, grant).context(
+            "cannot open the system's queue; where io_uring is not allowed, --driver poll or auto does without",
+        )?;
+        let number_in_name = (self.shards > 1).then_some(number);
+        let world = recorded(live, self.run, number_in_name, self.guest, demands)?;
+        let mut guest = Guest::new(self.engine, self.admitted.clone(), world, self.run.memory_max);
+        let ended = guest.run(&self.run.guest_arguments());
+        // The log comes before the last word.
+        drop(guest);
+        let (how, message) = conclude(&ended);
+        self.conclude(number, how, &message, exit);
+        Ok(())
+    }
+
+    /// Says how a shard has ended, if not well, and has the others end.
+    fn conclude(&self, number: usize, how: Exit, message: &str, exit: &Mutex<Exit>) {
+        let is_one_of_several = self.shards > 1 && self.have_begun.load(Ordering::Relaxed);
+        if how != Exit::Well {
+            let shard = if is_one_of_several { format!("shard {number}: ") } else { String::new() };
+            report(&format!("{shard}{message}"));
+            let mut exit = exit.lock().unwrap_or_else(PoisonError::into_inner);
+            if *exit == Exit::Well {
+                *exit = how;
+            }
+        }
+        if self.stopper.stop() && how != Exit::Well && is_one_of_several {
+            report("the other shards are told to stop");
+        }
+    }
+}
+
+/// Tells all shards to stop when it is dropped.
+struct StopsAll<'a>(&'a Stopper);
+
+impl Drop for StopsAll<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// How the process ends with a guest that ended so, and why, if not well.
+fn conclude(ended: &Ended) -> (Exit, String) {
+    match ended {
+        Ended::Exit(0) => (Exit::Well, String::new()),
+        Ended::Exit(code) => (Exit::GuestFailed, format!("the guest ended with an error (its exit code is {code})")),
+        Ended::Stopped(stop) if stop.is_orderly() => (Exit::Well, String::new()),
+        Ended::Stopped(stop) => (Exit::GuestEnded, format!("the guest was ended: {stop}")),
+        Ended::Trapped(message) => (Exit::GuestEnded, format!("the guest trapped: {}", message.trim_end())),
+    }
+}
