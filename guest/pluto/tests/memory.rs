@@ -202,15 +202,15 @@ fn an_idle_client_costs_little_whatever_it_has_done_before() {
     let browser =
         format!("GET / HTTP/1.1\r\nHost: a\r\n{}Cookie: {}\r\n\r\n", "Accept: */*\r\n".repeat(15), "c".repeat(1_500));
     check_idle("connected", |_, _| ());
-    check_idle("idle, behind a request for what is kept", |crowd, client| crowd.serve(client, &get("/a"), 1));
+    check_idle("idle, behind a request for what is kept", |crowd, client| crowd.serve(client, get("/a"), 1));
     check_idle("idle, behind two requests of a browser", |crowd, client| {
         (0..2).for_each(|_| crowd.serve(client, &browser, 1));
     });
     check_idle("idle, behind pipelined requests, each with its write", |crowd, client| {
-        crowd.serve(client, &get("/a").repeat(16), 16);
+        crowd.serve(client, get("/a").repeat(16), 16);
     });
     check_idle("idle, behind pipelined requests with one write", |crowd, client| {
-        crowd.serve(client, &get("/a").replace("GET", "HEAD").repeat(16), 16);
+        crowd.serve(client, get("/a").replace("GET", "HEAD").repeat(16), 16);
     });
     check_idle("idle, behind a body in pieces", |crowd, client| {
         crowd.send(client, b"GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab");
