@@ -65,7 +65,8 @@ fn metrics_and_health_are_told_on_a_second_port_that_was_granted() {
 #[test]
 fn an_idle_client_costs_the_guest_about_a_kilobyte() {
     const CLIENTS: usize = 400;
-    let arguments = ["--grant-port", "0", &pluto(), "0", "html/", "--no-access-log", "--metrics-port", "0"];
+    let arguments =
+        ["--shards", "1", "--grant-port", "0", &pluto(), "0", "html/", "--no-access-log", "--metrics-port", "0"];
     let mut host = Host::serve(arguments);
     let mut operator = Client::new(TcpStream::connect(second_address(&mut host)).expect("it accepts"));
     let connect = || {

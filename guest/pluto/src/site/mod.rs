@@ -98,6 +98,15 @@ pub struct Wanted {
     keeping: Option<Keeping>,
 }
 
+impl Wanted {
+    /// Waits for the file; to be called once.
+    async fn file(&mut self) -> Result<File, Error> {
+        let file = self.opening.file().await?;
+        // The host opens regular files only; a guest bears any answer.
+        if file.metadata().kind == Kind::Regular { Ok(file) } else { Err(Error::NotRegular) }
+    }
+}
+
 impl Lookup {
     /// The answer, if nothing has to be waited for: also no page of the site's own for what is missing.
     pub fn at_once(self) -> Result<Answer, Lookup> {
@@ -274,23 +283,25 @@ impl Site {
 
     /// Waits for the answer to a request.
     pub async fn find(&self, lookup: Lookup, terms: &Terms) -> Answer {
-        let opened = match &lookup {
-            Lookup::Opening(wanted) => Some(wanted.opening.path().to_vec()),
-            _ => None,
-        };
         let mut nothing = None;
         let found = match lookup {
             Lookup::Known(found) => found,
             Lookup::Missing(found) => return Answer::plain(found),
             // Boxed, as everything that is rare: a future is as large as the largest that it waits for.
             Lookup::Deciding(decision) => return Box::pin(self.decide(*decision, terms)).await,
-            lookup => match self.resolve(lookup, &terms.accepted).await {
-                Ok(found) => found,
+            Lookup::Opening(mut wanted) => match wanted.file().await {
+                Ok(file) => Box::pin(self.opened(*wanted, file, &terms.accepted)).await,
                 Err(error) => {
-                    nothing = opened.filter(|_| matches!(error, Error::NotFound | Error::NotDirectory));
+                    let Wanted { opening, .. } = *wanted;
+                    let is_nothing = matches!(error, Error::NotFound | Error::NotDirectory);
+                    nothing = is_nothing.then(|| opening.into_path());
                     self.missing(error, terms)
                 }
             },
+            lookup => {
+                let found = self.resolve(lookup, &terms.accepted).await;
+                found.unwrap_or_else(|error| self.missing(error, terms))
+            }
         };
         let Found::Fault(fault @ Fault { status: Status::NotFound, .. }) = found else { return Answer::plain(found) };
         let found = Box::pin(self.error_page(fault, &Room::default(), false, terms)).await;
@@ -309,11 +320,7 @@ impl Site {
                 Ok(self.choose(&resource, accepted).await)
             }
             Lookup::Opening(mut wanted) => {
-                let file = wanted.opening.file().await?;
-                // The host opens regular files only; a guest bears any answer.
-                if file.metadata().kind != Kind::Regular {
-                    return Err(Error::NotRegular);
-                }
+                let file = wanted.file().await?;
                 Ok(Box::pin(self.opened(*wanted, file, accepted)).await)
             }
             // A decision is never part of another, and what is known to be missing is answered by its page.
