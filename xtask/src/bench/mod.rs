@@ -38,6 +38,12 @@ struct Effort {
 const USUAL: Effort = Effort { rounds: 5, seconds: 3 };
 const BRIEF: Effort = Effort { rounds: 3, seconds: 1 };
 
+/// A number above zero, as an option has it.
+fn number<T: std::str::FromStr + PartialOrd + From<u8>>(option: &str, value: Option<&&str>) -> Result<T> {
+    let number = value.and_then(|value| value.parse().ok()).filter(|number| *number >= T::from(1));
+    number.ok_or_else(|| format!("{option}: expected a number above zero behind it"))
+}
+
 /// Measures, prints a table, and writes it into the documentation when all was measured.
 pub(crate) fn bench(options: &[&str]) -> Result<()> {
     let (mut effort, mut names, mut only) = (USUAL, None, None);
@@ -46,7 +52,12 @@ pub(crate) fn bench(options: &[&str]) -> Result<()> {
         match *option {
             "--quick" => (effort, names) = (BRIEF, Some([works::QUICK, figures::QUICK].concat())),
             "--only" => only = Some(*options.next().ok_or("--only: expected a word of a work's name")?),
-            other => return Err(format!("bench: expected --quick or --only WORD, found {other:?}")),
+            "--rounds" => effort.rounds = number("--rounds", options.next())?,
+            "--seconds" => effort.seconds = number("--seconds", options.next())?,
+            other => {
+                let expected = "--quick, --only WORD, --rounds N or --seconds N";
+                return Err(format!("bench: expected {expected}, found {other:?}"));
+            }
         }
     }
     // All that has the word is meant, also what is not quick.

@@ -48,6 +48,22 @@ pub fn value_prefix(bytes: &[u8]) -> usize {
     8 * words.iter().take_while(|word| !has_control(u64::from_le_bytes(**word))).count()
 }
 
+/// The length of the first line, with the line feed that ends it; none when there is none.
+pub fn line_length(bytes: &[u8]) -> Option<usize> {
+    const EACH: u64 = u64::MAX / 0xff;
+    let (words, rest) = bytes.as_chunks();
+    for (before, word) in words.iter().enumerate() {
+        // A byte is zero where it is a line feed. The lowest that borrows is one; above it, others may seem so.
+        let differs = u64::from_le_bytes(*word) ^ (EACH * u64::from(b'\n'));
+        let zeros = differs.wrapping_sub(EACH) & !differs & (EACH * 0x80);
+        if zeros != 0 {
+            return Some(8 * before + zeros.trailing_zeros() as usize / 8 + 1);
+        }
+    }
+    let rest = rest.iter().position(|&byte| byte == b'\n')?;
+    Some(8 * words.len() + rest + 1)
+}
+
 /// Whether one of eight bytes is below 0x20, or 0x7f. A borrow can only come from a byte for which that is so.
 fn has_control(word: u64) -> bool {
     const EACH: u64 = u64::MAX / 0xff;
@@ -166,6 +182,20 @@ mod tests {
             }
         }
         assert_eq!(value_prefix(b"1234567"), 0);
+    }
+
+    #[test]
+    fn a_line_ends_with_its_line_feed_wherever_that_stands() {
+        for length in 0..40 {
+            for around in [b'a', 0x09, 0x0b, 0x8a, 0xff, 0x00] {
+                let mut bytes = vec![around; length];
+                assert_eq!(line_length(&bytes), None);
+                for at in (0..length).rev() {
+                    bytes[at] = b'\n';
+                    assert_eq!(line_length(&bytes), Some(at + 1), "{around:#x} {length}");
+                }
+            }
+        }
     }
 
     #[test]

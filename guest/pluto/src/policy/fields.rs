@@ -129,26 +129,41 @@ impl Edits {
 
     /// Changes the head that begins there in a buffer; content may follow it.
     pub fn apply(&self, out: &mut Vec<u8>, start: usize) {
-        let Some(length) = out[start..].windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return };
-        let rest = out.split_off(start + length + 2);
         let head = out.split_off(start);
-        let parts = head.windows(PARTS.len()).any(|bytes| bytes == PARTS);
-        // The type of a response in parts says where its parts end.
-        let set = || self.set.iter().filter(|field| !(parts && field.name.eq_ignore_ascii_case("Content-Type")));
-        for line in head.split_inclusive(|&byte| byte == b'\n') {
-            let goes =
-                self.remove.iter().any(|name| is_named(line, name) && !(parts && is_named(line, "Content-Type")));
-            if !goes && !set().any(|field| is_named(line, &field.name)) {
-                out.extend_from_slice(line);
+        // Lines that stay are copied together: those from `kept` to `here` are still to come.
+        let (mut kept, mut here, mut in_parts) = (0, 0, false);
+        while let Some(length) = syntax::line_length(&head[here..]) {
+            let line = &head[here..here + length];
+            if line == b"\r\n" {
+                break;
+            }
+            // The type of a response in parts says where its parts end.
+            let is_of_parts = line.starts_with(PARTS);
+            in_parts |= is_of_parts;
+            if !is_of_parts && self.replaces(line) {
+                out.extend_from_slice(&head[kept..here]);
+                kept = here + length;
+            }
+            here += length;
+        }
+        out.extend_from_slice(&head[kept..here]);
+        for field in &self.set {
+            if !(in_parts && field.name.eq_ignore_ascii_case("Content-Type")) {
+                field.write(out);
             }
         }
-        set().for_each(|field| field.write(out));
-        out.extend_from_slice(&rest);
+        out.extend_from_slice(&head[here..]);
+    }
+
+    /// Whether a line is left out, or another stands in its place.
+    fn replaces(&self, line: &[u8]) -> bool {
+        let set = self.set.iter().map(|field| &field.name);
+        self.remove.iter().chain(set).any(|name| is_named(line, name))
     }
 }
 
 /// How the head of a response with several ranges says so.
-const PARTS: &[u8] = b"\r\nContent-Type: multipart/";
+const PARTS: &[u8] = b"Content-Type: multipart/";
 
 fn is_named(line: &[u8], name: &str) -> bool {
     line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name.as_bytes())
