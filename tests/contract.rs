@@ -54,7 +54,7 @@ impl World {
             signals: None,
             board,
             console: Console::new(Format::Off, Verbosity::Error),
-            on_listening: Box::new(|_| ()),
+            on_listening: Box::new(|_, _| ()),
         };
         let live = Live::new(driver, grant).expect("a queue");
         Self { live, address, folder, next: 0, answers: Vec::new() }
@@ -511,7 +511,7 @@ fn without_a_root_there_are_no_files() {
         signals: None,
         board: Board::alone(),
         console: Console::new(Format::Off, Verbosity::Error),
-        on_listening: Box::new(|_| ()),
+        on_listening: Box::new(|_, _| ()),
     };
     let mut live = Live::new(DriverChoice::Auto, grant).expect("a queue");
     let requests = [

@@ -357,7 +357,7 @@ fn a_guest_that_a_limit_has_ended_replays_to_the_same_end() {
         let run = format!("{}{}{} (call $exit (i32.const 0))", grow(5), grow(100), grow(2_000_000));
         format!("(table $t 1 {max} funcref) {}", teller(&run))
     };
-    let flood = "(local $left i32) (local.set $left (i32.const 300000))
+    let flood = "(local $left i32) (local.set $left (i32.const 800000))
         (loop $more (call $tell (i64.const 3600000000000))
           (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
         (call $exit (i32.const 0))";
@@ -375,7 +375,7 @@ fn a_guest_that_a_limit_has_ended_replays_to_the_same_end() {
     for (name, body, code, end) in [
         ("tables", table(""), 4, "end stopped tables wanted 20001"),
         ("a table of its own", table("10"), 0, "end exit 0 sent 3 "),
-        ("requests", run(flood), 4, "end stopped requests-pending sent 262144 "),
+        ("requests", run(flood), 4, "end stopped requests-pending sent 786432 "),
         ("an id twice", teller(twice), 4, "end stopped duplicate-id 0.1 sent 1 "),
         ("waiting for nothing", teller("(drop (call $answer)) unreachable"), 4, "end stopped nothing-pending sent 0"),
         ("a large send", run(large), 4, "end trapped sent 0"),

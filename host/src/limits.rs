@@ -32,8 +32,10 @@ pub const TURN_TICK_MILLIS: u64 = 100;
 /// What one call may bring from the guest into the host's memory.
 pub const SEND_BYTES_MAX: usize = 64 << 20;
 
-/// Pending requests of a guest, with the answers that it has not yet received. Five for each of 50,000 connections.
-pub const REQUESTS_PENDING_MAX: usize = 262_144;
+/// Pending requests of a guest, with the answers that it has not yet received. Fifteen for each of 50,000 connections: that is
+/// what a web server has whose clients all ask for several files at once, in all encodings. Each takes about 130 bytes of
+/// the host at most, so that a guest that makes as many as it can takes 100 MB.
+pub const REQUESTS_PENDING_MAX: usize = 786_432;
 
 /// Handles that are open at once, where the system allows the process so many descriptors. Most are connections, each of
 /// which costs the host about 500 bytes.

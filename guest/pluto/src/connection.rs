@@ -15,15 +15,19 @@ use pluto_sdk::net::Read;
 use pluto_sdk::{Client, Deadline, Error, Level, Pending, now, warn};
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 /// Serves one client until one of both has had enough, and closes the connection.
-pub async fn converse(client: Client, server: Rc<Server>) {
+pub fn converse(client: Client, server: Rc<Server>) -> impl Future<Output = ()> {
+    // Made before the future, which then holds it once: what an `async fn` is given it holds beside what it makes of that.
     let mut conversation = Conversation::new(client, server);
-    match conversation.run().await {
-        End::Linger if !conversation.ended => conversation.linger().await,
-        _ => (),
+    async move {
+        match conversation.run().await {
+            End::Linger if !conversation.ended => conversation.linger().await,
+            _ => (),
+        }
     }
 }
 
@@ -43,6 +47,9 @@ struct Exchange {
     /// When the request was complete.
     began: u64,
 }
+
+/// A response that takes its time.
+type Waiting<'a> = Pin<Box<dyn Future<Output = Result<(), End>> + 'a>>;
 
 struct Conversation {
     client: Client,
@@ -127,6 +134,10 @@ impl Conversation {
             Ok(answer) => Answering::Known(answer),
             Err(answering) => answering,
         };
+        if self.exchanges.capacity() == 0 {
+            // Most clients wait for an answer before they ask for more.
+            self.exchanges.reserve_exact(1);
+        }
         self.exchanges.push_back(Exchange { terms, answering, began });
     }
 
@@ -134,13 +145,9 @@ impl Conversation {
     async fn answer(&mut self) -> Result<(), End> {
         self.armed_for = None;
         loop {
-            while let Some(Exchange { terms, answering, began }) = self.exchanges.pop_front() {
-                let answer = answering.answer(&terms).await;
-                if self.has_room(&answer) {
-                    self.put(terms, answer, began);
-                } else {
-                    // Boxed, as what is rare: most responses fit into one write.
-                    Box::pin(self.send(terms, answer, began)).await?;
+            while !self.exchanges.is_empty() {
+                if let Some(waiting) = self.answer_known() {
+                    waiting.await?;
                 }
                 if self.outbox.is_full(self.piece) {
                     self.flush().await?;
@@ -155,6 +162,32 @@ impl Conversation {
             self.flush().await?;
         }
         if self.closing { Err(End::Linger) } else { Ok(()) }
+    }
+
+    /// Answers the requests that wait, in their order, as long as their answers are known and there is room for these.
+    /// Returns how the next one is answered, when it is another: boxed, so that an idle client does not pay for what is
+    /// rare.
+    fn answer_known(&mut self) -> Option<Waiting<'_>> {
+        while let Some(Exchange { terms, answering, began }) = self.exchanges.pop_front() {
+            match answering {
+                Answering::Known(answer) if self.has_room(&answer) => self.put(terms, answer, began),
+                answering => return Some(Box::pin(self.answer_later(Exchange { terms, answering, began }))),
+            }
+            if self.outbox.is_full(self.piece) {
+                break;
+            }
+        }
+        None
+    }
+
+    /// Answers a request whose file is waited for, or whose response takes several writes.
+    async fn answer_later(&mut self, Exchange { terms, answering, began }: Exchange) -> Result<(), End> {
+        let answer = answering.answer(&terms).await;
+        if self.has_room(&answer) {
+            self.put(terms, answer, began);
+            return Ok(());
+        }
+        Box::pin(self.send(terms, answer, began)).await
     }
 
     /// Whether the next write has room for all of a response.
@@ -374,6 +407,10 @@ impl Conversation {
         self.armed_for = Some(phase);
         if phase == Phase::Idle {
             self.inbound.shrink();
+            self.outbox.shrink();
+            if self.exchanges.capacity() > 1 {
+                self.exchanges = VecDeque::new();
+            }
         }
     }
 

@@ -28,8 +28,8 @@ pub const CHUNK_LINE_BYTES_MAX: usize = 256;
 /// Bytes asked for in one read: one head of a browser with room for a few that are pipelined behind it.
 pub const READ_BYTES: u32 = 16 << 10;
 
-/// An input buffer larger than this is given back while a client is idle: the buffers of 10,000 idle clients then take
-/// 40 MiB at most.
+/// An input buffer with something in it is given back in part when it is larger than this and the client is idle: it holds a
+/// few empty lines. One with nothing in it is given back as a whole.
 pub const IDLE_BUFFER_BYTES_MAX: usize = 4 << 10;
 
 /// A buffer up to this size is kept for the line of the only request in it, instead of a copy of the line. Heads of
@@ -122,9 +122,11 @@ pub const CONDITION_BYTES_MAX: usize = 4 << 10;
 /// whatever each of them sends and does not read (the test `memory` counts it: 58 KB for each).
 pub const CONNECTIONS_DEFAULT: u64 = 10_000;
 
-/// Most connections that an operator can ask for. Each can have ten requests pending (as many files as it has pipelined
-/// requests, a read and a write), and the host bears 262,144. So many want 1.5 GiB (see the host's `--memory-max`).
-pub const CONNECTIONS_MAX: u64 = 25_000;
+/// Most connections that an operator can ask for. Each can have fourteen requests pending (a file and its three encodings
+/// for each of `PIPELINE_MAX` requests, a read and a write), and the host bears 786,432. Idle, so many take 55 MB; to bear
+/// whatever each of them sends they want 3 GiB (see the host's `--memory-max`), of the 4 GiB that a guest can have. A
+/// quarter of the descriptors is left to files, so that the host wants 67,000 of them.
+pub const CONNECTIONS_MAX: u64 = 50_000;
 
 /// Clients of the port for metrics: a Prometheus, a health check or two, and one that looks. More of them wait.
 pub const METRICS_CONNECTIONS_MAX: u32 = 64;

@@ -35,6 +35,12 @@ pub struct Outbox {
 /// Parts of the usual write: a head, and the content of a file.
 const PARTS_USUAL: usize = 2;
 
+/// Parts of a write with as many responses as there can be.
+const PARTS_OF_MANY: usize = PARTS_USUAL * GATHER_RESPONSES_MAX;
+
+/// Responses in the usual write.
+const RESPONSES_USUAL: usize = 1;
+
 impl Outbox {
     /// The server's own bytes: to write a head, and a page, behind what is there.
     pub fn own(&mut self) -> &mut Vec<u8> {
@@ -49,7 +55,7 @@ impl Outbox {
         match file.piece(offset, length) {
             Piece::Part(part) => {
                 self.flush_own();
-                self.push(part);
+                push(&mut self.parts, part, PARTS_USUAL, PARTS_OF_MANY);
                 self.content += length;
             }
             Piece::Bytes(bytes) => self.own.extend_from_slice(bytes),
@@ -67,9 +73,11 @@ impl Outbox {
     /// Adds the end of a response: what it was, and its file, when it has one.
     pub fn end_response(&mut self, access: Access, file: Option<Rc<Content>>) {
         self.logged += access.weight();
-        self.accesses.push(access);
-        self.unshared += usize::from(file.as_ref().is_some_and(|file| Rc::strong_count(file) == 1));
-        self.files.extend(file);
+        push(&mut self.accesses, access, RESPONSES_USUAL, GATHER_RESPONSES_MAX);
+        if let Some(file) = file {
+            self.unshared += usize::from(Rc::strong_count(&file) == 1);
+            push(&mut self.files, file, RESPONSES_USUAL, GATHER_RESPONSES_MAX);
+        }
     }
 
     /// Keeps the share of a large page until it is sent.
@@ -117,20 +125,30 @@ impl Outbox {
         self.shares.clear();
     }
 
+    /// Gives back what the usual responses do not need, while a client is idle. Nothing is to be sent.
+    pub fn shrink(&mut self) {
+        if self.accesses.capacity() > RESPONSES_USUAL {
+            *self = Outbox::default();
+        }
+    }
+
     fn flush_own(&mut self) {
         if !self.own.is_empty() {
             self.own_before += self.own.len();
             let own = std::mem::take(&mut self.own);
-            self.push(Part::Bytes(own));
+            push(&mut self.parts, Part::Bytes(own), PARTS_USUAL, PARTS_OF_MANY);
         }
     }
+}
 
-    fn push(&mut self, part: Part) {
-        if self.parts.capacity() == 0 {
-            self.parts.reserve_exact(PARTS_USUAL);
-        }
-        self.parts.push(part);
+/// Adds to a list that has room for what is usual, and then for many at once: one that grows as lists do is either mostly
+/// empty, for as long as a client is connected, or grows several times.
+fn push<T>(list: &mut Vec<T>, item: T, usual: usize, many: usize) {
+    if list.len() == list.capacity() {
+        let capacity = if list.is_empty() { usual } else { many };
+        list.reserve_exact(capacity.saturating_sub(list.len()));
     }
+    list.push(item);
 }
 
 /// How much content the next write may send, when one of `piece` bytes took so long: a fast client is asked rarely

@@ -1,6 +1,7 @@
 //! What every TCP server needs: a handler for each client, and an orderly end.
 
 use crate::contract::{Error, Signal};
+use crate::executor::{self, TaskId};
 use crate::net::{Connection, Listener, listen};
 use crate::signals::signals;
 use crate::task::{Either, Task, race, spawn};
@@ -122,7 +123,7 @@ impl Server {
         F: Future<Output = ()> + 'static,
     {
         let options = self.options;
-        let clients = Rc::new(Clients::default());
+        let (clients, handler) = (Rc::new(Clients::default()), Rc::new(handler));
         // Both ports are asked for at once, so that the operator is told soon of one that cannot be had.
         let listening = Port::listen(options.port, options.connections_max);
         let beside = self.beside.map(|it| (Port::listen(it.port, it.connections_max), it.handler));
@@ -158,7 +159,7 @@ impl fmt::Debug for Server {
 
 /// Serves the clients of the second port, until this is dropped.
 async fn serve_beside(mut port: Port, handler: Box<dyn Fn(Client) -> Later>) {
-    let clients = Rc::new(Clients::default());
+    let (clients, handler) = (Rc::new(Clients::default()), Rc::new(handler));
     let _ends_with_this = DropClients(Rc::clone(&clients));
     loop {
         match port.accept().await {
@@ -174,7 +175,7 @@ pub struct Client {
     /// The connection with it.
     pub connection: Connection,
     clients: Rc<Clients>,
-    waits: Waits,
+    waits: Rc<RefCell<Waits>>,
 }
 
 impl Client {
@@ -202,15 +203,29 @@ impl Client {
 
     /// Most clients wait in one task: then this is one comparison after the first time.
     fn wake_on_stop(&self, cx: &Context<'_>) {
-        let mut waits = self.waits.borrow_mut();
-        if !waits.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waits.push(cx.waker().clone());
+        let Waits { first, others } = &mut *self.waits.borrow_mut();
+        if !first.iter().chain(others.iter()).any(|waker| waker.will_wake(cx.waker())) {
+            match first {
+                None => *first = Some(cx.waker().clone()),
+                Some(_) => others.push(cx.waker().clone()),
+            }
         }
     }
 }
 
 /// Who waits under one client's [`Client::until_stop`]. Shared by the client and the server.
-type Waits = Rc<RefCell<Vec<Waker>>>;
+#[derive(Debug, Default)]
+struct Waits {
+    /// Mostly the client's own task, and nobody else.
+    first: Option<Waker>,
+    others: Vec<Waker>,
+}
+
+impl Waits {
+    fn wakers(self) -> impl Iterator<Item = Waker> {
+        self.first.into_iter().chain(self.others)
+    }
+}
 
 /// All that are served. Shared by the server, its clients, and the task that hears the operator.
 #[derive(Debug, Default)]
@@ -226,32 +241,34 @@ struct Clients {
 
 #[derive(Debug)]
 struct Served {
-    task: Task<()>,
-    waits: Waits,
+    task: TaskId,
+    waits: Rc<RefCell<Waits>>,
 }
 
 impl Clients {
-    fn start<H, F>(self: &Rc<Self>, connection: Connection, handler: &H)
+    fn start<H, F>(self: &Rc<Self>, connection: Connection, handler: &Rc<H>)
     where
-        H: Fn(Client) -> F,
+        H: Fn(Client) -> F + 'static,
         F: Future<Output = ()> + 'static,
     {
         let number = self.count.get();
         self.count.set(number + 1);
-        let waits = Waits::default();
+        let waits = Rc::<RefCell<Waits>>::default();
         let client = Client { connection, clients: Rc::clone(self), waits: Rc::clone(&waits) };
-        let handling = handler(client);
         let leaving = Leaving { clients: Rc::clone(self), number };
-        let task = spawn(async move {
-            let _leaving = leaving;
-            handling.await;
-        });
+        let handler = Rc::clone(handler);
+        // The handler is called within: a future that is moved into another one is in there twice, and an idle client has
+        // little but its future.
+        let task = executor::spawn(Box::pin(async move {
+            let _ends_with_this = &leaving;
+            handler(client).await;
+        }));
         self.served.borrow_mut().insert(number, Served { task, waits });
     }
 
     fn stop(&self) {
         self.stopping.set(true);
-        let idle: Vec<Waker> = self.served.borrow().values().flat_map(|served| served.waits.borrow().clone()).collect();
+        let idle: Vec<Waker> = self.served.borrow().values().flat_map(|served| served.waits.take().wakers()).collect();
         idle.iter().for_each(Waker::wake_by_ref);
         self.wake_server();
     }
@@ -303,7 +320,7 @@ struct DropClients(Rc<Clients>);
 impl Drop for DropClients {
     fn drop(&mut self) {
         let left = std::mem::take(&mut *self.0.served.borrow_mut());
-        left.values().for_each(|served| served.task.cancel());
+        left.values().for_each(|served| executor::cancel(served.task));
     }
 }
 

@@ -6,6 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::report;
+use super::serve::descriptors_of_host;
+use crate::backend::live::clients_max;
+use crate::limits;
 
 /// Tells the operator where a server serves, as soon as every shard does: who comes then meets all of them.
 pub struct Opening {
@@ -14,6 +17,8 @@ pub struct Opening {
     /// Where clients come.
     address: SocketAddr,
     shards: usize,
+    /// Connections, files and buffers that each of them may hold at once.
+    handles_max: usize,
     begin: Instant,
     state: Mutex<State>,
 }
@@ -25,24 +30,34 @@ struct State {
     /// The operator is told.
     is_told: bool,
     /// What else is to be told then.
-    note: Option<String>,
+    notes: Vec<String>,
     /// Where the first shard listens besides, and of which the operator is to be told then.
     further: BTreeSet<SocketAddr>,
 }
 
 impl Opening {
     /// Of a server that began to start then; with what else the operator should know once it serves.
-    pub fn new(what: String, address: SocketAddr, shards: usize, begin: Instant, note: Option<String>) -> Self {
-        let state = State { note, ..State::default() };
-        Self { what, address, shards, begin, state: Mutex::new(state) }
+    pub fn new(
+        what: String,
+        address: SocketAddr,
+        shards: usize,
+        handles_max: usize,
+        begin: Instant,
+        note: Option<String>,
+    ) -> Self {
+        let state = State { notes: note.into_iter().collect(), ..State::default() };
+        Self { what, address, shards, handles_max, begin, state: Mutex::new(state) }
     }
 
-    /// A shard begins to listen. Whether it is where clients come.
-    pub fn listening(&self, shard: usize, address: SocketAddr) -> bool {
+    /// A shard begins to listen, for so many clients. Whether it is where clients come.
+    pub fn listening(&self, shard: usize, address: SocketAddr, clients: u32) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first_port = address == self.address;
         if is_first_port {
-            state.listening.insert(shard);
+            let is_new = state.listening.insert(shard);
+            if is_new && shard == 1 {
+                state.notes.extend(fewer_clients(clients as usize, self.handles_max, self.shards));
+            }
         } else if shard == 1 {
             state.further.insert(address);
         }
@@ -51,7 +66,7 @@ impl Opening {
             report(&serving(&self.what, self.address, self.shards, self.begin));
         }
         if state.is_told {
-            state.note.take().iter().for_each(|note| report(note));
+            state.notes.drain(..).for_each(|note| report(&note));
         }
         // One shard has nobody to wait for.
         if state.is_told || self.shards == 1 {
@@ -65,6 +80,22 @@ fn serving(what: &str, address: SocketAddr, shards: usize, begin: Instant) -> St
     let (host, reach) = reach(address);
     let shards = if shards == 1 { String::new() } else { format!(" by {shards} shards") };
     format!("serving {what} at http://{host}/ ({reach}){shards}, ready in {:.0?}", begin.elapsed())
+}
+
+/// What the operator is told when fewer clients can be connected than the guest would take. Both numbers are those of each
+/// shard.
+fn fewer_clients(wanted: usize, handles_max: usize, shards: usize) -> Option<String> {
+    let most = clients_max(handles_max);
+    // The inverse of `clients_max`.
+    let handles = wanted.saturating_mul(limits::HANDLES_FOR_FILES_SHARE).div_ceil(limits::HANDLES_FOR_FILES_SHARE - 1);
+    let advice = if handles > limits::HANDLES_MAX {
+        "more are beyond the host's limit".to_owned()
+    } else {
+        let descriptors = (handles * shards) as u64 + descriptors_of_host(shards);
+        format!("for all of them `ulimit -Hn` must allow {descriptors} descriptors")
+    };
+    let (most, wanted) = (most.saturating_mul(shards), wanted.saturating_mul(shards));
+    (most < wanted).then(|| format!("note: {most} clients at once, where the guest takes {wanted}: {advice}"))
 }
 
 fn also_listening(address: SocketAddr) -> String {
@@ -87,6 +118,19 @@ fn reach(address: SocketAddr) -> (String, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_wants_more_clients_than_descriptors_allow_is_told_how_many_are_needed() {
+        assert_eq!(fewer_clients(750, 1_000, 1), None);
+        let note = fewer_clients(50_000, 19_936, 1).expect("fewer");
+        assert!(note.contains("14952 clients") && note.contains("`ulimit -Hn` must allow 66731 descriptors"), "{note}");
+        assert_eq!(fewer_clients(50_000, 66_731 - 64, 1), None);
+        let note = fewer_clients(25_000, 9_000, 2).expect("fewer");
+        assert!(note.contains("13500 clients at once, where the guest takes 50000"), "{note}");
+        assert!(
+            fewer_clients(usize::MAX, limits::HANDLES_MAX, 1).is_some_and(|note| note.contains("the host's limit"))
+        );
+    }
 
     #[test]
     fn the_startup_line_says_who_can_reach_the_server() {

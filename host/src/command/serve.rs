@@ -37,7 +37,7 @@ pub fn serve(run: &Run) -> Result<Exit> {
     let note = run
         .has_one_shard_to_record()
         .then(|| "note: one shard, for a trace is the run of one; with --shards N each of N writes its own".to_owned());
-    let opening = Opening::new(what, address, shards, begin, note);
+    let opening = Opening::new(what, address, shards, handles_max, begin, note);
     Shards {
         run,
         guest: &bytes,
@@ -122,6 +122,11 @@ fn explain_bind(address: SocketAddr, error: Errno) -> anyhow::Error {
     }
 }
 
+/// Descriptors that neither clients nor files can have.
+pub fn descriptors_of_host(shards: usize) -> u64 {
+    limits::DESCRIPTORS_OF_HOST + limits::DESCRIPTORS_OF_SHARD * (shards as u64 - 1)
+}
+
 /// Takes as many descriptors as the system gives, for the soft limit is low for programs that use `select`; how many
 /// handles that makes for each shard. Each connection and each open file takes one.
 fn take_descriptors(shards: usize) -> usize {
@@ -134,8 +139,7 @@ fn take_descriptors(shards: usize) -> usize {
     if descriptors < limits::DESCRIPTORS_FEW {
         report(&format!("note: only {descriptors} descriptors for clients and files: `ulimit -Hn` allows no more"));
     }
-    let of_host = limits::DESCRIPTORS_OF_HOST + limits::DESCRIPTORS_OF_SHARD * (shards as u64 - 1);
-    let handles = (descriptors.saturating_sub(of_host) / shards as u64).max(4);
+    let handles = (descriptors.saturating_sub(descriptors_of_host(shards)) / shards as u64).max(4);
     usize::try_from(handles).unwrap_or(usize::MAX).min(limits::HANDLES_MAX)
 }
 

@@ -61,7 +61,7 @@ pub struct Place {
 }
 
 /// Called when a shard has begun to listen.
-type OnListening = Box<dyn FnMut(SocketAddr)>;
+type OnListening = Box<dyn FnMut(SocketAddr, u32)>;
 
 impl Shards<'_> {
     /// Runs them until all have ended. What matters is the first that did not end well.
@@ -87,8 +87,8 @@ impl Shards<'_> {
                 })
                 .collect();
             let (others, opening, have_begun) = (others?, self.opening.clone(), self.have_begun.clone());
-            let on_listening = move |address| {
-                if opening.listening(1, address) {
+            let on_listening = move |address, clients| {
+                if opening.listening(1, address, clients) {
                     have_begun.store(true, Ordering::Relaxed);
                     for begin in &others {
                         // One that has ended already needs no second beginning.
@@ -107,8 +107,8 @@ impl Shards<'_> {
             return;
         }
         let (number, opening) = (place.number, self.opening.clone());
-        let on_listening = move |address| {
-            opening.listening(number, address);
+        let on_listening = move |address, clients| {
+            opening.listening(number, address, clients);
         };
         if let Err(error) = self.run_one(place, Box::new(on_listening), exit) {
             let is_first = self.stopper.stop();

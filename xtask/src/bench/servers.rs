@@ -161,7 +161,7 @@ impl Server {
 }
 
 /// The most that our web server's `--connections` can be told: `CONNECTIONS_MAX` of guest/pluto/src/limits.rs.
-pub(super) const CONNECTIONS_MAX: u32 = 25_000;
+pub(super) const CONNECTIONS_MAX: u32 = 50_000;
 
 /// How a server is started.
 #[derive(Clone, Copy, Default)]

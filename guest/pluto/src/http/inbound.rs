@@ -15,8 +15,8 @@ pub struct Inbound {
     buffer: Vec<u8>,
     start: usize,
     scanner: Scanner,
-    /// A request whose body has not yet ended.
-    held: Option<(Request, Dropper)>,
+    /// A request whose body has not yet ended. Boxed, as what is rare: a client has this for as long as it is connected.
+    held: Option<Box<(Request, Dropper)>>,
     /// All that has come was looked at, and is not enough.
     hungry: bool,
     over: bool,
@@ -127,7 +127,7 @@ impl Inbound {
             request.terms.line = self.take_head(&request);
             match Dropper::new(framing, self.body_bytes_max) {
                 None => return Some(self.finish(request)),
-                Some(dropper) => self.held = Some((request, dropper)),
+                Some(dropper) => self.held = Some(Box::new((request, dropper))),
             }
         }
         self.drop_body()
@@ -153,10 +153,17 @@ impl Inbound {
         self.interrupt(Fault::bad("The request ended before it was complete."))
     }
 
-    /// Gives back what a large buffer has no use for: an idle client may stay so for long, and has sent some empty
-    /// lines at most.
+    /// Gives back what is not needed while the client is idle: it may stay so for long, and has sent some empty lines at
+    /// most.
     pub fn shrink(&mut self) {
-        if self.buffer.capacity() > IDLE_BUFFER_BYTES_MAX {
+        if self.buffer.capacity() == 0 {
+            return;
+        }
+        if self.start == self.buffer.len() {
+            // The next read brings a buffer of its own.
+            self.buffer = Vec::new();
+            self.start = 0;
+        } else if self.buffer.capacity() > IDLE_BUFFER_BYTES_MAX {
             self.buffer.drain(..self.start);
             self.start = 0;
             self.buffer.shrink_to_fit();
@@ -181,11 +188,12 @@ impl Inbound {
     }
 
     fn drop_body(&mut self) -> Option<Request> {
-        let (mut request, mut dropper) = self.held.take()?;
+        let mut held = self.held.take()?;
+        let (request, dropper) = &mut *held;
         match dropper.take(&self.buffer[self.start..]) {
             Ok(Progress::More) => {
                 self.start = self.buffer.len();
-                self.held = Some((request, dropper));
+                self.held = Some(held);
                 return None;
             }
             Ok(Progress::Done(length)) => self.start += length,
@@ -193,14 +201,14 @@ impl Inbound {
             Ok(Progress::TooMuch) => request.terms.persistent = false,
             Err(fault) => request.fail(fault),
         }
-        Some(self.finish(request))
+        Some(self.finish(held.0))
     }
 
     fn interrupt(&mut self, fault: Fault) -> Option<Request> {
         let request = match (self.phase(), self.held.take()) {
-            (Phase::Body, Some((mut request, _))) => {
-                request.fail(fault);
-                Some(self.finish(request))
+            (Phase::Body, Some(mut held)) => {
+                held.0.fail(fault);
+                Some(self.finish(held.0))
             }
             (Phase::Head, None) => Some(self.refuse(fault)),
             _ => None,

@@ -70,7 +70,7 @@ fn what_is_wrong_is_said() {
     check("80 --allow-hidden", "expected a folder to serve before the options");
     check("80 html --idle-seconds 0", "--idle-seconds: expected a number from 1 to 86400, found \"0\"");
     check("80 html --idle-seconds", "--idle-seconds: expected a number from 1 to 86400, found \"\"");
-    check("80 html --connections 25001", "--connections: expected a number from 1 to 25000, found \"25001\"");
+    check("80 html --connections 50001", "--connections: expected a number from 1 to 50000, found \"50001\"");
     check("80 html --idle-seconds=1h", "--idle-seconds: expected a number from 1 to 86400, found \"1h\"");
     check("80 html --symlinks allow", "--symlinks: expected follow or deny: the host confines the server to its root");
     check("80 html --config ../x", "--config: expected the path of a file beneath the root, found \"../x\"");

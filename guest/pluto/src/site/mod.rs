@@ -40,7 +40,7 @@ use digests::Digests;
 use error_pages::{ErrorPages, Missing};
 use listing::{Listings, Share};
 use opening::Opening;
-use pluto_sdk::{Error, Kind, Symlinks, error, now, warn};
+use pluto_sdk::{Error, File, Kind, Symlinks, error, now, warn};
 use policy::Decision;
 use representation::{About, Choice, Content, Resource, Sidecars};
 use std::cell::Cell;
@@ -96,6 +96,15 @@ pub struct Wanted {
     sidecars: Sidecars,
     /// When it is one to keep.
     keeping: Option<Keeping>,
+}
+
+impl Wanted {
+    /// Waits for the file; to be called once.
+    async fn file(&mut self) -> Result<File, Error> {
+        let file = self.opening.file().await?;
+        // The host opens regular files only; a guest bears any answer.
+        if file.metadata().kind == Kind::Regular { Ok(file) } else { Err(Error::NotRegular) }
+    }
 }
 
 impl Lookup {
@@ -274,23 +283,25 @@ impl Site {
 
     /// Waits for the answer to a request.
     pub async fn find(&self, lookup: Lookup, terms: &Terms) -> Answer {
-        let opened = match &lookup {
-            Lookup::Opening(wanted) => Some(wanted.opening.path().to_vec()),
-            _ => None,
-        };
         let mut nothing = None;
         let found = match lookup {
             Lookup::Known(found) => found,
             Lookup::Missing(found) => return Answer::plain(found),
             // Boxed, as everything that is rare: a future is as large as the largest that it waits for.
             Lookup::Deciding(decision) => return Box::pin(self.decide(*decision, terms)).await,
-            lookup => match self.resolve(lookup, &terms.accepted).await {
-                Ok(found) => found,
+            Lookup::Opening(mut wanted) => match wanted.file().await {
+                Ok(file) => Box::pin(self.opened(*wanted, file, &terms.accepted)).await,
                 Err(error) => {
-                    nothing = opened.filter(|_| matches!(error, Error::NotFound | Error::NotDirectory));
+                    let Wanted { opening, .. } = *wanted;
+                    let is_nothing = matches!(error, Error::NotFound | Error::NotDirectory);
+                    nothing = is_nothing.then(|| opening.into_path());
                     self.unopened(error, terms)
                 }
             },
+            lookup => {
+                let found = self.resolve(lookup, &terms.accepted).await;
+                found.unwrap_or_else(|error| self.unopened(error, terms))
+            }
         };
         let Found::Fault(fault @ Fault { status: Status::NotFound, .. }) = found else { return Answer::plain(found) };
         let found = Box::pin(self.error_page(fault, &Room::default(), false, terms)).await;
@@ -305,32 +316,32 @@ impl Site {
         match lookup {
             Lookup::Known(found) => Ok(found),
             Lookup::Encoding(resource, sidecars) => {
-                resource.learn(*sidecars, &self.digests, true).await;
+                Box::pin(resource.learn(*sidecars, &self.digests, true)).await;
                 Ok(self.choose(&resource, accepted).await)
             }
-            Lookup::Opening(wanted) => {
-                let Wanted { opening, about, sidecars, keeping } = *wanted;
-                let path = self.compressor.is_some().then(|| opening.path().to_vec());
-                let file = opening.file().await?;
-                // The host opens regular files only; a guest bears any answer.
-                if file.metadata().kind != Kind::Regular {
-                    return Err(Error::NotRegular);
-                }
-                let keep = keeping.is_some();
-                let mut resource = Resource::new(file, about, &self.digests, keep).await;
-                if let Some(path) = path {
-                    resource = resource.compressible(path);
-                }
-                resource.learn(sidecars, &self.digests, keep).await;
-                let resource = Rc::new(resource);
-                if let Some(keeping) = keeping {
-                    keeping.keep(Rc::clone(&resource));
-                }
-                Ok(self.choose(&resource, accepted).await)
+            Lookup::Opening(mut wanted) => {
+                let file = wanted.file().await?;
+                Ok(Box::pin(self.opened(*wanted, file, accepted)).await)
             }
             // A decision is never part of another, and what is known to be missing is answered by its page.
             Lookup::Deciding(_) | Lookup::Missing(_) => Err(Error::NotFound),
         }
+    }
+
+    /// Looks at a file that was opened, keeps it when it is to be kept, and waits for what is beside it.
+    async fn opened(&self, wanted: Wanted, file: File, accepted: &Accepted) -> Found {
+        let Wanted { opening, about, sidecars, keeping } = wanted;
+        let keep = keeping.is_some();
+        let mut resource = Resource::new(file, about, &self.digests, keep).await;
+        if self.compressor.is_some() {
+            resource = resource.compressible(opening.into_path());
+        }
+        resource.learn(sidecars, &self.digests, keep).await;
+        let resource = Rc::new(resource);
+        if let Some(keeping) = keeping {
+            keeping.keep(Rc::clone(&resource));
+        }
+        self.choose(&resource, accepted).await
     }
 
     /// What answers a request for a file that cannot be opened.

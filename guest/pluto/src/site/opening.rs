@@ -20,18 +20,19 @@ impl Opening {
         Opening { pending: open(path.clone(), symlinks), path, symlinks, cache: cache.clone() }
     }
 
-    /// The path.
-    pub fn path(&self) -> &[u8] {
-        &self.path
+    /// The path, when nothing more is to be asked.
+    pub fn into_path(self) -> Vec<u8> {
+        self.path
     }
 
-    /// Waits for it.
-    pub async fn file(self) -> Result<File, Error> {
-        match self.pending.await {
+    /// Waits for it; to be called once.
+    pub async fn file(&mut self) -> Result<File, Error> {
+        match (&mut self.pending).await {
             Err(Error::Exhausted) => {
                 // What is kept is closed in the same batch, and before the file is opened.
                 self.cache.clear();
-                open(self.path, self.symlinks).await
+                self.pending = open(self.path.clone(), self.symlinks);
+                (&mut self.pending).await
             }
             opened => opened,
         }

@@ -10,7 +10,7 @@ use std::task::{Wake, Waker};
 pub(crate) type TaskFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Names a task; stale when it has ended.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct TaskId {
     slot: u32,
     generation: u32,

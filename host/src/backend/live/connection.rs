@@ -20,14 +20,15 @@ pub struct Connection {
     /// The serial number of the listener that it came by.
     listener: u64,
     read: Option<(u64, Token)>,
-    write: Option<Outgoing>,
+    /// A write that the socket did not take at once. Boxed, as what is rare: an idle client has this, too.
+    write: Option<Box<Outgoing>>,
 }
 
 struct Outgoing {
     id: u64,
     transfer: Transfer,
-    /// Set while it waits for the socket.
-    token: Option<Token>,
+    /// Its wait for the socket.
+    token: Token,
 }
 
 impl Connection {
@@ -67,7 +68,8 @@ impl Live {
         }
     }
 
-    pub(super) fn write(&mut self, id: u64, write: Write) -> Result<(), Error> {
+    /// Sends what the socket takes at once, which is mostly all of it: the answer then.
+    pub(super) fn write(&mut self, id: u64, write: Write) -> Result<Option<Reply>, Error> {
         if self.handles.connection(write.connection)?.write.is_some() {
             return Err(Error::Busy);
         }
@@ -75,12 +77,19 @@ impl Live {
         if self.write_bytes_pending + held > limits::WRITE_BYTES_PENDING_MAX {
             return Err(Error::Exhausted);
         }
-        self.write_bytes_pending += held;
-        let transfer = Transfer::new(segments, held);
-        self.handles.connection(write.connection)?.write = Some(Outgoing { id, transfer, token: None });
-        self.pending.insert(id, Pending::Write(write.connection));
-        self.advance(write.connection);
-        Ok(())
+        let connection = self.handles.connection(write.connection)?;
+        let mut transfer = Transfer::new(segments, held);
+        match transfer.advance(&connection.fd) {
+            Progress::Done(bytes) => Ok(Some(Reply::Written(bytes))),
+            Progress::Failed(error) => Err(error),
+            Progress::Waits => {
+                let token = self.driver.poll(&connection.fd, Interest::Writable, Owner::Write(write.connection));
+                connection.write = Some(Box::new(Outgoing { id, transfer, token }));
+                self.write_bytes_pending += held;
+                self.pending.insert(id, Pending::Write(write.connection));
+                Ok(None)
+            }
+        }
     }
 
     fn segments(&mut self, parts: Vec<Part>) -> Result<(VecDeque<Segment>, usize), Error> {
@@ -132,12 +141,11 @@ impl Live {
     pub(super) fn advance(&mut self, handle: u64) {
         let Ok(connection) = self.handles.connection(handle) else { return };
         let Some(outgoing) = &mut connection.write else { return };
-        outgoing.token = None;
         let reply = match outgoing.transfer.advance(&connection.fd) {
             Progress::Done(bytes) => Reply::Written(bytes),
             Progress::Failed(error) => Reply::Failed(error),
             Progress::Waits => {
-                outgoing.token = Some(self.driver.poll(&connection.fd, Interest::Writable, Owner::Write(handle)));
+                outgoing.token = self.driver.poll(&connection.fd, Interest::Writable, Owner::Write(handle));
                 return;
             }
         };
@@ -161,9 +169,7 @@ impl Live {
         let Ok(connection) = self.handles.connection(handle) else { return };
         let Some(outgoing) = connection.write.take() else { return };
         self.write_bytes_pending -= outgoing.transfer.held();
-        if let Some(token) = outgoing.token {
-            self.driver.cancel(token);
-        }
+        self.driver.cancel(outgoing.token);
     }
 
     pub(super) fn shutdown(&mut self, handle: u64) -> Result<Reply, Error> {
@@ -177,17 +183,14 @@ impl Live {
 
     /// What closing a connection ends: its requests are answered, its place is free for the next client.
     pub(super) fn closed(&mut self, connection: Connection) {
-        let read = connection.read.map(|(id, token)| (id, Some(token)));
         let write = connection.write.map(|outgoing| {
             self.write_bytes_pending -= outgoing.transfer.held();
             (outgoing.id, outgoing.token)
         });
-        for (id, token) in read.into_iter().chain(write) {
-            if let Some(token) = token {
-                self.driver.cancel(token);
-                // The queue holds the descriptor until the wait has ended; the client is told now.
-                let _ = rustix::net::shutdown(&connection.fd, Shutdown::Both);
-            }
+        for (id, token) in connection.read.into_iter().chain(write) {
+            self.driver.cancel(token);
+            // The queue holds the descriptor until the wait has ended; the client is told now.
+            let _ = rustix::net::shutdown(&connection.fd, Shutdown::Both);
             self.pending.remove(&id);
             self.answers.push(id, Reply::Failed(Error::Cancelled));
         }

@@ -103,7 +103,7 @@ impl Handles {
 
     /// Whether another client can be taken. Clients leave a part to the files that they will ask for.
     pub fn has_room_for_clients(&self) -> bool {
-        self.connections < self.max - self.max / limits::HANDLES_FOR_FILES_SHARE && self.has_room()
+        self.connections < clients_max(self.max) && self.has_room()
     }
 
     /// How many files can be open besides the connections, for both take descriptors.
@@ -170,6 +170,11 @@ impl Handles {
         let uses = u32::try_from(handle >> 32).ok()?;
         self.slots.get_mut(index(handle) as usize).filter(|slot| slot.uses == uses)
     }
+}
+
+/// How many clients can be connected at once where there are so many handles.
+pub fn clients_max(handles_max: usize) -> usize {
+    handles_max - handles_max / limits::HANDLES_FOR_FILES_SHARE
 }
 
 fn index(handle: u64) -> u32 {

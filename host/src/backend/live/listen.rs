@@ -150,8 +150,8 @@ impl Live {
             return Err(Error::AddressInUse);
         }
         let fd = port.listen().map_err(from_errno)?.map(Rc::new);
-        self.begun.push(port.address);
         let connections_max = port.connections_max(wanted.connections_max);
+        self.begun.push((port.address, connections_max));
         self.listens += 1;
         let serial = self.listens;
         self.listeners.push(Listener {

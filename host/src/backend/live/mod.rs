@@ -38,6 +38,7 @@ use crate::stop::Stop;
 pub use self::board::Board;
 pub use self::driver::Choice as DriverChoice;
 pub use self::file::Root;
+pub use self::handles::clients_max;
 pub use self::listen::Port;
 pub use self::signals::{Signals, Stopper};
 
@@ -55,8 +56,9 @@ pub struct Grant {
     pub board: Board,
     /// Where its log goes.
     pub console: Console,
-    /// Called when it has begun to listen, and waits for what comes: not of one that fails at once.
-    pub on_listening: Box<dyn FnMut(SocketAddr)>,
+    /// Called when it has begun to listen, and waits for what comes: not of one that fails at once. With how many clients it
+    /// takes there.
+    pub on_listening: Box<dyn FnMut(SocketAddr, u32)>,
 }
 
 /// The world of one guest, on one thread.
@@ -87,8 +89,8 @@ pub struct Live {
     board: Board,
     console: Console,
     /// Where it has begun to listen, and nobody knows yet.
-    begun: Vec<SocketAddr>,
-    on_listening: Box<dyn FnMut(SocketAddr)>,
+    begun: Vec<(SocketAddr, u32)>,
+    on_listening: Box<dyn FnMut(SocketAddr, u32)>,
 }
 
 /// Whose a wait of the completion queue is.
@@ -168,7 +170,7 @@ impl Live {
         let result = match submission.request {
             Request::Listen(listen) => self.listen(id, &listen).map(Some),
             Request::Read(read) => self.read(id, &read).map(|()| None),
-            Request::Write(write) => self.write(id, write).map(|()| None),
+            Request::Write(write) => self.write(id, write),
             Request::Shutdown(handle) => self.shutdown(handle).map(Some),
             Request::Close(handle) => self.close(handle).map(Some),
             Request::Open(open) => self.open(&open).map(Some),
@@ -239,8 +241,8 @@ impl Live {
             Some(std::time::Duration::ZERO)
         };
         self.console.flush();
-        for address in self.begun.drain(..) {
-            (self.on_listening)(address);
+        for (address, connections_max) in self.begun.drain(..) {
+            (self.on_listening)(address, connections_max);
         }
         self.driver.wait(timeout).map_err(|error| Stop::System(error.to_string()))?;
         self.clock.look();
