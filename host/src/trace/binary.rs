@@ -14,8 +14,8 @@ use crate::limits;
 /// What a trace begins with. The first byte is no text, so that nothing takes it for some.
 pub const MAGIC: [u8; 8] = *b"\x89PLUTO\r\n";
 
-/// The version of the format. It changes with anything in `codec` or here.
-const VERSION: u16 = 3;
+/// The version of the format. It changes with anything in `codec`, `sum` or here.
+const VERSION: u16 = 4;
 
 /// Before each block: its length in bytes, a checksum of that length, and the XXH3 of these bytes. A damaged length would
 /// otherwise look like a host that was killed.

@@ -1,9 +1,8 @@
-//! Requests and answers as bytes. Requests are only written, to be summed up; answers are read again.
+//! Answers as bytes, and back.
 
 use super::wire::{Malformed, Reader, put_bytes, put_halves, put_number, put_signed};
 use crate::contract::{
-    Accepted, Answer, Digested, Entry, Error, IpAddress, Kind, Loaded, Metadata, Opened, Part, Range, Reply, Request,
-    Signal, SocketAddress, Submission,
+    Accepted, Answer, Digested, Entry, Error, IpAddress, Kind, Loaded, Metadata, Opened, Reply, Signal, SocketAddress,
 };
 
 /// Facts about files, of which a server is told the same ones over and over: each is written once a block.
@@ -53,77 +52,6 @@ impl Facts {
         }
         self.known.push(metadata);
     }
-}
-
-/// Adds a request's encoding.
-pub fn put_submission(out: &mut Vec<u8>, submission: &Submission) {
-    put_halves(out, submission.id);
-    match &submission.request {
-        Request::Listen(listen) => {
-            out.push(0);
-            put_number(out, listen.port.into());
-            put_number(out, listen.connections_max.into());
-        }
-        Request::Read(read) => {
-            out.push(1);
-            put_halves(out, read.connection);
-            put_number(out, read.bytes_max.into());
-        }
-        Request::Write(write) => {
-            out.push(2);
-            put_halves(out, write.connection);
-            put_number(out, write.parts.len() as u64);
-            write.parts.iter().for_each(|part| put_part(out, part));
-        }
-        Request::Shutdown(handle) => put_handle(out, 3, *handle),
-        Request::Close(handle) => put_handle(out, 4, *handle),
-        Request::Open(open) => {
-            out.push(5);
-            put_bytes(out, &open.path);
-            out.push(open.follow_symlinks.into());
-        }
-        Request::ReadFile(range) => put_range(out, 6, range),
-        Request::Load(range) => put_range(out, 7, range),
-        Request::List(path) => put_string(out, 8, path),
-        Request::Watch(path) => put_string(out, 9, path),
-        Request::Sleep(nanoseconds) => {
-            out.push(10);
-            put_number(out, *nanoseconds);
-        }
-        Request::Signals => out.push(11),
-        Request::Cancel(target) => put_handle(out, 12, *target),
-        Request::Digest(handle) => put_handle(out, 13, *handle),
-        Request::Post(bytes) => put_string(out, 14, bytes),
-        Request::Gather => out.push(15),
-    }
-}
-
-fn put_part(out: &mut Vec<u8>, part: &Part) {
-    match part {
-        Part::Bytes(bytes) => {
-            out.push(0);
-            put_bytes(out, bytes);
-        }
-        Part::Buffer(range) => put_range(out, 1, range),
-        Part::File(range) => put_range(out, 2, range),
-    }
-}
-
-fn put_handle(out: &mut Vec<u8>, case: u8, handle: u64) {
-    out.push(case);
-    put_halves(out, handle);
-}
-
-fn put_string(out: &mut Vec<u8>, case: u8, bytes: &[u8]) {
-    out.push(case);
-    put_bytes(out, bytes);
-}
-
-fn put_range(out: &mut Vec<u8>, case: u8, range: &Range) {
-    out.push(case);
-    put_halves(out, range.handle);
-    put_number(out, range.offset);
-    put_number(out, range.length);
 }
 
 /// Adds an answer's encoding.

@@ -19,6 +19,7 @@ pub mod difference;
 pub mod explain;
 mod records;
 pub mod scene;
+mod sum;
 pub mod text;
 pub mod wire;
 
@@ -26,13 +27,14 @@ pub mod wire;
 mod tests;
 
 use sha2::{Digest, Sha256};
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use crate::contract::{self, Answer, Submission};
+use crate::contract::{self, Answer};
 use crate::engine::Target;
 use crate::exchange::Arity;
 use crate::limits;
 use crate::stop::Stop;
+
+pub use sum::Sum;
 
 /// What a run was a run of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +154,7 @@ pub struct KeyFrame {
 pub struct Sent {
     /// How many requests.
     pub count: u64,
-    /// XXH3 of their encodings, one after the other; 0 when there is none.
+    /// Their sum (see [`Sum`]); 0 when there is none.
     pub hash: u64,
 }
 
@@ -184,51 +186,4 @@ pub enum How {
     Trapped,
     /// The host ended it.
     Stopped(Stop),
-}
-
-/// Sums up what a guest sends.
-#[derive(Default)]
-pub struct Sum {
-    count: u64,
-    encoded: Vec<u8>,
-    /// Of what was encoded before, when there was much of it: a guest can send without end in one turn.
-    before: Option<Box<Xxh3>>,
-}
-
-/// What one turn sends is encoded into one buffer of this size at most, which is then summed up: about the requests of 64
-/// busy connections.
-const SUM_BYTES: usize = 64 << 10;
-
-impl Sum {
-    /// Adds a request; how many bytes its encoding has.
-    pub fn add(&mut self, submission: &Submission) -> usize {
-        self.count += 1;
-        let length = self.encoded.len();
-        codec::put_submission(&mut self.encoded, submission);
-        let added = self.encoded.len() - length;
-        if self.encoded.len() > SUM_BYTES {
-            self.before.get_or_insert_default().update(&self.encoded);
-            self.encoded.clear();
-            self.encoded.shrink_to(SUM_BYTES);
-        }
-        added
-    }
-
-    /// The sum since the last call.
-    pub fn take(&mut self) -> Sent {
-        if self.count == 0 {
-            return Sent::default();
-        }
-        let hash = match self.before.take() {
-            None => xxh3_64(&self.encoded),
-            Some(mut before) => {
-                before.update(&self.encoded);
-                before.digest()
-            }
-        };
-        let sent = Sent { count: self.count, hash };
-        self.count = 0;
-        self.encoded.clear();
-        sent
-    }
 }

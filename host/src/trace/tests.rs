@@ -4,13 +4,10 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::binary::{TraceError, TraceReader};
-use super::codec::{ERRORS, KINDS, SIGNALS, put_submission};
+use super::codec::{ERRORS, KINDS, SIGNALS};
 use super::text::{Text, TextError, TextWriter};
-use super::{End, Header, How, KeyFrame, Record, SUM_BYTES, Sent, Sum, Turn};
-use crate::contract::{
-    Accepted, Answer, Digested, Entry, IpAddress, Loaded, Metadata, Open, Opened, Reply, Request, SocketAddress,
-    Submission,
-};
+use super::{End, Header, How, KeyFrame, Record, Sent, Turn};
+use crate::contract::{Accepted, Answer, Digested, Entry, IpAddress, Loaded, Metadata, Opened, Reply, SocketAddress};
 use crate::exchange::Arity;
 use crate::stop::Stop;
 
@@ -413,28 +410,4 @@ fn nothing_follows_the_end() {
     assert!(read_binary(&trace.to_binary(GUEST).expect("it packs")).is_ok());
     trace.records.push(end);
     assert!(matches!(read_binary(&trace.to_binary(GUEST).expect("it packs")), Err(TraceError::Malformed(..))));
-}
-
-/// However much a guest sends in one turn: the sum is that of all of it, and what is held is little.
-#[test]
-fn a_sum_of_much_is_that_of_all_of_it() {
-    for (count, bytes) in [(1, 10), (1, SUM_BYTES * 3), (100, 1_000), (SUM_BYTES / 4, 1), (3, SUM_BYTES)] {
-        let (mut sum, mut all) = (Sum::default(), Vec::new());
-        for round in 0..2 {
-            for id in 0..count as u64 {
-                let submission =
-                    Submission { id, request: Request::Open(Open { path: vec![7; bytes], follow_symlinks: true }) };
-                let before = all.len();
-                put_submission(&mut all, &submission);
-                assert_eq!(sum.add(&submission), all.len() - before);
-                assert!(sum.encoded.capacity() <= 4 * SUM_BYTES + bytes);
-            }
-            assert_eq!(
-                sum.take(),
-                Sent { count: count as u64, hash: xxh3_64(&all) },
-                "{count} of {bytes}, round {round}"
-            );
-            all.clear();
-        }
-    }
 }

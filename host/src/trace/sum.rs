@@ -1,0 +1,164 @@
+//! What a guest sends, summed up: one hash of all requests between two turns, in their order.
+//!
+//! A recorder does this for each request of a busy server. So nothing is encoded or copied: a request is a few numbers in
+//! fixed places, and bytes are hashed where they lie. Each is hashed with the sum of what was before for a seed.
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use super::Sent;
+use crate::contract::{Part, Range, Request, Submission};
+
+/// Sums up requests.
+#[derive(Default)]
+pub struct Sum {
+    sent: Sent,
+}
+
+/// What a request takes at least to be kept.
+const REQUEST_BYTES: usize = size_of::<Submission>();
+
+impl Sum {
+    /// Adds a request; how many bytes it takes to be kept.
+    pub fn add(&mut self, submission: &Submission) -> usize {
+        self.sent.count += 1;
+        let id = submission.id;
+        let bytes = match &submission.request {
+            Request::Listen(it) => self.numbers([0, id, it.port.into(), it.connections_max.into()]),
+            Request::Read(it) => self.numbers([1, id, it.connection, it.bytes_max.into()]),
+            Request::Write(it) => {
+                self.numbers([2, id, it.connection, it.parts.len() as u64]);
+                it.parts.iter().map(|part| self.part(part)).sum()
+            }
+            Request::Shutdown(handle) => self.numbers([3, id, *handle, 0]),
+            Request::Close(handle) => self.numbers([4, id, *handle, 0]),
+            Request::Open(it) => self.bytes([5, id, it.follow_symlinks.into()], &it.path),
+            Request::ReadFile(range) => self.range([6, id], range),
+            Request::Load(range) => self.range([7, id], range),
+            Request::List(path) => self.bytes([8, id, 0], path),
+            Request::Watch(path) => self.bytes([9, id, 0], path),
+            Request::Sleep(nanoseconds) => self.numbers([10, id, *nanoseconds, 0]),
+            Request::Signals => self.numbers([11, id, 0, 0]),
+            Request::Cancel(target) => self.numbers([12, id, *target, 0]),
+            Request::Digest(handle) => self.numbers([13, id, *handle, 0]),
+            Request::Post(bytes) => self.bytes([14, id, 0], bytes),
+            Request::Gather => self.numbers([15, id, 0, 0]),
+        };
+        REQUEST_BYTES + bytes
+    }
+
+    /// The sum since the last call.
+    pub fn take(&mut self) -> Sent {
+        std::mem::take(&mut self.sent)
+    }
+
+    fn part(&mut self, part: &Part) -> usize {
+        size_of::<Part>()
+            + match part {
+                Part::Bytes(bytes) => self.bytes([0, 0, 0], bytes),
+                Part::Buffer(range) => self.range([1, 0], range),
+                Part::File(range) => self.range([2, 0], range),
+            }
+    }
+
+    fn range(&mut self, [case, id]: [u64; 2], range: &Range) -> usize {
+        self.numbers([case, id, range.handle, range.offset]);
+        self.numbers([range.length, 0, 0, 0])
+    }
+
+    /// Adds bytes by their length and their hash, behind what says what they are. How many they are.
+    fn bytes(&mut self, [case, id, more]: [u64; 3], bytes: &[u8]) -> usize {
+        self.numbers([case, id, more, bytes.len() as u64]);
+        self.numbers([xxh3_64(bytes), 0, 0, 0]);
+        bytes.len()
+    }
+
+    /// Adds numbers. They take no bytes besides.
+    fn numbers(&mut self, numbers: [u64; 4]) -> usize {
+        let mut bytes = [0; 32];
+        for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+        self.sent.hash = xxh3_64_with_seed(&bytes, self.sent.hash);
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Listen, Open, Read, Write};
+
+    fn sum(requests: &[(u64, Request)]) -> Sent {
+        let mut sum = Sum::default();
+        for (id, request) in requests.iter().cloned() {
+            sum.add(&Submission { id, request });
+        }
+        sum.take()
+    }
+
+    /// Requests that differ in one thing each.
+    fn different() -> Vec<Request> {
+        let range = |handle, offset, length| Range { handle, offset, length };
+        let write = |parts: &[Part]| Request::Write(Write { connection: 1, parts: parts.to_vec() });
+        let bytes = |bytes: &[u8]| Part::Bytes(bytes.to_vec());
+        let open = |path: &[u8], follow_symlinks| Request::Open(Open { path: path.to_vec(), follow_symlinks });
+        let mut all = vec![
+            Request::Listen(Listen { port: 1, connections_max: 1 }),
+            Request::Listen(Listen { port: 2, connections_max: 1 }),
+            Request::Listen(Listen { port: 1, connections_max: 2 }),
+            Request::Read(Read { connection: 1, bytes_max: 1 }),
+            Request::Read(Read { connection: 2, bytes_max: 1 }),
+            Request::Read(Read { connection: 1, bytes_max: 2 }),
+            Request::Write(Write { connection: 2, parts: Vec::new() }),
+            write(&[]),
+            write(&[bytes(b"")]),
+            write(&[bytes(b"ab")]),
+            write(&[bytes(b"a"), bytes(b"b")]),
+            write(&[bytes(b""), bytes(b"ab")]),
+            write(&[Part::Buffer(range(1, 2, 3))]),
+            write(&[Part::File(range(1, 2, 3))]),
+            write(&[Part::File(range(2, 2, 3))]),
+            write(&[Part::File(range(1, 3, 3))]),
+            write(&[Part::File(range(1, 2, 4))]),
+            open(b"a", true),
+            open(b"a", false),
+            open(b"a\0", false),
+            open(b"", false),
+            Request::Signals,
+            Request::Gather,
+        ];
+        for number in [1, 2, u64::MAX] {
+            all.extend([Request::Shutdown(number), Request::Close(number), Request::Sleep(number)]);
+            all.extend([Request::Cancel(number), Request::Digest(number)]);
+            all.extend([Request::ReadFile(range(number, 1, 9)), Request::Load(range(1, number, 9))]);
+            let path = number.to_le_bytes().to_vec();
+            all.extend([Request::List(path.clone()), Request::Watch(path.clone()), Request::Post(path)]);
+        }
+        all
+    }
+
+    #[test]
+    fn what_differs_in_anything_has_another_sum() {
+        let mut seen = std::collections::HashSet::new();
+        for request in different() {
+            for id in [1, 2, 1 << 32] {
+                assert!(seen.insert(sum(&[(id, request.clone())]).hash), "{id} {request:?}");
+                assert_eq!(sum(&[(id, request.clone())]), sum(&[(id, request.clone())]));
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_counts_and_a_sum_begins_anew() {
+        let [a, b] = [(1, Request::Signals), (2, Request::Gather)];
+        assert_ne!(sum(&[a.clone(), b.clone()]).hash, sum(&[b, a.clone()]).hash);
+        assert_eq!(sum(&[]), Sent::default());
+        assert_eq!(sum(&[a.clone(), a.clone(), a.clone()]).count, 3);
+        let mut twice = Sum::default();
+        for _ in 0..2 {
+            twice.add(&Submission { id: a.0, request: a.1.clone() });
+            assert_eq!(twice.take(), sum(std::slice::from_ref(&a)));
+        }
+        assert_eq!(twice.take(), Sent::default());
+    }
+}
