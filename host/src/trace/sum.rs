@@ -31,16 +31,16 @@ impl Sum {
             }
             Request::Shutdown(handle) => self.numbers([3, id, *handle, 0]),
             Request::Close(handle) => self.numbers([4, id, *handle, 0]),
-            Request::Open(it) => self.bytes([5, id, it.follow_symlinks.into()], &it.path),
-            Request::ReadFile(range) => self.range([6, id], range),
-            Request::Load(range) => self.range([7, id], range),
-            Request::List(path) => self.bytes([8, id, 0], path),
-            Request::Watch(path) => self.bytes([9, id, 0], path),
+            Request::Open(it) => self.bytes(if it.follow_symlinks { 16 } else { 5 }, id, &it.path),
+            Request::ReadFile(range) => self.numbers([6, id, 0, 0]) + self.range(0, range),
+            Request::Load(range) => self.numbers([7, id, 0, 0]) + self.range(0, range),
+            Request::List(path) => self.bytes(8, id, path),
+            Request::Watch(path) => self.bytes(9, id, path),
             Request::Sleep(nanoseconds) => self.numbers([10, id, *nanoseconds, 0]),
             Request::Signals => self.numbers([11, id, 0, 0]),
             Request::Cancel(target) => self.numbers([12, id, *target, 0]),
             Request::Digest(handle) => self.numbers([13, id, *handle, 0]),
-            Request::Post(bytes) => self.bytes([14, id, 0], bytes),
+            Request::Post(bytes) => self.bytes(14, id, bytes),
             Request::Gather => self.numbers([15, id, 0, 0]),
         };
         REQUEST_BYTES + bytes
@@ -54,21 +54,19 @@ impl Sum {
     fn part(&mut self, part: &Part) -> usize {
         size_of::<Part>()
             + match part {
-                Part::Bytes(bytes) => self.bytes([0, 0, 0], bytes),
-                Part::Buffer(range) => self.range([1, 0], range),
-                Part::File(range) => self.range([2, 0], range),
+                Part::Bytes(bytes) => self.bytes(0, 0, bytes),
+                Part::Buffer(range) => self.range(1, range),
+                Part::File(range) => self.range(2, range),
             }
     }
 
-    fn range(&mut self, [case, id]: [u64; 2], range: &Range) -> usize {
-        self.numbers([case, id, range.handle, range.offset]);
-        self.numbers([range.length, 0, 0, 0])
+    fn range(&mut self, case: u64, range: &Range) -> usize {
+        self.numbers([case, range.handle, range.offset, range.length])
     }
 
     /// Adds bytes by their length and their hash, behind what says what they are. How many they are.
-    fn bytes(&mut self, [case, id, more]: [u64; 3], bytes: &[u8]) -> usize {
-        self.numbers([case, id, more, bytes.len() as u64]);
-        self.numbers([xxh3_64(bytes), 0, 0, 0]);
+    fn bytes(&mut self, case: u64, id: u64, bytes: &[u8]) -> usize {
+        self.numbers([case, id, bytes.len() as u64, xxh3_64(bytes)]);
         bytes.len()
     }
 
