@@ -315,24 +315,16 @@ fn a_signal_writes_it_under_load_and_the_run_goes_on() {
 }
 
 /// A guest that must be compiled takes its time to start.
+/// A small flight recorder beside the web server.
+fn flying<'a>(trace: &'a str, pluto: &'a str) -> [&'a str; 11] {
+    ["--log", "off", "--shards", "1", "--flight-recorder", "1M", "--record", trace, pluto, "0", "html/"]
+}
+
 #[test]
 fn a_signal_at_the_start_is_kept_until_there_is_something_to_write() {
     let (folder, pluto) = (Folder::new(), built("pluto"));
     let trace = folder.path("early.trace");
-    let arguments = [
-        "--no-cache",
-        "--log",
-        "off",
-        "--shards",
-        "1",
-        "--flight-recorder",
-        "1M",
-        "--record",
-        &trace,
-        &pluto,
-        "0",
-        "html/",
-    ];
+    let arguments = [&["--no-cache"][..], &flying(&trace, &pluto)].concat();
     let mut host = Host::spawn(arguments);
     let is_caught = || {
         let status = fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("it runs");
@@ -354,19 +346,7 @@ fn a_signal_at_the_start_is_kept_until_there_is_something_to_write() {
 fn what_it_takes_of_memory_is_bounded() {
     let (folder, pluto) = (Folder::new(), built("pluto"));
     let trace = folder.path("never.trace");
-    let host = Host::serve([
-        "--log",
-        "off",
-        "--shards",
-        "1",
-        "--flight-recorder",
-        "1M",
-        "--record",
-        &trace,
-        &pluto,
-        "0",
-        "html/",
-    ]);
+    let host = Host::serve(flying(&trace, &pluto));
     let peak = || {
         let status = fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
