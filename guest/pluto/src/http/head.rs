@@ -1,8 +1,8 @@
 //! The request head, read strictly (RFC 9112 §2 to §5) and incrementally.
 //!
-//! The scanner looks at each byte once, however the head is cut into pieces, and refuses a byte that cannot be right
-//! when it comes: before the head is complete, and whatever follows. What it finds is kept as spans of the buffer;
-//! what they mean is `request`'s business.
+//! The scanner looks at each byte once, however the head is cut into pieces (at those of the first piece twice, when it is
+//! not a whole head), and refuses a byte that cannot be right when it comes: before the head is complete, and whatever
+//! follows. What it finds is kept as spans of the buffer; what they mean is `request`'s business.
 
 use super::status::{Fault, Status};
 use super::syntax::{self, TARGET, TOKEN, VALUE};
