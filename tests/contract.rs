@@ -4,6 +4,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use pluto_host::backend::Backend;
@@ -249,6 +252,73 @@ fn one_read_and_one_write_of_a_connection_can_be_pending() {
         assert_eq!(world.answer(read), Reply::Data(b"hello".to_vec()));
         let zero = world.read(connection, 0);
         assert_eq!(world.answer(zero), failed(Error::Invalid));
+    });
+}
+
+#[test]
+fn what_a_client_sends_is_read_in_order_whether_or_not_a_read_waits_for_it() {
+    on_each_driver(|world| {
+        let listen = world.listen(10);
+        let mut client = world.connect();
+        let connection = world.accept(listen);
+        let read = world.read(connection, 4);
+        client.write_all(b"hello, world").expect("it takes that");
+        assert_eq!(world.answer(read), Reply::Data(b"hell".to_vec()));
+        let read = world.read(connection, 3);
+        assert_eq!(world.answer(read), Reply::Data(b"o, ".to_vec()));
+        let read = world.read(connection, 100);
+        assert_eq!(world.answer(read), Reply::Data(b"world".to_vec()));
+        let cancelled = world.read(connection, 100);
+        assert_eq!(world.ask(Request::Cancel(cancelled)), Reply::Done);
+        assert_eq!(world.answer(cancelled), failed(Error::Cancelled));
+        client.write_all(b"more").expect("it takes that");
+        client.shutdown(std::net::Shutdown::Write).expect("an end");
+        // It has come before it is asked for.
+        let sleep = world.send(Request::Sleep(50_000_000));
+        world.answer(sleep);
+        for expected in [&b"more"[..], b"", b""] {
+            let read = world.read(connection, 100);
+            assert_eq!(world.answer(read), Reply::Data(expected.to_vec()));
+        }
+    });
+}
+
+/// What the system's own buffers take of a client is at most some MiB.
+#[test]
+fn a_client_that_nobody_reads_from_is_held_back_and_loses_nothing() {
+    const ALL: usize = 64 << 20;
+    on_each_driver(|world| {
+        let listen = world.listen(10);
+        let mut client = world.connect();
+        let connection = world.accept(listen);
+        let read = world.read(connection, 1);
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counted = sent.clone();
+        let sending = std::thread::spawn(move || {
+            let bytes: Vec<u8> = (0..=250).cycle().take(251 << 10).collect();
+            while counted.load(Relaxed) < ALL {
+                client.write_all(&bytes).expect("it takes that at last");
+                counted.fetch_add(bytes.len(), Relaxed);
+            }
+        });
+        let mut received = match world.answer(read) {
+            Reply::Data(bytes) => bytes,
+            other => panic!("{other:?}"),
+        };
+        for _ in 0..10 {
+            let sleep = world.send(Request::Sleep(20_000_000));
+            world.answer(sleep);
+        }
+        assert!(sent.load(Relaxed) < ALL / 2, "{} bytes were taken that nobody reads", sent.load(Relaxed));
+        while received.len() < ALL {
+            let read = world.read(connection, u32::MAX);
+            match world.answer(read) {
+                Reply::Data(bytes) => received.extend(bytes),
+                other => panic!("{other:?}"),
+            }
+        }
+        sending.join().expect("it sends all");
+        assert!(received.iter().zip((0..=250).cycle()).all(|(found, expected)| *found == expected));
     });
 }
 

@@ -62,6 +62,13 @@ pub const PATH_BYTES_MAX: usize = 4_095;
 /// Bytes of one `read` of a connection: what one buffer of the pool holds. A request head is rarely above 2 KiB.
 pub const READ_BYTES_MAX: usize = 16 << 10;
 
+/// What is received of a client before the guest reads it: with more, nothing more is received until it does.
+pub const READ_AHEAD_BYTES_MAX: usize = 16 << 10;
+
+/// The same for all clients together. With more, each has the next piece that it sends received and no other, which is
+/// `READ_BYTES_MAX` for each connection at most.
+pub const READ_AHEAD_ALL_BYTES_MAX: usize = 16 << 20;
+
 /// Buffers that the kernel fills on the completion queue, together 4 MiB. More connections than this can wait; so
 /// many can become readable in one turn before the others are asked again.
 pub const READ_BUFFERS: u16 = 256;

@@ -1,27 +1,45 @@
 //! Connections: reading, writing, ending.
 
 use std::collections::VecDeque;
+use std::io;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
 
 use compio_driver::op::Interest;
 use rustix::net::Shutdown;
 
 use super::driver::Token;
 use super::errors::{from_errno, from_io};
-use super::transfer::{Progress, Segment, Transfer};
+use super::transfer::{Progress, Segment, Socket, Transfer};
 use super::{Live, Owner, Pending};
 use crate::contract::{Error, Part, Range, Read, Reply, Write};
 use crate::limits;
 
 /// A client.
 pub struct Connection {
-    fd: Rc<OwnedFd>,
+    socket: Socket,
     /// The serial number of the listener that it came by.
     listener: u64,
-    read: Option<(u64, Token)>,
-    /// A write that the socket did not take at once. Boxed, as what is rare: an idle client has this, too.
+    read: Option<Reading>,
+    /// Set while bytes are received, whether or not the guest reads.
+    receiving: Option<Token>,
+    /// What came before the guest read it. None while a read is pending. Boxed, as what is rare: an idle client has this, too.
+    ahead: Option<Box<Ahead>>,
+    /// A write that the socket did not take at once.
     write: Option<Box<Outgoing>>,
+}
+
+/// A read that is pending.
+struct Reading {
+    id: u64,
+    bytes_max: usize,
+}
+
+/// What a client sent and nobody has read.
+#[derive(Default)]
+struct Ahead {
+    bytes: Vec<u8>,
+    /// How the stream ended behind them.
+    end: Option<Result<(), Error>>,
 }
 
 struct Outgoing {
@@ -34,12 +52,38 @@ struct Outgoing {
 impl Connection {
     /// A client that came by the listener of this serial number.
     pub fn new(fd: OwnedFd, listener: u64) -> Self {
-        Self { fd: Rc::new(fd), listener, read: None, write: None }
+        Self { socket: Socket::new(fd), listener, read: None, receiving: None, ahead: None, write: None }
+    }
+}
+
+impl Ahead {
+    /// Takes the answer to a read out of it.
+    fn take(&mut self, bytes_max: usize) -> Reply {
+        match self.end {
+            Some(Err(error)) if self.bytes.is_empty() => {
+                self.end = None;
+                Reply::Failed(error)
+            }
+            _ if self.bytes.len() > bytes_max => {
+                let rest = self.bytes.split_off(bytes_max);
+                Reply::Data(std::mem::replace(&mut self.bytes, rest))
+            }
+            _ => {
+                if self.bytes.is_empty() {
+                    self.end = None;
+                }
+                Reply::Data(std::mem::take(&mut self.bytes))
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.end.is_none()
     }
 }
 
 impl Live {
-    pub(super) fn read(&mut self, id: u64, read: &Read) -> Result<(), Error> {
+    pub(super) fn read(&mut self, id: u64, read: &Read) -> Result<Option<Reply>, Error> {
         let connection = self.handles.connection(read.connection)?;
         if connection.read.is_some() {
             return Err(Error::Busy);
@@ -48,23 +92,84 @@ impl Live {
             return Err(Error::Invalid);
         }
         let bytes_max = (read.bytes_max as usize).min(limits::READ_BYTES_MAX);
-        let token = self.driver.receive(&connection.fd, bytes_max, Owner::Read(read.connection));
-        connection.read = Some((id, token));
+        if let Some(ahead) = &mut connection.ahead {
+            let before = ahead.bytes.len();
+            let reply = ahead.take(bytes_max);
+            self.bytes_ahead -= before - ahead.bytes.len();
+            if ahead.is_empty() {
+                connection.ahead = None;
+            }
+            return Ok(Some(reply));
+        }
+        connection.read = Some(Reading { id, bytes_max });
         self.pending.insert(id, Pending::Read(read.connection));
-        Ok(())
+        self.receive(read.connection);
+        Ok(None)
     }
 
-    pub(super) fn received(&mut self, handle: u64, result: std::io::Result<Vec<u8>>) {
+    /// Receives from a client, if that is not done already.
+    fn receive(&mut self, handle: u64) {
         let Ok(connection) = self.handles.connection(handle) else { return };
-        let Some((id, _)) = connection.read.take() else { return };
+        if connection.receiving.is_none() {
+            connection.socket.make_blocking();
+            connection.receiving = Some(self.driver.receive(connection.socket.fd(), Owner::Read(handle)));
+        }
+    }
+
+    /// Takes what a client has sent, for the read that is pending or the next one.
+    pub(super) fn received(&mut self, handle: u64, result: io::Result<Vec<u8>>, goes_on: bool) {
+        let Ok(connection) = self.handles.connection(handle) else { return };
+        if !goes_on {
+            connection.receiving = None;
+        }
+        let result = result.map_err(|error| from_io(&error));
+        let Some(Reading { id, bytes_max }) = connection.read.take() else { return self.keep(handle, result) };
         self.pending.remove(&id);
-        self.answers.push(id, result.map_or_else(|error| Reply::Failed(from_io(&error)), Reply::Data));
+        let reply = match result {
+            Ok(mut bytes) if bytes.len() > bytes_max => {
+                let rest = bytes.split_off(bytes_max);
+                self.keep(handle, Ok(rest));
+                Reply::Data(bytes)
+            }
+            Ok(bytes) => Reply::Data(bytes),
+            Err(error) => Reply::Failed(error),
+        };
+        self.answers.push(id, reply);
+    }
+
+    /// Keeps what nobody reads yet; of a client that sends more and more, no more is received.
+    fn keep(&mut self, handle: u64, result: Result<Vec<u8>, Error>) {
+        let Ok(connection) = self.handles.connection(handle) else { return };
+        let ahead = connection.ahead.get_or_insert_default();
+        match result {
+            Ok(bytes) if bytes.is_empty() => ahead.end = Some(Ok(())),
+            Ok(bytes) => {
+                self.bytes_ahead += bytes.len();
+                ahead.bytes.extend_from_slice(&bytes);
+            }
+            Err(error) => ahead.end = Some(Err(error)),
+        }
+        let is_much =
+            ahead.bytes.len() > limits::READ_AHEAD_BYTES_MAX || self.bytes_ahead > limits::READ_AHEAD_ALL_BYTES_MAX;
+        if let Some(token) = connection.receiving
+            && is_much
+        {
+            self.driver.stop(token);
+        }
+    }
+
+    /// No more is received until a read asks for it.
+    pub(super) fn stopped_receiving(&mut self, handle: u64) {
+        let Ok(connection) = self.handles.connection(handle) else { return };
+        connection.receiving = None;
+        if connection.read.is_some() {
+            self.receive(handle);
+        }
     }
 
     pub(super) fn end_read(&mut self, handle: u64) {
-        let Ok(connection) = self.handles.connection(handle) else { return };
-        if let Some((_, token)) = connection.read.take() {
-            self.driver.cancel(token);
+        if let Ok(connection) = self.handles.connection(handle) {
+            connection.read = None;
         }
     }
 
@@ -79,11 +184,12 @@ impl Live {
         }
         let connection = self.handles.connection(write.connection)?;
         let mut transfer = Transfer::new(segments, held);
-        match transfer.advance(&connection.fd) {
+        match transfer.advance(&mut connection.socket) {
             Progress::Done(bytes) => Ok(Some(Reply::Written(bytes))),
             Progress::Failed(error) => Err(error),
             Progress::Waits => {
-                let token = self.driver.poll(&connection.fd, Interest::Writable, Owner::Write(write.connection));
+                let token =
+                    self.driver.poll(connection.socket.fd(), Interest::Writable, Owner::Write(write.connection));
                 connection.write = Some(Box::new(Outgoing { id, transfer, token }));
                 self.write_bytes_pending += held;
                 self.pending.insert(id, Pending::Write(write.connection));
@@ -141,11 +247,11 @@ impl Live {
     pub(super) fn advance(&mut self, handle: u64) {
         let Ok(connection) = self.handles.connection(handle) else { return };
         let Some(outgoing) = &mut connection.write else { return };
-        let reply = match outgoing.transfer.advance(&connection.fd) {
+        let reply = match outgoing.transfer.advance(&mut connection.socket) {
             Progress::Done(bytes) => Reply::Written(bytes),
             Progress::Failed(error) => Reply::Failed(error),
             Progress::Waits => {
-                outgoing.token = self.driver.poll(&connection.fd, Interest::Writable, Owner::Write(handle));
+                outgoing.token = self.driver.poll(connection.socket.fd(), Interest::Writable, Owner::Write(handle));
                 return;
             }
         };
@@ -177,20 +283,28 @@ impl Live {
         if connection.write.is_some() {
             return Err(Error::Busy);
         }
-        rustix::net::shutdown(&connection.fd, Shutdown::Write).map_err(from_errno)?;
+        rustix::net::shutdown(connection.socket.fd(), Shutdown::Write).map_err(from_errno)?;
         Ok(Reply::Done)
     }
 
     /// What closing a connection ends: its requests are answered, its place is free for the next client.
     pub(super) fn closed(&mut self, connection: Connection) {
-        let write = connection.write.map(|outgoing| {
-            self.write_bytes_pending -= outgoing.transfer.held();
-            (outgoing.id, outgoing.token)
-        });
-        for (id, token) in connection.read.into_iter().chain(write) {
-            self.driver.cancel(token);
-            // The queue holds the descriptor until the wait has ended; the client is told now.
-            let _ = rustix::net::shutdown(&connection.fd, Shutdown::Both);
+        self.bytes_ahead -= connection.ahead.map_or(0, |ahead| ahead.bytes.len());
+        let read = connection.read.map(|reading| reading.id);
+        let (write, sending) = connection
+            .write
+            .map(|outgoing| {
+                self.write_bytes_pending -= outgoing.transfer.held();
+                (outgoing.id, outgoing.token)
+            })
+            .unzip();
+        let waits = [connection.receiving, sending];
+        if waits.iter().any(Option::is_some) {
+            // The queue holds the descriptor until the waits have ended; the client is told now.
+            let _ = rustix::net::shutdown(connection.socket.fd(), Shutdown::Both);
+        }
+        waits.into_iter().flatten().for_each(|token| self.driver.cancel(token));
+        for id in read.into_iter().chain(write) {
             self.pending.remove(&id);
             self.answers.push(id, Reply::Failed(Error::Cancelled));
         }

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use compio_buf::BufResult;
-use compio_driver::op::{Interest, PollOnce, RecvFlags, RecvManaged, ResultTakeBuffer};
-use compio_driver::{BufferPool, DriverType, Key, Proactor, ProactorBuilder, PushEntry};
+use compio_buf::{BufResult, SetLen};
+use compio_driver::op::{Interest, PollOnce, RecvFlags, RecvMulti, ResultTakeBuffer};
+use compio_driver::{BufferPool, DriverType, Extra, Key, Proactor, ProactorBuilder, PushEntry};
 
 use crate::limits;
 
@@ -37,15 +37,10 @@ pub enum Event {
     Ready,
     /// The queue cannot wait for the descriptor.
     Failed(io::Error),
-    /// Bytes received; none at the end of the stream.
-    Received(io::Result<Vec<u8>>),
-}
-
-/// What is to be received: from where, and at most so many bytes.
-#[derive(Clone)]
-struct Receive {
-    fd: Fd,
-    bytes_max: usize,
+    /// Bytes received; none at the end of the stream. When the wait goes on, there is more of it to come.
+    Received { bytes: io::Result<Vec<u8>>, goes_on: bool },
+    /// A receive was stopped, and all that it received has been told.
+    Stopped,
 }
 
 /// The waits of one thread. `O` says whose each is.
@@ -76,13 +71,21 @@ enum Wait {
     None,
     Poll(Key<PollOnce<Fd>>),
     /// As `Poll`, and to be received from when it is readable.
-    PollToReceive(Key<PollOnce<Fd>>, Receive),
-    Receive(Key<RecvManaged<Fd>>, Receive),
+    PollToReceive(Key<PollOnce<Fd>>, Fd),
+    Receive(Receive),
     /// Over as soon as it was asked for.
     Done(Event),
 }
 
-impl<O> Driver<O> {
+/// A receive that goes on by itself.
+struct Receive {
+    key: Key<RecvMulti<Fd>>,
+    fd: Fd,
+    /// It was told to stop.
+    stops: bool,
+}
+
+impl<O: Copy> Driver<O> {
     /// Opens the queue.
     pub fn new(choice: Choice) -> io::Result<Self> {
         let (proactor, pool) = open(choice)?;
@@ -114,15 +117,28 @@ impl<O> Driver<O> {
         token
     }
 
-    /// Waits for bytes from a socket.
-    pub fn receive(&mut self, fd: &Fd, bytes_max: usize, owner: O) -> Token {
+    /// Waits for bytes from a socket. On io_uring it goes on when some have come, also before anybody wants more, until the
+    /// stream ends or it is stopped: to be asked again for each piece costs the system half a microsecond.
+    pub fn receive(&mut self, fd: &Fd, owner: O) -> Token {
         let token = self.slot(owner);
-        let receive = Receive { fd: fd.clone(), bytes_max };
-        // On epoll a managed receive would hold a buffer while it waits.
+        // On epoll the operation would hold a buffer while it waits.
         let wait =
-            if self.is_io_uring() { self.receive_managed(token, receive) } else { self.receive_later(token, receive) };
+            if self.is_io_uring() { self.receive_on(token, fd.clone()) } else { self.receive_later(token, fd.clone()) };
         self.slots[token.0 as usize].wait = wait;
         token
+    }
+
+    /// Stops a receive. What it receives until it has stopped is still told, and then that it has; one that does not go on by
+    /// itself does not stop.
+    pub fn stop(&mut self, token: Token) {
+        // A cancellation that finds the submission queue full is lost.
+        self.stage();
+        if let Wait::Receive(Receive { key, stops, .. }) = &mut self.slots[token.0 as usize].wait
+            && !std::mem::replace(stops, true)
+        {
+            let cancel = self.proactor.register_cancel(key);
+            self.proactor.cancel_token(cancel);
+        }
     }
 
     /// Ends a wait, of which nothing more is heard.
@@ -137,7 +153,7 @@ impl<O> Driver<O> {
         self.stage();
         match wait {
             Wait::Poll(key) | Wait::PollToReceive(key, _) => drop(self.proactor.cancel(key)),
-            Wait::Receive(key, _) => drop(self.proactor.cancel(key)),
+            Wait::Receive(receive) => drop(self.proactor.cancel(receive.key)),
             Wait::None | Wait::Done(_) => {}
         }
     }
@@ -160,9 +176,12 @@ impl<O> Driver<O> {
     pub fn next(&mut self) -> Option<(O, Event)> {
         loop {
             let token = Token(self.batch.pop()?);
-            if let Some(event) = self.finish(token)
-                && let Some(owner) = self.slots[token.0 as usize].owner.take()
-            {
+            let Some(event) = self.finish(token) else { continue };
+            let slot = &mut self.slots[token.0 as usize];
+            if matches!(event, Event::Received { goes_on: true, .. }) {
+                return slot.owner.map(|owner| (owner, event));
+            }
+            if let Some(owner) = slot.owner.take() {
                 self.free.push(token.0);
                 return Some((owner, event));
             }
@@ -178,14 +197,11 @@ impl<O> Driver<O> {
                 PushEntry::Ready(_) => return Some(Event::Ready),
                 PushEntry::Pending(key) => Wait::Poll(key),
             },
-            Wait::PollToReceive(key, receive) => match self.proactor.pop(key) {
-                PushEntry::Ready(_) => return self.receive_now(token, receive),
-                PushEntry::Pending(key) => Wait::PollToReceive(key, receive),
+            Wait::PollToReceive(key, fd) => match self.proactor.pop(key) {
+                PushEntry::Ready(_) => return self.receive_now(token, fd),
+                PushEntry::Pending(key) => Wait::PollToReceive(key, fd),
             },
-            Wait::Receive(key, receive) => match self.proactor.pop(key) {
-                PushEntry::Ready(result) => return self.take_received(token, result, receive),
-                PushEntry::Pending(key) => Wait::Receive(key, receive),
-            },
+            Wait::Receive(receive) => return self.received(token, receive),
         };
         self.go_on(token, wait)
     }
@@ -195,60 +211,80 @@ impl<O> Driver<O> {
         None
     }
 
+    /// The next of what a receive has received, or its end.
     #[allow(unsafe_code)]
-    fn take_received(
-        &mut self,
-        token: Token,
-        result: BufResult<usize, RecvManaged<Fd>>,
-        receive: Receive,
-    ) -> Option<Event> {
-        // SAFETY: the length is the kernel's own count of what it wrote into this buffer.
-        let received = unsafe { result.take_buffer() };
-        let wait = match received {
-            Ok(buffer) => return Some(Event::Received(Ok(buffer.map_or_else(Vec::new, |bytes| bytes.to_vec())))),
-            // All buffers were taken in this turn. They are back by now.
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => self.receive_managed(token, receive),
-            // The socket is non-blocking for the time of a `sendfile`; then io_uring does not wait for bytes.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.receive_later(token, receive),
-            Err(error) => return Some(Event::Received(Err(error))),
-        };
-        self.go_on(token, wait)
-    }
-
-    fn receive_now(&mut self, token: Token, receive: Receive) -> Option<Event> {
-        let buffer = &mut self.scratch[..receive.bytes_max];
-        match rustix::net::recv(&receive.fd, &mut *buffer, RecvFlags::DONTWAIT) {
-            Ok((count, _)) => Some(Event::Received(Ok(buffer[..count].to_vec()))),
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {
-                let wait = self.receive_later(token, receive);
-                self.go_on(token, wait)
-            }
-            Err(error) => Some(Event::Received(Err(error.into()))),
+    fn received(&mut self, token: Token, receive: Receive) -> Option<Event> {
+        if let Some(BufResult(result, extra)) = self.proactor.pop_multishot(&receive.key) {
+            let bytes = result.and_then(|length| self.take_buffer(length, &extra));
+            self.go_on(token, Wait::Receive(receive));
+            return Some(Event::Received { bytes, goes_on: true });
         }
+        let Receive { key, fd, stops } = receive;
+        let result = match self.proactor.pop(key) {
+            PushEntry::Ready(result) => result,
+            PushEntry::Pending(key) => return self.go_on(token, Wait::Receive(Receive { key, fd, stops })),
+        };
+        // SAFETY: the length is the kernel's own count of what it wrote into this buffer.
+        let bytes = match unsafe { result.take_buffer() } {
+            Ok(buffer) => Ok(buffer.map_or_else(Vec::new, |bytes| bytes.to_vec())),
+            Err(_) if stops => return Some(Event::Stopped),
+            // All buffers were taken in this turn. They are back by now.
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                let wait = self.receive_on(token, fd);
+                return self.go_on(token, wait);
+            }
+            // The socket is non-blocking, for `sendfile`; then io_uring does not wait for bytes.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let wait = self.receive_later(token, fd);
+                return self.go_on(token, wait);
+            }
+            Err(error) => Err(error),
+        };
+        Some(Event::Received { bytes, goes_on: false })
     }
 
-    /// Receives into a buffer that the kernel takes from the pool once there are bytes.
-    fn receive_managed(&mut self, token: Token, receive: Receive) -> Wait {
-        let Receive { fd, bytes_max } = receive.clone();
-        let pushed = match RecvManaged::new(fd, &self.pool, bytes_max, RecvFlags::empty()) {
+    /// What the kernel wrote into a buffer of the pool, to which that goes back.
+    #[allow(unsafe_code)]
+    fn take_buffer(&self, length: usize, extra: &Extra) -> io::Result<Vec<u8>> {
+        let mut buffer = self.pool.take(extra.buffer_id()?)?.ok_or(io::ErrorKind::InvalidData)?;
+        // SAFETY: the length is the kernel's own count of what it wrote into this buffer.
+        unsafe { buffer.set_len(length) };
+        Ok(buffer.to_vec())
+    }
+
+    fn receive_now(&mut self, token: Token, fd: Fd) -> Option<Event> {
+        let bytes = match rustix::net::recv(&fd, &mut *self.scratch, RecvFlags::DONTWAIT) {
+            Ok((count, _)) => Ok(self.scratch[..count].to_vec()),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {
+                let wait = self.receive_later(token, fd);
+                return self.go_on(token, wait);
+            }
+            Err(error) => Err(error.into()),
+        };
+        Some(Event::Received { bytes, goes_on: false })
+    }
+
+    /// Receives into buffers that the kernel takes from the pool when there are bytes.
+    fn receive_on(&mut self, token: Token, fd: Fd) -> Wait {
+        let pushed = match RecvMulti::new(fd.clone(), &self.pool, limits::READ_BYTES_MAX, RecvFlags::empty()) {
             Ok(operation) => self.proactor.push(operation),
-            Err(error) => return self.done(token, Event::Received(Err(error))),
+            Err(error) => return self.done(token, received_nothing(error)),
         };
         self.stage();
         match pushed {
             PushEntry::Pending(key) => {
                 self.proactor.update_waker(&key, &self.slots[token.0 as usize].waker);
-                Wait::Receive(key, receive)
+                Wait::Receive(Receive { key, fd, stops: false })
             }
-            PushEntry::Ready(BufResult(result, _)) => self.done(token, Event::Received(Err(error_of(result)))),
+            PushEntry::Ready(BufResult(result, _)) => self.done(token, received_nothing(error_of(result))),
         }
     }
 
     /// Waits for bytes, to receive them then.
-    fn receive_later(&mut self, token: Token, receive: Receive) -> Wait {
-        match self.push_poll(token, &receive.fd, Interest::Readable) {
-            Ok(key) => Wait::PollToReceive(key, receive),
-            Err(error) => self.done(token, Event::Received(Err(error))),
+    fn receive_later(&mut self, token: Token, fd: Fd) -> Wait {
+        match self.push_poll(token, &fd, Interest::Readable) {
+            Ok(key) => Wait::PollToReceive(key, fd),
+            Err(error) => self.done(token, received_nothing(error)),
         }
     }
 
@@ -288,6 +324,10 @@ impl<O> Driver<O> {
         self.slots.push(Slot { wait: Wait::None, owner: Some(owner), waker });
         Token(index)
     }
+}
+
+fn received_nothing(error: io::Error) -> Event {
+    Event::Received { bytes: Err(error), goes_on: false }
 }
 
 /// Why an operation was over at once.

@@ -83,6 +83,8 @@ pub struct Live {
     signal_requests: Vec<u64>,
     stopping: bool,
     write_bytes_pending: usize,
+    /// What clients have sent and the guest has not read.
+    bytes_ahead: usize,
     buffer_bytes: Total,
     files: Total,
     turns_without_poll: u32,
@@ -94,6 +96,7 @@ pub struct Live {
 }
 
 /// Whose a wait of the completion queue is.
+#[derive(Clone, Copy)]
 enum Owner {
     /// The listener of this serial number.
     Listener(u64),
@@ -155,6 +158,7 @@ impl Live {
             signal_requests: Vec::new(),
             stopping: false,
             write_bytes_pending: 0,
+            bytes_ahead: 0,
             buffer_bytes: Total::default(),
             files: Total::default(),
             turns_without_poll: 0,
@@ -169,7 +173,7 @@ impl Live {
         let id = submission.id;
         let result = match submission.request {
             Request::Listen(listen) => self.listen(id, &listen).map(Some),
-            Request::Read(read) => self.read(id, &read).map(|()| None),
+            Request::Read(read) => self.read(id, &read),
             Request::Write(write) => self.write(id, write),
             Request::Shutdown(handle) => self.shutdown(handle).map(Some),
             Request::Close(handle) => self.close(handle).map(Some),
@@ -250,8 +254,9 @@ impl Live {
             match (owner, event) {
                 (Owner::Listener(serial), Event::Failed(_)) => self.rest_from_accepting(serial),
                 (Owner::Listener(serial), _) => self.accept(serial),
-                (Owner::Read(handle), Event::Received(result)) => self.received(handle, result),
-                (Owner::Read(handle), Event::Failed(error)) => self.received(handle, Err(error)),
+                (Owner::Read(handle), Event::Received { bytes, goes_on }) => self.received(handle, bytes, goes_on),
+                (Owner::Read(handle), Event::Stopped) => self.stopped_receiving(handle),
+                (Owner::Read(handle), Event::Failed(error)) => self.received(handle, Err(error), false),
                 (Owner::Read(_), Event::Ready) => unreachable!("what a read waits for is bytes"),
                 (Owner::Write(handle), Event::Failed(_)) => self.fail_write(handle),
                 (Owner::Write(handle), _) => self.advance(handle),

@@ -26,8 +26,13 @@ pub struct Transfer {
     truncated: bool,
     /// Memory that the host holds for it until it is over, in bytes.
     held: usize,
-    /// Whether the socket was made non-blocking for `sendfile`, which has no flag for it.
-    made_nonblocking: bool,
+}
+
+/// A client's socket.
+pub struct Socket {
+    fd: Rc<OwnedFd>,
+    /// `sendfile` has no flag for it, as the other calls have: so a socket becomes non-blocking with its first large file.
+    is_nonblocking: bool,
 }
 
 /// A piece of a write. None is empty.
@@ -62,10 +67,38 @@ pub enum Progress {
     Failed(Error),
 }
 
+impl Socket {
+    /// A socket, which is blocking.
+    pub fn new(fd: OwnedFd) -> Self {
+        Self { fd: Rc::new(fd), is_nonblocking: false }
+    }
+
+    /// Its descriptor.
+    pub fn fd(&self) -> &Rc<OwnedFd> {
+        &self.fd
+    }
+
+    /// io_uring begins to receive from a blocking socket only; once it has begun, it does not look again.
+    pub fn make_blocking(&mut self) {
+        if std::mem::take(&mut self.is_nonblocking) {
+            // It succeeded the other way round on the same socket.
+            let _ = rustix::io::ioctl_fionbio(&self.fd, false);
+        }
+    }
+
+    fn make_nonblocking(&mut self) -> Result<(), Errno> {
+        if !self.is_nonblocking {
+            rustix::io::ioctl_fionbio(&self.fd, true)?;
+            self.is_nonblocking = true;
+        }
+        Ok(())
+    }
+}
+
 impl Transfer {
     /// A transfer of these segments, for which so much memory is held.
     pub fn new(segments: VecDeque<Segment>, held: usize) -> Self {
-        Self { segments, sent: 0, truncated: false, held, made_nonblocking: false }
+        Self { segments, sent: 0, truncated: false, held }
     }
 
     /// Memory that the host holds for it, in bytes.
@@ -74,16 +107,7 @@ impl Transfer {
     }
 
     /// Sends what the socket takes, though not more than is fair to the other clients.
-    pub fn advance(&mut self, socket: &OwnedFd) -> Progress {
-        let progress = self.send(socket);
-        if !matches!(progress, Progress::Waits) && std::mem::take(&mut self.made_nonblocking) {
-            // It succeeded the other way round on the same socket.
-            let _ = rustix::io::ioctl_fionbio(socket, false);
-        }
-        progress
-    }
-
-    fn send(&mut self, socket: &OwnedFd) -> Progress {
+    pub fn advance(&mut self, socket: &mut Socket) -> Progress {
         let sent_before = self.sent;
         loop {
             if self.segments.is_empty() {
@@ -100,21 +124,18 @@ impl Transfer {
         }
     }
 
-    fn step(&mut self, socket: &OwnedFd) -> Result<(), Errno> {
+    fn step(&mut self, socket: &mut Socket) -> Result<(), Errno> {
         match self.segments.front() {
             Some(Segment::File { length, .. }) if *length > limits::FILE_COPY_BYTES_MAX => self.send_file(socket),
-            _ => self.send_bytes(socket),
+            _ => self.send_bytes(&socket.fd),
         }
     }
 
-    fn send_file(&mut self, socket: &OwnedFd) -> Result<(), Errno> {
-        if !self.made_nonblocking {
-            rustix::io::ioctl_fionbio(socket, true)?;
-            self.made_nonblocking = true;
-        }
+    fn send_file(&mut self, socket: &mut Socket) -> Result<(), Errno> {
+        socket.make_nonblocking()?;
         let Some(Segment::File { file, offset, length }) = self.segments.front_mut() else { return Ok(()) };
         let count = usize::try_from(*length).unwrap_or(usize::MAX).min(limits::SENDFILE_BYTES_MAX);
-        let sent = rustix::fs::sendfile(socket, &file.fd, Some(offset), count)? as u64;
+        let sent = rustix::fs::sendfile(&socket.fd, &file.fd, Some(offset), count)? as u64;
         *length -= sent;
         self.sent += sent;
         if sent == 0 {
