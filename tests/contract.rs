@@ -4,9 +4,6 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use pluto_host::backend::Backend;
@@ -101,20 +98,20 @@ impl World {
         self.answers.iter().any(|answer| answer.id == id)
     }
 
-    fn listen(&mut self, connections_max: u32) -> u64 {
+    pub fn listen(&mut self, connections_max: u32) -> u64 {
         let id = self.send(Request::Listen(Listen { port: self.address.port(), connections_max }));
         assert_eq!(self.answer(id), Reply::Listening(self.address.port()));
         id
     }
 
-    fn accept(&mut self, listen: u64) -> u64 {
+    pub fn accept(&mut self, listen: u64) -> u64 {
         match self.answer(listen) {
             Reply::Accepted(accepted) => accepted.connection,
             other => panic!("{other:?}"),
         }
     }
 
-    fn connect(&self) -> TcpStream {
+    pub fn connect(&self) -> TcpStream {
         let client = TcpStream::connect(self.address).expect("it listens");
         client.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
         client
@@ -127,23 +124,23 @@ impl World {
         }
     }
 
-    fn load(&mut self, file: u64, length: u64) -> u64 {
+    pub fn load(&mut self, file: u64, length: u64) -> u64 {
         match self.ask(Request::Load(Range { handle: file, offset: 0, length })) {
             Reply::Loaded(loaded) => loaded.buffer,
             other => panic!("{other:?}"),
         }
     }
 
-    fn read(&mut self, connection: u64, bytes_max: u32) -> u64 {
+    pub fn read(&mut self, connection: u64, bytes_max: u32) -> u64 {
         self.send(Request::Read(pluto_host::contract::Read { connection, bytes_max }))
     }
 
-    fn write(&mut self, connection: u64, parts: Vec<Part>) -> u64 {
-        self.send(Request::Write(pluto_host::contract::Write { connection, parts }))
+    pub fn write(&mut self, connection: u64, parts: Vec<Part>) -> u64 {
+        self.send(Request::Write(pluto_host::contract::Write { connection, parts, ends: false }))
     }
 }
 
-fn range(handle: u64, offset: u64, length: u64) -> Range {
+pub fn range(handle: u64, offset: u64, length: u64) -> Range {
     Range { handle, offset, length }
 }
 
@@ -169,157 +166,6 @@ fn further_ports_are_listened_on_when_they_were_granted() {
 
 pub fn failed(error: Error) -> Reply {
     Reply::Failed(error)
-}
-
-#[test]
-fn the_parts_of_a_write_arrive_in_order_without_a_gap_also_empty_ones() {
-    on_each_driver(|world| {
-        let large: Vec<u8> = (0..700_000_u32).map(|n| (n % 251) as u8).collect();
-        fs::write(world.path("large"), &large).expect("a file");
-        let (small, big) = (world.open("file"), world.open("large"));
-        let buffer = world.load(small, 10);
-        let listen = world.listen(10);
-        let mut client = world.connect();
-        let connection = world.accept(listen);
-        let mut parts = Vec::new();
-        let mut expected = Vec::new();
-        for n in 0..200_u64 {
-            parts.extend([
-                Part::Bytes(vec![b'a'; n as usize]),
-                Part::File(range(small, n % 7, n % 3)),
-                Part::Buffer(range(buffer, 2, n % 9)),
-                Part::Bytes(Vec::new()),
-            ]);
-            expected.extend(vec![b'a'; n as usize]);
-            expected.extend(&b"0123456789"[(n % 7) as usize..(n % 7 + n % 3) as usize]);
-            expected.extend(&b"0123456789"[2..2 + (n % 9) as usize]);
-        }
-        parts.insert(0, Part::File(range(big, 5, 600_000)));
-        parts.push(Part::File(range(big, 0, 32_769)));
-        let mut all = large[5..600_005].to_vec();
-        all.extend(&expected);
-        all.extend(&large[..32_769]);
-        let write = world.write(connection, parts);
-        world.send(Request::Close(small));
-        world.send(Request::Close(buffer));
-        let mut received = vec![0; all.len()];
-        let reading = std::thread::spawn(move || {
-            client.read_exact(&mut received).expect("it arrives");
-            received
-        });
-        assert_eq!(world.answer(write), Reply::Written(all.len() as u64), "its files and buffers may be closed");
-        assert!(reading.join().expect("it reads") == all);
-    });
-}
-
-#[test]
-fn a_write_beyond_the_end_of_a_file_sends_what_there_is_and_is_truncated() {
-    on_each_driver(|world| {
-        fs::write(world.path("large"), vec![b'x'; 100_000]).expect("a file");
-        let (small, big) = (world.open("file"), world.open("large"));
-        let listen = world.listen(10);
-        for (file, offset, length, arrives) in [(small, 0, 11, 10), (small, 10, 1, 0), (big, 0, 200_000, 100_000)] {
-            let mut client = world.connect();
-            let connection = world.accept(listen);
-            let parts = vec![Part::File(range(file, offset, length)), Part::Bytes(b"never".to_vec())];
-            let write = world.write(connection, parts);
-            assert_eq!(world.answer(write), failed(Error::Truncated));
-            assert_eq!(world.ask(Request::Close(connection)), Reply::Done);
-            let mut received = Vec::new();
-            world.send(Request::Sleep(1));
-            world.live.wait().expect("it goes on");
-            client.read_to_end(&mut received).expect("an end");
-            assert_eq!(received.len(), arrives);
-        }
-    });
-}
-
-#[test]
-fn one_read_and_one_write_of_a_connection_can_be_pending() {
-    on_each_driver(|world| {
-        let listen = world.listen(10);
-        let mut client = world.connect();
-        let connection = world.accept(listen);
-        let read = world.read(connection, 100);
-        let second = world.read(connection, 100);
-        assert_eq!(world.answer(second), failed(Error::Busy));
-        // Until the sockets hold no more.
-        let pending = (0..10).map(|_| world.write(connection, vec![Part::Bytes(vec![7; 4 << 20])])).collect::<Vec<_>>();
-        let last = pending.iter().map(|id| (world.has_answer(*id), *id)).last();
-        assert_eq!(world.answer(last.expect("ten").1), failed(Error::Busy));
-        assert_eq!(world.ask(Request::Shutdown(connection)), failed(Error::Busy));
-        client.write_all(b"hello").expect("it reads");
-        assert_eq!(world.answer(read), Reply::Data(b"hello".to_vec()));
-        let zero = world.read(connection, 0);
-        assert_eq!(world.answer(zero), failed(Error::Invalid));
-    });
-}
-
-#[test]
-fn what_a_client_sends_is_read_in_order_whether_or_not_a_read_waits_for_it() {
-    on_each_driver(|world| {
-        let listen = world.listen(10);
-        let mut client = world.connect();
-        let connection = world.accept(listen);
-        let read = world.read(connection, 4);
-        client.write_all(b"hello, world").expect("it takes that");
-        assert_eq!(world.answer(read), Reply::Data(b"hell".to_vec()));
-        let read = world.read(connection, 3);
-        assert_eq!(world.answer(read), Reply::Data(b"o, ".to_vec()));
-        let read = world.read(connection, 100);
-        assert_eq!(world.answer(read), Reply::Data(b"world".to_vec()));
-        let cancelled = world.read(connection, 100);
-        assert_eq!(world.ask(Request::Cancel(cancelled)), Reply::Done);
-        assert_eq!(world.answer(cancelled), failed(Error::Cancelled));
-        client.write_all(b"more").expect("it takes that");
-        client.shutdown(std::net::Shutdown::Write).expect("an end");
-        // It has come before it is asked for.
-        let sleep = world.send(Request::Sleep(50_000_000));
-        world.answer(sleep);
-        for expected in [&b"more"[..], b"", b""] {
-            let read = world.read(connection, 100);
-            assert_eq!(world.answer(read), Reply::Data(expected.to_vec()));
-        }
-    });
-}
-
-/// What the system's own buffers take of a client is at most some MiB.
-#[test]
-fn a_client_that_nobody_reads_from_is_held_back_and_loses_nothing() {
-    const ALL: usize = 64 << 20;
-    on_each_driver(|world| {
-        let listen = world.listen(10);
-        let mut client = world.connect();
-        let connection = world.accept(listen);
-        let read = world.read(connection, 1);
-        let sent = Arc::new(AtomicUsize::new(0));
-        let counted = sent.clone();
-        let sending = std::thread::spawn(move || {
-            let bytes: Vec<u8> = (0..=250).cycle().take(251 << 10).collect();
-            while counted.load(Relaxed) < ALL {
-                client.write_all(&bytes).expect("it takes that at last");
-                counted.fetch_add(bytes.len(), Relaxed);
-            }
-        });
-        let mut received = match world.answer(read) {
-            Reply::Data(bytes) => bytes,
-            other => panic!("{other:?}"),
-        };
-        for _ in 0..10 {
-            let sleep = world.send(Request::Sleep(20_000_000));
-            world.answer(sleep);
-        }
-        assert!(sent.load(Relaxed) < ALL / 2, "{} bytes were taken that nobody reads", sent.load(Relaxed));
-        while received.len() < ALL {
-            let read = world.read(connection, u32::MAX);
-            match world.answer(read) {
-                Reply::Data(bytes) => received.extend(bytes),
-                other => panic!("{other:?}"),
-            }
-        }
-        sending.join().expect("it sends all");
-        assert!(received.iter().zip((0..=250).cycle()).all(|(found, expected)| *found == expected));
-    });
 }
 
 #[test]

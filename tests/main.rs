@@ -8,6 +8,7 @@ mod attacks;
 mod changes;
 mod compression;
 mod conformance;
+mod connections;
 mod contract;
 mod determinism;
 mod difference;

@@ -70,6 +70,8 @@ struct Conversation {
     ended: bool,
     /// The last response has been written, or stands in the outbox.
     closing: bool,
+    /// Our direction has ended.
+    shut: bool,
 }
 
 impl Drop for Conversation {
@@ -93,6 +95,7 @@ impl Conversation {
             piece: PIECE_BYTES_START,
             ended: false,
             closing: false,
+            shut: false,
             client,
             server,
         }
@@ -150,7 +153,7 @@ impl Conversation {
                     waiting.await?;
                 }
                 if self.outbox.is_full(self.piece) {
-                    self.flush().await?;
+                    self.flush(false).await?;
                 }
             }
             // What was behind them goes out with the same write, unless one has just been made.
@@ -159,7 +162,7 @@ impl Conversation {
             }
         }
         if !self.outbox.is_empty() {
-            self.flush().await?;
+            self.flush(self.closing).await?;
         }
         if self.closing { Err(End::Linger) } else { Ok(()) }
     }
@@ -300,7 +303,7 @@ impl Conversation {
         while offset < range.end {
             let room = self.outbox.room(file, self.piece);
             if room == 0 {
-                if let Err(end) = self.flush().await {
+                if let Err(end) = self.flush(false).await {
                     self.log(access, false);
                     return Err(end);
                 }
@@ -314,11 +317,14 @@ impl Conversation {
         Ok(before + range.end - range.start)
     }
 
-    /// Writes what has gathered; with it, asks for what the client sends next, unless there is more to answer.
-    async fn flush(&mut self) -> Result<(), End> {
+    /// Writes what has gathered, which may be the last that the client is sent; with it, asks for what the client sends
+    /// next, unless there is more to answer.
+    async fn flush(&mut self, last: bool) -> Result<(), End> {
         let (parts, content) = self.outbox.take();
         let began = now();
-        let writing = self.client.connection.write(parts);
+        let connection = &self.client.connection;
+        let writing = if last { connection.write_last(parts) } else { connection.write(parts) };
+        self.shut = last;
         // They are closed in the same batch.
         self.outbox.release_files();
         if self.reads_ahead() {
@@ -426,7 +432,7 @@ impl Conversation {
     async fn linger(&mut self) {
         let options = &self.server.options;
         let connection = &self.client.connection;
-        let _shutting = connection.shutdown();
+        let _shutting = if self.shut { None } else { Some(connection.shutdown()) };
         let mut left = options.linger_bytes;
         self.deadline.set(Duration::from_secs(options.linger_seconds));
         let mut reading = self.reading.take().unwrap_or_else(|| connection.read(READ_BYTES));

@@ -81,7 +81,13 @@ impl Connection {
     /// Fails with `too-large` over `write_parts_max` or `write_bytes_max`, `busy` while another write of this
     /// connection is pending, `disconnected` when the client is gone, `truncated` when a file ended before its part did.
     pub fn write(&self, parts: Vec<Part>) -> Pending<Write> {
-        ask(Write(contract::Write { connection: self.handle.0, parts }))
+        ask(Write(contract::Write { connection: self.handle.0, parts, ends: false }))
+    }
+
+    /// As [`write`](Connection::write), and ends our direction behind the last byte as [`shutdown`](Connection::shutdown)
+    /// does: cheaper, for the client is told with these bytes. When the write fails, the direction has not ended.
+    pub fn write_last(&self, parts: Vec<Part>) -> Pending<Write> {
+        ask(Write(contract::Write { connection: self.handle.0, parts, ends: true }))
     }
 
     /// Ends our direction: the client reads an end of stream, and can still send. Fails with `busy` while a write is

@@ -316,7 +316,7 @@ mod tests {
         check(Request::Load(range), &["loaded"]);
         check(Request::Digest(1), &["digested"]);
         check(Request::Read(crate::contract::Read { connection: 1, bytes_max: 1 }), &["data"]);
-        check(Request::Write(crate::contract::Write { connection: 1, parts: Vec::new() }), &["written"]);
+        check(Request::Write(crate::contract::Write { connection: 1, parts: Vec::new(), ends: false }), &["written"]);
         check(Request::Shutdown(1), &["done"]);
         check(Request::Close(1), &["done"]);
         check(Request::Cancel(1), &["done"]);

@@ -47,7 +47,7 @@ mod tests {
 
     fn write(id: u64, bytes: usize) -> Submission {
         let parts = vec![Part::Bytes(vec![b'x'; bytes])];
-        Submission { id, request: Request::Write(Write { connection: 1, parts }) }
+        Submission { id, request: Request::Write(Write { connection: 1, parts, ends: false }) }
     }
 
     fn check(sizes: &[usize], expected: &[usize]) {

@@ -15,7 +15,7 @@ use crate::limits;
 pub const MAGIC: [u8; 8] = *b"\x89PLUTO\r\n";
 
 /// The version of the format. It changes with anything in `codec`, `sum` or here.
-const VERSION: u16 = 4;
+const VERSION: u16 = 5;
 
 /// Before each block: its length in bytes, a checksum of that length, and the XXH3 of these bytes. A damaged length would
 /// otherwise look like a host that was killed.

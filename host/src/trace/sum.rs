@@ -26,7 +26,7 @@ impl Sum {
             Request::Listen(it) => self.numbers([0, id, it.port.into(), it.connections_max.into()]),
             Request::Read(it) => self.numbers([1, id, it.connection, it.bytes_max.into()]),
             Request::Write(it) => {
-                self.numbers([2, id, it.connection, it.parts.len() as u64]);
+                self.numbers([if it.ends { 17 } else { 2 }, id, it.connection, it.parts.len() as u64]);
                 it.parts.iter().map(|part| self.part(part)).sum()
             }
             Request::Shutdown(handle) => self.numbers([3, id, *handle, 0]),
@@ -97,7 +97,7 @@ mod tests {
     /// Requests that differ in one thing each.
     fn different() -> Vec<Request> {
         let range = |handle, offset, length| Range { handle, offset, length };
-        let write = |parts: &[Part]| Request::Write(Write { connection: 1, parts: parts.to_vec() });
+        let write = |parts: &[Part]| Request::Write(Write { connection: 1, parts: parts.to_vec(), ends: false });
         let bytes = |bytes: &[u8]| Part::Bytes(bytes.to_vec());
         let open = |path: &[u8], follow_symlinks| Request::Open(Open { path: path.to_vec(), follow_symlinks });
         let mut all = vec![
@@ -107,7 +107,8 @@ mod tests {
             Request::Read(Read { connection: 1, bytes_max: 1 }),
             Request::Read(Read { connection: 2, bytes_max: 1 }),
             Request::Read(Read { connection: 1, bytes_max: 2 }),
-            Request::Write(Write { connection: 2, parts: Vec::new() }),
+            Request::Write(Write { connection: 2, parts: Vec::new(), ends: false }),
+            Request::Write(Write { connection: 2, parts: Vec::new(), ends: true }),
             write(&[]),
             write(&[bytes(b"")]),
             write(&[bytes(b"ab")]),

@@ -183,7 +183,7 @@ impl Live {
             return Err(Error::Exhausted);
         }
         let connection = self.handles.connection(write.connection)?;
-        let mut transfer = Transfer::new(segments, held);
+        let mut transfer = Transfer::new(segments, held, write.ends);
         match transfer.advance(&mut connection.socket) {
             Progress::Done(bytes) => Ok(Some(Reply::Written(bytes))),
             Progress::Failed(error) => Err(error),

@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags};
+use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown};
 
 use super::errors::from_errno;
 use super::handles::{Buffer, File};
@@ -26,6 +26,8 @@ pub struct Transfer {
     truncated: bool,
     /// Memory that the host holds for it until it is over, in bytes.
     held: usize,
+    /// The direction ends behind it.
+    ends: bool,
 }
 
 /// A client's socket.
@@ -96,9 +98,9 @@ impl Socket {
 }
 
 impl Transfer {
-    /// A transfer of these segments, for which so much memory is held.
-    pub fn new(segments: VecDeque<Segment>, held: usize) -> Self {
-        Self { segments, sent: 0, truncated: false, held }
+    /// A transfer of these segments, for which so much memory is held, and whether it is the last one.
+    pub fn new(segments: VecDeque<Segment>, held: usize, ends: bool) -> Self {
+        Self { segments, sent: 0, truncated: false, held, ends }
     }
 
     /// Memory that the host holds for it, in bytes.
@@ -111,7 +113,7 @@ impl Transfer {
         let sent_before = self.sent;
         loop {
             if self.segments.is_empty() {
-                return if self.truncated { Progress::Failed(Error::Truncated) } else { Progress::Done(self.sent) };
+                return self.finish(socket);
             }
             if self.sent - sent_before >= limits::WRITE_TURN_BYTES_MAX {
                 return Progress::Waits;
@@ -122,6 +124,19 @@ impl Transfer {
                 Err(errno) => return Progress::Failed(from_errno(errno)),
             }
         }
+    }
+
+    /// Everything is sent.
+    fn finish(&self, socket: &Socket) -> Progress {
+        if self.truncated {
+            return Progress::Failed(Error::Truncated);
+        }
+        if self.ends
+            && let Err(errno) = rustix::net::shutdown(&socket.fd, Shutdown::Write)
+        {
+            return Progress::Failed(from_errno(errno));
+        }
+        Progress::Done(self.sent)
     }
 
     fn step(&mut self, socket: &mut Socket) -> Result<(), Errno> {
@@ -156,8 +171,8 @@ impl Transfer {
             count += 1;
         }
         let mut flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        if count < self.segments.len() {
-            // More follows at once: let the system fill its packets.
+        if count < self.segments.len() || self.ends {
+            // More follows at once, if only the end: let the system fill its packets.
             flags |= SendFlags::MORE;
         }
         let sent = if count == 1 {

@@ -31,6 +31,8 @@ struct Writing {
     length: u64,
     /// Set while it is known when it will be done.
     timer: Option<TimerKey>,
+    /// The direction ends behind it.
+    ends: bool,
 }
 
 impl Sim {
@@ -189,7 +191,7 @@ impl Sim {
         let (scene, now) = (self.scene.clone(), self.now);
         let connection = self.connection(write.connection)?;
         let client = &scene.clients[connection.client];
-        connection.writing = Some(Writing { id, length, timer: None });
+        connection.writing = Some(Writing { id, length, timer: None, ends: write.ends });
         let (is_gone, wait) = (connection.shut || client.gone.is_some_and(|gone| gone <= now), client.wait(now));
         self.pending.insert(id, Pending::Write(write.connection));
         let error = truncated.then_some(Error::Truncated);
@@ -242,7 +244,8 @@ impl Sim {
 
     pub(super) fn written(&mut self, handle: u64, error: Option<Error>) {
         let Ok(connection) = self.connection(handle) else { return };
-        let Some(Writing { id, length, timer }) = connection.writing.take() else { return };
+        let Some(Writing { id, length, timer, ends }) = connection.writing.take() else { return };
+        connection.shut |= ends && error.is_none();
         if let Some(timer) = timer {
             self.timers.remove(timer);
         }

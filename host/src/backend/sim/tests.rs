@@ -85,7 +85,7 @@ fn read(connection: u64, bytes_max: u32) -> Request {
 }
 
 fn write(connection: u64, parts: Vec<Part>) -> Request {
-    Request::Write(Write { connection, parts })
+    Request::Write(Write { connection, parts, ends: false })
 }
 
 fn bytes(text: &str) -> Vec<Part> {

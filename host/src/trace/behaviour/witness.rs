@@ -34,8 +34,12 @@ enum Object {
 enum Pending {
     Listen,
     Read(usize),
-    /// To that client: its write of that number.
-    Write(usize, usize),
+    /// To that client: its write of that number, and whether that has ended our direction.
+    Write {
+        client: usize,
+        output: usize,
+        ends: bool,
+    },
     /// Of that client.
     Shutdown(usize),
     Open(Key),
@@ -93,7 +97,7 @@ impl Witness {
         let pending = match &submission.request {
             Request::Listen(_) => Some(Pending::Listen),
             Request::Read(read) => self.client(read.connection).map(Pending::Read),
-            Request::Write(write) => self.write(write),
+            Request::Write(write) => self.write(time, write),
             Request::Shutdown(handle) => self.client(*handle).map(|client| {
                 self.closed(time, client);
                 Pending::Shutdown(client)
@@ -151,8 +155,14 @@ impl Witness {
             (Pending::Read(client), Reply::Data(bytes)) => {
                 self.behaviour.clients[client].taken += bytes.len().max(1) as u64;
             }
-            (Pending::Write(client, output), Reply::Failed(error)) if was_refused(*error) => {
-                self.behaviour.clients[client].outputs[output].pieces = 0..0;
+            (Pending::Write { client, output, ends }, Reply::Failed(error)) => {
+                let seen = &mut self.behaviour.clients[client];
+                if was_refused(*error) {
+                    seen.outputs[output].pieces = 0..0;
+                }
+                if ends {
+                    seen.closed = None;
+                }
             }
             (Pending::Shutdown(client), Reply::Failed(Error::Busy)) => self.behaviour.clients[client].closed = None,
             (Pending::Open(path), Reply::Opened(opened)) => {
@@ -176,7 +186,7 @@ impl Witness {
     }
 
     /// What is written counts as sent until the answer tells that it was refused as a whole.
-    fn write(&mut self, write: &Write) -> Option<Pending> {
+    fn write(&mut self, time: u64, write: &Write) -> Option<Pending> {
         let client = self.client(write.connection)?;
         let mut store = self.store.borrow_mut();
         let seen = &mut self.behaviour.clients[client];
@@ -199,7 +209,11 @@ impl Witness {
         }
         self.pieces += (seen.pieces.len() - start) as u64;
         seen.outputs.push(Output { taken: seen.taken, pieces: start..seen.pieces.len() });
-        Some(Pending::Write(client, seen.outputs.len() - 1))
+        let (output, ends) = (seen.outputs.len() - 1, write.ends && seen.closed.is_none());
+        if ends {
+            seen.closed = Some(Closed { taken: seen.taken, time });
+        }
+        Some(Pending::Write { client, output, ends })
     }
 }
 

@@ -275,7 +275,7 @@ mod tests {
                 4,
                 2_000_000,
                 vec![
-                    (8, Request::Write(Write { connection: CONNECTION, parts })),
+                    (8, Request::Write(Write { connection: CONNECTION, parts, ends: false })),
                     (9, Request::Close(FILE)),
                     (6, read()),
                 ],

@@ -152,6 +152,7 @@ impl Words {
             Request::Read(it) if it.bytes_max as usize != limits::READ_BYTES_MAX => {
                 format!(", at most {}", count(it.bytes_max, "byte"))
             }
+            Request::Write(it) if it.ends => format!("{}, and the end", self.parts(&it.parts)),
             Request::Write(it) => self.parts(&it.parts),
             Request::Open(it) if it.follow_symlinks => ", links followed".to_owned(),
             _ => String::new(),

@@ -185,7 +185,8 @@ fn show_request(request: &Request) -> String {
         Request::Write(write) => {
             let parts: String =
                 write.parts.iter().map(|part| format!("\n    {}", show_part(part).trim_start())).collect();
-            format!("write {}{parts}", halves(write.connection))
+            let ends = if write.ends { " ends" } else { "" };
+            format!("write {}{ends}{parts}", halves(write.connection))
         }
         Request::Shutdown(handle) => format!("shutdown {}", halves(*handle)),
         Request::Close(handle) => format!("close {}", halves(*handle)),

@@ -46,6 +46,8 @@ pub(super) struct Writing {
     pub(super) done: usize,
     /// What it is answered after the last byte.
     pub(super) reply: Reply,
+    /// The guest's direction ends behind it.
+    pub(super) ends: bool,
 }
 
 impl Clients {
@@ -216,7 +218,8 @@ impl Client {
         if writing.done < writing.bytes.len() {
             return None;
         }
-        let Writing { id, reply, .. } = self.writing.take()?;
+        let Writing { id, reply, ends, .. } = self.writing.take()?;
+        self.shut |= ends && matches!(reply, Reply::Written(_));
         Some(Answer { id, reply })
     }
 }

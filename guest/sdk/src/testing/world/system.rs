@@ -7,7 +7,7 @@ use super::limits::{
 };
 use crate::contract::{
     Answer, Digested, Error, Handle, Id, Listen, Loaded, Metadata, Opened, Part, Range, Reply, Request, Signal,
-    Submission,
+    Submission, Write,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,7 +80,7 @@ impl System {
                 Some(client) => client.read(id, read.bytes_max).map(|()| None),
                 None => Err(Error::BadHandle),
             },
-            Request::Write(write) => self.write(id, write.connection, &write.parts),
+            Request::Write(write) => self.write(id, &write),
             Request::Shutdown(handle) => match self.clients.by_handle(handle) {
                 Some(client) => client.shutdown().map(|()| Some(Reply::Done)),
                 None => Err(Error::BadHandle),
@@ -202,10 +202,10 @@ impl System {
         }
     }
 
-    fn write(&mut self, id: Id, connection: Handle, parts: &[Part]) -> Result<Option<Reply>, Error> {
-        let (bytes, reply) = self.gather(parts)?;
-        let client = self.clients.by_handle(connection).ok_or(Error::BadHandle)?;
-        client.write(Writing { id, bytes, done: 0, reply })?;
+    fn write(&mut self, id: Id, write: &Write) -> Result<Option<Reply>, Error> {
+        let (bytes, reply) = self.gather(&write.parts)?;
+        let client = self.clients.by_handle(write.connection).ok_or(Error::BadHandle)?;
+        client.write(Writing { id, bytes, done: 0, reply, ends: write.ends })?;
         Ok(None)
     }
 

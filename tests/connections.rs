@@ -1,0 +1,201 @@
+//! The live world's connections: what is written arrives, what is sent is read, in order and without a gap, on both drivers.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
+use pluto_host::contract::{Error, Part, Reply, Request};
+
+use crate::contract::{failed, on_each_driver, range};
+
+#[test]
+fn the_parts_of_a_write_arrive_in_order_without_a_gap_also_empty_ones() {
+    on_each_driver(|world| {
+        let large: Vec<u8> = (0..700_000_u32).map(|n| (n % 251) as u8).collect();
+        fs::write(world.path("large"), &large).expect("a file");
+        let (small, big) = (world.open("file"), world.open("large"));
+        let buffer = world.load(small, 10);
+        let listen = world.listen(10);
+        let mut client = world.connect();
+        let connection = world.accept(listen);
+        let mut parts = Vec::new();
+        let mut expected = Vec::new();
+        for n in 0..200_u64 {
+            parts.extend([
+                Part::Bytes(vec![b'a'; n as usize]),
+                Part::File(range(small, n % 7, n % 3)),
+                Part::Buffer(range(buffer, 2, n % 9)),
+                Part::Bytes(Vec::new()),
+            ]);
+            expected.extend(vec![b'a'; n as usize]);
+            expected.extend(&b"0123456789"[(n % 7) as usize..(n % 7 + n % 3) as usize]);
+            expected.extend(&b"0123456789"[2..2 + (n % 9) as usize]);
+        }
+        parts.insert(0, Part::File(range(big, 5, 600_000)));
+        parts.push(Part::File(range(big, 0, 32_769)));
+        let mut all = large[5..600_005].to_vec();
+        all.extend(&expected);
+        all.extend(&large[..32_769]);
+        let write = world.write(connection, parts);
+        world.send(Request::Close(small));
+        world.send(Request::Close(buffer));
+        let mut received = vec![0; all.len()];
+        let reading = std::thread::spawn(move || {
+            client.read_exact(&mut received).expect("it arrives");
+            received
+        });
+        assert_eq!(world.answer(write), Reply::Written(all.len() as u64), "its files and buffers may be closed");
+        assert!(reading.join().expect("it reads") == all);
+    });
+}
+
+#[test]
+fn a_write_beyond_the_end_of_a_file_sends_what_there_is_and_is_truncated() {
+    on_each_driver(|world| {
+        fs::write(world.path("large"), vec![b'x'; 100_000]).expect("a file");
+        let (small, big) = (world.open("file"), world.open("large"));
+        let listen = world.listen(10);
+        for (file, offset, length, arrives) in [(small, 0, 11, 10), (small, 10, 1, 0), (big, 0, 200_000, 100_000)] {
+            let mut client = world.connect();
+            let connection = world.accept(listen);
+            let parts = vec![Part::File(range(file, offset, length)), Part::Bytes(b"never".to_vec())];
+            let write = world.write(connection, parts);
+            assert_eq!(world.answer(write), failed(Error::Truncated));
+            assert_eq!(world.ask(Request::Close(connection)), Reply::Done);
+            let mut received = Vec::new();
+            // The queue gives up the socket.
+            assert_eq!(world.ask(Request::Sleep(1)), Reply::Elapsed);
+            client.read_to_end(&mut received).expect("an end");
+            assert_eq!(received.len(), arrives);
+        }
+    });
+}
+
+#[test]
+fn a_write_that_ends_the_direction_does_so_behind_its_last_byte_unless_it_fails() {
+    on_each_driver(|world| {
+        fs::write(world.path("large"), vec![b'x'; 3_000_000]).expect("a file");
+        let (small, big) = (world.open("file"), world.open("large"));
+        let listen = world.listen(10);
+        let parts = |length| vec![Part::Bytes(b"head".to_vec()), Part::File(range(big, 0, length))];
+        for (parts, length) in [(parts(3_000_000), 3_000_004), (parts(100), 104), (Vec::new(), 0)] {
+            let mut client = world.connect();
+            let connection = world.accept(listen);
+            let last = pluto_host::contract::Write { connection, parts, ends: true };
+            let write = world.send(Request::Write(last));
+            let reading = std::thread::spawn(move || {
+                let mut received = Vec::new();
+                client.read_to_end(&mut received).expect("an end");
+                (client, received)
+            });
+            assert_eq!(world.answer(write), Reply::Written(length));
+            let (mut client, received) = reading.join().expect("it reads");
+            assert_eq!(received.len() as u64, length);
+            let after = world.write(connection, vec![Part::Bytes(b"x".to_vec())]);
+            assert_eq!(world.answer(after), failed(Error::Disconnected));
+            // The other direction goes on.
+            client.write_all(b"hello").expect("it is taken");
+            let read = world.read(connection, 100);
+            assert_eq!(world.answer(read), Reply::Data(b"hello".to_vec()));
+        }
+        let mut client = world.connect();
+        let connection = world.accept(listen);
+        let last = pluto_host::contract::Write { connection, parts: vec![Part::File(range(small, 0, 11))], ends: true };
+        assert_eq!(world.ask(Request::Write(last)), failed(Error::Truncated));
+        let more = world.write(connection, vec![Part::Bytes(b"more".to_vec())]);
+        assert_eq!(world.answer(more), Reply::Written(4), "it has not ended");
+        let mut received = [0; 14];
+        client.read_exact(&mut received).expect("all of it");
+        assert_eq!(&received, b"0123456789more");
+    });
+}
+
+#[test]
+fn one_read_and_one_write_of_a_connection_can_be_pending() {
+    on_each_driver(|world| {
+        let listen = world.listen(10);
+        let mut client = world.connect();
+        let connection = world.accept(listen);
+        let read = world.read(connection, 100);
+        let second = world.read(connection, 100);
+        assert_eq!(world.answer(second), failed(Error::Busy));
+        // Until the sockets hold no more.
+        let pending = (0..10).map(|_| world.write(connection, vec![Part::Bytes(vec![7; 4 << 20])])).collect::<Vec<_>>();
+        let last = pending.iter().map(|id| (world.has_answer(*id), *id)).last();
+        assert_eq!(world.answer(last.expect("ten").1), failed(Error::Busy));
+        assert_eq!(world.ask(Request::Shutdown(connection)), failed(Error::Busy));
+        client.write_all(b"hello").expect("it reads");
+        assert_eq!(world.answer(read), Reply::Data(b"hello".to_vec()));
+        let zero = world.read(connection, 0);
+        assert_eq!(world.answer(zero), failed(Error::Invalid));
+    });
+}
+
+#[test]
+fn what_a_client_sends_is_read_in_order_whether_or_not_a_read_waits_for_it() {
+    on_each_driver(|world| {
+        let listen = world.listen(10);
+        let mut client = world.connect();
+        let connection = world.accept(listen);
+        let read = world.read(connection, 4);
+        client.write_all(b"hello, world").expect("it takes that");
+        assert_eq!(world.answer(read), Reply::Data(b"hell".to_vec()));
+        let read = world.read(connection, 3);
+        assert_eq!(world.answer(read), Reply::Data(b"o, ".to_vec()));
+        let read = world.read(connection, 100);
+        assert_eq!(world.answer(read), Reply::Data(b"world".to_vec()));
+        let cancelled = world.read(connection, 100);
+        assert_eq!(world.ask(Request::Cancel(cancelled)), Reply::Done);
+        assert_eq!(world.answer(cancelled), failed(Error::Cancelled));
+        client.write_all(b"more").expect("it takes that");
+        client.shutdown(std::net::Shutdown::Write).expect("an end");
+        // It has come before it is asked for.
+        let sleep = world.send(Request::Sleep(50_000_000));
+        world.answer(sleep);
+        for expected in [&b"more"[..], b"", b""] {
+            let read = world.read(connection, 100);
+            assert_eq!(world.answer(read), Reply::Data(expected.to_vec()));
+        }
+    });
+}
+
+/// What the system's own buffers take of a client is at most some MiB.
+#[test]
+fn a_client_that_nobody_reads_from_is_held_back_and_loses_nothing() {
+    const ALL: usize = 64 << 20;
+    on_each_driver(|world| {
+        let listen = world.listen(10);
+        let mut client = world.connect();
+        let connection = world.accept(listen);
+        let read = world.read(connection, 1);
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counted = sent.clone();
+        let sending = std::thread::spawn(move || {
+            let bytes: Vec<u8> = (0..=250).cycle().take(251 << 10).collect();
+            while counted.load(Relaxed) < ALL {
+                client.write_all(&bytes).expect("it takes that at last");
+                counted.fetch_add(bytes.len(), Relaxed);
+            }
+        });
+        let mut received = match world.answer(read) {
+            Reply::Data(bytes) => bytes,
+            other => panic!("{other:?}"),
+        };
+        for _ in 0..10 {
+            let sleep = world.send(Request::Sleep(20_000_000));
+            world.answer(sleep);
+        }
+        assert!(sent.load(Relaxed) < ALL / 2, "{} bytes were taken that nobody reads", sent.load(Relaxed));
+        while received.len() < ALL {
+            let read = world.read(connection, u32::MAX);
+            match world.answer(read) {
+                Reply::Data(bytes) => received.extend(bytes),
+                other => panic!("{other:?}"),
+            }
+        }
+        sending.join().expect("it sends all");
+        assert!(received.iter().zip((0..=250).cycle()).all(|(found, expected)| *found == expected));
+    });
+}
