@@ -20,7 +20,7 @@ use crate::workspace::{self, say};
 use crate::{Result, debian};
 use figures::{FIGURES, Figure};
 use report::{Measured, Report};
-use servers::Running;
+use servers::{Running, Server};
 use works::{WORKS, Work};
 
 pub(crate) use open_loop::{hold, open_loop};
@@ -122,7 +122,13 @@ fn measure(work: &'static Work, effort: Effort) -> Result<Measured> {
     let script = work.script(&root)?;
     let start = |place: usize| work.servers[place].start(&root, work.logs);
     let count = work.servers.len();
-    let servers: Vec<Running> = if work.cold { Vec::new() } else { (0..count).map(start).collect::<Result<_>>()? };
+    let mut servers: Vec<Running> = Vec::new();
+    for place in 0..if work.cold { 0 } else { count } {
+        if work.servers[place] == Server::Floor {
+            work.keep_answer(&servers[0])?;
+        }
+        servers.push(start(place)?);
+    }
     let mut measured = Measured::new(work);
     for running in &servers {
         work.check(running)?;

@@ -149,8 +149,8 @@ impl Report {
         let mut out = String::new();
         if !works.is_empty() {
             out.push_str(
-                "| work | pluto, µs | in the kernel | nginx, µs | of nginx | of lighttpd | of h2o | goal | reached | of itself |\n\
-                 |---|---|---|---|---|---|---|---|---|---|\n",
+                "| work | pluto, µs | in the kernel | nginx, µs | of nginx | of lighttpd | of h2o | goal | reached | floor, of nginx | of itself |\n\
+                 |---|---|---|---|---|---|---|---|---|---|---|\n",
             );
         }
         works.iter().for_each(|it| out.push_str(&peers_row(it)));
@@ -194,8 +194,9 @@ fn peers_row(it: &Measured) -> String {
     let [nginx, lighttpd, h2o] = PEERS.map(|peer| show(it.ratio(peer)));
     let [ours, theirs] = [Server::Pluto, Server::Nginx].map(|server| show(it.micros(server)));
     let (system, again) = (100.0 * it.system(), show(it.ratio(Server::Again)));
+    let floor = show(it.between(Server::Floor, Server::Nginx));
     format!(
-        "| {} | {ours} | {system:.0} % | {theirs} | {nginx} | {lighttpd} | {h2o} | {} | {} | {again} |\n",
+        "| {} | {ours} | {system:.0} % | {theirs} | {nginx} | {lighttpd} | {h2o} | {} | {} | {floor} | {again} |\n",
         it.name(),
         goals(it.work),
         reached(it.is_met())
@@ -233,7 +234,8 @@ fn method(Effort { rounds, seconds }: Effort) -> String {
     format!(
         "CPU time of the server (user and system) for each request, and ratios of it within a round: the median of {rounds} rounds of \
          {seconds} s, with the least and the greatest. The servers take turns within a round; each has one thread and one core, and wrk another \
-         core; 64 connections where nothing else is said. `of itself` is the noise: the same server measured twice. *Warm* and *just \
+         core; 64 connections where nothing else is said. `of itself` is the noise: the same server measured twice. The *floor* is a server without any \
+         logic (`tests/floor.rs`), which sends what pluto has sent: less than that no server costs with `epoll`, `recv` and `send`. *Warm* and *just \
          started* are about what a server keeps: the page cache is warm for all. Two shards and one of them share all cores with wrk; their goal is \
          1.9 times the work for twice the CPU time. Latency is counted from when a request was due, at a fixed rate (half of what nginx can do at \
          most) over 64 connections, whatever the answers do. Start is the least that a client sees who tries every 0.1 ms. Memory for a connection is \

@@ -32,6 +32,8 @@ pub(super) enum Server {
     Nginx,
     Lighttpd,
     H2o,
+    /// Receives and sends what pluto has sent before, and does nothing else.
+    Floor,
 }
 
 /// A server that runs.
@@ -78,6 +80,7 @@ impl Server {
             Server::Nginx => "nginx",
             Server::Lighttpd => "lighttpd",
             Server::H2o => "h2o",
+            Server::Floor => "floor",
         }
     }
 
@@ -121,6 +124,11 @@ impl Server {
             Server::Nginx => ("nginx", "-c", nginx(root, port, settings)),
             Server::Lighttpd => ("lighttpd", "-f", lighttpd(root, port, logs)),
             Server::H2o => ("h2o", "-c", h2o(root, port, logs)),
+            Server::Floor => {
+                let mut floor = Command::new(workspace::target().join("release/floor"));
+                floor.arg(port.to_string()).arg(answer());
+                return Ok(floor);
+            }
             _ => return Ok(self.pluto(root, port, settings)),
         };
         let mut command = Command::new(program);
@@ -182,6 +190,11 @@ pub(super) fn has_shards() -> bool {
         let host = workspace::host().display().to_string();
         workspace::output(&host, &["--help"]).is_some_and(|help| help.contains("--shards"))
     })
+}
+
+/// What `Server::Floor` sends.
+pub(super) fn answer() -> std::path::PathBuf {
+    log(Server::Floor, "answer")
 }
 
 /// What `Server::Recorded` writes.

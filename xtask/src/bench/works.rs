@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::folder;
-use super::servers::{Running, Server, has_shards};
+use super::servers::{Running, Server, answer as answer_of_pluto, has_shards};
 use super::site::Site;
 use crate::Result;
 
@@ -50,6 +50,8 @@ enum Asks {
 }
 
 const PEERS: &[Server] = &[Server::Pluto, Server::Again, Server::Nginx, Server::Lighttpd, Server::H2o];
+const PEERS_AND_FLOOR: &[Server] =
+    &[Server::Pluto, Server::Again, Server::Nginx, Server::Lighttpd, Server::H2o, Server::Floor];
 const NGINX: &[Server] = &[Server::Pluto, Server::Again, Server::Nginx];
 
 /// The one that the others are variations of.
@@ -61,7 +63,7 @@ pub(super) const KEPT: Work = Work {
     connections: 64,
     status: 200,
     asks: Asks::One,
-    servers: PEERS,
+    servers: PEERS_AND_FLOOR,
     logs: false,
     cold: false,
     spread: false,
@@ -73,6 +75,7 @@ const SKEWED: Work = Work {
     site: Site::Documentation,
     path: "/",
     asks: Asks::Skewed,
+    servers: PEERS,
     goals: &[(Server::Nginx, 0.80)],
     ..KEPT
 };
@@ -86,9 +89,15 @@ pub(super) static WORKS: &[Work] = &[
     Work { name: "304", fields: NOT_MODIFIED, status: 304, goals: &[(Server::Nginx, 0.65)], ..KEPT },
     Work { name: "404", path: "/none", status: 404, goals: &[(Server::Nginx, 0.65)], ..KEPT },
     Work { name: "10 KiB", path: "/10k.bin", goals: &[(Server::Nginx, 0.80)], ..KEPT },
-    Work { name: "100 KiB", path: "/100k.bin", goals: &[(Server::Nginx, 1.0)], ..KEPT },
-    Work { name: "10 MiB", path: "/10m.bin", goals: &[(Server::Nginx, 1.0)], ..KEPT },
-    Work { name: "1 KiB, 16 pipelined", asks: Asks::Pipelined, goals: &[(Server::Nginx, 0.40)], ..KEPT },
+    Work { name: "100 KiB", path: "/100k.bin", servers: PEERS, goals: &[(Server::Nginx, 1.0)], ..KEPT },
+    Work { name: "10 MiB", path: "/10m.bin", servers: PEERS, goals: &[(Server::Nginx, 1.0)], ..KEPT },
+    Work {
+        name: "1 KiB, 16 pipelined",
+        asks: Asks::Pipelined,
+        servers: PEERS,
+        goals: &[(Server::Nginx, 0.40)],
+        ..KEPT
+    },
     Work { name: "1 KiB, a connection each", fields: &["Connection: close"], goals: &[(Server::Nginx, 1.0)], ..KEPT },
     SKEWED,
     Work { name: "documentation, skewed, just started", cold: true, ..SKEWED },
@@ -97,6 +106,7 @@ pub(super) static WORKS: &[Work] = &[
         site: Site::Documentation,
         path: "/",
         asks: Asks::Each,
+        servers: PEERS,
         goals: &[(Server::Nginx, 0.80)],
         ..KEPT
     },
@@ -118,10 +128,18 @@ pub(super) static WORKS: &[Work] = &[
         ..KEPT
     },
     Work { name: "10 KiB, with access log", path: "/10k.bin", logs: true, goals: &[(Server::Nginx, 0.80)], ..KEPT },
-    Work { name: "100 KiB, with access log", path: "/100k.bin", logs: true, goals: &[(Server::Nginx, 1.0)], ..KEPT },
+    Work {
+        name: "100 KiB, with access log",
+        path: "/100k.bin",
+        servers: PEERS,
+        logs: true,
+        goals: &[(Server::Nginx, 1.0)],
+        ..KEPT
+    },
     Work {
         name: "1 KiB, 16 pipelined, with access log",
         asks: Asks::Pipelined,
+        servers: PEERS,
         logs: true,
         goals: &[(Server::Nginx, 0.40)],
         ..KEPT
@@ -178,6 +196,9 @@ const SKEWED_REQUESTS: usize = 1 << 16;
 
 const PIPELINE: usize = 16;
 
+/// What `Server::Floor` sends is less than this.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+
 impl Work {
     /// Whether the host can do this yet.
     pub(super) fn is_possible(&self) -> bool {
@@ -213,14 +234,9 @@ end
 
     /// Asks once, and looks at the status.
     pub(super) fn check(&self, server: &Running) -> Result<()> {
-        let failed = |error: std::io::Error| format!("{} does not answer: {error}", server.name);
-        let mut stream = TcpStream::connect(("127.0.0.1", server.port)).map_err(failed)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(failed)?;
-        let fields: String = self.fields.iter().map(|field| format!("{field}\r\n")).collect();
-        let request = format!("GET {} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n", self.path);
-        stream.write_all(request.as_bytes()).map_err(failed)?;
         let mut begin = [0; 12];
-        stream.read_exact(&mut begin).map_err(failed)?;
+        let failed = |error: std::io::Error| format!("{} does not answer: {error}", server.name);
+        self.ask(server).and_then(|mut stream| stream.read_exact(&mut begin)).map_err(failed)?;
         let begin = String::from_utf8_lossy(&begin);
         match begin.split(' ').nth(1) {
             Some(status) if status == self.status.to_string() => Ok(()),
@@ -228,6 +244,30 @@ end
             Some(_) if matches!(self.asks, Asks::Skewed | Asks::Each) => Ok(()),
             _ => Err(format!("{} answers {begin:?} where {} is expected", server.name, self.status)),
         }
+    }
+
+    /// Asks once, and keeps the answer for `Server::Floor`.
+    pub(super) fn keep_answer(&self, server: &Running) -> Result<()> {
+        let mut answer = vec![0; ANSWER_BYTES_MAX];
+        let mut length = 0;
+        let kept = self.ask(server).and_then(|mut stream| {
+            // Only the client's patience ends the answer on a connection that is kept.
+            stream.set_read_timeout(Some(Duration::from_millis(300)))?;
+            while let Ok(count @ 1..) = stream.read(&mut answer[length..]) {
+                length += count;
+            }
+            fs::write(answer_of_pluto(), &answer[..length])
+        });
+        kept.map_err(|error| format!("cannot keep an answer of {}: {error}", server.name))
+    }
+
+    fn ask(&self, server: &Running) -> std::io::Result<TcpStream> {
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let fields: String = self.fields.iter().map(|field| format!("{field}\r\n")).collect();
+        let request = format!("GET {} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n", self.path);
+        stream.write_all(request.as_bytes())?;
+        Ok(stream)
     }
 }
 
