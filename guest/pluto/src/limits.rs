@@ -105,8 +105,9 @@ pub const KEPT_FRESH_MILLIS: u64 = 500;
 /// What is sent is never older than this.
 pub const KEPT_MILLIS_MAX: u64 = 1_000;
 
-/// Digests that are remembered, so that a file is read for its entity tag once and not for each request: 3 MiB.
-pub const DIGESTS_KEPT_MAX: usize = 32_768;
+/// Digests that are remembered, so that a file is read for its entity tag once and not for each request: 12 MiB, of a
+/// site with so many files.
+pub const DIGESTS_KEPT_MAX: usize = 131_072;
 
 /// A file that changed less than so long ago may change again without its times showing it: the system counts in ticks of
 /// some milliseconds, some file systems in seconds. What is told by its times is not relied on so soon.

@@ -215,7 +215,7 @@ impl Live {
                     let range = indices(&range, buffer.bytes.len())?;
                     // One piece costs the system less than two, and this copy less than that.
                     if let Some(Segment::Bytes { bytes, .. }) = segments.back_mut()
-                        && range.len() as u64 <= limits::FILE_COPY_BYTES_MAX
+                        && range.len() as u64 <= limits::BUFFER_COPY_BYTES_MAX
                         && (bytes.len() + range.len()) as u64 <= limits::WRITE_GATHER_BYTES_MAX
                     {
                         let before = bytes.capacity();
