@@ -178,31 +178,60 @@ impl Live {
         if self.handles.connection(write.connection)?.write.is_some() {
             return Err(Error::Busy);
         }
-        let (segments, held) = self.segments(write.parts)?;
-        if self.write_bytes_pending + held > limits::WRITE_BYTES_PENDING_MAX {
-            return Err(Error::Exhausted);
-        }
+        let mut transfer = if self.gather_small(&write.parts) {
+            let connection = self.handles.connection(write.connection)?;
+            Transfer::of_small(&connection.socket, &self.gathered, write.ends)?
+        } else {
+            let (segments, held) = self.segments(write.parts)?;
+            if self.write_bytes_pending + held > limits::WRITE_BYTES_PENDING_MAX {
+                return Err(Error::Exhausted);
+            }
+            Transfer::new(segments, held, write.ends)
+        };
         let connection = self.handles.connection(write.connection)?;
-        let mut transfer = Transfer::new(segments, held, write.ends);
         match transfer.advance(&mut connection.socket) {
             Progress::Done(bytes) => Ok(Some(Reply::Written(bytes))),
             Progress::Failed(error) => Err(error),
             Progress::Waits => {
                 let token =
                     self.driver.poll(connection.socket.fd(), Interest::Writable, Owner::Write(write.connection));
+                self.write_bytes_pending += transfer.held();
                 connection.write = Some(Box::new(Outgoing { id, transfer, token }));
-                self.write_bytes_pending += held;
                 self.pending.insert(id, Pending::Write(write.connection));
                 Ok(None)
             }
         }
     }
 
+    /// Puts the parts of a small write next to each other, where they are in memory already: then it is one piece for the
+    /// system, and nothing is allocated for it. Whether all of them are there; what is wrong with one is told elsewhere.
+    fn gather_small(&mut self, parts: &[Part]) -> bool {
+        self.gathered.clear();
+        self.write_bytes_pending + limits::WRITE_SMALL_BYTES_MAX <= limits::WRITE_BYTES_PENDING_MAX
+            && parts.len() <= limits::WRITE_PARTS_MAX
+            && parts.iter().all(|part| {
+                let bytes = match part {
+                    Part::Bytes(bytes) => &bytes[..],
+                    Part::Buffer(range) if range.length <= limits::BUFFER_COPY_BYTES_MAX => {
+                        let Ok(buffer) = self.handles.buffer(range.handle) else { return false };
+                        let Ok(range) = indices(range, buffer.bytes.len()) else { return false };
+                        &buffer.bytes[range]
+                    }
+                    Part::Buffer(_) | Part::File(_) => return false,
+                };
+                let fits = self.gathered.len() + bytes.len() <= limits::WRITE_SMALL_BYTES_MAX;
+                if fits {
+                    self.gathered.extend_from_slice(bytes);
+                }
+                fits
+            })
+    }
+
     fn segments(&mut self, parts: Vec<Part>) -> Result<(VecDeque<Segment>, usize), Error> {
         if parts.len() > limits::WRITE_PARTS_MAX {
             return Err(Error::TooLarge);
         }
-        let (mut own_bytes, mut copied_bytes) = (0, 0);
+        let mut own_bytes = 0;
         let mut segments: VecDeque<Segment> = VecDeque::with_capacity(parts.len());
         for part in parts {
             let segment = match part {
@@ -213,16 +242,6 @@ impl Live {
                 Part::Buffer(range) => {
                     let buffer = self.handles.buffer(range.handle)?;
                     let range = indices(&range, buffer.bytes.len())?;
-                    // One piece costs the system less than two, and this copy less than that.
-                    if let Some(Segment::Bytes { bytes, .. }) = segments.back_mut()
-                        && range.len() as u64 <= limits::BUFFER_COPY_BYTES_MAX
-                        && (bytes.len() + range.len()) as u64 <= limits::WRITE_GATHER_BYTES_MAX
-                    {
-                        let before = bytes.capacity();
-                        bytes.extend_from_slice(&buffer.bytes[range]);
-                        copied_bytes += bytes.capacity() - before;
-                        continue;
-                    }
                     Segment::Buffer(buffer.clone(), range)
                 }
                 Part::File(Range { handle, offset, length }) => {
@@ -239,7 +258,7 @@ impl Live {
         if own_bytes > limits::WRITE_BYTES_MAX {
             return Err(Error::TooLarge);
         }
-        let held = own_bytes + copied_bytes + segments.capacity() * size_of::<Segment>();
+        let held = own_bytes + segments.capacity() * size_of::<Segment>();
         Ok((segments, held))
     }
 

@@ -83,6 +83,8 @@ pub struct Live {
     signal_requests: Vec<u64>,
     stopping: bool,
     write_bytes_pending: usize,
+    /// Where a small write is copied together.
+    gathered: Vec<u8>,
     /// What clients have sent and the guest has not read.
     bytes_ahead: usize,
     buffer_bytes: Total,
@@ -158,6 +160,7 @@ impl Live {
             signal_requests: Vec::new(),
             stopping: false,
             write_bytes_pending: 0,
+            gathered: Vec::new(),
             bytes_ahead: 0,
             buffer_bytes: Total::default(),
             files: Total::default(),

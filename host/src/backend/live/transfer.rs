@@ -103,6 +103,24 @@ impl Transfer {
         Self { segments, sent: 0, truncated: false, held, ends }
     }
 
+    /// A transfer of so few bytes that the socket takes all of them but for a client that does not read. They are sent; it is
+    /// of those that are left.
+    pub fn of_small(socket: &Socket, bytes: &[u8], ends: bool) -> Result<Self, Error> {
+        let sent = match bytes {
+            [] => Ok(0),
+            _ => rustix::net::send(&socket.fd, bytes, flags(ends)),
+        };
+        let sent = match sent {
+            Err(Errno::AGAIN | Errno::INTR) => 0,
+            sent => sent.map_err(from_errno)?,
+        };
+        let left = &bytes[sent..];
+        let rest = (!left.is_empty()).then(|| Segment::Bytes { bytes: left.to_vec(), start: 0 });
+        let segments = VecDeque::from_iter(rest);
+        let held = left.len() + segments.capacity() * size_of::<Segment>();
+        Ok(Self { sent: sent as u64, ..Self::new(segments, held, ends) })
+    }
+
     /// Memory that the host holds for it, in bytes.
     pub fn held(&self) -> usize {
         self.held
@@ -170,11 +188,8 @@ impl Transfer {
             *piece = IoSlice::new(bytes);
             count += 1;
         }
-        let mut flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        if count < self.segments.len() || self.ends {
-            // More follows at once, if only the end: let the system fill its packets.
-            flags |= SendFlags::MORE;
-        }
+        // More may follow at once, if only the end.
+        let flags = flags(count < self.segments.len() || self.ends);
         let sent = if count == 1 {
             rustix::net::send(socket, &pieces[0], flags)?
         } else {
@@ -279,6 +294,12 @@ impl Segment {
             }
         }
     }
+}
+
+/// How bytes are sent. When more follow at once, the system is to fill its packets.
+fn flags(more: bool) -> SendFlags {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    if more { flags | SendFlags::MORE } else { flags }
 }
 
 /// Adds the bytes of a range of a file to others; fewer where the file ends before. Returns how many.
