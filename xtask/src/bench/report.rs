@@ -155,7 +155,7 @@ impl Report {
         }
         works.iter().for_each(|it| out.push_str(&peers_row(it)));
         if !ways.is_empty() {
-            out.push_str("\n| pluto in other ways | µs | of pluto as usual | of nginx | goal | reached |\n|---|---|---|---|---|---|\n");
+            out.push_str("\n| 1 KiB in other ways | µs | of pluto as usual | of nginx | goal | reached |\n|---|---|---|---|---|---|\n");
         }
         ways.iter().for_each(|it| out.push_str(&ways_row(it)));
         if !self.figures.is_empty() {

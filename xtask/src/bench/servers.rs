@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use super::folder;
 use super::machine::{self, SERVER_CORE};
+use super::{folder, proxy};
 use crate::Result;
 use crate::workspace;
 
@@ -32,6 +32,8 @@ pub(super) enum Server {
     Nginx,
     Lighttpd,
     H2o,
+    /// wasmtime's own server, whose guest sends 1 KiB.
+    WasmtimeServe,
     /// Receives and sends what pluto has sent before, and does nothing else.
     Floor,
 }
@@ -80,6 +82,7 @@ impl Server {
             Server::Nginx => "nginx",
             Server::Lighttpd => "lighttpd",
             Server::H2o => "h2o",
+            Server::WasmtimeServe => "wasmtime serve",
             Server::Floor => "floor",
         }
     }
@@ -124,6 +127,11 @@ impl Server {
             Server::Nginx => ("nginx", "-c", nginx(root, port, settings)),
             Server::Lighttpd => ("lighttpd", "-f", lighttpd(root, port, logs)),
             Server::H2o => ("h2o", "-c", h2o(root, port, logs)),
+            Server::WasmtimeServe => {
+                let mut serve = Command::new(proxy::program());
+                serve.args(["serve", "--addr", &format!("127.0.0.1:{port}")]).arg(proxy::guest());
+                return Ok(serve);
+            }
             Server::Floor => {
                 let mut floor = Command::new(workspace::target().join("release/floor"));
                 floor.arg(port.to_string()).arg(answer());

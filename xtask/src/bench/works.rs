@@ -179,6 +179,12 @@ pub(super) static WORKS: &[Work] = &[
         ..KEPT
     },
     Work { name: "epoll", servers: &[Server::Poll, Server::Pluto, Server::Nginx], goals: &[], ..KEPT },
+    Work {
+        name: "`wasmtime serve`",
+        servers: &[Server::WasmtimeServe, Server::Pluto, Server::Nginx],
+        goals: &[],
+        ..KEPT
+    },
     // 1.9 times the work of one for twice its CPU time.
     Work {
         name: "two shards",
