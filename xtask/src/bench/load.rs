@@ -41,8 +41,9 @@ pub(super) fn run(server: &Running, work: &Work, script: Option<&Path>, seconds:
 fn run_once(server: &Running, work: &Work, script: Option<&Path>, seconds: u64) -> Result<Sample> {
     let seconds = seconds + u64::from(work.connections) / CONNECTIONS_A_SECOND;
     let mut wrk = Command::new("wrk");
-    wrk.args(["--threads", "1", "--timeout", "10s"]);
-    wrk.args(["--connections", &work.connections.to_string(), "--duration", &format!("{seconds}s")]);
+    wrk.args(["--threads", &server.shards.to_string(), "--timeout", "10s"]);
+    let connections = work.connections * server.shards;
+    wrk.args(["--connections", &connections.to_string(), "--duration", &format!("{seconds}s")]);
     for field in work.fields {
         wrk.args(["--header", field]);
     }

@@ -236,7 +236,7 @@ fn method(Effort { rounds, seconds }: Effort) -> String {
          {seconds} s, with the least and the greatest. The servers take turns within a round; each has one thread and one core, and wrk another \
          core; 64 connections where nothing else is said. `of itself` is the noise: the same server measured twice. The *floor* is a server without any \
          logic (`tests/floor.rs`), which sends what pluto has sent: less than that no server costs with `epoll`, `recv` and `send`. *Warm* and *just \
-         started* are about what a server keeps: the page cache is warm for all. Two shards and one of them share all cores with wrk; their goal is \
+         started* are about what a server keeps: the page cache is warm for all. Two shards and one of them share all cores with wrk, with 64 connections and a thread of wrk for each; their goal is \
          1.9 times the work for twice the CPU time. Latency is counted from when a request was due, at a fixed rate (half of what nginx can do at \
          most) over 64 connections, whatever the answers do. Start is the least that a client sees who tries every 0.1 ms. Memory for a connection is \
          resident memory of the process; what the kernel keeps for a socket is not in it."

@@ -42,6 +42,7 @@ pub(super) enum Server {
 pub(super) struct Running {
     child: Child,
     pub(super) name: &'static str,
+    pub(super) shards: u32,
     pub(super) port: u16,
 }
 
@@ -87,6 +88,11 @@ impl Server {
         }
     }
 
+    /// Its threads, each of which is to have as many clients as one has alone, and a load generator's.
+    pub(super) fn shards(self) -> u32 {
+        if self == Server::TwoShards { 2 } else { 1 }
+    }
+
     /// Starts it on the server's core, and waits until it accepts.
     pub(super) fn start(self, root: &Path, logs: bool) -> Result<Running> {
         self.start_with(root, Settings { logs, ..Settings::default() })
@@ -117,7 +123,7 @@ impl Server {
             |name: &str| fs::File::create(log(self, name)).map_err(|error| format!("cannot write a log: {error}"));
         command.stdin(Stdio::null()).stdout(output("out")?).stderr(output("err")?);
         let child = command.spawn().map_err(|error| format!("cannot start {}: {error}", self.name()))?;
-        Ok(Running { child, name: self.name(), port })
+        Ok(Running { child, name: self.name(), shards: self.shards(), port })
     }
 
     /// The command line that starts it.
@@ -156,7 +162,7 @@ impl Server {
             _ => {}
         }
         if has_shards() {
-            command.args(["--shards", if self == Server::TwoShards { "2" } else { "1" }]);
+            command.args(["--shards", &self.shards().to_string()]);
         }
         if settings.no_cache {
             command.arg("--no-cache");
