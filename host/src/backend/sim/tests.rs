@@ -11,6 +11,7 @@ use crate::contract::{
 };
 use crate::limits;
 use crate::stop::Stop;
+use crate::trace::behaviour::Behaviour;
 use crate::trace::scene::{Change, Client, Scene, Segment, Wait};
 use crate::trace::{Header, How};
 
@@ -63,6 +64,14 @@ impl World {
         let (_, mut answers) = self.batch();
         assert_eq!((answers.len(), self.sim.now), (1, before), "{answers:?}");
         answers.remove(0).1
+    }
+
+    /// The run ends; what was seen.
+    fn end(mut self) -> Behaviour {
+        self.sim.ended(&How::Exit(0));
+        let Self { sim, seen } = self;
+        drop(sim);
+        Rc::into_inner(seen).expect("nobody else looks").into_inner().into_behaviour().0
     }
 
     /// Listens as id 1, and accepts the first client.
@@ -156,13 +165,31 @@ fn what_a_client_sent_is_read_piece_by_piece_and_never_lost() {
     world.send(9, read(connection, 99));
     assert_eq!(world.batch(), (4, vec![(9, data(""))]));
     assert_eq!(world.ask(read(connection, 99)), data(""), "again and again");
-    let (behaviour, _) = {
-        world.sim.ended(&How::Exit(0));
-        let World { sim, seen } = world;
-        drop(sim);
-        Rc::into_inner(seen).expect("nobody else looks").into_inner().into_behaviour()
+    assert_eq!(world.end().clients.len(), 1);
+}
+
+#[test]
+fn a_last_write_ends_our_direction_once_it_is_written() {
+    let last = |connection| Request::Write(Write { connection, parts: bytes("bye"), ends: true });
+    let mut scene = scene();
+    let mut slow = client(2, &[]);
+    slow.waits = vec![Wait { from: START, to: None, error: None }];
+    scene.clients = vec![client(1, &[]), slow];
+    let mut world = World::of(scene);
+    let quick = world.accept();
+    assert_eq!(world.ask(last(quick)), Reply::Written(3));
+    assert_eq!(world.ask(write(quick, bytes("x"))), failed(Error::Disconnected));
+    let slow = match &world.batch().1[..] {
+        [(1, Reply::Accepted(accepted))] => accepted.connection,
+        other => panic!("no client, but {other:?}"),
     };
-    assert_eq!(behaviour.clients.len(), 1);
+    world.send(7, last(slow));
+    world.send(8, Request::Sleep(NANOS));
+    assert_eq!(world.batch(), (3, vec![(8, Reply::Elapsed)]), "the client does not take it");
+    world.send(9, Request::Close(slow));
+    assert_eq!(world.batch().1, [(7, failed(Error::Cancelled)), (9, Reply::Done)]);
+    let ends = world.end().clients.into_iter().map(|client| client.closed.map(|closed| (closed.time - START) / NANOS));
+    assert_eq!(ends.collect::<Vec<_>>(), [Some(1), Some(3)], "by the write, and by closing");
 }
 
 #[test]

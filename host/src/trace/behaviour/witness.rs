@@ -34,11 +34,11 @@ enum Object {
 enum Pending {
     Listen,
     Read(usize),
-    /// To that client: its write of that number, and whether that has ended our direction.
+    /// To that client: its write of that number, and the end of our direction, if it is written.
     Write {
         client: usize,
         output: usize,
-        ends: bool,
+        ends: Option<Closed>,
     },
     /// Of that client.
     Shutdown(usize),
@@ -155,14 +155,11 @@ impl Witness {
             (Pending::Read(client), Reply::Data(bytes)) => {
                 self.behaviour.clients[client].taken += bytes.len().max(1) as u64;
             }
-            (Pending::Write { client, output, ends }, Reply::Failed(error)) => {
-                let seen = &mut self.behaviour.clients[client];
-                if was_refused(*error) {
-                    seen.outputs[output].pieces = 0..0;
-                }
-                if ends {
-                    seen.closed = None;
-                }
+            (Pending::Write { client, output, .. }, Reply::Failed(error)) if was_refused(*error) => {
+                self.behaviour.clients[client].outputs[output].pieces = 0..0;
+            }
+            (Pending::Write { client, ends: Some(closed), .. }, Reply::Written(_)) => {
+                self.behaviour.clients[client].closed.get_or_insert(closed);
             }
             (Pending::Shutdown(client), Reply::Failed(Error::Busy)) => self.behaviour.clients[client].closed = None,
             (Pending::Open(path), Reply::Opened(opened)) => {
@@ -209,11 +206,8 @@ impl Witness {
         }
         self.pieces += (seen.pieces.len() - start) as u64;
         seen.outputs.push(Output { taken: seen.taken, pieces: start..seen.pieces.len() });
-        let (output, ends) = (seen.outputs.len() - 1, write.ends && seen.closed.is_none());
-        if ends {
-            seen.closed = Some(Closed { taken: seen.taken, time });
-        }
-        Some(Pending::Write { client, output, ends })
+        let ends = write.ends.then_some(Closed { taken: seen.taken, time });
+        Some(Pending::Write { client, output: seen.outputs.len() - 1, ends })
     }
 }
 
