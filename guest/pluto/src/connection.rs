@@ -13,6 +13,7 @@ use crate::site::response::{self, Body, Response};
 use crate::site::{Answer, Found};
 use pluto_sdk::net::Read;
 use pluto_sdk::{Client, Deadline, Error, Level, Pending, now, warn};
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::pin::Pin;
@@ -54,8 +55,8 @@ type Waiting<'a> = Pin<Box<dyn Future<Output = Result<(), End>> + 'a>>;
 struct Conversation {
     client: Client,
     server: Rc<Server>,
-    /// The client's address, as the access log has it.
-    peer: String,
+    /// The client's address as the access log has it, once that is asked for.
+    peer: OnceCell<String>,
     deadline: Deadline,
     inbound: Inbound,
     /// A read that was sent ahead, with the last write.
@@ -70,7 +71,7 @@ struct Conversation {
     ended: bool,
     /// The last response has been written, or stands in the outbox.
     closing: bool,
-    /// Our direction has ended.
+    /// Our direction ends behind what was sent last.
     shut: bool,
 }
 
@@ -84,7 +85,7 @@ impl Conversation {
     fn new(client: Client, server: Rc<Server>) -> Conversation {
         server.metrics.connected();
         Conversation {
-            peer: client.connection.peer().ip().to_string(),
+            peer: OnceCell::new(),
             deadline: Deadline::new(),
             inbound: Inbound::new(server.options.head, server.options.body_bytes)
                 .log_fields(server.options.access_log.has_fields()),
@@ -340,17 +341,17 @@ impl Conversation {
         self.outbox.forget_accesses();
         match written {
             Ok(Ok(_)) => return Ok(()),
-            Ok(Err(Error::Truncated)) => warn!("a file became shorter while it was sent to {}", self.peer),
+            Ok(Err(Error::Truncated)) => warn!("a file became shorter while it was sent to {}", self.peer()),
             // The client reads no more, or is gone.
             Err(_) => self.server.metrics.timeouts_write.count(),
             Ok(Err(Error::Disconnected)) => (),
-            Ok(Err(error)) => warn!("a response to {} was cut: {error}", self.peer),
+            Ok(Err(error)) => warn!("a response to {} was cut: {error}", self.peer()),
         }
         Err(End::Cut)
     }
 
     /// Whether what the client sends next is asked for before it has its response: when all that came is answered, so
-    /// that one read is all that can gather behind a client that does not read. Behind the last request nothing is.
+    /// that one read is all that can gather here behind a client that does not read, and as little at the host. Behind the last request nothing is.
     fn reads_ahead(&self) -> bool {
         self.reading.is_none() && self.exchanges.is_empty() && self.inbound.is_hungry()
     }
@@ -445,12 +446,16 @@ impl Conversation {
         }
     }
 
+    fn peer(&self) -> &str {
+        self.peer.get_or_init(|| self.client.connection.peer().ip().to_string())
+    }
+
     fn log(&self, access: &Access, whole: bool) {
         let end = access::End { time: now(), whole };
         self.server.metrics.responded(access, end);
         let form = self.server.options.access_log;
         if form != Form::Off {
-            pluto_sdk::log::log(Level::Info, access.format(form, &self.peer, &self.server.date(), end));
+            pluto_sdk::log::log(Level::Info, access.format(form, self.peer(), &self.server.date(), end));
         }
     }
 }
