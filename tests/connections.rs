@@ -5,8 +5,10 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use pluto_host::contract::{Error, Part, Reply, Request};
+use rustix::net::sockopt;
 
 use crate::contract::{failed, on_each_driver, range};
 
@@ -157,6 +159,58 @@ fn what_a_client_sends_is_read_in_order_whether_or_not_a_read_waits_for_it() {
         for expected in [&b"more"[..], b"", b""] {
             let read = world.read(connection, 100);
             assert_eq!(world.answer(read), Reply::Data(expected.to_vec()));
+        }
+    });
+}
+
+/// Both behind so much that nothing more is received until it is read.
+#[test]
+fn an_end_and_a_reset_are_told_behind_what_came_before() {
+    for is_reset in [false, true] {
+        on_each_driver(|world| {
+            let listen = world.listen(10);
+            let mut client = world.connect();
+            let connection = world.accept(listen);
+            let read = world.read(connection, 1);
+            client.write_all(&[b'x'; 60_000]).expect("the system takes that");
+            assert_eq!(world.answer(read), Reply::Data(b"x".to_vec()));
+            if is_reset {
+                sockopt::set_socket_linger(&client, Some(Duration::ZERO)).expect("a socket");
+            }
+            drop(client);
+            let sleep = world.send(Request::Sleep(30_000_000));
+            world.answer(sleep);
+            let mut received = 1;
+            let last = loop {
+                let read = world.read(connection, 1_000);
+                match world.answer(read) {
+                    Reply::Data(bytes) if !bytes.is_empty() => received += bytes.len(),
+                    last => break last,
+                }
+            };
+            if is_reset {
+                assert_eq!(last, failed(Error::Disconnected), "behind {received} bytes");
+            } else {
+                assert_eq!((received, last), (60_000, Reply::Data(Vec::new())));
+            }
+        });
+    }
+}
+
+/// Otherwise a guest could make the host hold much more than what was sent.
+#[test]
+fn answers_hold_no_more_memory_than_their_bytes() {
+    on_each_driver(|world| {
+        let listen = world.listen(10);
+        let mut client = world.connect();
+        let connection = world.accept(listen);
+        let first = world.read(connection, 1);
+        client.write_all(&[b'x'; 10_000]).expect("the system takes that");
+        assert_eq!(world.answer(first), Reply::Data(b"x".to_vec()));
+        let read = world.read(connection, 1);
+        match world.answer(read) {
+            Reply::Data(bytes) => assert!(bytes.capacity() <= 64, "{} bytes for one", bytes.capacity()),
+            other => panic!("{other:?}"),
         }
     });
 }

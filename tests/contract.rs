@@ -27,7 +27,7 @@ pub struct World {
 }
 
 pub fn on_each_driver(test: impl Fn(&mut World)) {
-    for driver in [DriverChoice::IoUring, DriverChoice::Poll] {
+    for driver in [DriverChoice::IoUring, DriverChoice::OldIoUring, DriverChoice::Poll] {
         test(&mut World::new(driver));
     }
 }

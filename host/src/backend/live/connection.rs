@@ -37,7 +37,7 @@ struct Reading {
 /// What a client sent and nobody has read.
 #[derive(Default)]
 struct Ahead {
-    bytes: Vec<u8>,
+    bytes: VecDeque<u8>,
     /// How the stream ended behind them.
     end: Option<Result<(), Error>>,
 }
@@ -57,23 +57,14 @@ impl Connection {
 }
 
 impl Ahead {
-    /// Takes the answer to a read out of it.
+    /// Takes the answer to a read out of it, which holds no more memory than it has bytes.
     fn take(&mut self, bytes_max: usize) -> Reply {
-        match self.end {
-            Some(Err(error)) if self.bytes.is_empty() => {
-                self.end = None;
-                Reply::Failed(error)
-            }
-            _ if self.bytes.len() > bytes_max => {
-                let rest = self.bytes.split_off(bytes_max);
-                Reply::Data(std::mem::replace(&mut self.bytes, rest))
-            }
-            _ => {
-                if self.bytes.is_empty() {
-                    self.end = None;
-                }
-                Reply::Data(std::mem::take(&mut self.bytes))
-            }
+        if !self.bytes.is_empty() {
+            return Reply::Data(self.bytes.drain(..bytes_max.min(self.bytes.len())).collect());
+        }
+        match self.end.take() {
+            Some(Err(error)) => Reply::Failed(error),
+            Some(Ok(())) | None => Reply::Data(Vec::new()),
         }
     }
 
@@ -111,8 +102,10 @@ impl Live {
     fn receive(&mut self, handle: u64) {
         let Ok(connection) = self.handles.connection(handle) else { return };
         if connection.receiving.is_none() {
-            connection.socket.make_blocking();
-            connection.receiving = Some(self.driver.receive(connection.socket.fd(), Owner::Read(handle)));
+            if self.driver.is_io_uring() {
+                connection.socket.make_blocking();
+            }
+            connection.receiving = Some(self.driver.receive(connection.socket.fd(), Owner::Receive(handle)));
         }
     }
 
@@ -126,10 +119,10 @@ impl Live {
         let Some(Reading { id, bytes_max }) = connection.read.take() else { return self.keep(handle, result) };
         self.pending.remove(&id);
         let reply = match result {
-            Ok(mut bytes) if bytes.len() > bytes_max => {
-                let rest = bytes.split_off(bytes_max);
-                self.keep(handle, Ok(rest));
-                Reply::Data(bytes)
+            Ok(bytes) if bytes.len() > bytes_max => {
+                let (now, later) = bytes.split_at(bytes_max);
+                self.keep(handle, Ok(later.to_vec()));
+                Reply::Data(now.to_vec())
             }
             Ok(bytes) => Reply::Data(bytes),
             Err(error) => Reply::Failed(error),
@@ -145,7 +138,7 @@ impl Live {
             Ok(bytes) if bytes.is_empty() => ahead.end = Some(Ok(())),
             Ok(bytes) => {
                 self.bytes_ahead += bytes.len();
-                ahead.bytes.extend_from_slice(&bytes);
+                ahead.bytes.extend(&bytes);
             }
             Err(error) => ahead.end = Some(Err(error)),
         }

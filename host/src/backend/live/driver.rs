@@ -1,7 +1,8 @@
 //! The completion queue: what waits on a descriptor, and what has come of it.
 //!
 //! compio-driver over io_uring, or over epoll where that is not to be had. Each wait has a slot whose number its waker
-//! puts on a list when the wait is over; so finding what is ready costs nothing for what is not.
+//! puts on a list when the wait is over, or has received something and goes on; so finding what is ready costs nothing for
+//! what is not.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,8 +12,8 @@ use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use compio_buf::{BufResult, SetLen};
-use compio_driver::op::{Interest, PollOnce, RecvFlags, RecvMulti, ResultTakeBuffer};
-use compio_driver::{BufferPool, DriverType, Extra, Key, Proactor, ProactorBuilder, PushEntry};
+use compio_driver::op::{Interest, PollOnce, RecvFlags, RecvManaged, RecvMulti, ResultTakeBuffer};
+use compio_driver::{BufferPool, BufferRef, DriverType, Extra, Key, Proactor, ProactorBuilder, PushEntry};
 
 use crate::limits;
 
@@ -25,6 +26,9 @@ pub enum Choice {
     IoUring,
     /// epoll.
     Poll,
+    /// io_uring as a kernel before 6.17 has it: for tests.
+    #[value(skip)]
+    OldIoUring,
 }
 
 /// Names a wait that is under way.
@@ -48,7 +52,7 @@ pub struct Driver<O> {
     slots: Vec<Slot<O>>,
     free: Vec<u32>,
     ready: Arc<Ready>,
-    /// Slots that were ready when the last `wait` returned, the next one last.
+    /// Slots of which something had come when the last `wait` returned, the next one last.
     batch: Vec<u32>,
     /// Entries put into the submission queue since it was last handed over; at most, for the queue does so by itself
     /// when it is full, except for cancellations, which it then drops.
@@ -56,6 +60,8 @@ pub struct Driver<O> {
     pool: BufferPool,
     /// Where `recv` puts bytes on epoll.
     scratch: Vec<u8>,
+    /// A receive can go on by itself, a piece at a time.
+    is_multishot: bool,
     proactor: Proactor,
 }
 
@@ -77,18 +83,25 @@ enum Wait {
     Done(Event),
 }
 
-/// A receive that goes on by itself.
+/// A receive into buffers of the pool.
 struct Receive {
-    key: Key<RecvMulti<Fd>>,
+    key: ReceiveKey,
     fd: Fd,
     /// It was told to stop.
     stops: bool,
+}
+
+enum ReceiveKey {
+    /// It goes on by itself.
+    Multishot(Key<RecvMulti<Fd>>),
+    Once(Key<RecvManaged<Fd>>),
 }
 
 impl<O: Copy> Driver<O> {
     /// Opens the queue.
     pub fn new(choice: Choice) -> io::Result<Self> {
         let (proactor, pool) = open(choice)?;
+        let is_multishot = choice != Choice::OldIoUring && kernel_is_at_least(limits::MULTISHOT_KERNEL);
         Ok(Self {
             slots: Vec::new(),
             free: Vec::new(),
@@ -97,6 +110,7 @@ impl<O: Copy> Driver<O> {
             staged: 0,
             pool,
             scratch: vec![0; limits::READ_BYTES_MAX],
+            is_multishot,
             proactor,
         })
     }
@@ -117,13 +131,17 @@ impl<O: Copy> Driver<O> {
         token
     }
 
-    /// Waits for bytes from a socket. On io_uring it goes on when some have come, also before anybody wants more, until the
-    /// stream ends or it is stopped: to be asked again for each piece costs the system half a microsecond.
+    /// Waits for bytes from a socket. Where io_uring can, it goes on when some have come, also before anybody wants more, until
+    /// the stream ends, it is stopped, or the system ends it, which the event tells: to be asked again for each piece costs the
+    /// system half a microsecond.
     pub fn receive(&mut self, fd: &Fd, owner: O) -> Token {
         let token = self.slot(owner);
         // On epoll the operation would hold a buffer while it waits.
-        let wait =
-            if self.is_io_uring() { self.receive_on(token, fd.clone()) } else { self.receive_later(token, fd.clone()) };
+        let wait = if self.is_io_uring() {
+            self.receive_pooled(token, fd.clone())
+        } else {
+            self.receive_later(token, fd.clone())
+        };
         self.slots[token.0 as usize].wait = wait;
         token
     }
@@ -133,7 +151,8 @@ impl<O: Copy> Driver<O> {
     pub fn stop(&mut self, token: Token) {
         // A cancellation that finds the submission queue full is lost.
         self.stage();
-        if let Wait::Receive(Receive { key, stops, .. }) = &mut self.slots[token.0 as usize].wait
+        if let Wait::Receive(Receive { key: ReceiveKey::Multishot(key), stops, .. }) =
+            &mut self.slots[token.0 as usize].wait
             && !std::mem::replace(stops, true)
         {
             let cancel = self.proactor.register_cancel(key);
@@ -153,7 +172,8 @@ impl<O: Copy> Driver<O> {
         self.stage();
         match wait {
             Wait::Poll(key) | Wait::PollToReceive(key, _) => drop(self.proactor.cancel(key)),
-            Wait::Receive(receive) => drop(self.proactor.cancel(receive.key)),
+            Wait::Receive(Receive { key: ReceiveKey::Multishot(key), .. }) => drop(self.proactor.cancel(key)),
+            Wait::Receive(Receive { key: ReceiveKey::Once(key), .. }) => drop(self.proactor.cancel(key)),
             Wait::None | Wait::Done(_) => {}
         }
     }
@@ -172,7 +192,14 @@ impl<O: Copy> Driver<O> {
         result
     }
 
-    /// The next wait that was over when `wait` returned.
+    /// Hands over what was cancelled, so that the queue gives up the descriptors.
+    pub fn settle(&mut self) {
+        self.staged = 0;
+        // What else has come stands on the list, for the next `wait`.
+        let _ = self.proactor.poll(Some(Duration::ZERO));
+    }
+
+    /// The next of what had happened when `wait` returned.
     pub fn next(&mut self) -> Option<(O, Event)> {
         loop {
             let token = Token(self.batch.pop()?);
@@ -188,7 +215,7 @@ impl<O: Copy> Driver<O> {
         }
     }
 
-    /// What came of a wait; nothing when it goes on, or is another than the one that was over.
+    /// What came of a wait, also when it goes on; nothing when it is another than the one that something came of.
     fn finish(&mut self, token: Token) -> Option<Event> {
         let wait = match std::mem::replace(&mut self.slots[token.0 as usize].wait, Wait::None) {
             Wait::None => return None,
@@ -212,33 +239,41 @@ impl<O: Copy> Driver<O> {
     }
 
     /// The next of what a receive has received, or its end.
-    #[allow(unsafe_code)]
     fn received(&mut self, token: Token, receive: Receive) -> Option<Event> {
-        if let Some(BufResult(result, extra)) = self.proactor.pop_multishot(&receive.key) {
+        if let ReceiveKey::Multishot(key) = &receive.key
+            && let Some(BufResult(result, extra)) = self.proactor.pop_multishot(key)
+        {
             let bytes = result.and_then(|length| self.take_buffer(length, &extra));
             self.go_on(token, Wait::Receive(receive));
             return Some(Event::Received { bytes, goes_on: true });
         }
         let Receive { key, fd, stops } = receive;
-        let result = match self.proactor.pop(key) {
-            PushEntry::Ready(result) => result,
-            PushEntry::Pending(key) => return self.go_on(token, Wait::Receive(Receive { key, fd, stops })),
+        let last = match key {
+            ReceiveKey::Multishot(key) => match self.proactor.pop(key) {
+                PushEntry::Ready(result) => Ok(last_buffer(result)),
+                PushEntry::Pending(key) => Err(ReceiveKey::Multishot(key)),
+            },
+            ReceiveKey::Once(key) => match self.proactor.pop(key) {
+                PushEntry::Ready(result) => Ok(last_buffer(result)),
+                PushEntry::Pending(key) => Err(ReceiveKey::Once(key)),
+            },
         };
-        // SAFETY: the length is the kernel's own count of what it wrote into this buffer.
-        let bytes = match unsafe { result.take_buffer() } {
-            Ok(buffer) => Ok(buffer.map_or_else(Vec::new, |bytes| bytes.to_vec())),
-            Err(_) if stops => return Some(Event::Stopped),
+        let bytes = match last {
+            Err(key) => return self.go_on(token, Wait::Receive(Receive { key, fd, stops })),
+            Ok(Ok(buffer)) => Ok(buffer.map_or_else(Vec::new, |bytes| bytes.to_vec())),
+            // Any other error is of the connection, and it is told once.
+            Ok(Err(error)) if stops && is_of_the_queue(&error) => return Some(Event::Stopped),
             // All buffers were taken in this turn. They are back by now.
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
-                let wait = self.receive_on(token, fd);
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ResourceBusy => {
+                let wait = self.receive_pooled(token, fd);
                 return self.go_on(token, wait);
             }
             // The socket is non-blocking, for `sendfile`; then io_uring does not wait for bytes.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Ok(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                 let wait = self.receive_later(token, fd);
                 return self.go_on(token, wait);
             }
-            Err(error) => Err(error),
+            Ok(Err(error)) => Err(error),
         };
         Some(Event::Received { bytes, goes_on: false })
     }
@@ -265,18 +300,25 @@ impl<O: Copy> Driver<O> {
     }
 
     /// Receives into buffers that the kernel takes from the pool when there are bytes.
-    fn receive_on(&mut self, token: Token, fd: Fd) -> Wait {
-        let pushed = match RecvMulti::new(fd.clone(), &self.pool, limits::READ_BYTES_MAX, RecvFlags::empty()) {
-            Ok(operation) => self.proactor.push(operation),
-            Err(error) => return self.done(token, received_nothing(error)),
+    fn receive_pooled(&mut self, token: Token, fd: Fd) -> Wait {
+        let (bytes_max, flags) = (limits::READ_BYTES_MAX, RecvFlags::empty());
+        let pushed = if self.is_multishot {
+            RecvMulti::new(fd.clone(), &self.pool, bytes_max, flags).and_then(|operation| {
+                let key = pending(self.proactor.push(operation))?;
+                self.proactor.update_waker(&key, &self.slots[token.0 as usize].waker);
+                Ok(ReceiveKey::Multishot(key))
+            })
+        } else {
+            RecvManaged::new(fd.clone(), &self.pool, bytes_max, flags).and_then(|operation| {
+                let key = pending(self.proactor.push(operation))?;
+                self.proactor.update_waker(&key, &self.slots[token.0 as usize].waker);
+                Ok(ReceiveKey::Once(key))
+            })
         };
         self.stage();
         match pushed {
-            PushEntry::Pending(key) => {
-                self.proactor.update_waker(&key, &self.slots[token.0 as usize].waker);
-                Wait::Receive(Receive { key, fd, stops: false })
-            }
-            PushEntry::Ready(BufResult(result, _)) => self.done(token, received_nothing(error_of(result))),
+            Ok(key) => Wait::Receive(Receive { key, fd, stops: false }),
+            Err(error) => self.done(token, received_nothing(error)),
         }
     }
 
@@ -289,15 +331,9 @@ impl<O: Copy> Driver<O> {
     }
 
     fn push_poll(&mut self, token: Token, fd: &Fd, interest: Interest) -> io::Result<Key<PollOnce<Fd>>> {
-        let pushed = self.proactor.push(PollOnce::new(fd.clone(), interest));
+        let pushed = pending(self.proactor.push(PollOnce::new(fd.clone(), interest)));
         self.stage();
-        match pushed {
-            PushEntry::Pending(key) => {
-                self.proactor.update_waker(&key, &self.slots[token.0 as usize].waker);
-                Ok(key)
-            }
-            PushEntry::Ready(BufResult(result, _)) => Err(error_of(result)),
-        }
+        pushed.inspect(|key| self.proactor.update_waker(key, &self.slots[token.0 as usize].waker))
     }
 
     /// Counts an entry of the submission queue, and hands all of them over when there may be no room for another.
@@ -330,13 +366,38 @@ fn received_nothing(error: io::Error) -> Event {
     Event::Received { bytes: Err(error), goes_on: false }
 }
 
-/// Why an operation was over at once.
-fn error_of(result: io::Result<usize>) -> io::Error {
-    result.err().unwrap_or_else(|| io::ErrorKind::Other.into())
+/// The key of an operation, unless that was over at once, which is an error.
+fn pending<T>(pushed: PushEntry<Key<T>, BufResult<usize, T>>) -> io::Result<Key<T>> {
+    match pushed {
+        PushEntry::Pending(key) => Ok(key),
+        PushEntry::Ready(BufResult(result, _)) => Err(result.err().unwrap_or_else(|| io::ErrorKind::Other.into())),
+    }
 }
 
-/// The slots whose waits are over, in the order in which they were. The queue completes them on our own thread, so
-/// the lock is never waited for.
+/// What the kernel wrote into the last buffer of a receive; none at the end of the stream.
+#[allow(unsafe_code)]
+fn last_buffer<R: ResultTakeBuffer<Buffer = BufferRef>>(result: R) -> io::Result<Option<BufferRef>> {
+    // SAFETY: the length is the kernel's own count of what it wrote into this buffer.
+    unsafe { result.take_buffer() }
+}
+
+/// Whether an error says something of the queue alone: a receive was cancelled, found no buffer, or could not wait.
+fn is_of_the_queue(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock)
+        || error.raw_os_error() == Some(rustix::io::Errno::CANCELED.raw_os_error())
+}
+
+/// Whether the system is this version of Linux or a later one.
+fn kernel_is_at_least(version: (u32, u32)) -> bool {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= version
+}
+
+/// The slots of whose waits something has come, in that order: once for each piece of a receive that goes on. One that was
+/// freed meanwhile, and is another's, is looked at in vain. The queue completes waits on our own thread, so the lock is never
+/// waited for.
 #[derive(Default)]
 struct Ready(Mutex<Vec<u32>>);
 

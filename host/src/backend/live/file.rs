@@ -52,7 +52,14 @@ impl Live {
         // Non-blocking, or a FIFO would wait for its writer. It is opened all the same before it is known to be none of
         // ours: asking first what a path names (`O_PATH`, `fstat`, opening again) would cost each request two more calls.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = self.resolve(&open.path, flags, links)?;
+        let file = match self.resolve(&open.path, flags, links) {
+            // Those of connections that were closed in this turn are given back when the queue has heard of it.
+            Err(Error::Exhausted) => {
+                self.driver.settle();
+                self.resolve(&open.path, flags, links)?
+            }
+            file => file?,
+        };
         let metadata = metadata(&rustix::fs::fstat(&file).map_err(from_errno)?);
         match metadata.kind {
             Kind::Regular => {}

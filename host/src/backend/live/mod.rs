@@ -102,8 +102,8 @@ pub struct Live {
 enum Owner {
     /// The listener of this serial number.
     Listener(u64),
-    /// The read of the connection of this handle.
-    Read(u64),
+    /// What the client of the connection of this handle sends.
+    Receive(u64),
     /// The write of the connection of this handle.
     Write(u64),
     Watches,
@@ -257,10 +257,10 @@ impl Live {
             match (owner, event) {
                 (Owner::Listener(serial), Event::Failed(_)) => self.rest_from_accepting(serial),
                 (Owner::Listener(serial), _) => self.accept(serial),
-                (Owner::Read(handle), Event::Received { bytes, goes_on }) => self.received(handle, bytes, goes_on),
-                (Owner::Read(handle), Event::Stopped) => self.stopped_receiving(handle),
-                (Owner::Read(handle), Event::Failed(error)) => self.received(handle, Err(error), false),
-                (Owner::Read(_), Event::Ready) => unreachable!("what a read waits for is bytes"),
+                (Owner::Receive(handle), Event::Received { bytes, goes_on }) => self.received(handle, bytes, goes_on),
+                (Owner::Receive(handle), Event::Stopped) => self.stopped_receiving(handle),
+                (Owner::Receive(handle), Event::Failed(error)) => self.received(handle, Err(error), false),
+                (Owner::Receive(_), Event::Ready) => unreachable!("what a receive waits for is bytes"),
                 (Owner::Write(handle), Event::Failed(_)) => self.fail_write(handle),
                 (Owner::Write(handle), _) => self.advance(handle),
                 (Owner::Watches | Owner::Signals, Event::Failed(error)) => return Err(Stop::System(error.to_string())),

@@ -33,7 +33,8 @@ pub struct Transfer {
 /// A client's socket.
 pub struct Socket {
     fd: Rc<OwnedFd>,
-    /// `sendfile` has no flag for it, as the other calls have: so a socket becomes non-blocking with its first large file.
+    /// `sendfile` has no flag for it, as the other calls have: so a socket becomes non-blocking with its first large file, until
+    /// a receive is armed.
     is_nonblocking: bool,
 }
 
