@@ -137,7 +137,7 @@ fn measure(work: &'static Work, effort: Effort) -> Result<Measured> {
         // Whatever is kept is kept before it counts.
         load::run(running, work, script.as_deref(), 1)?;
     }
-    for round in 0..effort.rounds {
+    for round in 0..effort.rounds * work.rounds {
         // Nobody is always the first.
         let mut order: Vec<usize> = (0..count).collect();
         order.rotate_left(round % count);

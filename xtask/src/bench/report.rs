@@ -155,7 +155,7 @@ impl Report {
         }
         works.iter().for_each(|it| out.push_str(&peers_row(it)));
         if !ways.is_empty() {
-            out.push_str("\n| 1 KiB in other ways | µs | of pluto as usual | of nginx | goal | reached |\n|---|---|---|---|---|---|\n");
+            out.push_str("\n| 1 KiB in other ways | µs | of pluto as usual | of nginx | goal | reached | pluto, of itself |\n|---|---|---|---|---|---|---|\n");
         }
         ways.iter().for_each(|it| out.push_str(&ways_row(it)));
         if !self.figures.is_empty() {
@@ -206,13 +206,14 @@ fn peers_row(it: &Measured) -> String {
 fn ways_row(it: &Measured) -> String {
     let usual = it.ratio(Server::Pluto).or_else(|| it.ratio(Server::OneShard));
     format!(
-        "| {} | {} | {} | {} | {} | {} |\n",
+        "| {} | {} | {} | {} | {} | {} | {} |\n",
         it.name(),
         show(it.micros(it.work.servers[0])),
         show(usual),
         show(it.ratio(Server::Nginx)),
         goals(it.work),
-        reached(it.is_met())
+        reached(it.is_met()),
+        show(it.between(Server::Again, Server::Pluto))
     )
 }
 
@@ -233,7 +234,7 @@ fn reached(met: Option<bool>) -> &'static str {
 fn method(Effort { rounds, seconds }: Effort) -> String {
     format!(
         "CPU time of the server (user and system) for each request, and ratios of it within a round: the median of {rounds} rounds of \
-         {seconds} s, with the least and the greatest. The servers take turns within a round; each has one thread and one core, and wrk another \
+         {seconds} s (recorded: four times as many; two shards: twice), with the least and the greatest. The servers take turns within a round; each has one thread and one core, and wrk another \
          core; 64 connections where nothing else is said. `of itself` is the noise: the same server measured twice. The *floor* is a server without any \
          logic (`tests/floor.rs`), which sends what pluto has sent: less than that no server costs with `epoll`, `recv` and `send`. *Warm* and *just \
          started* are about what a server keeps: the page cache is warm for all. Two shards and one of them share all cores with wrk, with 64 connections and a thread of wrk for each; their goal is \

@@ -158,7 +158,8 @@ impl Server {
         match self {
             Server::Poll => drop(command.args(["--driver", "poll"])),
             Server::Recorded => drop(command.arg("--record").arg(trace())),
-            Server::Flight => drop(command.args(["--flight-recorder", "64M"])),
+            // As much as is recorded in two seconds: from then on its memory is used again.
+            Server::Flight => drop(command.args(["--flight-recorder", "16M"])),
             _ => {}
         }
         if has_shards() {
