@@ -145,7 +145,7 @@ fn measure(work: &'static Work, effort: Effort) -> Result<Measured> {
         for place in order {
             let fresh = if work.cold { Some(start(place)?) } else { None };
             let Some(running) = fresh.as_ref().or(servers.get(place)) else { continue };
-            samples[place] = Some(load::run(running, work, script.as_deref(), effort.seconds)?);
+            samples[place] = Some(load::run(running, work, script.as_deref(), work.seconds(effort.seconds))?);
         }
         measured.add(samples.into_iter().flatten().collect());
     }

@@ -209,6 +209,8 @@ const SKEWED_REQUESTS: usize = 1 << 16;
 
 const PIPELINE: usize = 16;
 
+const COLD_SECONDS_MIN: u64 = 2;
+
 /// What `Server::Floor` sends is less than this.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
@@ -216,6 +218,12 @@ impl Work {
     /// Whether the host can do this yet.
     pub(super) fn is_possible(&self) -> bool {
         !self.servers.contains(&Server::TwoShards) || has_shards()
+    }
+
+    /// How long a sample takes, of so many seconds: what a server does first is not to be all that is seen of one that was just
+    /// started.
+    pub(super) fn seconds(&self, usual: u64) -> u64 {
+        if self.cold { usual.max(COLD_SECONDS_MIN) } else { usual }
     }
 
     /// What wrk is told besides its options, when one path is not all.
