@@ -335,6 +335,8 @@ fn a_signal_at_the_start_is_kept_until_there_is_something_to_write() {
     while !is_caught() {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
+    // signal-hook takes the signal a moment before it knows for whom.
+    std::thread::sleep(std::time::Duration::from_millis(20));
     host.signal("USR1");
     host.wait_for_error("the flight recorder has written");
     host.signal("TERM");
