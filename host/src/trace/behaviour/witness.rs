@@ -40,8 +40,8 @@ enum Pending {
         output: usize,
         ends: Option<Closed>,
     },
-    /// Of that client.
-    Shutdown(usize),
+    /// Of that client, and the end of our direction, unless it is refused.
+    Shutdown(usize, Closed),
     Open(Key),
     Load(Key, u64),
 }
@@ -99,8 +99,8 @@ impl Witness {
             Request::Read(read) => self.client(read.connection).map(Pending::Read),
             Request::Write(write) => self.write(time, write),
             Request::Shutdown(handle) => self.client(*handle).map(|client| {
-                self.closed(time, client);
-                Pending::Shutdown(client)
+                let taken = self.behaviour.clients[client].taken;
+                Pending::Shutdown(client, Closed { taken, time })
             }),
             Request::Close(handle) => {
                 if let Some(Object::Client(client)) = self.handles.remove(handle) {
@@ -161,7 +161,10 @@ impl Witness {
             (Pending::Write { client, ends: Some(closed), .. }, Reply::Written(_)) => {
                 self.behaviour.clients[client].closed.get_or_insert(closed);
             }
-            (Pending::Shutdown(client), Reply::Failed(Error::Busy)) => self.behaviour.clients[client].closed = None,
+            (Pending::Shutdown(..), Reply::Failed(Error::Busy)) => {}
+            (Pending::Shutdown(client, closed), _) => {
+                self.behaviour.clients[client].closed.get_or_insert(closed);
+            }
             (Pending::Open(path), Reply::Opened(opened)) => {
                 self.handles.insert(opened.file, Object::File(path));
             }
