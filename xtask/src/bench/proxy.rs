@@ -12,9 +12,9 @@ use crate::workspace::{self, host, root, run, say};
 /// What of `wasmtime-cli` serves HTTP.
 const FEATURES: &str = "serve,run,cranelift,parallel-compilation,pooling-allocator,component-model-async";
 
-/// The program.
-pub(super) fn program() -> PathBuf {
-    folder().join("wasmtime/bin/wasmtime")
+/// The program, of the version that the host has.
+pub(super) fn program() -> Result<PathBuf> {
+    Ok(installation(&version()?).join("bin/wasmtime"))
 }
 
 /// Its guest.
@@ -24,14 +24,12 @@ pub(super) fn guest() -> PathBuf {
 
 /// Builds both, the program but once: it takes about ten minutes.
 pub(super) fn prepare() -> Result<()> {
-    let lock =
-        fs::read_to_string(root().join("Cargo.lock")).map_err(|error| format!("cannot read Cargo.lock: {error}"))?;
-    let version = locked(&lock, "wasmtime").ok_or("Cargo.lock has no wasmtime")?;
-    if !program().is_file() {
+    let version = version()?;
+    if !program()?.is_file() {
         say("compiling `wasmtime serve`, which takes about ten minutes");
         let mut install = workspace::cargo("cargo");
-        install.args(["install", "wasmtime-cli", "--version", version, "--locked", "--no-default-features"]);
-        install.args(["--features", FEATURES, "--root"]).arg(folder().join("wasmtime"));
+        install.args(["install", "wasmtime-cli", "--version", &version, "--locked", "--no-default-features"]);
+        install.args(["--features", FEATURES, "--root"]).arg(installation(&version));
         run(install.env("CARGO_TARGET_DIR", folder().join("wasmtime-target")))?;
     }
     let target = folder().join("proxy-target");
@@ -42,6 +40,16 @@ pub(super) fn prepare() -> Result<()> {
     run(build.arg("--target-dir").arg(&target))?;
     let core = target.join(TARGET).join("release/proxy.wasm");
     run(Command::new(host()).arg("componentize").arg(core).arg("--output").arg(guest()))
+}
+
+fn installation(version: &str) -> PathBuf {
+    folder().join(format!("wasmtime-{version}"))
+}
+
+fn version() -> Result<String> {
+    let lock =
+        fs::read_to_string(root().join("Cargo.lock")).map_err(|error| format!("cannot read Cargo.lock: {error}"))?;
+    locked(&lock, "wasmtime").map(str::to_owned).ok_or_else(|| "Cargo.lock has no wasmtime".into())
 }
 
 /// The version of a package in a Cargo.lock.

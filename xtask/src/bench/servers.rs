@@ -134,7 +134,7 @@ impl Server {
             Server::Lighttpd => ("lighttpd", "-f", lighttpd(root, port, logs)),
             Server::H2o => ("h2o", "-c", h2o(root, port, logs)),
             Server::WasmtimeServe => {
-                let mut serve = Command::new(proxy::program());
+                let mut serve = Command::new(proxy::program()?);
                 serve.args(["serve", "--addr", &format!("127.0.0.1:{port}")]).arg(proxy::guest());
                 return Ok(serve);
             }
