@@ -66,11 +66,11 @@ pub const READ_BYTES_MAX: usize = 16 << 10;
 /// is would hold half a MiB of a client whom nobody reads from.
 pub const MULTISHOT_KERNEL: (u32, u32) = (6, 17);
 
-/// When so much has been received of a client before the guest reads it, the receive is told to stop. What comes until it has
-/// is kept as well, mostly one more piece: 32 KiB for each client whom the guest does not read from, 320 MB for 10,000.
+/// When more has been received of a client before the guest reads it, the receive is told to stop. What comes until it has is
+/// kept as well, mostly one more piece: at most about 64 KiB of memory for each client whom the guest does not read from.
 pub const READ_AHEAD_BYTES_MAX: usize = 16 << 10;
 
-/// When so much has been received of all clients together, each receive is told to stop with its first piece.
+/// When more has been received of all clients together, each receive is told to stop with its first piece.
 pub const READ_AHEAD_ALL_BYTES_MAX: usize = 16 << 20;
 
 /// Buffers that the kernel fills on the completion queue, together 4 MiB. More connections than this can wait; so

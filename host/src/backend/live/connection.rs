@@ -60,7 +60,12 @@ impl Ahead {
     /// Takes the answer to a read out of it, which holds no more memory than it has bytes.
     fn take(&mut self, bytes_max: usize) -> Reply {
         if !self.bytes.is_empty() {
-            return Reply::Data(self.bytes.drain(..bytes_max.min(self.bytes.len())).collect());
+            let count = bytes_max.min(self.bytes.len());
+            let (first, second) = self.bytes.as_slices();
+            let first = &first[..count.min(first.len())];
+            let taken = [first, &second[..count - first.len()]].concat();
+            self.bytes.drain(..count);
+            return Reply::Data(taken);
         }
         match self.end.take() {
             Some(Err(error)) => Reply::Failed(error),

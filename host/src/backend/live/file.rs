@@ -52,14 +52,7 @@ impl Live {
         // Non-blocking, or a FIFO would wait for its writer. It is opened all the same before it is known to be none of
         // ours: asking first what a path names (`O_PATH`, `fstat`, opening again) would cost each request two more calls.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = match self.resolve(&open.path, flags, links) {
-            // Those of connections that were closed in this turn are given back when the queue has heard of it.
-            Err(Error::Exhausted) => {
-                self.driver.settle();
-                self.resolve(&open.path, flags, links)?
-            }
-            file => file?,
-        };
+        let file = self.resolve(&open.path, flags, links)?;
         let metadata = metadata(&rustix::fs::fstat(&file).map_err(from_errno)?);
         match metadata.kind {
             Kind::Regular => {}
@@ -124,14 +117,23 @@ impl Live {
         Ok(Reply::Listed(entries))
     }
 
-    pub(super) fn resolve(&self, path: &[u8], flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Error> {
+    pub(super) fn resolve(&mut self, path: &[u8], flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Error> {
         let root = self.root.as_ref().ok_or(Error::NotPermitted)?;
         if path.len() > limits::PATH_BYTES_MAX {
             return Err(Error::Invalid);
         }
         let path = CString::new(path).map_err(|_| Error::Invalid)?;
         let path = if path.is_empty() { c"." } else { &path };
-        root.resolve(path, flags, resolve).map_err(from_errno)
+        let resolved = match root.resolve(path, flags, resolve) {
+            // The descriptors of connections that were closed in this turn are given back when the queue has heard of it: most
+            // of them at once.
+            Err(Errno::MFILE) => {
+                self.driver.settle();
+                root.resolve(path, flags, resolve)
+            }
+            resolved => resolved,
+        };
+        resolved.map_err(from_errno)
     }
 }
 
