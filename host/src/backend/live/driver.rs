@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use compio_buf::{BufResult, SetLen};
 use compio_driver::op::{Interest, PollOnce, RecvFlags, RecvManaged, RecvMulti, ResultTakeBuffer};
-use compio_driver::{BufferPool, BufferRef, DriverType, Extra, Key, Proactor, ProactorBuilder, PushEntry};
+use compio_driver::{BufferPool, BufferRef, DriverType, Extra, Key, OpCode, Proactor, ProactorBuilder, PushEntry};
 
 use crate::limits;
 
@@ -302,21 +302,14 @@ impl<O: Copy> Driver<O> {
     /// Receives into buffers that the kernel takes from the pool when there are bytes.
     fn receive_pooled(&mut self, token: Token, fd: Fd) -> Wait {
         let (bytes_max, flags) = (limits::READ_BYTES_MAX, RecvFlags::empty());
-        let pushed = if self.is_multishot {
-            RecvMulti::new(fd.clone(), &self.pool, bytes_max, flags).and_then(|operation| {
-                let key = pending(self.proactor.push(operation))?;
-                self.proactor.update_waker(&key, &self.slots[token.0 as usize].waker);
-                Ok(ReceiveKey::Multishot(key))
-            })
+        let key = if self.is_multishot {
+            RecvMulti::new(fd.clone(), &self.pool, bytes_max, flags)
+                .and_then(|operation| Ok(ReceiveKey::Multishot(self.push(token, operation)?)))
         } else {
-            RecvManaged::new(fd.clone(), &self.pool, bytes_max, flags).and_then(|operation| {
-                let key = pending(self.proactor.push(operation))?;
-                self.proactor.update_waker(&key, &self.slots[token.0 as usize].waker);
-                Ok(ReceiveKey::Once(key))
-            })
+            RecvManaged::new(fd.clone(), &self.pool, bytes_max, flags)
+                .and_then(|operation| Ok(ReceiveKey::Once(self.push(token, operation)?)))
         };
-        self.stage();
-        match pushed {
+        match key {
             Ok(key) => Wait::Receive(Receive { key, fd, stops: false }),
             Err(error) => self.done(token, received_nothing(error)),
         }
@@ -331,9 +324,20 @@ impl<O: Copy> Driver<O> {
     }
 
     fn push_poll(&mut self, token: Token, fd: &Fd, interest: Interest) -> io::Result<Key<PollOnce<Fd>>> {
-        let pushed = pending(self.proactor.push(PollOnce::new(fd.clone(), interest)));
+        self.push(token, PollOnce::new(fd.clone(), interest))
+    }
+
+    /// Puts an operation into the queue, whose end wakes the slot. One that is over at once has failed.
+    fn push<T: OpCode + 'static>(&mut self, token: Token, operation: T) -> io::Result<Key<T>> {
+        let pushed = self.proactor.push(operation);
         self.stage();
-        pushed.inspect(|key| self.proactor.update_waker(key, &self.slots[token.0 as usize].waker))
+        match pushed {
+            PushEntry::Pending(key) => {
+                self.proactor.update_waker(&key, &self.slots[token.0 as usize].waker);
+                Ok(key)
+            }
+            PushEntry::Ready(BufResult(result, _)) => Err(result.err().unwrap_or_else(|| io::ErrorKind::Other.into())),
+        }
     }
 
     /// Counts an entry of the submission queue, and hands all of them over when there may be no room for another.
@@ -364,14 +368,6 @@ impl<O: Copy> Driver<O> {
 
 fn received_nothing(error: io::Error) -> Event {
     Event::Received { bytes: Err(error), goes_on: false }
-}
-
-/// The key of an operation, unless that was over at once, which is an error.
-fn pending<T>(pushed: PushEntry<Key<T>, BufResult<usize, T>>) -> io::Result<Key<T>> {
-    match pushed {
-        PushEntry::Pending(key) => Ok(key),
-        PushEntry::Ready(BufResult(result, _)) => Err(result.err().unwrap_or_else(|| io::ErrorKind::Other.into())),
-    }
 }
 
 /// What the kernel wrote into the last buffer of a receive; none at the end of the stream.
