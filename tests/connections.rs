@@ -19,9 +19,7 @@ fn the_parts_of_a_write_arrive_in_order_without_a_gap_also_empty_ones() {
         fs::write(world.path("large"), &large).expect("a file");
         let (small, big) = (world.open("file"), world.open("large"));
         let buffer = world.load(small, 10);
-        let listen = world.listen(10);
-        let mut client = world.connect();
-        let connection = world.accept(listen);
+        let (mut client, connection) = world.meet();
         let mut parts = Vec::new();
         let mut expected = Vec::new();
         for n in 0..200_u64 {
@@ -117,9 +115,7 @@ fn a_write_that_ends_the_direction_does_so_behind_its_last_byte_unless_it_fails(
 #[test]
 fn one_read_and_one_write_of_a_connection_can_be_pending() {
     on_each_driver(|world| {
-        let listen = world.listen(10);
-        let mut client = world.connect();
-        let connection = world.accept(listen);
+        let (mut client, connection) = world.meet();
         let read = world.read(connection, 100);
         let second = world.read(connection, 100);
         assert_eq!(world.answer(second), failed(Error::Busy));
@@ -138,9 +134,7 @@ fn one_read_and_one_write_of_a_connection_can_be_pending() {
 #[test]
 fn what_a_client_sends_is_read_in_order_whether_or_not_a_read_waits_for_it() {
     on_each_driver(|world| {
-        let listen = world.listen(10);
-        let mut client = world.connect();
-        let connection = world.accept(listen);
+        let (mut client, connection) = world.meet();
         let read = world.read(connection, 4);
         client.write_all(b"hello, world").expect("it takes that");
         assert_eq!(world.answer(read), Reply::Data(b"hell".to_vec()));
@@ -168,9 +162,7 @@ fn what_a_client_sends_is_read_in_order_whether_or_not_a_read_waits_for_it() {
 fn an_end_and_a_reset_are_told_behind_what_came_before() {
     for is_reset in [false, true] {
         on_each_driver(|world| {
-            let listen = world.listen(10);
-            let mut client = world.connect();
-            let connection = world.accept(listen);
+            let (mut client, connection) = world.meet();
             let read = world.read(connection, 1);
             client.write_all(&[b'x'; 60_000]).expect("the system takes that");
             assert_eq!(world.answer(read), Reply::Data(b"x".to_vec()));
@@ -201,9 +193,7 @@ fn an_end_and_a_reset_are_told_behind_what_came_before() {
 #[test]
 fn answers_hold_no_more_memory_than_their_bytes() {
     on_each_driver(|world| {
-        let listen = world.listen(10);
-        let mut client = world.connect();
-        let connection = world.accept(listen);
+        let (mut client, connection) = world.meet();
         let first = world.read(connection, 1);
         client.write_all(&[b'x'; 10_000]).expect("the system takes that");
         assert_eq!(world.answer(first), Reply::Data(b"x".to_vec()));
@@ -220,9 +210,7 @@ fn answers_hold_no_more_memory_than_their_bytes() {
 fn a_client_that_nobody_reads_from_is_held_back_and_loses_nothing() {
     const ALL: usize = 64 << 20;
     on_each_driver(|world| {
-        let listen = world.listen(10);
-        let mut client = world.connect();
-        let connection = world.accept(listen);
+        let (mut client, connection) = world.meet();
         let read = world.read(connection, 1);
         let sent = Arc::new(AtomicUsize::new(0));
         let counted = sent.clone();

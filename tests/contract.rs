@@ -111,6 +111,13 @@ impl World {
         }
     }
 
+    /// A client, and its connection.
+    pub fn meet(&mut self) -> (TcpStream, u64) {
+        let listen = self.listen(10);
+        let client = self.connect();
+        (client, self.accept(listen))
+    }
+
     pub fn connect(&self) -> TcpStream {
         let client = TcpStream::connect(self.address).expect("it listens");
         client.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
@@ -171,9 +178,7 @@ pub fn failed(error: Error) -> Reply {
 #[test]
 fn closing_answers_what_is_pending_and_ends_the_connection_at_once() {
     on_each_driver(|world| {
-        let listen = world.listen(10);
-        let mut client = world.connect();
-        let connection = world.accept(listen);
+        let (mut client, connection) = world.meet();
         let read = world.read(connection, 100);
         assert!(!world.has_answer(read));
         assert_eq!(world.ask(Request::Close(connection)), Reply::Done);
