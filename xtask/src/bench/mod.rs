@@ -83,10 +83,6 @@ pub(crate) fn bench(options: &[&str]) -> Result<()> {
     let mut report = Report::default();
     let mut failed = Vec::new();
     for work in works {
-        if !work.is_possible() {
-            report.skip(format!("{}, which this host does not have yet", work.name));
-            continue;
-        }
         match measure(work, effort) {
             Ok(measured) => report.add(measured),
             Err(why) => failed.push(format!("{}: {why}", work.name)),

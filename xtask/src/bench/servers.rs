@@ -4,7 +4,6 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::machine::{self, SERVER_CORE};
@@ -162,9 +161,7 @@ impl Server {
             Server::Flight => drop(command.args(["--flight-recorder", "16M"])),
             _ => {}
         }
-        if has_shards() {
-            command.args(["--shards", &self.shards().to_string()]);
-        }
+        command.args(["--shards", &self.shards().to_string()]);
         if settings.no_cache {
             command.arg("--no-cache");
         }
@@ -196,15 +193,6 @@ pub(super) struct Settings {
     /// It bears that very many clients do nothing for long, on any address of this machine: one address of theirs has
     /// ports for 28,000.
     pub(super) idle: bool,
-}
-
-/// Whether the host can have several shards.
-pub(super) fn has_shards() -> bool {
-    static HAS: OnceLock<bool> = OnceLock::new();
-    *HAS.get_or_init(|| {
-        let host = workspace::host().display().to_string();
-        workspace::output(&host, &["--help"]).is_some_and(|help| help.contains("--shards"))
-    })
 }
 
 /// What `Server::Floor` sends.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::folder;
-use super::servers::{Running, Server, answer as answer_of_pluto, has_shards};
+use super::servers::{Running, Server, answer as answer_of_pluto};
 use super::site::Site;
 use crate::Result;
 
@@ -215,11 +215,6 @@ const COLD_SECONDS_MIN: u64 = 2;
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 impl Work {
-    /// Whether the host can do this yet.
-    pub(super) fn is_possible(&self) -> bool {
-        !self.servers.contains(&Server::TwoShards) || has_shards()
-    }
-
     /// How long a sample takes, of so many seconds: what a server does first is not to be all that is seen of one that was just
     /// started.
     pub(super) fn seconds(&self, usual: u64) -> u64 {
