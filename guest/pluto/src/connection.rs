@@ -26,7 +26,7 @@ pub fn converse(client: Client, server: Rc<Server>) -> impl Future<Output = ()> 
     let mut conversation = Conversation::new(client, server);
     async move {
         match conversation.run().await {
-            End::Linger if !conversation.ended => conversation.linger().await,
+            End::Linger if !conversation.finished => conversation.linger().await,
             _ => (),
         }
     }
@@ -37,7 +37,7 @@ pub fn converse(client: Client, server: Rc<Server>) -> impl Future<Output = ()> 
 enum End {
     /// At once: nothing is on its way that matters, or the client is to notice that the response is not whole.
     Cut,
-    /// Behind the last response, which is to arrive, whatever the client still sends.
+    /// Behind the last response, which is to arrive, whatever the client still sends, if it is not known to send nothing.
     Linger,
 }
 
@@ -69,6 +69,8 @@ struct Conversation {
     piece: u64,
     /// The client has ended its direction.
     ended: bool,
+    /// The client sends nothing more: it has ended its direction, or said so with its last request.
+    finished: bool,
     /// The last response has been written, or stands in the outbox.
     closing: bool,
     /// Our direction ends behind what was sent last.
@@ -95,6 +97,7 @@ impl Conversation {
             outbox: Outbox::default(),
             piece: PIECE_BYTES_START,
             ended: false,
+            finished: false,
             closing: false,
             shut: false,
             client,
@@ -243,6 +246,8 @@ impl Conversation {
         let last = self.client.stopping() && self.exchanges.is_empty();
         let persistent = terms.persistent && !last;
         self.closing |= !persistent;
+        // A client that has sent more all the same is not believed.
+        self.finished |= terms.last && !self.inbound.has_more();
         self.outbox.hold(answer.share.take());
         let response = self.write_head(&terms, answer, persistent);
         let access = Access::new(terms.line, terms.method, response.status.code(), response.bytes, began)
@@ -379,7 +384,7 @@ impl Conversation {
         };
         match read {
             Ok(Ok(bytes)) if bytes.is_empty() => {
-                self.ended = true;
+                (self.ended, self.finished) = (true, true);
                 self.interrupt(Inbound::end)
             }
             Ok(Ok(bytes)) => {

@@ -24,11 +24,11 @@ fn a_connection_is_kept_in_1_1_and_on_request_in_1_0() {
         }
     };
     check("GET / HTTP/1.1;Host: a;;", None, After::Kept);
-    check("GET / HTTP/1.1;Host: a;Connection: Close;;", Some("close"), After::Lingers);
-    check("GET / HTTP/1.0;;", Some("close"), After::Lingers);
+    check("GET / HTTP/1.1;Host: a;Connection: Close;;", Some("close"), After::Closed);
+    check("GET / HTTP/1.0;;", Some("close"), After::Closed);
     check("GET / HTTP/1.0;Connection: keep-alive;;", Some("keep-alive"), After::Kept);
     check("GET /missing HTTP/1.0;Connection: keep-alive;;", Some("keep-alive"), After::Kept);
-    check("GET / HTTP/1.0;Connection: keep-alive, close;;", Some("close"), After::Lingers);
+    check("GET / HTTP/1.0;Connection: keep-alive, close;;", Some("close"), After::Closed);
 }
 
 #[test]
@@ -191,6 +191,26 @@ fn a_client_in_the_middle_of_an_upload_gets_the_answer() {
     // It sends more than anybody wants to drop.
     let client = send(&mut world, &[upload, &[b'x'; 100_000]]);
     assert_eq!((status(&world, client), after(&world, client)), (405, After::Closed));
+}
+
+/// RFC 9112 §9.6: it may send nothing more, so there is nothing to wait for.
+#[test]
+fn a_client_that_has_said_that_it_is_done_is_not_waited_for() {
+    for (request, expected) in [
+        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", After::Closed),
+        ("HEAD /none HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", After::Closed),
+        ("GET / HTTP/1.0\r\n\r\n", After::Closed),
+        // It sends more all the same, or may: clients from before 1997 send an empty line behind a body.
+        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n\r\n", After::Lingers),
+        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\na", After::Lingers),
+        // It is the server that ends it.
+        ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n", After::Lingers),
+    ] {
+        let mut world = serve(&[]);
+        let client = send(&mut world, &[request.as_bytes()]);
+        assert!(world.received(client).starts_with(b"HTTP/1.1 "), "{request}");
+        assert_eq!(after(&world, client), expected, "{request}");
+    }
 }
 
 #[test]

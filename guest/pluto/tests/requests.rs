@@ -11,8 +11,7 @@ use pluto_sdk::{Error, Kind};
 fn check(world: &mut World, request: &[u8], status: u16, kept: bool) -> Response {
     let shown = request.escape_ascii().to_string();
     let whole = send(world, &[request]);
-    let expected = if kept { After::Kept } else { After::Lingers };
-    assert_eq!(after(world, whole), expected, "{shown}");
+    assert_eq!(after(world, whole) == After::Kept, kept, "{shown}");
     let received = world.received(whole).to_vec();
     for cut in 1..request.len() {
         let client = send(world, &[&request[..cut], &request[cut..]]);

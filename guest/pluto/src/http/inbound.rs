@@ -90,6 +90,11 @@ impl Inbound {
         self.hungry = false;
     }
 
+    /// Whether something has come that is not used up.
+    pub fn has_more(&self) -> bool {
+        self.start < self.buffer.len()
+    }
+
     /// Whether `next_request` has said that it needs more bytes; never so behind the last request.
     pub fn is_hungry(&self) -> bool {
         self.hungry && !self.over

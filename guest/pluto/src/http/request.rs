@@ -30,6 +30,9 @@ pub struct Terms {
     pub method: Method,
     /// Whether another request may follow on the connection.
     pub persistent: bool,
+    /// Whether the client has said that none follows, and that nothing else does: the request has no body. It is allowed to
+    /// send nothing more (RFC 9112 §9.6).
+    pub last: bool,
     /// The version: one of HTTP/1.0 must be told that the connection is kept.
     pub version: Version,
     /// Under which conditions a representation is wanted, and which part; of a request that has any, and asks for a file.
@@ -140,7 +143,10 @@ impl Request {
             // RFC 9110 §10.1.1: the final status at once instead of 100, and then the end, for the body may or may not
             // come.
             (_, Framing::Length(_) | Framing::Chunked) if fields.waits => request.terms.persistent = false,
-            (_, framing) => return (request, framing),
+            (_, framing) => {
+                request.terms.last = !fields.persistent && framing == Framing::None;
+                return (request, framing);
+            }
         }
         (request, Framing::None)
     }
@@ -170,6 +176,7 @@ impl Request {
             line: Vec::new(),
             method,
             persistent: false,
+            last: false,
             version: head.version(),
             conditions: None,
             accepted: Accepted::default(),
