@@ -237,7 +237,7 @@ http {{ include /etc/nginx/mime.types; default_type application/octet-stream; se
 sendfile on; sendfile_max_chunk 1m; tcp_nopush on; tcp_nodelay on; keepalive_timeout {timeout}; keepalive_requests 1000000000;
 open_file_cache max=10000 inactive=60s; open_file_cache_valid 1s; open_file_cache_min_uses 1; open_file_cache_errors on;
 log_format short '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent';
-access_log {access}; client_body_temp_path {folder}/nginx.tmp; proxy_temp_path {folder}/nginx.tmp; fastcgi_temp_path {folder}/nginx.tmp;
+access_log {access}; log_not_found off; client_body_temp_path {folder}/nginx.tmp; proxy_temp_path {folder}/nginx.tmp; fastcgi_temp_path {folder}/nginx.tmp;
 uwsgi_temp_path {folder}/nginx.tmp; scgi_temp_path {folder}/nginx.tmp;
 server {{ listen {address}{port} backlog=4096 reuseport; root {root}; index index.html; }} }}
 ",
