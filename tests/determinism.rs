@@ -2,7 +2,8 @@
 //!
 //! A guest here makes what its engine does visible: it sends it, as the time of a `sleep` for which it never waits.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -480,6 +481,24 @@ fn the_cache_tells_the_engines_apart() {
             assert!(command.output().expect("it starts").status.success(), "{engine}, round {round}");
         }
     }
+}
+
+#[test]
+fn code_is_not_taken_from_where_others_can_put_it() {
+    let (folder, cache) = (Folder::new(), TempDir::new().expect("a folder"));
+    let guest = folder.guest("a.wasm", &teller("(call $exit (i32.const 0))"));
+    let run = || {
+        let output = Command::new(host::command()).env("XDG_CACHE_HOME", cache.path()).args([&guest, "0"]).output();
+        let output = output.expect("it starts");
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).expect("a text")
+    };
+    assert!(!run().contains("going on without"));
+    let code = cache.path().join("pluto-host/code");
+    assert_eq!(fs::read_dir(&code).expect("a folder").count(), 1);
+    fs::set_permissions(&code, Permissions::from_mode(0o777)).expect("ours");
+    let errors = run();
+    assert!(errors.contains("others may write to it; going on without"), "{errors}");
 }
 
 /// One that sends a MiB again and again, and never receives: each is refused at once, and what is recorded of it is a sum.

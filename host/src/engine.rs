@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use wasmtime::component::Component;
-use wasmtime::{Cache, CacheConfig, Config, OptLevel};
+use wasmtime::{Config, OptLevel};
 
+use crate::code_cache::CodeCache;
 use crate::limits;
 
 /// wasmtime, configured so that a run depends on nothing but the answers that the guest receives.
 pub struct Engine {
     engine: wasmtime::Engine,
+    /// Where compiled code is kept.
+    cache: Option<CodeCache>,
     /// Stops its thread when the engine is dropped.
     ticker: Ticker,
 }
@@ -58,22 +61,18 @@ impl Engine {
         if target == Target::Pulley {
             config.target(PULLEY)?;
         }
-        if let Some(folder) = cache {
-            let mut settings = CacheConfig::new();
-            settings.with_directory(&folder);
-            let cache = Cache::new(settings)
-                .map_err(anyhow::Error::from)
-                .with_context(|| format!("cannot keep compiled code in {}", folder.display()))?;
-            config.cache(Some(cache));
-        }
+        let cache = cache.map(CodeCache::open).transpose()?;
         let engine = wasmtime::Engine::new(&config)?;
         let ticker = Ticker::start(engine.clone())?;
-        Ok(Self { engine, ticker })
+        Ok(Self { engine, cache, ticker })
     }
 
     /// Compiles a component, or takes it from the cache.
     pub fn compile(&self, component: &[u8]) -> Result<Component> {
-        Ok(Component::new(&self.engine, component)?)
+        match &self.cache {
+            Some(cache) => cache.compile(&self.engine, component),
+            None => Ok(Component::new(&self.engine, component)?),
+        }
     }
 
     /// The ticks of this engine: one each `TURN_TICK_MILLIS`.
@@ -92,11 +91,11 @@ pub fn of_the_system(error: &wasmtime::Error) -> Option<std::io::Error> {
     error.downcast_ref::<rustix::io::Errno>().map(|&errno| errno.into())
 }
 
-/// Where compiled code is kept: `$XDG_CACHE_HOME/pluto-host`, else `~/.cache/pluto-host`, else nowhere.
+/// Where compiled code is kept: in `$XDG_CACHE_HOME/pluto-host`, else in `~/.cache/pluto-host`, else nowhere.
 pub fn cache_folder() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    Some(base.or_else(home)?.join("pluto-host"))
+    Some(base.or_else(home)?.join("pluto-host/code"))
 }
 
 /// The component in a guest's bytes: they are one, or are a core module with an embedded world, which

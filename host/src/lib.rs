@@ -4,6 +4,7 @@
 pub mod admission;
 pub mod backend;
 pub mod cli;
+pub mod code_cache;
 pub mod command;
 pub mod console;
 pub mod contract;

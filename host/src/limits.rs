@@ -5,6 +5,9 @@
 /// Size of a guest's file. Compiling takes about a second for each MiB, and a server is rarely larger than two.
 pub const GUEST_BYTES_MAX: u64 = 64 << 20;
 
+/// Compiled code that is kept, in bytes: that of about eighty web servers. Beyond it goes what was used least lately.
+pub const CODE_KEPT_BYTES_MAX: u64 = 256 << 20;
+
 /// Default of `--memory-max`: linear memory of a guest, all its memories together. Room for 50,000 connections
 /// of 16 KiB each and as much again; a guest that leaks is stopped before the machine swaps.
 pub const MEMORY_BYTES_DEFAULT: u64 = 1 << 30;

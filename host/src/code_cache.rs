@@ -1,0 +1,228 @@
+//! Compiled code, kept in a folder of the operator's, so that a guest that was compiled once starts at once.
+//!
+//! wasmtime has such a cache, which packs code and unpacks it for each start. This one maps a file as it is, as the system
+//! does with every program: of the web server's 18 ms until its first response that spares 10.
+
+use std::fs::{self, File, Permissions};
+use std::hash::{Hash, Hasher};
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+use wasmtime::component::Component;
+
+use crate::limits;
+
+/// A folder of compiled code.
+pub struct CodeCache {
+    folder: PathBuf,
+}
+
+/// The end of a file's name, of one that is whole and of one that is being written.
+const WHOLE: &str = "code";
+const PART: &str = "part";
+
+impl CodeCache {
+    /// The cache in this folder, which is made if need be. What is in it is run as it is: a folder in which anybody else may
+    /// write is an error.
+    pub fn open(folder: PathBuf) -> Result<Self> {
+        let failed = || format!("cannot keep compiled code in {}", folder.display());
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(failed)?;
+        if !is_ours(&fs::metadata(&folder).with_context(failed)?) {
+            bail!("{}: it belongs to another user, or others may write to it", failed());
+        }
+        Ok(Self { folder })
+    }
+
+    /// The code of a component: that which is kept, else it is compiled and kept.
+    pub fn compile(&self, engine: &wasmtime::Engine, component: &[u8]) -> Result<Component> {
+        let path = self.path(engine, component);
+        if let Some(code) = load(engine, &path) {
+            return Ok(code);
+        }
+        let code = Component::new(engine, component)?;
+        // A full disk is no reason not to serve.
+        if keep(&path, &code.serialize()?).is_ok() {
+            self.prune(limits::CODE_KEPT_BYTES_MAX);
+        }
+        Ok(code)
+    }
+
+    /// A name for the code that this engine makes of a component, and no other engine of another.
+    fn path(&self, engine: &wasmtime::Engine, component: &[u8]) -> PathBuf {
+        let mut digest = Digesting(Sha256::new_with_prefix(component));
+        engine.precompile_compatibility_hash().hash(&mut digest);
+        let name: String = digest.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.folder.join(name).with_extension(WHOLE)
+    }
+
+    /// Removes what was used least lately, of more bytes than these. A file that is mapped stays until it is not.
+    fn prune(&self, bytes_max: u64) {
+        let is_code = |path: &Path| path.extension().is_some_and(|end| end == WHOLE || end == PART);
+        let mut files: Vec<(SystemTime, u64, PathBuf)> = fs::read_dir(&self.folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|entry| is_code(&entry.path()))
+            .filter_map(|entry| {
+                let metadata = entry.metadata().ok()?;
+                Some((metadata.modified().ok()?, metadata.len(), entry.path()))
+            })
+            .collect();
+        files.sort_unstable_by(|a, b| b.cmp(a));
+        let mut bytes = 0;
+        for (_, size, path) in files {
+            bytes += size;
+            if bytes > bytes_max {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+}
+
+/// Writes a file that is there as a whole or not at all, also after a power failure, and never changes.
+fn keep(path: &Path, code: &[u8]) -> std::io::Result<()> {
+    let part = path.with_extension(format!("{}.{PART}", std::process::id()));
+    let write = || {
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        file.write_all(code)?;
+        file.set_permissions(Permissions::from_mode(0o400))?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    };
+    write().inspect_err(|_| drop(fs::remove_file(&part)))
+}
+
+/// The code in a file that was kept by this user, for this engine; nothing when there is none.
+#[allow(unsafe_code)]
+fn load(engine: &wasmtime::Engine, path: &Path) -> Option<Component> {
+    let file = File::options().read(true).custom_flags(NO_LINK).open(path).ok()?;
+    let metadata = file.metadata().ok()?;
+    if !metadata.is_file() || !is_ours(&metadata) {
+        return None;
+    }
+    // It is used. Not each time, for that would write to the disk.
+    let now = SystemTime::now();
+    if metadata.modified().is_ok_and(|last| now.duration_since(last).is_ok_and(|age| age >= USED_AGAIN)) {
+        let _ = file.set_modified(now);
+    }
+    // What was looked at, whatever has its name by now.
+    let same = format!("/proc/self/fd/{}", file.as_raw_fd());
+    // SAFETY: the file is this user's, and nobody else could have written it or can. Who can is able to run any program as
+    // this user. We ourselves write such a file once, from what `serialize` has made, and never change it.
+    let mapped = unsafe { Component::deserialize_file(engine, &same) };
+    // On a file system from which nothing may be executed a copy does.
+    // SAFETY: as above.
+    mapped.or_else(|_| unsafe { Component::deserialize(engine, fs::read(&same)?) }).ok()
+}
+
+/// How old the time of a file's last use may be.
+const USED_AGAIN: Duration = Duration::from_secs(60 * 60);
+
+/// A symbolic link is not followed.
+const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+
+/// Whether something is this user's, and nobody else may write to it.
+fn is_ours(metadata: &fs::Metadata) -> bool {
+    metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o022 == 0
+}
+
+/// Puts what is hashed into a digest.
+struct Digesting(Sha256);
+
+impl Hasher for Digesting {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        unreachable!("the digest is taken instead")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    fn engine(optimized: bool) -> wasmtime::Engine {
+        let mut config = wasmtime::Config::new();
+        config.cranelift_opt_level(if optimized { wasmtime::OptLevel::Speed } else { wasmtime::OptLevel::None });
+        wasmtime::Engine::new(&config).expect("an engine")
+    }
+
+    fn cache() -> (TempDir, CodeCache) {
+        let folder = TempDir::new().expect("a folder");
+        let cache = CodeCache::open(folder.path().join("a/b")).expect("a cache");
+        (folder, cache)
+    }
+
+    fn files(cache: &CodeCache) -> usize {
+        fs::read_dir(&cache.folder).expect("a folder").count()
+    }
+
+    #[test]
+    fn code_is_found_again_by_the_same_engine_for_the_same_component() {
+        let (_folder, cache) = cache();
+        let component = wat::parse_str("(component)").expect("a component");
+        let other = wat::parse_str("(component (component))").expect("a component");
+        let path = cache.path(&engine(true), &component);
+        assert!(load(&engine(true), &path).is_none());
+        cache.compile(&engine(true), &component).expect("it compiles");
+        assert!(load(&engine(true), &path).is_some());
+        assert_eq!(cache.path(&engine(true), &component), path);
+        assert_ne!(cache.path(&engine(false), &component), path);
+        assert_ne!(cache.path(&engine(true), &other), path);
+        assert_eq!(files(&cache), 1);
+    }
+
+    #[test]
+    fn what_is_no_code_is_compiled_again() {
+        let (_folder, cache) = cache();
+        let component = wat::parse_str("(component)").expect("a component");
+        let path = cache.path(&engine(true), &component);
+        cache.compile(&engine(true), &component).expect("it compiles");
+        let whole = fs::read(&path).expect("a file");
+        for damaged in [&b""[..], b"no code", &whole[..whole.len() / 2]] {
+            fs::remove_file(&path).expect("it is there");
+            fs::write(&path, damaged).expect("it can be written");
+            cache.compile(&engine(true), &component).expect("it compiles");
+            assert_eq!(fs::read(&path).expect("a file"), whole);
+        }
+    }
+
+    #[test]
+    fn what_others_may_write_to_is_not_run() {
+        let (_folder, cache) = cache();
+        let component = wat::parse_str("(component)").expect("a component");
+        let path = cache.path(&engine(true), &component);
+        cache.compile(&engine(true), &component).expect("it compiles");
+        let allow = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
+        allow(&path, 0o666);
+        assert!(load(&engine(true), &path).is_none());
+        allow(&path, 0o400);
+        let link = path.with_extension("link");
+        std::os::unix::fs::symlink(&path, &link).expect("a link");
+        assert!(load(&engine(true), &link).is_none() && load(&engine(true), &path).is_some());
+        allow(&cache.folder, 0o777);
+        assert!(CodeCache::open(cache.folder.clone()).is_err());
+    }
+
+    #[test]
+    fn what_was_used_least_lately_goes_first() {
+        let (_folder, cache) = cache();
+        let begin = SystemTime::now() - Duration::from_secs(1_000);
+        for (number, end) in [WHOLE, PART, WHOLE, WHOLE, "else"].into_iter().enumerate() {
+            let file = File::create(cache.folder.join(format!("{number}.{end}"))).expect("a file");
+            file.set_len(100).expect("it can be longer");
+            file.set_modified(begin + Duration::from_secs(number as u64)).expect("ours");
+        }
+        cache.prune(250);
+        let left = |name: &str| cache.folder.join(name).exists();
+        assert_eq!(["0.code", "1.part", "2.code", "3.code", "4.else"].map(left), [false, false, true, true, true]);
+    }
+}
