@@ -12,8 +12,11 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub struct Generations<K, V> {
     young: HashMap<K, V, Seed>,
     old: HashMap<K, V, Seed>,
-    /// Entries of one generation.
-    generation: usize,
+    /// What the young generation weighs.
+    weight: usize,
+    /// What one generation may weigh.
+    weight_max: usize,
+    weigh: fn(&V) -> usize,
 }
 
 /// Where hashes begin. A client that does not know it cannot choose keys that collide. It is the time at which the map was
@@ -61,7 +64,13 @@ pub type Forgotten<K, V> = (Option<V>, HashMap<K, V, Seed>);
 impl<K: Hash + Eq, V> Generations<K, V> {
     /// An empty map that has room for so many.
     pub fn new(max: usize) -> Generations<K, V> {
-        Generations { young: HashMap::default(), old: HashMap::default(), generation: max / 2 }
+        Generations::weighing(max, |_| 1)
+    }
+
+    /// An empty map that has room for values of this weight all together, each of which always weighs the same; one that
+    /// weighs more than half of it is there alone.
+    pub fn weighing(max: usize, weigh: fn(&V) -> usize) -> Generations<K, V> {
+        Generations { young: HashMap::default(), old: HashMap::default(), weight: 0, weight_max: max / 2, weigh }
     }
 
     /// How many there are.
@@ -91,11 +100,15 @@ impl<K: Hash + Eq, V> Generations<K, V> {
     /// Returns what is forgotten for it.
     pub fn insert(&mut self, key: K, value: V) -> Forgotten<K, V> {
         let mut forgotten = HashMap::default();
-        if self.young.len() >= self.generation {
+        let weight = (self.weigh)(&value);
+        if self.weight + weight > self.weight_max {
             forgotten = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
+            self.weight = 0;
         }
-        let before = self.old.remove(key.borrow());
-        (self.young.insert(key, value).or(before), forgotten)
+        let before = self.remove(key.borrow());
+        self.weight += weight;
+        self.young.insert(key, value);
+        (before, forgotten)
     }
 
     /// Takes it out.
@@ -103,7 +116,9 @@ impl<K: Hash + Eq, V> Generations<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.young.remove(key).or_else(|| self.old.remove(key))
+        let Some(value) = self.young.remove(key) else { return self.old.remove(key) };
+        self.weight -= (self.weigh)(&value);
+        Some(value)
     }
 }
 
@@ -122,5 +137,22 @@ mod tests {
         assert_eq!(map.get(&1_u32.to_le_bytes()[..]), None);
         assert_eq!(map.remove(&9_999_u32.to_le_bytes()[..]), Some(9_999));
         assert_eq!(map.get(&9_999_u32.to_le_bytes()[..]), None);
+    }
+
+    #[test]
+    fn what_is_heavy_leaves_room_for_fewer() {
+        let mut map: Generations<Vec<u8>, usize> = Generations::weighing(1_000, |weight| *weight);
+        let weight = |map: &Generations<Vec<u8>, usize>| map.young.values().chain(map.old.values()).sum::<usize>();
+        for number in 0..10_000_u32 {
+            map.insert((number % 300).to_le_bytes().to_vec(), number as usize % 100);
+            assert!(weight(&map) <= 1_000, "after {number}");
+            assert_eq!(map.weight, map.young.values().sum::<usize>());
+            if number % 3 == 0 {
+                map.remove(&(number % 200).to_le_bytes()[..]);
+            }
+        }
+        map.insert(b"a".to_vec(), 10_000);
+        map.insert(b"b".to_vec(), 1);
+        assert_eq!((map.get(&b"a"[..]), map.len()), (Some(10_000), 2));
     }
 }

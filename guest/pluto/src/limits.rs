@@ -88,19 +88,34 @@ pub const LOGGED_FIELD_ESCAPED_BYTES_MAX: usize = 1 << 10;
 /// fewer with fields.
 pub const GATHER_LOGGED_BYTES_MAX: usize = 16 << 10;
 
-/// Files that are kept open because they are asked for again and again. A site's hot files are a few hundred.
-pub const FILES_KEPT_MAX: usize = 1_024;
+/// What the files that are kept may take, all together, where each counts with what is held of it: about 6,000 small ones, or
+/// 1,000 large ones.
+pub const KEPT_BYTES_MAX: usize = 32 << 20;
+
+/// What is known of a kept file takes so much besides its content: its path, the fields of its responses, its watch, and
+/// what the host keeps for its handle.
+pub const KEPT_ENTRY_BYTES: usize = 2 << 10;
+
+/// What is kept of a file whose content is not, its descriptor, counts as so much: descriptors are scarcer than memory.
+pub const KEPT_DESCRIPTOR_BYTES: usize = 32 << 10;
+
+/// Paths of which it is remembered that they were asked for. A file is kept when it is asked for again while so many others
+/// are not: with more of them what is kept would soon be given up for what is asked for as seldom.
+pub const FILES_ASKED_MAX: usize = 1_024;
 
 /// Paths that were found to name nothing and are remembered: with the longest of them 1 MiB.
 pub const MISSING_KEPT_MAX: usize = 1_024;
 
-/// A kept file up to this size has its content in memory of the host: 16 MiB for all of them. A larger one is sent from
-/// the system's own cache without being copied, which takes two calls instead of one. Of 10 KiB a copy cost 0.86 of that, of
-/// 32 KiB 1.07.
+/// What was missing is looked for again after so long: nobody tells that it has appeared.
+pub const MISSING_KEPT_MILLIS: u64 = 500;
+
+/// A kept file up to this size has its content in memory of the host. A larger one is sent from the system's own cache
+/// without being copied, which takes two calls instead of one. Of 10 KiB a copy cost 0.86 of that, of 32 KiB 1.07.
 pub const BODY_KEPT_BYTES_MAX: u64 = 16 << 10;
 
-/// A kept file is opened again when it is asked for after this time, whether or not the host has told of a change.
-pub const KEPT_FRESH_MILLIS: u64 = 500;
+/// A kept file is opened again when it is asked for after this time, whether or not the host has told of a change: to see
+/// whether it is still the same.
+pub const KEPT_FRESH_MILLIS: u64 = 900;
 
 /// What is sent is never older than this.
 pub const KEPT_MILLIS_MAX: u64 = 1_000;

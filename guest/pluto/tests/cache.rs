@@ -2,7 +2,9 @@
 
 use crate::hand::{Hand, is_open};
 use crate::support::{Response, get, responses, send, serve};
-use pluto::limits::{BODY_KEPT_BYTES_MAX, KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX};
+use pluto::limits::{
+    BODY_KEPT_BYTES_MAX, KEPT_BYTES_MAX, KEPT_DESCRIPTOR_BYTES, KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX, MISSING_KEPT_MILLIS,
+};
 use pluto_sdk::Error;
 use pluto_sdk::testing::{Reply, Request, World};
 use std::time::Duration;
@@ -12,8 +14,12 @@ fn ask(world: &mut World, path: &str) -> Response {
     responses(world.received(client), &[]).remove(0)
 }
 
+fn count(world: &World, kind: fn(&Request) -> bool) -> usize {
+    world.requests().iter().filter(|submission| kind(&submission.request)).count()
+}
+
 fn opens(world: &World) -> usize {
-    world.requests().iter().filter(|submission| matches!(submission.request, Request::Open(_))).count()
+    count(world, is_open)
 }
 
 /// A world in which `a.txt` is kept.
@@ -66,7 +72,7 @@ fn a_file_that_is_removed_or_forbidden_is_gone() {
     assert_eq!(ask(&mut world, "/a.txt").status, 404);
     world.file("a.txt", "back");
     // The host tells of changes to what is there, and not of what appears.
-    world.advance(Duration::from_millis(KEPT_FRESH_MILLIS));
+    world.advance(Duration::from_millis(MISSING_KEPT_MILLIS));
     assert_eq!(ask(&mut world, "/a.txt").text(), "back");
 }
 
@@ -84,6 +90,70 @@ fn a_change_that_nobody_tells_of_shows_within_a_second() {
         assert!(opens(&world) - before >= 1, "after {millis} ms");
         assert!(early == 0 || millis > KEPT_FRESH_MILLIS, "opened early");
     }
+}
+
+#[test]
+fn a_kept_file_that_is_still_the_same_is_opened_again_and_not_read() {
+    let mut world = serve(&[]);
+    world.file("large.bin", vec![b'x'; BODY_KEPT_BYTES_MAX as usize + 1]);
+    world.advance(Duration::from_secs(10));
+    for path in ["/a.txt", "/large.bin"] {
+        (0..3).for_each(|_| assert_eq!(ask(&mut world, path).status, 200));
+        let read = |request: &Request| matches!(request, Request::Load(_) | Request::Digest(_) | Request::Watch(_));
+        let (opened, handles, before) = (opens(&world), world.handles(), count(&world, read));
+        for age in [KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX, 60_000] {
+            world.advance(Duration::from_millis(age));
+            (0..3).for_each(|_| assert_eq!(ask(&mut world, path).status, 200));
+        }
+        assert_eq!((opens(&world) - opened, world.handles(), count(&world, read)), (3, handles, before), "{path}");
+    }
+}
+
+/// As it is done with a link to the release that is in use: nobody tells of that, for no file has changed.
+#[test]
+fn another_file_in_the_place_of_a_kept_one_is_seen_within_a_second() {
+    let mut world = serve(&[]);
+    for (path, content) in [("1/a.txt", "one"), ("2/a.txt", "two"), ("2/a.txt.gz", "packed")] {
+        world.file(path, content);
+    }
+    world.symlink("now", "1");
+    world.advance(Duration::from_secs(10));
+    for round in 0..10 {
+        let (release, content) = if round % 2 == 0 { ("1", "one") } else { ("2", "two") };
+        (0..3).for_each(|_| assert_eq!(ask(&mut world, "/now/a.txt").text(), content, "round {round}"));
+        let client = send(&mut world, &[b"GET /now/a.txt HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n"]);
+        let packed = responses(world.received(client), &[]).remove(0);
+        assert_eq!(packed.text(), if release == "1" { "one" } else { "packed" });
+        world.remove("now");
+        world.symlink("now", if release == "1" { "2" } else { "1" });
+        world.advance(Duration::from_millis(KEPT_FRESH_MILLIS));
+    }
+}
+
+/// A file that had changed just before it was opened may change again, and its times not show it.
+#[test]
+fn a_file_that_has_just_changed_is_read_again() {
+    let mut world = kept();
+    world.overwrite("a.txt", "first");
+    (0..3).for_each(|_| assert_eq!(ask(&mut world, "/a.txt").text(), "first"));
+    let loads = |world: &World| count(world, |request| matches!(request, Request::Load(_)));
+    let before = loads(&world);
+    world.advance(Duration::from_millis(KEPT_FRESH_MILLIS));
+    (0..3).for_each(|_| assert_eq!(ask(&mut world, "/a.txt").text(), "first"));
+    assert_eq!(loads(&world), before + 1);
+}
+
+#[test]
+fn what_is_kept_is_bounded_by_what_it_takes() {
+    let mut world = serve(&[]);
+    world.advance(Duration::from_secs(10));
+    let files_max = KEPT_BYTES_MAX / KEPT_DESCRIPTOR_BYTES;
+    for number in 0..files_max + 100 {
+        world.file(format!("{number}.bin"), vec![b'x'; BODY_KEPT_BYTES_MAX as usize + 1]);
+        (0..2).for_each(|_| assert_eq!(ask(&mut world, &format!("/{number}.bin")).status, 200));
+        assert!(world.handles() <= files_max, "{number}");
+    }
+    assert!(world.handles() >= files_max / 3);
 }
 
 #[test]
@@ -124,7 +194,7 @@ fn what_is_missing_is_not_looked_for_again_at_once_and_found_when_it_appears() {
     }
     assert_eq!(opens(&world), before);
     world.file("new.txt", "new");
-    world.advance(Duration::from_millis(KEPT_FRESH_MILLIS));
+    world.advance(Duration::from_millis(MISSING_KEPT_MILLIS));
     assert_eq!(ask(&mut world, "/new.txt").text(), "new");
 }
 
@@ -139,6 +209,6 @@ fn the_page_for_what_is_missing_is_never_older_than_a_file() {
     world.overwrite("404.html", "still nothing");
     assert_eq!(ask(&mut world, "/none").text(), "still nothing");
     world.remove("404.html");
-    world.advance(Duration::from_millis(KEPT_FRESH_MILLIS));
+    world.advance(Duration::from_millis(MISSING_KEPT_MILLIS));
     assert!(ask(&mut world, "/none").text().contains("Not Found"));
 }

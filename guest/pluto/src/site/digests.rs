@@ -81,7 +81,7 @@ fn of_metadata(metadata: &Metadata) -> EntityTag {
 }
 
 /// Whether a further change would show in the file's times.
-fn is_settled(changed: i64) -> bool {
+pub(super) fn is_settled(changed: i64) -> bool {
     let now = i64::try_from(now()).unwrap_or(i64::MAX);
     now.saturating_sub(changed) >= (RACY_MILLIS * 1_000_000) as i64
 }

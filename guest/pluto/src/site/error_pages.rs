@@ -9,7 +9,7 @@ use crate::http::request::Terms;
 use crate::http::status::{Fault, Status};
 use crate::http::target::Path;
 use crate::limits::{
-    ERROR_PAGE_FOLDERS_MAX, ERROR_PAGES_KEPT_MAX, KEPT_FRESH_MILLIS, KEPT_PATH_BYTES_MAX, MISSING_KEPT_MAX,
+    ERROR_PAGE_FOLDERS_MAX, ERROR_PAGES_KEPT_MAX, KEPT_PATH_BYTES_MAX, MISSING_KEPT_MAX, MISSING_KEPT_MILLIS,
 };
 use crate::policy::load::Room;
 use pluto_sdk::now;
@@ -35,7 +35,7 @@ impl ErrorPages {
     fn get(&self, folder: &[u8]) -> Option<Option<Vec<u8>>> {
         let known = self.0.borrow();
         let known = known.get(folder)?;
-        (now().saturating_sub(known.since) < KEPT_FRESH_MILLIS * 1_000_000).then(|| known.page.clone())
+        (now().saturating_sub(known.since) < MISSING_KEPT_MILLIS * 1_000_000).then(|| known.page.clone())
     }
 
     fn set(&self, folder: Vec<u8>, page: Option<Vec<u8>>) {
@@ -71,7 +71,7 @@ impl Missing {
     /// What answers a request for that path, if it was found to name nothing a moment ago.
     pub fn get(&self, path: &[u8]) -> Option<Found> {
         let known = self.0.borrow_mut().get(path)?;
-        if now().saturating_sub(known.since) >= KEPT_FRESH_MILLIS * 1_000_000 {
+        if now().saturating_sub(known.since) >= MISSING_KEPT_MILLIS * 1_000_000 {
             return None;
         }
         Some(match &known.page {

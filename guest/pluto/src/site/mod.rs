@@ -101,9 +101,17 @@ pub struct Wanted {
 impl Wanted {
     /// Waits for the file; to be called once.
     async fn file(&mut self) -> Result<File, Error> {
-        let file = self.opening.file().await?;
-        // The host opens regular files only; a guest bears any answer.
-        if file.metadata().kind == Kind::Regular { Ok(file) } else { Err(Error::NotRegular) }
+        let file = match self.opening.file().await {
+            // The host opens regular files only; a guest bears any answer.
+            Ok(file) if file.metadata().kind != Kind::Regular => Err(Error::NotRegular),
+            opened => opened,
+        };
+        if file.is_err()
+            && let Some(keeping) = self.keeping.take()
+        {
+            keeping.forget();
+        }
+        file
     }
 }
 
@@ -275,8 +283,10 @@ impl Site {
     /// Asks for a file that is not kept, and those beside it.
     fn begin(&self, path: Vec<u8>, accepted: &Accepted) -> Lookup {
         let keeping = self.cache.begin(&path);
+        let known = keeping.as_ref().and_then(Keeping::known);
         let about = About::new(&path);
-        let sidecars = Sidecars::open(&path, about, accepted, self.symlinks, |_| true);
+        let is_wanted = |coding| accepted.takes(coding) || known.is_some_and(|known| known.knows(coding));
+        let sidecars = Sidecars::open(&path, about, self.symlinks, is_wanted);
         let opening = Opening::new(path, self.symlinks, &self.cache);
         Lookup::Opening(Box::new(Wanted { opening, about, sidecars, keeping }))
     }
@@ -331,15 +341,21 @@ impl Site {
     /// Looks at a file that was opened, keeps it when it is to be kept, and waits for what is beside it.
     async fn opened(&self, wanted: Wanted, file: File, accepted: &Accepted) -> Found {
         let Wanted { opening, about, sidecars, keeping } = wanted;
+        let keeping = keeping.and_then(|keeping| keeping.confirm(&file));
         let keep = keeping.is_some();
-        let mut resource = Resource::new(file, about, &self.digests, keep).await;
-        if self.compressor.is_some() {
-            resource = resource.compressible(opening.into_path());
-        }
+        let resource = match keeping.as_ref().and_then(Keeping::known) {
+            Some(known) => Rc::clone(known),
+            None => {
+                let mut resource = Resource::new(file, about, &self.digests, keep).await;
+                if self.compressor.is_some() {
+                    resource = resource.compressible(opening.into_path());
+                }
+                Rc::new(resource)
+            }
+        };
         resource.learn(sidecars, &self.digests, keep).await;
-        let resource = Rc::new(resource);
         if let Some(keeping) = keeping {
-            keeping.keep(Rc::clone(&resource));
+            keeping.keep(&resource);
         }
         self.choose(&resource, accepted).await
     }

@@ -5,15 +5,15 @@
 //! compress the file itself ([`super::compression`]).
 
 use super::compression::{Compressed, Compressor, Outcome};
-use super::digests::Digests;
+use super::digests::{Digests, is_settled};
 use crate::http::encoding::{Accepted, CODINGS, Coding};
 use crate::http::freshness;
 use crate::http::media::Media;
 use crate::http::response::{Fields, Representation};
 use crate::http::validator::Validators;
-use crate::limits::BODY_KEPT_BYTES_MAX;
+use crate::limits::{BODY_KEPT_BYTES_MAX, KEPT_DESCRIPTOR_BYTES, KEPT_ENTRY_BYTES};
 use pluto_sdk::fs::{Open, open};
-use pluto_sdk::{Buffer, File, Kind, Part, Pending, Symlinks, now};
+use pluto_sdk::{Buffer, File, Kind, Metadata, Part, Pending, Symlinks, now};
 use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::{Rc, Weak};
@@ -42,6 +42,8 @@ impl About {
 /// A representation: a file, as it was when it was opened.
 #[derive(Debug)]
 pub struct Content {
+    /// The file's metadata, unless it had changed so lately that another change might not show in them.
+    state: Option<Metadata>,
     length: u64,
     media: Media,
     coding: Option<Coding>,
@@ -74,6 +76,7 @@ impl Content {
     /// That of a file which has just been opened. With `keep`, a small one is loaded into memory of the host.
     pub async fn new(file: File, about: About, coding: Option<Coding>, digests: &Digests, keep: bool) -> Content {
         let length = file.len();
+        let state = Some(*file.metadata()).filter(|metadata| is_settled(metadata.changed));
         let tag = digests.tag(about.path, &file, coding).await;
         // Nothing is said of a time before 1970. RFC 9110 §8.8.2.1: never later than the date of the response, which is
         // not sent before the file is opened.
@@ -86,7 +89,7 @@ impl Content {
             // One that was being written is not sent from memory: the host finds out that it is too short.
             None => Body::File(file),
         };
-        Content::with_body(length, about, coding, validators, body)
+        Content { state, ..Content::with_body(length, about, coding, validators, body) }
     }
 
     /// That of a file which the server has compressed: it was changed when the file was.
@@ -105,7 +108,22 @@ impl Content {
             cache_control: about.cache_control,
             negotiated: about.media.is_compressible(),
         });
-        Content { length, media: about.media, coding, validators, fields, body }
+        Content { state: None, length, media: about.media, coding, validators, fields, body }
+    }
+
+    /// Whether this is what the file holds that has just been opened, and nothing more can be learned of it.
+    fn is_of(&self, file: &File) -> bool {
+        self.state.as_ref() == Some(file.metadata()) && self.validators.tag.is_some()
+    }
+
+    /// What is held of it by the host, as it counts among all that is kept.
+    fn weight(&self) -> usize {
+        match &self.body {
+            Body::File(_) => KEPT_DESCRIPTOR_BYTES,
+            Body::Buffer(buffer) => buffer.len() as usize,
+            // Counted elsewhere.
+            Body::Own(_) => 0,
+        }
     }
 
     /// How long it is, in bytes.
@@ -191,6 +209,12 @@ enum Encoded {
     There(Rc<Content>),
 }
 
+impl Encoded {
+    fn content(&self) -> Option<&Rc<Content>> {
+        if let Encoded::There(content) = self { Some(content) } else { None }
+    }
+}
+
 /// Which representation a client gets.
 #[derive(Debug)]
 pub enum Choice {
@@ -208,6 +232,18 @@ impl Resource {
         let modified = file.metadata().modified;
         let plain = Rc::new(Content::new(file, about, None, digests, keep).await);
         Resource { about, modified, plain, encoded: RefCell::default(), compressible: None }
+    }
+
+    /// Whether its file is still the one that has just been opened. That says nothing of those beside it.
+    pub fn is_of(&self, file: &File) -> bool {
+        self.plain.is_of(file)
+    }
+
+    /// What it counts among all that is kept.
+    pub fn weight(&self) -> usize {
+        let encoded = self.encoded.borrow();
+        let there = encoded.iter().filter_map(Encoded::content);
+        there.map(|content| content.weight() + KEPT_ENTRY_BYTES).sum::<usize>() + self.plain.weight() + KEPT_ENTRY_BYTES
     }
 
     /// May be compressed by the server, which reads the file of this path again for it.
@@ -254,8 +290,12 @@ impl Resource {
 
     /// Asks for the files beside it, as far as a client takes them and nothing is known of them.
     pub fn open_encoded(&self, path: &[u8], accepted: &Accepted, links: Symlinks) -> Sidecars {
-        let encoded = self.encoded.borrow();
-        Sidecars::open(path, self.about, accepted, links, |coding| matches!(encoded[coding.index()], Encoded::Unknown))
+        Sidecars::open(path, self.about, links, |coding| accepted.takes(coding) && !self.knows(coding))
+    }
+
+    /// Whether it is known if there is a file beside it.
+    pub fn knows(&self, coding: Coding) -> bool {
+        !matches!(self.encoded.borrow()[coding.index()], Encoded::Unknown)
     }
 
     /// Has it compressed, unless it is already. Nothing when it is not to be, or not now.
@@ -274,11 +314,14 @@ impl Resource {
         }
     }
 
-    /// Learns what there is beside it.
+    /// Learns what there is beside it, and keeps what it knew of what is still the same.
     pub async fn learn(&self, sidecars: Sidecars, digests: &Digests, keep: bool) {
         for (coding, opening) in Coding::ALL.into_iter().zip(sidecars.0) {
             let Some(opening) = opening else { continue };
+            let is_known =
+                |file: &File| self.encoded.borrow()[coding.index()].content().is_some_and(|it| it.is_of(file));
             let found = match opening.await {
+                Ok(file) if is_known(&file) => continue,
                 // One that is older than what it should be the same as is not.
                 Ok(file) if file.metadata().kind == Kind::Regular && file.metadata().modified >= self.modified => {
                     Encoded::There(Rc::new(Content::new(file, self.about, Some(coding), digests, keep).await))
@@ -296,19 +339,12 @@ impl Resource {
 pub struct Sidecars([Option<Pending<Open>>; CODINGS]);
 
 impl Sidecars {
-    /// Asks for those that a client takes and that are wanted. None for what is compressed by itself.
-    pub fn open(
-        path: &[u8],
-        about: About,
-        accepted: &Accepted,
-        links: Symlinks,
-        wanted: impl Fn(Coding) -> bool,
-    ) -> Sidecars {
-        if !accepted.any() || !about.media.is_compressible() {
+    /// Asks for those that are wanted. None for what is compressed by itself.
+    pub fn open(path: &[u8], about: About, links: Symlinks, wanted: impl Fn(Coding) -> bool) -> Sidecars {
+        if !about.media.is_compressible() {
             return Sidecars::default();
         }
-        Sidecars(Coding::ALL.map(|coding| {
-            (accepted.takes(coding) && wanted(coding)).then(|| open([path, coding.suffix()].concat(), links))
-        }))
+        let open = |coding: Coding| open([path, coding.suffix()].concat(), links);
+        Sidecars(Coding::ALL.map(|coding| wanted(coding).then(|| open(coding))))
     }
 }
