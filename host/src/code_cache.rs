@@ -46,10 +46,12 @@ impl CodeCache {
         }
         let code = Component::new(engine, component)?;
         // A full disk is no reason not to serve.
-        if keep(&path, &code.serialize()?).is_ok() {
-            self.prune(limits::CODE_KEPT_BYTES_MAX);
+        if keep(&path, &code.serialize()?).is_err() {
+            return Ok(code);
         }
-        Ok(code)
+        self.prune(limits::CODE_KEPT_BYTES_MAX);
+        // It is run from the file the first time, too: then it is the same whenever somebody looks, with a profiler or for memory.
+        Ok(load(engine, &path).unwrap_or(code))
     }
 
     /// A name for the code that this engine makes of a component, and no other engine of another.
