@@ -35,7 +35,7 @@ const COUNTED: &str = "pluto_host::guest::Guest::run";
 impl Folder {
     /// A new one, with links to the host and to the built guests.
     pub fn new() -> Self {
-        // Not beneath TMPDIR, for the reason above. The cache is new as well: wasmtime packs what is taken from it often again.
+        // Not beneath TMPDIR, for the reason above. The cache is new as well, and in a place that nobody else has.
         let folder = tempfile::Builder::new().prefix("pluto-count-").tempdir_in("/tmp").expect("a folder");
         let links = [(host::command(), HOST), (guests::repository().join("target/guests"), "guests")];
         links.iter().for_each(|(path, name)| symlink(path, folder.path().join(name)).expect("a link"));
@@ -83,7 +83,8 @@ fn file(guest: &str) -> String {
     format!("guests/{guest}.wasm")
 }
 
-/// Sums up what callgrind has written, by whether the code is of a file: what a compiler has made at run time is not.
+/// Sums up what callgrind has written, by whether the code is a guest's: valgrind knows no object for code that becomes
+/// executable after it was mapped.
 ///
 /// <https://valgrind.org/docs/manual/cl-format.html>: `ob=(ID) NAME` names the object of the lines that follow, the name
 /// only the first time; a line of numbers ends with its own cost; the line behind `calls=` is what was called, and counted
