@@ -498,7 +498,7 @@ fn code_is_not_taken_from_where_others_can_put_it() {
     assert_eq!(fs::read_dir(&code).expect("a folder").count(), 1);
     fs::set_permissions(&code, Permissions::from_mode(0o777)).expect("ours");
     let errors = run();
-    assert!(errors.contains("others may write to it; going on without"), "{errors}");
+    assert!(errors.contains("others may write to it; remove it, or set XDG_CACHE_HOME; going on without"), "{errors}");
 }
 
 /// One that sends a MiB again and again, and never receives: each is refused at once, and what is recorded of it is a sum.

@@ -1,7 +1,7 @@
 //! Compiled code, kept in a folder of the operator's, so that a guest that was compiled once starts at once.
 //!
 //! wasmtime has such a cache, which packs code and unpacks it for each start. This one maps a file as it is, as the system
-//! does with every program: of the web server's 18 ms until its first response that spares 10.
+//! does with every program: of the web server's 17 ms until its first response that spares 9.
 
 use std::fs::{self, File, Permissions};
 use std::hash::{Hash, Hasher};
@@ -27,13 +27,16 @@ const WHOLE: &str = "code";
 const PART: &str = "part";
 
 impl CodeCache {
-    /// The cache in this folder, which is made if need be. What is in it is run as it is: a folder in which anybody else may
-    /// write is an error.
+    /// The cache in this folder, which is made if need be. What is in it is run as it is: a folder in which anybody but this
+    /// user and root may write is an error.
     pub fn open(folder: PathBuf) -> Result<Self> {
         let failed = || format!("cannot keep compiled code in {}", folder.display());
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(failed)?;
-        if !is_ours(&fs::metadata(&folder).with_context(failed)?) {
-            bail!("{}: it belongs to another user, or others may write to it", failed());
+        if !is_trusted(&fs::symlink_metadata(&folder).with_context(failed)?) {
+            bail!(
+                "{}: it is a link, belongs to another user, or others may write to it; remove it, or set XDG_CACHE_HOME",
+                failed()
+            );
         }
         Ok(Self { folder })
     }
@@ -46,20 +49,30 @@ impl CodeCache {
         }
         let code = Component::new(engine, component)?;
         // A full disk is no reason not to serve.
-        if keep(&path, &code.serialize()?).is_err() {
+        if self.keep(&path, &code).is_err() {
             return Ok(code);
         }
-        self.prune(limits::CODE_KEPT_BYTES_MAX);
-        // It is run from the file the first time, too: then it is the same whenever somebody looks, with a profiler or for memory.
+        // So profiles and figures of memory do not depend on whether it is the first start.
         Ok(load(engine, &path).unwrap_or(code))
     }
 
-    /// A name for the code that this engine makes of a component, and no other engine of another.
+    /// A name for the code that this engine makes of a component, and no other engine of another. wasmtime looks at a file
+    /// only for its own major version; here the whole version is in the name.
     fn path(&self, engine: &wasmtime::Engine, component: &[u8]) -> PathBuf {
         let mut digest = Digesting(Sha256::new_with_prefix(component));
         engine.precompile_compatibility_hash().hash(&mut digest);
         let name: String = digest.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         self.folder.join(name).with_extension(WHOLE)
+    }
+
+    fn keep(&self, path: &Path, code: &Component) -> Result<()> {
+        let code = code.serialize()?;
+        if code.len() as u64 > limits::CODE_KEPT_BYTES_MAX / 2 {
+            bail!("it would take the place of all else");
+        }
+        write(path, &code)?;
+        self.prune(limits::CODE_KEPT_BYTES_MAX);
+        Ok(())
     }
 
     /// Removes what was used least lately, of more bytes than these. A file that is mapped stays until it is not.
@@ -87,24 +100,26 @@ impl CodeCache {
 }
 
 /// Writes a file that is there as a whole or not at all, also after a power failure, and never changes.
-fn keep(path: &Path, code: &[u8]) -> std::io::Result<()> {
-    let part = path.with_extension(format!("{}.{PART}", std::process::id()));
+fn write(path: &Path, code: &[u8]) -> std::io::Result<()> {
+    // Processes in two containers may have the same number.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let part = path.with_extension(format!("{}-{}.{PART}", std::process::id(), now.as_nanos()));
     let write = || {
-        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&part)?;
         file.write_all(code)?;
-        file.set_permissions(Permissions::from_mode(0o400))?;
+        file.set_permissions(Permissions::from_mode(0o444))?;
         file.sync_all()?;
         fs::rename(&part, path)
     };
     write().inspect_err(|_| drop(fs::remove_file(&part)))
 }
 
-/// The code in a file that was kept by this user, for this engine; nothing when there is none.
+/// The code in a file that was kept for this engine; nothing when there is none that is trusted.
 #[allow(unsafe_code)]
 fn load(engine: &wasmtime::Engine, path: &Path) -> Option<Component> {
     let file = File::options().read(true).custom_flags(NO_LINK).open(path).ok()?;
     let metadata = file.metadata().ok()?;
-    if !metadata.is_file() || !is_ours(&metadata) {
+    if !metadata.is_file() || !is_trusted(&metadata) {
         return None;
     }
     // It is used. Not each time, for that would write to the disk.
@@ -114,8 +129,8 @@ fn load(engine: &wasmtime::Engine, path: &Path) -> Option<Component> {
     }
     // What was looked at, whatever has its name by now.
     let same = format!("/proc/self/fd/{}", file.as_raw_fd());
-    // SAFETY: the file is this user's, and nobody else could have written it or can. Who can is able to run any program as
-    // this user. We ourselves write such a file once, from what `serialize` has made, and never change it.
+    // SAFETY: the file is this user's or root's, and nobody else could have written it or can. Who can is able to run any
+    // program as this user. We ourselves write such a file once, from what `serialize` has made, and never change it.
     let mapped = unsafe { Component::deserialize_file(engine, &same) };
     // On a file system from which nothing may be executed a copy does.
     // SAFETY: as above.
@@ -128,9 +143,10 @@ const USED_AGAIN: Duration = Duration::from_secs(60 * 60);
 /// A symbolic link is not followed.
 const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
-/// Whether something is this user's, and nobody else may write to it.
-fn is_ours(metadata: &fs::Metadata) -> bool {
-    metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o022 == 0
+/// Whether something is this user's or root's, nobody else may write to it, and it is no link.
+fn is_trusted(metadata: &fs::Metadata) -> bool {
+    let owners = [rustix::process::geteuid().as_raw(), 0];
+    owners.contains(&metadata.uid()) && metadata.mode() & 0o022 == 0 && !metadata.is_symlink()
 }
 
 /// Puts what is hashed into a digest.
@@ -206,10 +222,13 @@ mod tests {
         let allow = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
         allow(&path, 0o666);
         assert!(load(&engine(true), &path).is_none());
-        allow(&path, 0o400);
+        allow(&path, 0o444);
         let link = path.with_extension("link");
         std::os::unix::fs::symlink(&path, &link).expect("a link");
         assert!(load(&engine(true), &link).is_none() && load(&engine(true), &path).is_some());
+        let link = cache.folder.with_extension("link");
+        std::os::unix::fs::symlink(&cache.folder, &link).expect("a link");
+        assert!(CodeCache::open(link).is_err());
         allow(&cache.folder, 0o777);
         assert!(CodeCache::open(cache.folder.clone()).is_err());
     }

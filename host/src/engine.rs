@@ -95,7 +95,8 @@ pub fn of_the_system(error: &wasmtime::Error) -> Option<std::io::Error> {
 pub fn cache_folder() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    Some(base.or_else(home)?.join("pluto-host/code"))
+    let base = base.or_else(home).filter(|path| path.is_absolute())?;
+    Some(base.join("pluto-host/code"))
 }
 
 /// The component in a guest's bytes: they are one, or are a core module with an embedded world, which

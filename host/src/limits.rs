@@ -40,8 +40,8 @@ pub const SEND_BYTES_MAX: usize = 64 << 20;
 /// the host at most, so that a guest that makes as many as it can takes 100 MB.
 pub const REQUESTS_PENDING_MAX: usize = 786_432;
 
-/// Handles that are open at once, where the system allows the process so many descriptors. Most are connections, each of
-/// which costs the host about 800 bytes.
+/// Connections and files that are open at once, where the system allows the process so many descriptors; and buffers, which
+/// take none. Most are connections, each of which costs the host about 800 bytes.
 pub const HANDLES_MAX: usize = 131_072;
 
 /// Clients leave one handle of so many to files: one who is let in is to be served.

@@ -1,12 +1,15 @@
 //! Files that are asked for again and again: kept open, the small ones with their content in a buffer of the host.
 //!
-//! A kept file is never wrong. The host is asked to watch it before it is opened, and one that has changed is forgotten
-//! with the turn in which that is told; and since not every file system tells, it is opened again each second, to see
-//! whether it is still the same. A response is made of one opening alone: its length, its date and its content belong
-//! together.
+//! A kept file is never wrong for long. The host is asked to watch it before it is opened, and one that has changed is
+//! forgotten with the turn in which that is told. Not every file system tells, and nobody that a link leads elsewhere: so it
+//! is opened again when it is asked for after a second, to see by its metadata whether it is still the same. Not every change
+//! shows there: so it is read again after a minute. A response is made of one opening alone: its length, its date and its
+//! content belong together.
 
-use crate::generations::Generations;
-use crate::limits::{FILES_ASKED_MAX, KEPT_BYTES_MAX, KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX, KEPT_PATH_BYTES_MAX};
+use crate::generations::{Forgotten, Generations};
+use crate::limits::{
+    FILES_ASKED_MAX, KEPT_BYTES_MAX, KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX, KEPT_PATH_BYTES_MAX, KEPT_UNREAD_MILLIS_MAX,
+};
 use crate::site::representation::Resource;
 use pluto_sdk::fs::WatchPath;
 use pluto_sdk::request::handle;
@@ -21,7 +24,7 @@ pub struct Cache {
     store: Rc<RefCell<Store>>,
 }
 
-/// A file that is to be kept once it is open.
+/// A file that is to be kept once it is open, or to be kept on.
 #[derive(Debug)]
 pub struct Keeping {
     store: Rc<RefCell<Store>>,
@@ -72,10 +75,19 @@ impl Default for Store {
 }
 
 impl Store {
-    /// Takes an entry out, if it is still there, which the caller drops.
+    /// Takes an entry out, if it is still there. The caller holds it, too.
     fn take(&mut self, path: &[u8], entry: &Rc<Entry>) -> bool {
-        let is_there = self.kept.get(path).is_some_and(|kept| Rc::ptr_eq(&kept, entry));
-        is_there && self.kept.remove(path).is_some()
+        self.kept.remove_if(path, |kept| Rc::ptr_eq(kept, entry)).is_some()
+    }
+
+    /// Puts an entry back that weighs another amount by now.
+    fn weigh(&mut self, path: &[u8], entry: &Rc<Entry>) -> Forgotten<Vec<u8>, Rc<Entry>> {
+        let weight = entry.resource.weight();
+        if entry.weight.get() == weight || !self.take(path, entry) {
+            return Forgotten::default();
+        }
+        entry.weight.set(weight);
+        self.kept.insert(path.to_vec(), Rc::clone(entry))
     }
 }
 
@@ -84,10 +96,12 @@ struct Entry {
     resource: Rc<Resource>,
     /// What it counts among all that is kept.
     weight: Cell<usize>,
-    /// When it was last asked to be opened: nanoseconds since the Unix epoch.
+    /// When it was asked to be opened to be read: nanoseconds since the Unix epoch.
+    read: u64,
+    /// When it was asked to be opened last.
     opened: Cell<u64>,
-    /// Somebody is opening it again.
-    opening: Cell<bool>,
+    /// Somebody is opening it again. Where that comes to nothing this stays set, which matters only until it is too old.
+    renewing: Cell<bool>,
     /// Forgets it when it changes.
     _watch: Handler,
 }
@@ -96,9 +110,9 @@ impl Cache {
     /// What that path names, if it is kept and may be sent.
     pub fn get(&self, path: &[u8]) -> Option<Rc<Resource>> {
         let entry = self.store.borrow_mut().kept.get(path)?;
-        let age_millis = now().saturating_sub(entry.opened.get()) / 1_000_000;
+        let age_millis = millis_since(entry.opened.get());
         // The first to ask when it is no longer fresh opens it again; until that is done it does for the others.
-        let is_due = age_millis >= KEPT_FRESH_MILLIS && !entry.opening.replace(true);
+        let is_due = age_millis >= KEPT_FRESH_MILLIS && !entry.renewing.replace(true);
         if is_due || age_millis >= KEPT_MILLIS_MAX {
             return None;
         }
@@ -127,6 +141,15 @@ impl Cache {
             How::Anew { changed, watch, _opening: Opening(opening) }
         };
         Some(Keeping { store: Rc::clone(&self.store), path: path.to_vec(), began: now(), how })
+    }
+
+    /// More forms are known by now of what is kept under that path.
+    pub fn weigh(&self, path: &[u8], resource: &Rc<Resource>) {
+        let mut store = self.store.borrow_mut();
+        let entry = store.kept.get(path).filter(|entry| Rc::ptr_eq(&entry.resource, resource));
+        let forgotten = entry.map(|entry| store.weigh(path, &entry));
+        drop(store);
+        drop(forgotten);
     }
 
     /// How many files are kept.
@@ -169,9 +192,12 @@ impl Keeping {
         }
     }
 
-    /// Now that the file is open: nothing when something else was kept, which is forgotten.
+    /// Now that the file is open. None when it is another than what was kept, or when that was read too long ago: then it is
+    /// forgotten.
     pub fn confirm(self, file: &File) -> Option<Keeping> {
-        if self.known().is_some_and(|known| !known.is_of(file)) {
+        if let How::Again(entry) = &self.how
+            && (!entry.resource.is_of(file) || millis_since(entry.read) >= KEPT_UNREAD_MILLIS_MAX)
+        {
             self.forget();
             return None;
         }
@@ -187,27 +213,29 @@ impl Keeping {
 
     /// Keeps the resource, unless it has changed meanwhile.
     pub fn keep(self, resource: &Rc<Resource>) {
-        let entry = match self.how {
+        let forgotten = match self.how {
             How::Again(entry) => {
                 entry.opened.set(self.began);
-                entry.opening.set(false);
-                // More of its forms may be known by now.
-                if entry.weight.get() == resource.weight() || !self.store.borrow_mut().take(&self.path, &entry) {
-                    return;
-                }
-                entry.weight.set(resource.weight());
-                entry
+                entry.renewing.set(false);
+                self.store.borrow_mut().weigh(&self.path, &entry)
             }
             How::Anew { changed, .. } if changed.get() => return,
-            How::Anew { watch, .. } => Rc::new(Entry {
-                resource: Rc::clone(resource),
-                weight: Cell::new(resource.weight()),
-                opened: Cell::new(self.began),
-                opening: Cell::default(),
-                _watch: watch,
-            }),
+            How::Anew { watch, .. } => {
+                let entry = Entry {
+                    resource: Rc::clone(resource),
+                    weight: Cell::new(resource.weight()),
+                    read: self.began,
+                    opened: Cell::new(self.began),
+                    renewing: Cell::default(),
+                    _watch: watch,
+                };
+                self.store.borrow_mut().kept.insert(self.path, Rc::new(entry))
+            }
         };
-        let replaced = self.store.borrow_mut().kept.insert(self.path, entry);
-        drop(replaced);
+        drop(forgotten);
     }
+}
+
+fn millis_since(time: u64) -> u64 {
+    now().saturating_sub(time) / 1_000_000
 }

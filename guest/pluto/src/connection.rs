@@ -37,7 +37,8 @@ pub fn converse(client: Client, server: Rc<Server>) -> impl Future<Output = ()> 
 enum End {
     /// At once: nothing is on its way that matters, or the client is to notice that the response is not whole.
     Cut,
-    /// Behind the last response, which is to arrive, whatever the client still sends, if it is not known to send nothing.
+    /// Behind the last response, which is to arrive, whatever the client still sends. Nothing is waited for from one that is
+    /// known to send no more.
     Linger,
 }
 

@@ -67,8 +67,8 @@ impl<K: Hash + Eq, V> Generations<K, V> {
         Generations::weighing(max, |_| 1)
     }
 
-    /// An empty map that has room for values of this weight all together, each of which always weighs the same; one that
-    /// weighs more than half of it is there alone.
+    /// An empty map that has room for values of this weight all together, each of which weighs the same as long as it is
+    /// there; one that weighs more than half of it has a generation to itself.
     pub fn weighing(max: usize, weigh: fn(&V) -> usize) -> Generations<K, V> {
         Generations { young: HashMap::default(), old: HashMap::default(), weight: 0, weight_max: max / 2, weigh }
     }
@@ -109,6 +109,15 @@ impl<K: Hash + Eq, V> Generations<K, V> {
         self.weight += weight;
         self.young.insert(key, value);
         (before, forgotten)
+    }
+
+    /// Takes it out, if it is this one. Other than `get` it moves nothing.
+    pub fn remove_if<Q: Hash + Eq + ?Sized>(&mut self, key: &Q, is_this: impl Fn(&V) -> bool) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        let is_there = self.young.get(key).or_else(|| self.old.get(key)).is_some_and(is_this);
+        if is_there { self.remove(key) } else { None }
     }
 
     /// Takes it out.

@@ -88,13 +88,13 @@ pub const LOGGED_FIELD_ESCAPED_BYTES_MAX: usize = 1 << 10;
 /// fewer with fields.
 pub const GATHER_LOGGED_BYTES_MAX: usize = 16 << 10;
 
-/// What the files that are kept may take, all together, where each counts with what is held of it: about 6,000 small ones, or
-/// 1,000 large ones.
+/// What the files that are kept may take, all together, where each counts with what is held of it: about 3,000 small ones, or
+/// 800 large ones.
 pub const KEPT_BYTES_MAX: usize = 32 << 20;
 
-/// What is known of a kept file takes so much besides its content: its path, the fields of its responses, its watch, and
-/// what the host keeps for its handle.
-pub const KEPT_ENTRY_BYTES: usize = 2 << 10;
+/// What a kept file counts besides its content. What is known of it takes about 2 KiB; its watch and its handle are scarcer:
+/// Linux may allow a user no more than 8,192 watches, for all programs.
+pub const KEPT_ENTRY_BYTES: usize = 8 << 10;
 
 /// What is kept of a file whose content is not, its descriptor, counts as so much: descriptors are scarcer than memory.
 pub const KEPT_DESCRIPTOR_BYTES: usize = 32 << 10;
@@ -106,8 +106,9 @@ pub const FILES_ASKED_MAX: usize = 1_024;
 /// Paths that were found to name nothing and are remembered: with the longest of them 1 MiB.
 pub const MISSING_KEPT_MAX: usize = 1_024;
 
-/// What was missing is looked for again after so long: nobody tells that it has appeared.
-pub const MISSING_KEPT_MILLIS: u64 = 500;
+/// What was missing is looked for again after so long: nobody tells that it has appeared. The page that says so may be as
+/// old as a kept file can be before it is looked at, so that both together are no older than `KEPT_MILLIS_MAX`.
+pub const MISSING_KEPT_MILLIS: u64 = KEPT_MILLIS_MAX - KEPT_FRESH_MILLIS;
 
 /// A kept file up to this size has its content in memory of the host. A larger one is sent from the system's own cache
 /// without being copied, which takes two calls instead of one. Of 10 KiB a copy cost 0.86 of that, of 32 KiB 1.07.
@@ -117,8 +118,12 @@ pub const BODY_KEPT_BYTES_MAX: u64 = 16 << 10;
 /// whether it is still the same.
 pub const KEPT_FRESH_MILLIS: u64 = 900;
 
-/// What is sent is never older than this.
+/// What is sent is never older than this, as far as a file's metadata tell.
 pub const KEPT_MILLIS_MAX: u64 = 1_000;
+
+/// A kept file is read again after so long, although its metadata are the same: what is stored through a mapping need not show
+/// in them, nor what changes on a file system that knows no time of change.
+pub const KEPT_UNREAD_MILLIS_MAX: u64 = 60_000;
 
 /// Digests that are remembered, so that a file is read for its entity tag once and not for each request: 12 MiB, of a
 /// site with so many files.
@@ -166,7 +171,8 @@ pub const IDLE_SECONDS_DEFAULT: u64 = 60;
 /// the deadline of a connection only ever moves later, which costs nothing.
 pub const WRITE_SECONDS_DEFAULT: u64 = 60;
 
-/// Time that the server reads on after its last response, so that no reset overtakes it (RFC 9112 §9.6).
+/// Time that the server reads on after its last response, so that no reset overtakes it (RFC 9112 §9.6); from a client that
+/// has not said itself that it sends no more.
 pub const LINGER_SECONDS_DEFAULT: u64 = 5;
 
 /// Bytes that the server reads and drops after its last response: a client in the middle of an upload still gets to

@@ -3,7 +3,8 @@
 use crate::hand::{Hand, is_open};
 use crate::support::{Response, get, responses, send, serve};
 use pluto::limits::{
-    BODY_KEPT_BYTES_MAX, KEPT_BYTES_MAX, KEPT_DESCRIPTOR_BYTES, KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX, MISSING_KEPT_MILLIS,
+    BODY_KEPT_BYTES_MAX, KEPT_BYTES_MAX, KEPT_DESCRIPTOR_BYTES, KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX,
+    KEPT_UNREAD_MILLIS_MAX, MISSING_KEPT_MILLIS,
 };
 use pluto_sdk::Error;
 use pluto_sdk::testing::{Reply, Request, World};
@@ -101,11 +102,16 @@ fn a_kept_file_that_is_still_the_same_is_opened_again_and_not_read() {
         (0..3).for_each(|_| assert_eq!(ask(&mut world, path).status, 200));
         let read = |request: &Request| matches!(request, Request::Load(_) | Request::Digest(_) | Request::Watch(_));
         let (opened, handles, before) = (opens(&world), world.handles(), count(&world, read));
-        for age in [KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX, 60_000] {
+        for age in [KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX, KEPT_UNREAD_MILLIS_MAX / 2] {
             world.advance(Duration::from_millis(age));
             (0..3).for_each(|_| assert_eq!(ask(&mut world, path).status, 200));
         }
         assert_eq!((opens(&world) - opened, world.handles(), count(&world, read)), (3, handles, before), "{path}");
+        // Not every change shows.
+        world.advance(Duration::from_millis(KEPT_UNREAD_MILLIS_MAX / 2));
+        (0..3).for_each(|_| assert_eq!(ask(&mut world, path).status, 200));
+        assert_eq!(world.handles(), handles);
+        assert!(count(&world, read) > before);
     }
 }
 
@@ -149,8 +155,16 @@ fn what_is_kept_is_bounded_by_what_it_takes() {
     world.advance(Duration::from_secs(10));
     let files_max = KEPT_BYTES_MAX / KEPT_DESCRIPTOR_BYTES;
     for number in 0..files_max + 100 {
-        world.file(format!("{number}.bin"), vec![b'x'; BODY_KEPT_BYTES_MAX as usize + 1]);
-        (0..2).for_each(|_| assert_eq!(ask(&mut world, &format!("/{number}.bin")).status, 200));
+        for end in ["txt", "txt.gz"] {
+            world.file(format!("{number}.{end}"), vec![b'x'; BODY_KEPT_BYTES_MAX as usize + 1]);
+        }
+        (0..2).for_each(|_| assert_eq!(ask(&mut world, &format!("/{number}.txt")).status, 200));
+        if number % 2 == 0 {
+            // One of its forms is known only later.
+            let request = format!("GET /{number}.txt HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n");
+            let client = send(&mut world, &[request.as_bytes()]);
+            assert_eq!(responses(world.received(client), &[])[0].field("Content-Encoding"), Some("gzip"));
+        }
         assert!(world.handles() <= files_max, "{number}");
     }
     assert!(world.handles() >= files_max / 3);

@@ -203,6 +203,8 @@ fn a_client_that_has_said_that_it_is_done_is_not_waited_for() {
         // It sends more all the same, or may: clients from before 1997 send an empty line behind a body.
         ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n\r\n", After::Lingers),
         ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\na", After::Lingers),
+        ("POST / HTTP/1.0\r\n\r\n", After::Lingers),
+        ("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nConnection: close\r\n\r\n", After::Lingers),
         // It is the server that ends it.
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n", After::Lingers),
     ] {

@@ -106,11 +106,6 @@ impl Accepted {
         self.codings[coding.index()] > 0
     }
 
-    /// Whether the client takes any coding that the server knows.
-    pub fn any(&self) -> bool {
-        self.codings.iter().any(|weight| *weight > 0)
-    }
-
     /// The codings that the client takes, those it likes best first, and the server's own order where it does not care;
     /// before `None` those that it prefers to none, behind it those that it takes when it must. No `None` means that
     /// identity is not acceptable.

@@ -144,7 +144,9 @@ impl Request {
             // come.
             (_, Framing::Length(_) | Framing::Chunked) if fields.waits => request.terms.persistent = false,
             (_, framing) => {
-                request.terms.last = !fields.persistent && framing == Framing::None;
+                // What is refused may have a body that nothing announces: a tunnel's, or that of an old client.
+                let is_known = !matches!(method, Method::Refused | Method::Unknown);
+                request.terms.last = is_known && !fields.persistent && framing == Framing::None;
                 return (request, framing);
             }
         }

@@ -47,7 +47,7 @@ impl ErrorPages {
     }
 }
 
-/// Paths that were found to name nothing, with the page that says so: for half a second who asks again is told at once.
+/// Paths that were found to name nothing, with the page that says so: for a tenth of a second who asks again is told at once.
 /// A file that appears meanwhile is seen after that.
 #[derive(Debug)]
 pub struct Missing(RefCell<Generations<Vec<u8>, Rc<NotFound>>>);

@@ -81,8 +81,9 @@ pub enum Lookup {
     Missing(Found),
     /// What depends on a file. Boxed, as what waits for the host: an answer that is known is moved quickly.
     Opening(Box<Wanted>),
-    /// What depends on the files beside one that is kept.
-    Encoding(Rc<Resource>, Box<Sidecars>),
+    /// What depends on the files beside one that is kept under this path.
+    /// What depends on the files beside one that is kept under this path.
+    Encoding(Rc<Resource>, Box<(Vec<u8>, Sidecars)>),
     /// What a policy decides.
     Deciding(Box<Decision>),
 }
@@ -275,12 +276,12 @@ impl Site {
             Choice::None => Lookup::Known(Found::Fault(NOT_ACCEPTABLE)),
             Choice::Unknown => {
                 let sidecars = resource.open_encoded(path, accepted, self.symlinks);
-                Lookup::Encoding(resource, Box::new(sidecars))
+                Lookup::Encoding(resource, Box::new((path.to_vec(), sidecars)))
             }
         })
     }
 
-    /// Asks for a file that is not kept, and those beside it.
+    /// Asks for a file that is not kept, or is to be looked at again, and for those beside it.
     fn begin(&self, path: Vec<u8>, accepted: &Accepted) -> Lookup {
         let keeping = self.cache.begin(&path);
         let known = keeping.as_ref().and_then(Keeping::known);
@@ -325,8 +326,10 @@ impl Site {
     async fn resolve(&self, lookup: Lookup, accepted: &Accepted) -> Result<Found, Error> {
         match lookup {
             Lookup::Known(found) => Ok(found),
-            Lookup::Encoding(resource, sidecars) => {
-                Box::pin(resource.learn(*sidecars, &self.digests, true)).await;
+            Lookup::Encoding(resource, beside) => {
+                let (path, sidecars) = *beside;
+                Box::pin(resource.learn(sidecars, &self.digests, true)).await;
+                self.cache.weigh(&path, &resource);
                 Ok(self.choose(&resource, accepted).await)
             }
             Lookup::Opening(mut wanted) => {

@@ -113,7 +113,8 @@ impl Content {
 
     /// Whether this is what the file holds that has just been opened, and nothing more can be learned of it.
     fn is_of(&self, file: &File) -> bool {
-        self.state.as_ref() == Some(file.metadata()) && self.validators.tag.is_some()
+        let is_read = matches!(self.body, Body::Buffer(_)) || self.length > BODY_KEPT_BYTES_MAX || self.length == 0;
+        is_read && self.state.as_ref() == Some(file.metadata()) && self.validators.tag.is_some()
     }
 
     /// What is held of it by the host, as it counts among all that is kept.

@@ -78,10 +78,12 @@ impl Buffer {
 pub struct Handles {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// How many objects can be held.
+    /// How many objects can be held that take a descriptor: connections and files.
     max: usize,
-    /// How many of them are connections.
+    /// How many of all objects are connections.
     connections: usize,
+    /// How many are buffers.
+    buffers: usize,
 }
 
 struct Slot {
@@ -91,14 +93,14 @@ struct Slot {
 }
 
 impl Handles {
-    /// None yet, and room for so many.
+    /// None yet, and room for so many connections and files.
     pub fn new(max: usize) -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), max, connections: 0 }
+        Self { slots: Vec::new(), free: Vec::new(), max, connections: 0, buffers: 0 }
     }
 
-    /// Whether another object can be held.
-    pub fn has_room(&self) -> bool {
-        self.held() < self.max
+    /// Whether another connection or file can be held.
+    fn has_room(&self) -> bool {
+        self.slots.len() - self.free.len() - self.buffers < self.max
     }
 
     /// Whether another client can be taken. Clients leave a part to the files that they will ask for.
@@ -111,22 +113,21 @@ impl Handles {
         self.max - self.connections
     }
 
-    fn held(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
     /// Gives an object a handle.
     pub fn insert(&mut self, object: Object) -> Result<u64, Error> {
-        if !self.has_room() {
+        let is_buffer = matches!(object, Object::Buffer(_));
+        let has_room = if is_buffer { self.buffers < limits::HANDLES_MAX } else { self.has_room() };
+        if !has_room {
             return Err(Error::Exhausted);
         }
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { uses: 0, object: None });
-            u32::try_from(self.slots.len() - 1).expect("fewer than HANDLES_MAX")
+            u32::try_from(self.slots.len() - 1).expect("at most twice HANDLES_MAX")
         });
         let slot = &mut self.slots[index as usize];
         slot.uses += 1;
         self.connections += usize::from(matches!(object, Object::Connection(_)));
+        self.buffers += usize::from(is_buffer);
         slot.object = Some(object);
         Ok(u64::from(slot.uses) << 32 | u64::from(index))
     }
@@ -163,6 +164,7 @@ impl Handles {
             self.free.push(index(handle));
         }
         self.connections -= usize::from(matches!(object, Object::Connection(_)));
+        self.buffers -= usize::from(matches!(object, Object::Buffer(_)));
         Ok(object)
     }
 
@@ -225,12 +227,18 @@ mod tests {
 
     #[test]
     fn there_is_a_limit() {
-        let mut handles = Handles::new(100);
-        for count in 0..100 {
-            assert!(handles.has_room_for_clients(), "buffers leave room, up to {count}");
+        let mut handles = Handles::new(10);
+        let fd = || OwnedFd::from(std::io::pipe().expect("a pipe").0);
+        let file = || Object::File(Rc::new(File::new(fd(), 0, &Total::default(), 1).expect("room")));
+        let held: Vec<u64> = (0..10).map(|_| handles.insert(file()).expect("room")).collect();
+        assert!(!handles.has_room_for_clients());
+        assert_eq!(handles.insert(file()).err(), Some(Error::Exhausted));
+        // Buffers take no descriptor.
+        for _ in 0..limits::HANDLES_MAX {
             assert!(handles.insert(buffer()).is_ok());
         }
-        assert!(!handles.has_room_for_clients());
         assert_eq!(handles.insert(buffer()).err(), Some(Error::Exhausted));
+        assert!(handles.remove(held[0]).is_ok());
+        assert!(handles.has_room_for_clients() && handles.insert(file()).is_ok());
     }
 }

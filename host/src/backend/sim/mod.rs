@@ -203,7 +203,8 @@ impl Sim {
     }
 
     fn insert(&mut self, object: Object) -> Result<u64, Error> {
-        if self.handles.len() >= limits::HANDLES_MAX {
+        // Connections and files, and as many buffers.
+        if self.handles.len() >= 2 * limits::HANDLES_MAX {
             return Err(Error::Exhausted);
         }
         self.handed_out += 1;
