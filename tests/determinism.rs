@@ -480,6 +480,8 @@ fn the_cache_tells_the_engines_apart() {
             command.env("XDG_CACHE_HOME", cache.path()).args(["replay", "--engine", engine, &guest, &trace]);
             assert!(command.output().expect("it starts").status.success(), "{engine}, round {round}");
         }
+        let kept = fs::read_dir(cache.path().join("pluto-host/code")).expect("a folder").count();
+        assert_eq!(kept, ENGINES.len(), "round {round}");
     }
 }
 

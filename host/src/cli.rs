@@ -173,7 +173,7 @@ pub struct Run {
     #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "key_frame_every")]
     pub flight_recorder: Option<u64>,
 
-    /// Do not keep compiled code in ~/.cache/pluto-host
+    /// Do not keep compiled code in ~/.cache/pluto-host/code (or $XDG_CACHE_HOME/pluto-host/code)
     #[arg(long)]
     pub no_cache: bool,
 }

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::hash::{Hash, Hasher};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -25,6 +25,12 @@ pub struct CodeCache {
 /// The end of a file's name, of one that is whole and of one that is being written.
 const WHOLE: &str = "code";
 const PART: &str = "part";
+
+/// How old the time of a file's last use may be.
+const USED_AGAIN: Duration = Duration::from_secs(60 * 60);
+
+/// A symbolic link is not followed.
+const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
 impl CodeCache {
     /// The cache in this folder, which is made if need be. What is in it is run as it is: a folder in which anybody but this
@@ -52,7 +58,7 @@ impl CodeCache {
         if self.keep(&path, &code).is_err() {
             return Ok(code);
         }
-        // So profiles and figures of memory do not depend on whether it is the first start.
+        // From the file from the first start on, so that profiles and memory are the same as later.
         Ok(load(engine, &path).unwrap_or(code))
     }
 
@@ -75,7 +81,7 @@ impl CodeCache {
         Ok(())
     }
 
-    /// Removes what was used least lately, of more bytes than these. A file that is mapped stays until it is not.
+    /// Removes what was used least lately until no more than these bytes are left. A file that is mapped stays until it is not.
     fn prune(&self, bytes_max: u64) {
         let is_code = |path: &Path| path.extension().is_some_and(|end| end == WHOLE || end == PART);
         let mut files: Vec<(SystemTime, u64, PathBuf)> = fs::read_dir(&self.folder)
@@ -122,26 +128,28 @@ fn load(engine: &wasmtime::Engine, path: &Path) -> Option<Component> {
     if !metadata.is_file() || !is_trusted(&metadata) {
         return None;
     }
-    // It is used. Not each time, for that would write to the disk.
-    let now = SystemTime::now();
-    if metadata.modified().is_ok_and(|last| now.duration_since(last).is_ok_and(|age| age >= USED_AGAIN)) {
-        let _ = file.set_modified(now);
-    }
-    // What was looked at, whatever has its name by now.
+    mark_used(&file, &metadata);
+    // The very file that was looked at, whatever bears its name by now.
     let same = format!("/proc/self/fd/{}", file.as_raw_fd());
     // SAFETY: the file is this user's or root's, and nobody else could have written it or can. Who can is able to run any
     // program as this user. We ourselves write such a file once, from what `serialize` has made, and never change it.
     let mapped = unsafe { Component::deserialize_file(engine, &same) };
-    // On a file system from which nothing may be executed a copy does.
-    // SAFETY: as above.
-    mapped.or_else(|_| unsafe { Component::deserialize(engine, fs::read(&same)?) }).ok()
+    // Where nothing may be mapped to be executed (noexec), or there is no /proc, a copy is run.
+    mapped.ok().or_else(|| {
+        let mut copy = Vec::new();
+        (&file).read_to_end(&mut copy).ok()?;
+        // SAFETY: as above.
+        unsafe { Component::deserialize(engine, copy) }.ok()
+    })
 }
 
-/// How old the time of a file's last use may be.
-const USED_AGAIN: Duration = Duration::from_secs(60 * 60);
-
-/// A symbolic link is not followed.
-const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+/// Notes that a file is used; at most once an hour, for that writes to the disk.
+fn mark_used(file: &File, metadata: &fs::Metadata) {
+    let now = SystemTime::now();
+    if metadata.modified().is_ok_and(|last| now.duration_since(last).is_ok_and(|age| age >= USED_AGAIN)) {
+        let _ = file.set_modified(now);
+    }
+}
 
 /// Whether something is this user's or root's, nobody else may write to it, and it is no link.
 fn is_trusted(metadata: &fs::Metadata) -> bool {
@@ -190,8 +198,12 @@ mod tests {
         let other = wat::parse_str("(component (component))").expect("a component");
         let path = cache.path(&engine(true), &component);
         assert!(load(&engine(true), &path).is_none());
+        let inode = || fs::metadata(&path).expect("a file").ino();
         cache.compile(&engine(true), &component).expect("it compiles");
         assert!(load(&engine(true), &path).is_some());
+        let before = inode();
+        cache.compile(&engine(true), &component).expect("it is there");
+        assert_eq!(inode(), before, "written again");
         assert_eq!(cache.path(&engine(true), &component), path);
         assert_ne!(cache.path(&engine(false), &component), path);
         assert_ne!(cache.path(&engine(true), &other), path);
@@ -208,6 +220,7 @@ mod tests {
         for damaged in [&b""[..], b"no code", &whole[..whole.len() / 2]] {
             fs::remove_file(&path).expect("it is there");
             fs::write(&path, damaged).expect("it can be written");
+            fs::set_permissions(&path, Permissions::from_mode(0o444)).expect("ours");
             cache.compile(&engine(true), &component).expect("it compiles");
             assert_eq!(fs::read(&path).expect("a file"), whole);
         }

@@ -91,7 +91,7 @@ pub fn of_the_system(error: &wasmtime::Error) -> Option<std::io::Error> {
     error.downcast_ref::<rustix::io::Errno>().map(|&errno| errno.into())
 }
 
-/// Where compiled code is kept: in `$XDG_CACHE_HOME/pluto-host`, else in `~/.cache/pluto-host`, else nowhere.
+/// Where compiled code is kept: in `$XDG_CACHE_HOME/pluto-host/code`, else in `~/.cache/pluto-host/code`, else nowhere.
 pub fn cache_folder() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));

@@ -5,7 +5,8 @@
 /// Size of a guest's file. Compiling takes about a second for each MiB, and a server is rarely larger than two.
 pub const GUEST_BYTES_MAX: u64 = 64 << 20;
 
-/// Compiled code that is kept, in bytes: that of about eighty web servers. Beyond it goes what was used least lately.
+/// Compiled code that is kept, in bytes: that of about eighty web servers. Beyond it goes what was used least lately; what
+/// takes more than half of it is not kept.
 pub const CODE_KEPT_BYTES_MAX: u64 = 256 << 20;
 
 /// Default of `--memory-max`: linear memory of a guest, all its memories together. Room for 50,000 connections
@@ -40,8 +41,8 @@ pub const SEND_BYTES_MAX: usize = 64 << 20;
 /// the host at most, so that a guest that makes as many as it can takes 100 MB.
 pub const REQUESTS_PENDING_MAX: usize = 786_432;
 
-/// Connections and files that are open at once, where the system allows the process so many descriptors; and buffers, which
-/// take none. Most are connections, each of which costs the host about 800 bytes.
+/// Connections and files that are open at once, where the system allows the process so many descriptors; and, apart from
+/// these, buffers, which take none. Most are connections, each of which costs the host about 800 bytes.
 pub const HANDLES_MAX: usize = 131_072;
 
 /// Clients leave one handle of so many to files: one who is let in is to be served.

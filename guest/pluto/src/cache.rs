@@ -1,10 +1,10 @@
 //! Files that are asked for again and again: kept open, the small ones with their content in a buffer of the host.
 //!
 //! A kept file is never wrong for long. The host is asked to watch it before it is opened, and one that has changed is
-//! forgotten with the turn in which that is told. Not every file system tells, and nobody that a link leads elsewhere: so it
-//! is opened again when it is asked for after a second, to see by its metadata whether it is still the same. Not every change
-//! shows there: so it is read again after a minute. A response is made of one opening alone: its length, its date and its
-//! content belong together.
+//! forgotten with the turn in which that is told. Not every file system tells, and nobody tells that a link leads elsewhere:
+//! so after 0.9 s the next to ask has it opened again, to see by its metadata whether it is still the same. Not every change
+//! shows there either: so after a minute it is read again. A response is made of one opening alone: its length, its date and
+//! its content belong together.
 
 use crate::generations::{Forgotten, Generations};
 use crate::limits::{
@@ -81,8 +81,8 @@ impl Store {
     }
 
     /// Puts an entry back that weighs another amount by now.
-    fn weigh(&mut self, path: &[u8], entry: &Rc<Entry>) -> Forgotten<Vec<u8>, Rc<Entry>> {
-        let weight = entry.resource.weight();
+    fn reweigh(&mut self, path: &[u8], entry: &Rc<Entry>) -> Forgotten<Vec<u8>, Rc<Entry>> {
+        let weight = entry.resource.borrow().weight();
         if entry.weight.get() == weight || !self.take(path, entry) {
             return Forgotten::default();
         }
@@ -93,17 +93,27 @@ impl Store {
 
 #[derive(Debug)]
 struct Entry {
-    resource: Rc<Resource>,
+    resource: RefCell<Rc<Resource>>,
     /// What it counts among all that is kept.
     weight: Cell<usize>,
     /// When it was asked to be opened to be read: nanoseconds since the Unix epoch.
-    read: u64,
+    read: Cell<u64>,
     /// When it was asked to be opened last.
     opened: Cell<u64>,
     /// Somebody is opening it again. Where that comes to nothing this stays set, which matters only until it is too old.
     renewing: Cell<bool>,
     /// Forgets it when it changes.
     _watch: Handler,
+}
+
+impl Entry {
+    fn resource(&self) -> Rc<Resource> {
+        Rc::clone(&self.resource.borrow())
+    }
+
+    fn is_to_be_read_again(&self) -> bool {
+        millis_since(self.read.get()) >= KEPT_UNREAD_MILLIS_MAX
+    }
 }
 
 impl Cache {
@@ -116,7 +126,7 @@ impl Cache {
         if is_due || age_millis >= KEPT_MILLIS_MAX {
             return None;
         }
-        Some(Rc::clone(&entry.resource))
+        Some(entry.resource())
     }
 
     /// Whether the file of that path, which is about to be opened, is to be kept: it is already, or it was asked for before
@@ -144,10 +154,10 @@ impl Cache {
     }
 
     /// More forms are known by now of what is kept under that path.
-    pub fn weigh(&self, path: &[u8], resource: &Rc<Resource>) {
+    pub fn reweigh(&self, path: &[u8], resource: &Rc<Resource>) {
         let mut store = self.store.borrow_mut();
-        let entry = store.kept.get(path).filter(|entry| Rc::ptr_eq(&entry.resource, resource));
-        let forgotten = entry.map(|entry| store.weigh(path, &entry));
+        let entry = store.kept.get(path).filter(|entry| Rc::ptr_eq(&entry.resource.borrow(), resource));
+        let forgotten = entry.map(|entry| store.reweigh(path, &entry));
         drop(store);
         drop(forgotten);
     }
@@ -184,19 +194,23 @@ impl Cache {
 }
 
 impl Keeping {
-    /// What is kept already.
-    pub fn known(&self) -> Option<&Rc<Resource>> {
+    /// What is kept already and need not be read again.
+    pub fn known(&self) -> Option<Rc<Resource>> {
         match &self.how {
-            How::Again(entry) => Some(&entry.resource),
-            How::Anew { .. } => None,
+            How::Again(entry) if !entry.is_to_be_read_again() => Some(entry.resource()),
+            How::Again(_) | How::Anew { .. } => None,
         }
     }
 
-    /// Now that the file is open. None when it is another than what was kept, or when that was read too long ago: then it is
-    /// forgotten.
+    /// Whether it is read again although its metadata are the same.
+    pub fn distrusts(&self) -> bool {
+        matches!(&self.how, How::Again(entry) if entry.is_to_be_read_again())
+    }
+
+    /// Now that the file is open. None when it is another than what was kept, which is then forgotten.
     pub fn confirm(self, file: &File) -> Option<Keeping> {
         if let How::Again(entry) = &self.how
-            && (!entry.resource.is_of(file) || millis_since(entry.read) >= KEPT_UNREAD_MILLIS_MAX)
+            && !entry.resource.borrow().is_of(file)
         {
             self.forget();
             return None;
@@ -215,16 +229,21 @@ impl Keeping {
     pub fn keep(self, resource: &Rc<Resource>) {
         let forgotten = match self.how {
             How::Again(entry) => {
+                if !Rc::ptr_eq(&entry.resource.borrow(), resource) {
+                    entry.read.set(self.began);
+                }
+                let before = entry.resource.replace(Rc::clone(resource));
+                drop(before);
                 entry.opened.set(self.began);
                 entry.renewing.set(false);
-                self.store.borrow_mut().weigh(&self.path, &entry)
+                self.store.borrow_mut().reweigh(&self.path, &entry)
             }
             How::Anew { changed, .. } if changed.get() => return,
             How::Anew { watch, .. } => {
                 let entry = Entry {
-                    resource: Rc::clone(resource),
+                    resource: RefCell::new(Rc::clone(resource)),
                     weight: Cell::new(resource.weight()),
-                    read: self.began,
+                    read: Cell::new(self.began),
                     opened: Cell::new(self.began),
                     renewing: Cell::default(),
                     _watch: watch,

@@ -26,7 +26,7 @@ pub fn converse(client: Client, server: Rc<Server>) -> impl Future<Output = ()> 
     let mut conversation = Conversation::new(client, server);
     async move {
         match conversation.run().await {
-            End::Linger if !conversation.finished => conversation.linger().await,
+            End::Whole if !conversation.finished => conversation.linger().await,
             _ => (),
         }
     }
@@ -37,9 +37,8 @@ pub fn converse(client: Client, server: Rc<Server>) -> impl Future<Output = ()> 
 enum End {
     /// At once: nothing is on its way that matters, or the client is to notice that the response is not whole.
     Cut,
-    /// Behind the last response, which is to arrive, whatever the client still sends. Nothing is waited for from one that is
-    /// known to send no more.
-    Linger,
+    /// Behind the last response, which is to arrive whole, whatever the client still sends.
+    Whole,
 }
 
 /// A request that is being answered.
@@ -70,7 +69,7 @@ struct Conversation {
     piece: u64,
     /// The client has ended its direction.
     ended: bool,
-    /// The client sends nothing more: it has ended its direction, or said so with its last request.
+    /// Nothing more is to come from the client: it has ended its direction, or its last request said so.
     finished: bool,
     /// The last response has been written, or stands in the outbox.
     closing: bool,
@@ -169,7 +168,7 @@ impl Conversation {
         if !self.outbox.is_empty() {
             self.flush(self.closing).await?;
         }
-        if self.closing { Err(End::Linger) } else { Ok(()) }
+        if self.closing { Err(End::Whole) } else { Ok(()) }
     }
 
     /// Answers the requests that wait, in their order, as long as their answers are known and there is room for these.
@@ -244,11 +243,11 @@ impl Conversation {
     /// Puts all of a response but what comes from a file into the outbox.
     fn put_head(&mut self, terms: Terms, mut answer: Answer, began: u64) -> (Body, Access) {
         // Told to stop, the server says so in the last response that is under way.
-        let last = self.client.stopping() && self.exchanges.is_empty();
-        let persistent = terms.persistent && !last;
+        let stopping = self.client.stopping() && self.exchanges.is_empty();
+        let persistent = terms.persistent && !stopping;
         self.closing |= !persistent;
         // A client that has sent more all the same is not believed.
-        self.finished |= terms.last && !self.inbound.has_more();
+        self.finished |= terms.ends && !self.inbound.has_more();
         self.outbox.hold(answer.share.take());
         let response = self.write_head(&terms, answer, persistent);
         let access = Access::new(terms.line, terms.method, response.status.code(), response.bytes, began)
@@ -381,7 +380,7 @@ impl Conversation {
             // The server was told to stop. The client may have sent its next request by now: no reset is to overtake
             // the response to the one before.
             self.reading = Some(reading);
-            return Err(End::Linger);
+            return Err(End::Whole);
         };
         match read {
             Ok(Ok(bytes)) if bytes.is_empty() => {

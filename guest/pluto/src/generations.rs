@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A map that forgets what was not asked for while so many others were: when the young generation is full it becomes the
-/// old one, and the old one is dropped. Nothing is ever looked for among all.
+/// old one, and the old one is dropped. Making room never searches the map.
 #[derive(Debug)]
 pub struct Generations<K, V> {
     young: HashMap<K, V, Seed>,
@@ -20,7 +20,7 @@ pub struct Generations<K, V> {
 }
 
 /// Where hashes begin. A client that does not know it cannot choose keys that collide. It is the time at which the map was
-/// made, for a guest has no other chance, and a run must depend on its answers alone. XXH3 is no cryptographic hash; who
+/// made, for a guest has no randomness, and a run must depend on its answers alone. XXH3 is no cryptographic hash; who
 /// finds out the seed all the same makes a lookup compare at most as many keys as the map holds.
 #[derive(Clone, Copy, Debug)]
 pub struct Seed(u64);
@@ -58,7 +58,7 @@ impl Hasher for Xxh3 {
     }
 }
 
-/// What is forgotten for something new: to be dropped when nothing is borrowed.
+/// What is forgotten for something new. `get` drops it at once, so that dropping a value must not come back to the map.
 pub type Forgotten<K, V> = (Option<V>, HashMap<K, V, Seed>);
 
 impl<K: Hash + Eq, V> Generations<K, V> {
@@ -67,8 +67,8 @@ impl<K: Hash + Eq, V> Generations<K, V> {
         Generations::weighing(max, |_| 1)
     }
 
-    /// An empty map that has room for values of this weight all together, each of which weighs the same as long as it is
-    /// there; one that weighs more than half of it has a generation to itself.
+    /// An empty map that has room for values of this weight all together. A value's weight must not change while it is in
+    /// the map. One that weighs more than half of all is kept all the same, in a generation of its own.
     pub fn weighing(max: usize, weigh: fn(&V) -> usize) -> Generations<K, V> {
         Generations { young: HashMap::default(), old: HashMap::default(), weight: 0, weight_max: max / 2, weigh }
     }
@@ -111,7 +111,7 @@ impl<K: Hash + Eq, V> Generations<K, V> {
         (before, forgotten)
     }
 
-    /// Takes it out, if it is this one. Other than `get` it moves nothing.
+    /// Takes it out, if it is this one. Unlike `get` it moves nothing.
     pub fn remove_if<Q: Hash + Eq + ?Sized>(&mut self, key: &Q, is_this: impl Fn(&V) -> bool) -> Option<V>
     where
         K: Borrow<Q>,

@@ -88,41 +88,42 @@ pub const LOGGED_FIELD_ESCAPED_BYTES_MAX: usize = 1 << 10;
 /// fewer with fields.
 pub const GATHER_LOGGED_BYTES_MAX: usize = 16 << 10;
 
-/// What the files that are kept may take, all together, where each counts with what is held of it: about 3,000 small ones, or
-/// 800 large ones.
+/// What the files that are kept may take, all together, where each counts with what is held of it: about 3,000 of 3 KiB, or 800
+/// large ones. Each shard keeps its own.
 pub const KEPT_BYTES_MAX: usize = 32 << 20;
 
-/// What a kept file counts besides its content. What is known of it takes about 2 KiB; its watch and its handle are scarcer:
-/// Linux may allow a user no more than 8,192 watches, for all programs.
+/// What a kept file counts besides its content: so there are 4,096 of them at most, in a shard. What is known of one takes
+/// about 2 KiB, but its watch is scarcer: Linux allows a user 8,192 at least, for all programs. Without one age decides.
 pub const KEPT_ENTRY_BYTES: usize = 8 << 10;
 
 /// What is kept of a file whose content is not, its descriptor, counts as so much: descriptors are scarcer than memory.
 pub const KEPT_DESCRIPTOR_BYTES: usize = 32 << 10;
 
-/// Paths of which it is remembered that they were asked for. A file is kept when it is asked for again while so many others
-/// are not: with more of them what is kept would soon be given up for what is asked for as seldom.
+/// Paths of which it is remembered that they were asked for. A file is kept when it is asked for again before half as many, or
+/// as many, others that are not kept. With more of them files would be kept that are asked for too seldom, in the place of
+/// better ones.
 pub const FILES_ASKED_MAX: usize = 1_024;
 
 /// Paths that were found to name nothing and are remembered: with the longest of them 1 MiB.
 pub const MISSING_KEPT_MAX: usize = 1_024;
 
-/// What was missing is looked for again after so long: nobody tells that it has appeared. The page that says so may be as
-/// old as a kept file can be before it is looked at, so that both together are no older than `KEPT_MILLIS_MAX`.
+/// What was missing is looked for again after so long: nobody tells that it has appeared. The page that says so is
+/// mostly no older than `KEPT_FRESH_MILLIS` by then, so that both together are about `KEPT_MILLIS_MAX`.
 pub const MISSING_KEPT_MILLIS: u64 = KEPT_MILLIS_MAX - KEPT_FRESH_MILLIS;
 
 /// A kept file up to this size has its content in memory of the host. A larger one is sent from the system's own cache
 /// without being copied, which takes two calls instead of one. Of 10 KiB a copy cost 0.86 of that, of 32 KiB 1.07.
 pub const BODY_KEPT_BYTES_MAX: u64 = 16 << 10;
 
-/// A kept file is opened again when it is asked for after this time, whether or not the host has told of a change: to see
-/// whether it is still the same.
+/// A kept file is opened again when it is asked for after this time, although the host has told of no change: to see whether
+/// it is still the same.
 pub const KEPT_FRESH_MILLIS: u64 = 900;
 
 /// What is sent is never older than this, as far as a file's metadata tell.
 pub const KEPT_MILLIS_MAX: u64 = 1_000;
 
-/// A kept file is read again after so long, although its metadata are the same: what is stored through a mapping need not show
-/// in them, nor what changes on a file system that knows no time of change.
+/// A kept file is read again after so long, although its metadata are the same: a store through a mapping need not show in
+/// them, nor any change on a file system that keeps no time of change.
 pub const KEPT_UNREAD_MILLIS_MAX: u64 = 60_000;
 
 /// Digests that are remembered, so that a file is read for its entity tag once and not for each request: 12 MiB, of a

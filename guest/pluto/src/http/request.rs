@@ -30,9 +30,9 @@ pub struct Terms {
     pub method: Method,
     /// Whether another request may follow on the connection.
     pub persistent: bool,
-    /// Whether the client has said that none follows, and that nothing else does: the request has no body. It is allowed to
-    /// send nothing more (RFC 9112 §9.6).
-    pub last: bool,
+    /// Whether nothing more is to come from the client: it ends the connection with this request, by `Connection: close`
+    /// (RFC 9112 §9.6) or because it speaks HTTP/1.0, and the request has no body.
+    pub ends: bool,
     /// The version: one of HTTP/1.0 must be told that the connection is kept.
     pub version: Version,
     /// Under which conditions a representation is wanted, and which part; of a request that has any, and asks for a file.
@@ -146,7 +146,7 @@ impl Request {
             (_, framing) => {
                 // What is refused may have a body that nothing announces: a tunnel's, or that of an old client.
                 let is_known = !matches!(method, Method::Refused | Method::Unknown);
-                request.terms.last = is_known && !fields.persistent && framing == Framing::None;
+                request.terms.ends = is_known && !fields.persistent && framing == Framing::None;
                 return (request, framing);
             }
         }
@@ -178,7 +178,7 @@ impl Request {
             line: Vec::new(),
             method,
             persistent: false,
-            last: false,
+            ends: false,
             version: head.version(),
             conditions: None,
             accepted: Accepted::default(),

@@ -19,7 +19,7 @@ pub struct Digests {
     known: RefCell<Generations<Identity, u128>>,
 }
 
-/// A state of a file: as long as this is the same, the content is.
+/// A state of a file: as long as this is the same, the content is, but for what `KEPT_UNREAD_MILLIS_MAX` is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Identity {
     /// A hash of its path, for the number tells apart only the files of one file system.
@@ -30,6 +30,13 @@ struct Identity {
     changed: i64,
 }
 
+impl Identity {
+    fn of(path: u64, file: &File) -> Identity {
+        let Metadata { inode, size, modified, changed, .. } = *file.metadata();
+        Identity { path, inode, size, modified, changed }
+    }
+}
+
 impl Default for Digests {
     fn default() -> Digests {
         Digests { known: RefCell::new(Generations::new(DIGESTS_KEPT_MAX)) }
@@ -37,18 +44,22 @@ impl Default for Digests {
 }
 
 impl Digests {
+    /// Has the file of this path read for its next tag, whatever its metadata say.
+    pub fn forget(&self, path: u64, file: &File) {
+        self.known.borrow_mut().remove(&Identity::of(path, file));
+    }
+
     /// The tag of an open file whose path has this hash. None while the file is being written: nothing could be promised.
     pub async fn tag(&self, path: u64, file: &File, coding: Option<Coding>) -> Option<EntityTag> {
         let metadata = *file.metadata();
-        let Metadata { inode, size, modified, changed, .. } = metadata;
-        let identity = Identity { path, inode, size, modified, changed };
+        let identity = Identity::of(path, file);
         if let Some(digest) = self.known.borrow_mut().get(&identity) {
             return Some(of_content(digest, coding));
         }
         match file.digest().await {
             Ok(digested) if digested.is_of(&metadata) => {
                 let digest = digested.number();
-                if is_settled(changed) {
+                if is_settled(metadata.changed) {
                     self.known.borrow_mut().insert(identity, digest);
                 }
                 Some(of_content(digest, coding))

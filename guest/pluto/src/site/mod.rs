@@ -42,7 +42,7 @@ use listing::{Listings, Share};
 use opening::Opening;
 use pluto_sdk::{Error, File, Kind, Symlinks, error, now, warn};
 use policy::Decision;
-use representation::{About, Choice, Content, Resource, Sidecars};
+use representation::{About, Choice, Content, Reading, Resource, Sidecars};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -82,10 +82,16 @@ pub enum Lookup {
     /// What depends on a file. Boxed, as what waits for the host: an answer that is known is moved quickly.
     Opening(Box<Wanted>),
     /// What depends on the files beside one that is kept under this path.
-    /// What depends on the files beside one that is kept under this path.
-    Encoding(Rc<Resource>, Box<(Vec<u8>, Sidecars)>),
+    Encoding(Rc<Resource>, Box<Beside>),
     /// What a policy decides.
     Deciding(Box<Decision>),
+}
+
+/// The files beside one that is kept under this path.
+#[derive(Debug)]
+pub struct Beside {
+    path: Vec<u8>,
+    sidecars: Sidecars,
 }
 
 /// A file that is being opened for a request.
@@ -102,17 +108,17 @@ pub struct Wanted {
 impl Wanted {
     /// Waits for the file; to be called once.
     async fn file(&mut self) -> Result<File, Error> {
-        let file = match self.opening.file().await {
+        let opened = match self.opening.file().await {
             // The host opens regular files only; a guest bears any answer.
             Ok(file) if file.metadata().kind != Kind::Regular => Err(Error::NotRegular),
             opened => opened,
         };
-        if file.is_err()
+        if opened.is_err()
             && let Some(keeping) = self.keeping.take()
         {
             keeping.forget();
         }
-        file
+        opened
     }
 }
 
@@ -276,7 +282,7 @@ impl Site {
             Choice::None => Lookup::Known(Found::Fault(NOT_ACCEPTABLE)),
             Choice::Unknown => {
                 let sidecars = resource.open_encoded(path, accepted, self.symlinks);
-                Lookup::Encoding(resource, Box::new((path.to_vec(), sidecars)))
+                Lookup::Encoding(resource, Box::new(Beside { path: path.to_vec(), sidecars }))
             }
         })
     }
@@ -286,7 +292,7 @@ impl Site {
         let keeping = self.cache.begin(&path);
         let known = keeping.as_ref().and_then(Keeping::known);
         let about = About::new(&path);
-        let is_wanted = |coding| accepted.takes(coding) || known.is_some_and(|known| known.knows(coding));
+        let is_wanted = |coding| accepted.takes(coding) || known.as_ref().is_some_and(|known| known.knows(coding));
         let sidecars = Sidecars::open(&path, about, self.symlinks, is_wanted);
         let opening = Opening::new(path, self.symlinks, &self.cache);
         Lookup::Opening(Box::new(Wanted { opening, about, sidecars, keeping }))
@@ -327,9 +333,10 @@ impl Site {
         match lookup {
             Lookup::Known(found) => Ok(found),
             Lookup::Encoding(resource, beside) => {
-                let (path, sidecars) = *beside;
-                Box::pin(resource.learn(sidecars, &self.digests, true)).await;
-                self.cache.weigh(&path, &resource);
+                let Beside { path, sidecars } = *beside;
+                let reading = Reading { digests: &self.digests, keep: true, distrust: false };
+                Box::pin(resource.learn(sidecars, reading)).await;
+                self.cache.reweigh(&path, &resource);
                 Ok(self.choose(&resource, accepted).await)
             }
             Lookup::Opening(mut wanted) => {
@@ -345,18 +352,22 @@ impl Site {
     async fn opened(&self, wanted: Wanted, file: File, accepted: &Accepted) -> Found {
         let Wanted { opening, about, sidecars, keeping } = wanted;
         let keeping = keeping.and_then(|keeping| keeping.confirm(&file));
-        let keep = keeping.is_some();
+        let reading = Reading {
+            digests: &self.digests,
+            keep: keeping.is_some(),
+            distrust: keeping.as_ref().is_some_and(Keeping::distrusts),
+        };
         let resource = match keeping.as_ref().and_then(Keeping::known) {
-            Some(known) => Rc::clone(known),
+            Some(known) => known,
             None => {
-                let mut resource = Resource::new(file, about, &self.digests, keep).await;
+                let mut resource = Resource::new(file, about, reading).await;
                 if self.compressor.is_some() {
                     resource = resource.compressible(opening.into_path());
                 }
                 Rc::new(resource)
             }
         };
-        resource.learn(sidecars, &self.digests, keep).await;
+        resource.learn(sidecars, reading).await;
         if let Some(keeping) = keeping {
             keeping.keep(&resource);
         }

@@ -39,6 +39,17 @@ impl About {
     }
 }
 
+/// How a file is read that has just been opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    /// What is known of files' contents.
+    pub digests: &'a Digests,
+    /// Whether it is to be kept: then a small one is loaded into memory of the host.
+    pub keep: bool,
+    /// Whether that its metadata are the same says nothing.
+    pub distrust: bool,
+}
+
 /// A representation: a file, as it was when it was opened.
 #[derive(Debug)]
 pub struct Content {
@@ -73,8 +84,12 @@ pub enum Piece<'a> {
 }
 
 impl Content {
-    /// That of a file which has just been opened. With `keep`, a small one is loaded into memory of the host.
-    pub async fn new(file: File, about: About, coding: Option<Coding>, digests: &Digests, keep: bool) -> Content {
+    /// That of a file which has just been opened.
+    pub async fn new(file: File, about: About, coding: Option<Coding>, reading: Reading<'_>) -> Content {
+        let Reading { digests, keep, distrust } = reading;
+        if distrust {
+            digests.forget(about.path, &file);
+        }
         let length = file.len();
         let state = Some(*file.metadata()).filter(|metadata| is_settled(metadata.changed));
         let tag = digests.tag(about.path, &file, coding).await;
@@ -111,7 +126,8 @@ impl Content {
         Content { state: None, length, media: about.media, coding, validators, fields, body }
     }
 
-    /// Whether this is what the file holds that has just been opened, and nothing more can be learned of it.
+    /// Whether the file that has just been opened is still this one, and this is complete: it has a tag, and is in memory if it
+    /// is small.
     fn is_of(&self, file: &File) -> bool {
         let is_read = matches!(self.body, Body::Buffer(_)) || self.length > BODY_KEPT_BYTES_MAX || self.length == 0;
         is_read && self.state.as_ref() == Some(file.metadata()) && self.validators.tag.is_some()
@@ -229,9 +245,9 @@ pub enum Choice {
 
 impl Resource {
     /// With the file itself, and nothing known of others.
-    pub async fn new(file: File, about: About, digests: &Digests, keep: bool) -> Resource {
+    pub async fn new(file: File, about: About, reading: Reading<'_>) -> Resource {
         let modified = file.metadata().modified;
-        let plain = Rc::new(Content::new(file, about, None, digests, keep).await);
+        let plain = Rc::new(Content::new(file, about, None, reading).await);
         Resource { about, modified, plain, encoded: RefCell::default(), compressible: None }
     }
 
@@ -316,16 +332,16 @@ impl Resource {
     }
 
     /// Learns what there is beside it, and keeps what it knew of what is still the same.
-    pub async fn learn(&self, sidecars: Sidecars, digests: &Digests, keep: bool) {
+    pub async fn learn(&self, sidecars: Sidecars, reading: Reading<'_>) {
         for (coding, opening) in Coding::ALL.into_iter().zip(sidecars.0) {
             let Some(opening) = opening else { continue };
             let is_known =
                 |file: &File| self.encoded.borrow()[coding.index()].content().is_some_and(|it| it.is_of(file));
             let found = match opening.await {
                 Ok(file) if is_known(&file) => continue,
-                // One that is older than what it should be the same as is not.
+                // One older than the file that it encodes is out of date.
                 Ok(file) if file.metadata().kind == Kind::Regular && file.metadata().modified >= self.modified => {
-                    Encoded::There(Rc::new(Content::new(file, self.about, Some(coding), digests, keep).await))
+                    Encoded::There(Rc::new(Content::new(file, self.about, Some(coding), reading).await))
                 }
                 Ok(_) | Err(_) => Encoded::Absent,
             };

@@ -78,11 +78,10 @@ impl Buffer {
 pub struct Handles {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// How many objects can be held that take a descriptor: connections and files.
+    /// How many connections and files can be held, which take a descriptor each.
     max: usize,
-    /// How many of all objects are connections.
     connections: usize,
-    /// How many are buffers.
+    files: usize,
     buffers: usize,
 }
 
@@ -95,12 +94,12 @@ struct Slot {
 impl Handles {
     /// None yet, and room for so many connections and files.
     pub fn new(max: usize) -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), max, connections: 0, buffers: 0 }
+        Self { slots: Vec::new(), free: Vec::new(), max, connections: 0, files: 0, buffers: 0 }
     }
 
     /// Whether another connection or file can be held.
     fn has_room(&self) -> bool {
-        self.slots.len() - self.free.len() - self.buffers < self.max
+        self.connections + self.files < self.max
     }
 
     /// Whether another client can be taken. Clients leave a part to the files that they will ask for.
@@ -115,19 +114,20 @@ impl Handles {
 
     /// Gives an object a handle.
     pub fn insert(&mut self, object: Object) -> Result<u64, Error> {
-        let is_buffer = matches!(object, Object::Buffer(_));
-        let has_room = if is_buffer { self.buffers < limits::HANDLES_MAX } else { self.has_room() };
+        let has_room = match object {
+            Object::Connection(_) | Object::File(_) => self.has_room(),
+            Object::Buffer(_) => self.buffers < limits::HANDLES_MAX,
+        };
         if !has_room {
             return Err(Error::Exhausted);
         }
+        *self.count(&object) += 1;
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { uses: 0, object: None });
-            u32::try_from(self.slots.len() - 1).expect("at most twice HANDLES_MAX")
+            u32::try_from(self.slots.len() - 1).expect("few are used up")
         });
         let slot = &mut self.slots[index as usize];
         slot.uses += 1;
-        self.connections += usize::from(matches!(object, Object::Connection(_)));
-        self.buffers += usize::from(is_buffer);
         slot.object = Some(object);
         Ok(u64::from(slot.uses) << 32 | u64::from(index))
     }
@@ -163,9 +163,17 @@ impl Handles {
         if slot.uses < u32::MAX {
             self.free.push(index(handle));
         }
-        self.connections -= usize::from(matches!(object, Object::Connection(_)));
-        self.buffers -= usize::from(matches!(object, Object::Buffer(_)));
+        *self.count(&object) -= 1;
         Ok(object)
+    }
+
+    /// How many there are of its kind.
+    fn count(&mut self, object: &Object) -> &mut usize {
+        match object {
+            Object::Connection(_) => &mut self.connections,
+            Object::File(_) => &mut self.files,
+            Object::Buffer(_) => &mut self.buffers,
+        }
     }
 
     fn slot(&mut self, handle: u64) -> Option<&mut Slot> {

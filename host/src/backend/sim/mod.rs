@@ -46,6 +46,8 @@ pub struct Sim {
     /// The requests that are neither answered for good nor answered at once, by id.
     pending: HashMap<u64, Pending>,
     handles: HashMap<u64, Object>,
+    /// How many of them are buffers'.
+    buffers: usize,
     /// How many handles were given out.
     handed_out: u64,
     /// For each port that clients came to: from which client on nobody is accepted yet.
@@ -151,6 +153,7 @@ impl Sim {
             answers: Vec::new(),
             pending: HashMap::new(),
             handles: HashMap::new(),
+            buffers: 0,
             handed_out: 0,
             next_clients: Vec::new(),
             listeners: Vec::new(),
@@ -203,18 +206,22 @@ impl Sim {
     }
 
     fn insert(&mut self, object: Object) -> Result<u64, Error> {
-        // Connections and files, and as many buffers.
-        if self.handles.len() >= 2 * limits::HANDLES_MAX {
+        let is_buffer = matches!(object, Object::Buffer(_));
+        let alike = if is_buffer { self.buffers } else { self.handles.len() - self.buffers };
+        if alike >= limits::HANDLES_MAX {
             return Err(Error::Exhausted);
         }
+        self.buffers += usize::from(is_buffer);
         self.handed_out += 1;
         self.handles.insert(self.handed_out, object);
         Ok(self.handed_out)
     }
 
     fn close(&mut self, handle: u64) -> Result<Reply, Error> {
-        if let Object::Connection(connection) = self.handles.remove(&handle).ok_or(Error::BadHandle)? {
-            self.closed(&connection);
+        match self.handles.remove(&handle).ok_or(Error::BadHandle)? {
+            Object::Connection(connection) => self.closed(&connection),
+            Object::Buffer(_) => self.buffers -= 1,
+            Object::File(_) => {}
         }
         Ok(Reply::Done)
     }
