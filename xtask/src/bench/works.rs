@@ -211,14 +211,20 @@ const PIPELINE: usize = 16;
 
 const COLD_SECONDS_MIN: u64 = 2;
 
+const WARM_SECONDS_MIN: u64 = 3;
+
 /// What `Server::Floor` sends is less than this.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 impl Work {
-    /// How long a sample takes, of so many seconds: what a server does first is not to be all that is seen of one that was just
-    /// started.
+    /// How long a sample takes, of so many seconds. What a server does first is not to be all that is seen of one that was just
+    /// started; nor of one that others have had their turn before, for in a second everything that is kept becomes old.
     pub(super) fn seconds(&self, usual: u64) -> u64 {
-        if self.cold { usual.max(COLD_SECONDS_MIN) } else { usual }
+        match self.asks {
+            Asks::Skewed if self.cold => usual.max(COLD_SECONDS_MIN),
+            Asks::Skewed => usual.max(WARM_SECONDS_MIN),
+            Asks::One | Asks::Pipelined | Asks::Each => usual,
+        }
     }
 
     /// What wrk is told besides its options, when one path is not all.

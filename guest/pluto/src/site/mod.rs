@@ -291,7 +291,7 @@ impl Site {
     fn begin(&self, path: Vec<u8>, accepted: &Accepted) -> Lookup {
         let keeping = self.cache.begin(&path);
         let known = keeping.as_ref().and_then(Keeping::known);
-        let about = About::new(&path);
+        let about = known.as_ref().map_or_else(|| About::new(&path), |known| known.about());
         let is_wanted = |coding| accepted.takes(coding) || known.as_ref().is_some_and(|known| known.knows(coding));
         let sidecars = Sidecars::open(&path, about, self.symlinks, is_wanted);
         let opening = Opening::new(path, self.symlinks, &self.cache);

@@ -15,8 +15,8 @@ use crate::limits::{BODY_KEPT_BYTES_MAX, KEPT_DESCRIPTOR_BYTES, KEPT_ENTRY_BYTES
 use pluto_sdk::fs::{Open, open};
 use pluto_sdk::{Buffer, File, Kind, Metadata, Part, Pending, Symlinks, now};
 use std::cell::RefCell;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::{Rc, Weak};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// What is known about a resource before a file is open.
 #[derive(Clone, Copy, Debug)]
@@ -33,9 +33,7 @@ impl About {
     /// The file of this path.
     pub fn new(path: &[u8]) -> About {
         let media = Media::of(path);
-        let mut hasher = DefaultHasher::new();
-        path.hash(&mut hasher);
-        About { media, cache_control: freshness::cache_control(path, media), path: hasher.finish() }
+        About { media, cache_control: freshness::cache_control(path, media), path: xxh3_64(path) }
     }
 }
 
@@ -249,6 +247,11 @@ impl Resource {
         let modified = file.metadata().modified;
         let plain = Rc::new(Content::new(file, about, None, reading).await);
         Resource { about, modified, plain, encoded: RefCell::default(), compressible: None }
+    }
+
+    /// What is known of it by its path.
+    pub fn about(&self) -> About {
+        self.about
     }
 
     /// Whether its file is still the one that has just been opened. That says nothing of those beside it.
