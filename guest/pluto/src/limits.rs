@@ -102,7 +102,7 @@ pub const KEPT_DESCRIPTOR_BYTES: usize = 32 << 10;
 /// Paths of which it is remembered that they were asked for. A file is kept when it is asked for again before half as many, or
 /// as many, others that are not kept. With more of them files would be kept that are asked for too seldom, in the place of
 /// better ones.
-pub const FILES_ASKED_MAX: usize = 1_024;
+pub const FILES_ASKED_MAX: usize = 512;
 
 /// Paths that were found to name nothing and are remembered: with the longest of them 1 MiB.
 pub const MISSING_KEPT_MAX: usize = 1_024;
