@@ -134,6 +134,22 @@ fn a_request_one_byte_at_a_time_gets_the_same_response() {
     }
 }
 
+/// Nobody waits for a client that has said that it is done. What the system has for it by then arrives all the same.
+#[test]
+fn a_client_that_is_done_and_reads_late_gets_all_of_its_response() {
+    let folder = TempDir::new().expect("a folder");
+    let content: Vec<u8> = (0..1 << 20).map(|index: u32| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    fs::write(folder.path().join("a.bin"), &content).expect("it can be written");
+    for driver in DRIVERS {
+        let host = serve(driver, folder.path());
+        let mut client = Client::new(host.connect());
+        client.send("GET /a.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        std::thread::sleep(Duration::from_millis(200));
+        let response = client.rest();
+        assert!(response.starts_with(b"HTTP/1.1 200 OK\r\n") && response.ends_with(&content), "{driver}");
+    }
+}
+
 #[test]
 fn pipelined_requests_are_answered_in_order_whatever_their_size() {
     let files = site::files(site::odd());
