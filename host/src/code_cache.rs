@@ -187,6 +187,15 @@ mod tests {
         (folder, cache)
     }
 
+    /// With the code of a component in it; the component, and where its code is.
+    fn with_code() -> (TempDir, CodeCache, Vec<u8>, PathBuf) {
+        let (folder, cache) = cache();
+        let component = wat::parse_str("(component)").expect("a component");
+        cache.compile(&engine(true), &component).expect("it compiles");
+        let path = cache.path(&engine(true), &component);
+        (folder, cache, component, path)
+    }
+
     fn files(cache: &CodeCache) -> usize {
         fs::read_dir(&cache.folder).expect("a folder").count()
     }
@@ -212,10 +221,7 @@ mod tests {
 
     #[test]
     fn what_is_no_code_is_compiled_again() {
-        let (_folder, cache) = cache();
-        let component = wat::parse_str("(component)").expect("a component");
-        let path = cache.path(&engine(true), &component);
-        cache.compile(&engine(true), &component).expect("it compiles");
+        let (_folder, cache, component, path) = with_code();
         let whole = fs::read(&path).expect("a file");
         for damaged in [&b""[..], b"no code", &whole[..whole.len() / 2]] {
             fs::remove_file(&path).expect("it is there");
@@ -228,10 +234,7 @@ mod tests {
 
     #[test]
     fn what_others_may_write_to_is_not_run() {
-        let (_folder, cache) = cache();
-        let component = wat::parse_str("(component)").expect("a component");
-        let path = cache.path(&engine(true), &component);
-        cache.compile(&engine(true), &component).expect("it compiles");
+        let (_folder, cache, _, path) = with_code();
         let allow = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
         allow(&path, 0o666);
         assert!(load(&engine(true), &path).is_none());

@@ -24,6 +24,17 @@ pub struct Cache {
     store: Rc<RefCell<Store>>,
 }
 
+/// What is kept of a path.
+#[derive(Debug)]
+pub enum Kept {
+    /// This may be sent.
+    Fresh(Rc<Resource>),
+    /// This is to be opened again before.
+    Due(Keeping),
+    /// Nothing.
+    Nothing,
+}
+
 /// A file that is to be kept once it is open, or to be kept on.
 #[derive(Debug)]
 pub struct Keeping {
@@ -117,40 +128,40 @@ impl Entry {
 }
 
 impl Cache {
-    /// What that path names, if it is kept and may be sent.
-    pub fn get(&self, path: &[u8]) -> Option<Rc<Resource>> {
-        let entry = self.store.borrow_mut().kept.get(path)?;
+    /// What is kept of what that path names.
+    pub fn get(&self, path: &[u8]) -> Kept {
+        let Some(entry) = self.store.borrow_mut().kept.get(path) else { return Kept::Nothing };
         let age_millis = millis_since(entry.opened.get());
         // The first to ask when it is no longer fresh opens it again; until that is done it does for the others.
         let is_due = age_millis >= KEPT_FRESH_MILLIS && !entry.renewing.replace(true);
         if is_due || age_millis >= KEPT_MILLIS_MAX {
-            return None;
+            return Kept::Due(self.keeping(path, How::Again(entry)));
         }
-        Some(entry.resource())
+        Kept::Fresh(entry.resource())
     }
 
-    /// Whether the file of that path, which is about to be opened, is to be kept: it is already, or it was asked for before
-    /// and nobody else is opening it to keep it.
+    /// Whether the file of that path, of which nothing is kept and which is about to be opened, is to be kept: it was asked
+    /// for before, and nobody else is opening it to keep it.
     pub fn begin(&self, path: &[u8]) -> Option<Keeping> {
         if path.len() > KEPT_PATH_BYTES_MAX {
             return None;
         }
         let mut store = self.store.borrow_mut();
-        let how = if let Some(entry) = store.kept.get(path) {
-            How::Again(entry)
-        } else {
-            let Some(opening) = store.asked.get(path) else {
-                store.asked.insert(path.to_vec(), Rc::default());
-                return None;
-            };
-            if opening.replace(true) {
-                return None;
-            }
-            let changed = Rc::new(Cell::new(false));
-            let watch = self.watch(path.to_vec(), Rc::clone(&changed));
-            How::Anew { changed, watch, _opening: Opening(opening) }
+        let Some(opening) = store.asked.get(path) else {
+            store.asked.insert(path.to_vec(), Rc::default());
+            return None;
         };
-        Some(Keeping { store: Rc::clone(&self.store), path: path.to_vec(), began: now(), how })
+        drop(store);
+        if opening.replace(true) {
+            return None;
+        }
+        let changed = Rc::new(Cell::new(false));
+        let watch = self.watch(path.to_vec(), Rc::clone(&changed));
+        Some(self.keeping(path, How::Anew { changed, watch, _opening: Opening(opening) }))
+    }
+
+    fn keeping(&self, path: &[u8], how: How) -> Keeping {
+        Keeping { store: Rc::clone(&self.store), path: path.to_vec(), began: now(), how }
     }
 
     /// More forms are known by now of what is kept under that path.

@@ -22,7 +22,7 @@ pub mod representation;
 pub mod response;
 
 use crate::access;
-use crate::cache::{Cache, Keeping};
+use crate::cache::{Cache, Keeping, Kept};
 use crate::http::encoding::Accepted;
 use crate::http::media::Media;
 use crate::http::request::{Action, Terms};
@@ -274,9 +274,13 @@ impl Site {
         self.kept(&path, accepted).unwrap_or_else(|| self.begin(path, accepted))
     }
 
-    /// What is known of a file that is kept.
+    /// What is known of a file that is kept; one that is due is asked for.
     fn kept(&self, path: &[u8], accepted: &Accepted) -> Option<Lookup> {
-        let resource = self.cache.get(path)?;
+        let resource = match self.cache.get(path) {
+            Kept::Fresh(resource) => resource,
+            Kept::Due(keeping) => return Some(self.ask(path.to_vec(), Some(keeping), accepted)),
+            Kept::Nothing => return None,
+        };
         Some(match resource.choose(accepted) {
             Choice::Content(content) => Lookup::Known(Found::File(content)),
             Choice::None => Lookup::Known(Found::Fault(NOT_ACCEPTABLE)),
@@ -287,9 +291,14 @@ impl Site {
         })
     }
 
-    /// Asks for a file that is not kept, or is to be looked at again, and for those beside it.
+    /// Asks for a file of which nothing is kept.
     fn begin(&self, path: Vec<u8>, accepted: &Accepted) -> Lookup {
         let keeping = self.cache.begin(&path);
+        self.ask(path, keeping, accepted)
+    }
+
+    /// Asks for a file, and for those beside it.
+    fn ask(&self, path: Vec<u8>, keeping: Option<Keeping>, accepted: &Accepted) -> Lookup {
         let known = keeping.as_ref().and_then(Keeping::known);
         let about = known.as_ref().map_or_else(|| About::new(&path), |known| known.about());
         let is_wanted = |coding| accepted.takes(coding) || known.as_ref().is_some_and(|known| known.knows(coding));
