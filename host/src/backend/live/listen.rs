@@ -53,6 +53,9 @@ pub struct Listener {
     open: u32,
     /// Set while it waits for clients.
     token: Option<Token>,
+    /// How many clients it takes before it looks again whether there are more: for the system, a client that is not there
+    /// costs a third of one that is.
+    batch: usize,
     /// Set while it rests from accepting, because the system has no connection to give.
     rests: bool,
 }
@@ -162,6 +165,7 @@ impl Live {
             connections_max,
             open: 0,
             token: None,
+            batch: 1,
             rests: false,
         });
         self.pending.insert(id, Pending::Listen(serial));
@@ -212,14 +216,19 @@ impl Live {
         let Some(index) = self.listeners.iter().position(|listener| listener.serial == serial) else { return };
         self.listeners[index].token = None;
         let Some(fd) = self.listeners[index].fd.clone() else { return };
-        for _ in 0..limits::ACCEPT_BATCH_MAX {
+        let batch = self.listeners[index].batch;
+        self.listeners[index].batch = (batch * 2).min(limits::ACCEPT_BATCH_MAX);
+        for _ in 0..batch {
             let listener = &self.listeners[index];
             if listener.open >= listener.connections_max || !self.handles.has_room_for_clients() {
                 return;
             }
             match rustix::net::acceptfrom_with(&fd, SocketFlags::CLOEXEC) {
                 Ok((fd, peer)) => self.accepted(index, fd, peer.and_then(|peer| SocketAddr::try_from(peer).ok())),
-                Err(Errno::AGAIN) => break,
+                Err(Errno::AGAIN) => {
+                    self.listeners[index].batch = 1;
+                    break;
+                }
                 // Clients that went away while they waited.
                 Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO) => {}
                 Err(_) => return self.rest_from_accepting(serial),
