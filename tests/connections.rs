@@ -134,7 +134,7 @@ fn one_read_and_one_write_of_a_connection_can_be_pending() {
 #[test]
 fn what_a_client_sends_is_read_in_order_whether_or_not_a_read_waits_for_it() {
     on_each_driver(|world| {
-        let (mut client, connection) = world.meet();
+        let (mut client, connection) = world.meet_again();
         let read = world.read(connection, 4);
         client.write_all(b"hello, world").expect("it takes that");
         assert_eq!(world.answer(read), Reply::Data(b"hell".to_vec()));
@@ -157,12 +157,35 @@ fn what_a_client_sends_is_read_in_order_whether_or_not_a_read_waits_for_it() {
     });
 }
 
+/// The first receive of a client does not go on by itself.
+#[test]
+fn what_comes_behind_the_first_read_is_kept_for_the_next() {
+    on_each_driver(|world| {
+        let (mut client, connection) = world.meet();
+        let read = world.read(connection, 4);
+        client.write_all(b"hello, world").expect("it takes that");
+        assert_eq!(world.answer(read), Reply::Data(b"hell".to_vec()));
+        client.write_all(b"!").expect("it takes that");
+        client.shutdown(std::net::Shutdown::Write).expect("an end");
+        let mut received = Vec::new();
+        loop {
+            let read = world.read(connection, 100);
+            match world.answer(read) {
+                Reply::Data(bytes) if bytes.is_empty() => break,
+                Reply::Data(bytes) => received.extend(bytes),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(received, b"o, world!");
+    });
+}
+
 /// Both behind so much that nothing more is received until it is read.
 #[test]
 fn an_end_and_a_reset_are_told_behind_what_came_before() {
     for is_reset in [false, true] {
         on_each_driver(|world| {
-            let (mut client, connection) = world.meet();
+            let (mut client, connection) = world.meet_again();
             let read = world.read(connection, 1);
             client.write_all(&[b'x'; 60_000]).expect("the system takes that");
             assert_eq!(world.answer(read), Reply::Data(b"x".to_vec()));
@@ -193,7 +216,7 @@ fn an_end_and_a_reset_are_told_behind_what_came_before() {
 #[test]
 fn answers_hold_no_more_memory_than_their_bytes() {
     on_each_driver(|world| {
-        let (mut client, connection) = world.meet();
+        let (mut client, connection) = world.meet_again();
         let first = world.read(connection, 1);
         client.write_all(&[b'x'; 10_000]).expect("the system takes that");
         assert_eq!(world.answer(first), Reply::Data(b"x".to_vec()));
@@ -210,7 +233,7 @@ fn answers_hold_no_more_memory_than_their_bytes() {
 fn a_client_that_nobody_reads_from_is_held_back_and_loses_nothing() {
     const ALL: usize = 64 << 20;
     on_each_driver(|world| {
-        let (mut client, connection) = world.meet();
+        let (mut client, connection) = world.meet_again();
         let read = world.read(connection, 1);
         let sent = Arc::new(AtomicUsize::new(0));
         let counted = sent.clone();

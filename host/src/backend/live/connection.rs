@@ -5,7 +5,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use compio_driver::op::Interest;
-use rustix::net::Shutdown;
 
 use super::driver::Token;
 use super::errors::{from_errno, from_io};
@@ -22,6 +21,9 @@ pub struct Connection {
     read: Option<Reading>,
     /// Set while bytes are received, whether or not the guest reads.
     receiving: Option<Token>,
+    /// Something was received before, or waited for. The first receive does not go on by itself: many a client asks once, and
+    /// then there is nothing to end.
+    has_received: bool,
     /// What came before the guest read it. None while a read is pending. Boxed, as what is rare: an idle client has this, too.
     ahead: Option<Box<Ahead>>,
     /// A write that the socket did not take at once.
@@ -52,7 +54,15 @@ struct Outgoing {
 impl Connection {
     /// A client that came by the listener of this serial number.
     pub fn new(fd: OwnedFd, listener: u64) -> Self {
-        Self { socket: Socket::new(fd), listener, read: None, receiving: None, ahead: None, write: None }
+        Self {
+            socket: Socket::new(fd),
+            listener,
+            read: None,
+            receiving: None,
+            has_received: false,
+            ahead: None,
+            write: None,
+        }
     }
 }
 
@@ -110,7 +120,8 @@ impl Live {
             if self.driver.is_io_uring() {
                 connection.socket.make_blocking();
             }
-            connection.receiving = Some(self.driver.receive(connection.socket.fd(), Owner::Receive(handle)));
+            let goes_on = std::mem::replace(&mut connection.has_received, true);
+            connection.receiving = Some(self.driver.receive(connection.socket.fd(), goes_on, Owner::Receive(handle)));
         }
     }
 
@@ -300,7 +311,7 @@ impl Live {
         if connection.write.is_some() {
             return Err(Error::Busy);
         }
-        rustix::net::shutdown(connection.socket.fd(), Shutdown::Write).map_err(from_errno)?;
+        connection.socket.end().map_err(from_errno)?;
         Ok(Reply::Done)
     }
 
@@ -317,8 +328,7 @@ impl Live {
             .unzip();
         let waits = [connection.receiving, sending];
         if waits.iter().any(Option::is_some) {
-            // The queue holds the descriptor until the waits have ended; the client is told now.
-            let _ = rustix::net::shutdown(connection.socket.fd(), Shutdown::Both);
+            connection.socket.abandon();
         }
         waits.into_iter().flatten().for_each(|token| self.driver.cancel(token));
         for id in read.into_iter().chain(write) {

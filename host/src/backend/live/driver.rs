@@ -131,14 +131,14 @@ impl<O: Copy> Driver<O> {
         token
     }
 
-    /// Waits for bytes from a socket. Where io_uring can, it goes on when some have come, also before anybody wants more, until
-    /// the stream ends, it is stopped, or the system ends it, which the event tells: to be asked again for each piece costs the
-    /// system half a microsecond.
-    pub fn receive(&mut self, fd: &Fd, owner: O) -> Token {
+    /// Waits for bytes from a socket. Where it shall go on and io_uring can, it does so when some have come, also before anybody
+    /// wants more, until the stream ends, it is stopped, or the system ends it, which the event tells: to be asked again for
+    /// each piece costs the system half a microsecond.
+    pub fn receive(&mut self, fd: &Fd, goes_on: bool, owner: O) -> Token {
         let token = self.slot(owner);
         // On epoll the operation would hold a buffer while it waits.
         let wait = if self.is_io_uring() {
-            self.receive_pooled(token, fd.clone())
+            self.receive_pooled(token, fd.clone(), goes_on)
         } else {
             self.receive_later(token, fd.clone())
         };
@@ -248,6 +248,7 @@ impl<O: Copy> Driver<O> {
             return Some(Event::Received { bytes, goes_on: true });
         }
         let Receive { key, fd, stops } = receive;
+        let goes_on = matches!(key, ReceiveKey::Multishot(_));
         let last = match key {
             ReceiveKey::Multishot(key) => match self.proactor.pop(key) {
                 PushEntry::Ready(result) => Ok(last_buffer(result)),
@@ -265,7 +266,7 @@ impl<O: Copy> Driver<O> {
             Ok(Err(error)) if stops && is_of_the_queue(&error) => return Some(Event::Stopped),
             // All buffers were taken in this turn. They are back by now.
             Ok(Err(error)) if error.kind() == io::ErrorKind::ResourceBusy => {
-                let wait = self.receive_pooled(token, fd);
+                let wait = self.receive_pooled(token, fd, goes_on);
                 return self.go_on(token, wait);
             }
             // The socket is non-blocking, for `sendfile`; then io_uring does not wait for bytes.
@@ -300,9 +301,9 @@ impl<O: Copy> Driver<O> {
     }
 
     /// Receives into buffers that the kernel takes from the pool when there are bytes.
-    fn receive_pooled(&mut self, token: Token, fd: Fd) -> Wait {
+    fn receive_pooled(&mut self, token: Token, fd: Fd, goes_on: bool) -> Wait {
         let (bytes_max, flags) = (limits::READ_BYTES_MAX, RecvFlags::empty());
-        let key = if self.is_multishot {
+        let key = if goes_on && self.is_multishot {
             RecvMulti::new(fd.clone(), &self.pool, bytes_max, flags)
                 .and_then(|operation| Ok(ReceiveKey::Multishot(self.push(token, operation)?)))
         } else {

@@ -36,6 +36,8 @@ pub struct Socket {
     /// `sendfile` has no flag for it, as the other calls have: so a socket becomes non-blocking with its first large file, until
     /// a receive is armed.
     is_nonblocking: bool,
+    /// Our direction has ended.
+    has_ended: bool,
 }
 
 /// A piece of a write. None is empty.
@@ -73,12 +75,26 @@ pub enum Progress {
 impl Socket {
     /// A socket, which is blocking.
     pub fn new(fd: OwnedFd) -> Self {
-        Self { fd: Rc::new(fd), is_nonblocking: false }
+        Self { fd: Rc::new(fd), is_nonblocking: false, has_ended: false }
     }
 
     /// Its descriptor.
     pub fn fd(&self) -> &Rc<OwnedFd> {
         &self.fd
+    }
+
+    /// Ends our direction.
+    pub fn end(&mut self) -> Result<(), Errno> {
+        rustix::net::shutdown(&self.fd, Shutdown::Write)?;
+        self.has_ended = true;
+        Ok(())
+    }
+
+    /// Ends both directions of a socket whose descriptor the queue may hold for a while: the client is told now.
+    pub fn abandon(&self) {
+        if !self.has_ended {
+            let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);
+        }
     }
 
     /// io_uring begins to receive from a blocking socket only; once it has begun, it does not look again.
@@ -146,12 +162,12 @@ impl Transfer {
     }
 
     /// Everything is sent.
-    fn finish(&self, socket: &Socket) -> Progress {
+    fn finish(&self, socket: &mut Socket) -> Progress {
         if self.truncated {
             return Progress::Failed(Error::Truncated);
         }
         if self.ends
-            && let Err(errno) = rustix::net::shutdown(&socket.fd, Shutdown::Write)
+            && let Err(errno) = socket.end()
         {
             return Progress::Failed(from_errno(errno));
         }
