@@ -215,34 +215,28 @@ fn quote_within(bytes: &[u8], escaped_bytes_max: usize, out: &mut Vec<u8>) {
     out.push(b'"');
     let end = out.len() + escaped_bytes_max;
     let mut rest = bytes;
-    while let Some((clean, byte, behind)) = split_at_unclean(rest) {
-        if out.len() + clean.len() + 4 > end {
-            break;
+    loop {
+        let clean = clean_length(rest);
+        let shown = clean.min(end - out.len());
+        out.extend_from_slice(&rest[..shown]);
+        match rest.get(shown) {
+            None => break,
+            Some(_) if shown < clean || out.len() + 4 > end => {
+                out.extend_from_slice(b"...");
+                break;
+            }
+            Some(byte @ (b'"' | b'\\')) => out.extend_from_slice(&[b'\\', *byte]),
+            Some(byte) => out.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
         }
-        out.extend_from_slice(clean);
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            _ => out.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
-        }
-        rest = behind;
-    }
-    let clean = rest.iter().position(|&byte| !is_clean(byte)).unwrap_or(rest.len()).min(end - out.len());
-    out.extend_from_slice(&rest[..clean]);
-    if clean < rest.len() {
-        out.extend_from_slice(b"...");
+        rest = &rest[shown + 1..];
     }
     out.push(b'"');
 }
 
-/// Whether a byte is shown as it is.
-fn is_clean(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
-}
-
-/// The bytes before the first that is not shown as it is, that byte, and those behind it.
-fn split_at_unclean(line: &[u8]) -> Option<(&[u8], u8, &[u8])> {
-    let index = line.iter().position(|&byte| !is_clean(byte))?;
-    Some((&line[..index], line[index], &line[index + 1..]))
+/// How many bytes at the beginning are shown as they are, in any form.
+fn clean_length(bytes: &[u8]) -> usize {
+    let is_clean = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    bytes.iter().position(|&byte| !is_clean(byte)).unwrap_or(bytes.len())
 }
 
 /// A member of an object, behind another: a string, or null.
@@ -258,7 +252,10 @@ fn push_member(out: &mut Vec<u8>, name: &str, value: Option<&[u8]>, escaped_byte
 fn push_string(out: &mut Vec<u8>, bytes: &[u8], escaped_bytes_max: usize) {
     out.push(b'"');
     let end = out.len() + escaped_bytes_max;
-    for chunk in bytes.utf8_chunks() {
+    // Mostly all of them.
+    let (clean, rest) = bytes.split_at(clean_length(bytes).min(escaped_bytes_max));
+    out.extend_from_slice(clean);
+    for chunk in rest.utf8_chunks() {
         for character in chunk.valid().chars().chain((!chunk.invalid().is_empty()).then_some('\u{fffd}')) {
             // The longest is a pair of surrogates.
             if out.len() + 12 > end {

@@ -199,7 +199,12 @@ fn is_json_object(message: &str) -> bool {
 }
 
 /// Both formats escape as JSON does (RFC 8259 section 7).
-fn escape(out: &mut String, message: &str, must: fn(char) -> bool) {
+fn escape(out: &mut String, message: &str, must: impl Fn(char) -> bool) {
+    // Most lines are visible ASCII as they are, which is found out many bytes at a time.
+    if message.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~') & !must(byte.into())) {
+        out.push_str(message);
+        return;
+    }
     for c in message.chars() {
         match c {
             _ if !must(c) => out.push(c),
