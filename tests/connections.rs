@@ -112,6 +112,30 @@ fn a_write_that_ends_the_direction_does_so_behind_its_last_byte_unless_it_fails(
     });
 }
 
+/// Where our direction has ended before, only a receive still holds the socket: the first of a connection, or a later one.
+#[test]
+fn closing_gives_back_a_socket_from_which_something_is_still_received() {
+    for is_read_before in [false, true] {
+        on_each_driver(|world| {
+            let (mut client, connection) = if is_read_before { world.meet_and_read() } else { world.meet() };
+            let read = world.read(connection, 100);
+            let last =
+                pluto_host::contract::Write { connection, parts: vec![Part::Bytes(b"bye".to_vec())], ends: true };
+            assert_eq!(world.ask(Request::Write(last)), Reply::Written(3));
+            let mut received = Vec::new();
+            client.read_to_end(&mut received).expect("an end");
+            assert_eq!(world.ask(Request::Close(connection)), Reply::Done);
+            assert_eq!(world.answer(read), failed(Error::Cancelled));
+            let is_refused = (0..500).any(|_| {
+                let sleep = world.send(Request::Sleep(10_000_000));
+                world.answer(sleep);
+                client.write_all(b"x").is_err()
+            });
+            assert!(is_refused, "what a client sends to a closed connection is still taken");
+        });
+    }
+}
+
 #[test]
 fn one_read_and_one_write_of_a_connection_can_be_pending() {
     on_each_driver(|world| {
@@ -134,7 +158,7 @@ fn one_read_and_one_write_of_a_connection_can_be_pending() {
 #[test]
 fn what_a_client_sends_is_read_in_order_whether_or_not_a_read_waits_for_it() {
     on_each_driver(|world| {
-        let (mut client, connection) = world.meet_again();
+        let (mut client, connection) = world.meet_and_read();
         let read = world.read(connection, 4);
         client.write_all(b"hello, world").expect("it takes that");
         assert_eq!(world.answer(read), Reply::Data(b"hell".to_vec()));
@@ -185,7 +209,7 @@ fn what_comes_behind_the_first_read_is_kept_for_the_next() {
 fn an_end_and_a_reset_are_told_behind_what_came_before() {
     for is_reset in [false, true] {
         on_each_driver(|world| {
-            let (mut client, connection) = world.meet_again();
+            let (mut client, connection) = world.meet_and_read();
             let read = world.read(connection, 1);
             client.write_all(&[b'x'; 60_000]).expect("the system takes that");
             assert_eq!(world.answer(read), Reply::Data(b"x".to_vec()));
@@ -216,7 +240,7 @@ fn an_end_and_a_reset_are_told_behind_what_came_before() {
 #[test]
 fn answers_hold_no_more_memory_than_their_bytes() {
     on_each_driver(|world| {
-        let (mut client, connection) = world.meet_again();
+        let (mut client, connection) = world.meet_and_read();
         let first = world.read(connection, 1);
         client.write_all(&[b'x'; 10_000]).expect("the system takes that");
         assert_eq!(world.answer(first), Reply::Data(b"x".to_vec()));
@@ -233,7 +257,7 @@ fn answers_hold_no_more_memory_than_their_bytes() {
 fn a_client_that_nobody_reads_from_is_held_back_and_loses_nothing() {
     const ALL: usize = 64 << 20;
     on_each_driver(|world| {
-        let (mut client, connection) = world.meet_again();
+        let (mut client, connection) = world.meet_and_read();
         let read = world.read(connection, 1);
         let sent = Arc::new(AtomicUsize::new(0));
         let counted = sent.clone();

@@ -119,7 +119,7 @@ impl World {
     }
 
     /// A client that has been read from already: from then on the host may receive more before it is asked for.
-    pub fn meet_again(&mut self) -> (TcpStream, u64) {
+    pub fn meet_and_read(&mut self) -> (TcpStream, u64) {
         let (mut client, connection) = self.meet();
         let read = self.read(connection, 100);
         client.write_all(b"hello").expect("it takes that");

@@ -252,7 +252,7 @@ fn push_member(out: &mut Vec<u8>, name: &str, value: Option<&[u8]>, escaped_byte
 fn push_string(out: &mut Vec<u8>, bytes: &[u8], escaped_bytes_max: usize) {
     out.push(b'"');
     let end = out.len() + escaped_bytes_max;
-    // Mostly all of them.
+    // Mostly nothing is to be escaped.
     let (clean, rest) = bytes.split_at(clean_length(bytes).min(escaped_bytes_max));
     out.extend_from_slice(clean);
     for chunk in rest.utf8_chunks() {

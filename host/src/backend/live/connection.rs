@@ -21,8 +21,8 @@ pub struct Connection {
     read: Option<Reading>,
     /// Set while bytes are received, whether or not the guest reads.
     receiving: Option<Token>,
-    /// Something was received before, or waited for. The first receive does not go on by itself: many a client asks once, and
-    /// then there is nothing to end.
+    /// A receive was asked for before. The first takes one piece: a client that asks once leaves none then that would have to be
+    /// cancelled.
     has_received: bool,
     /// What came before the guest read it. None while a read is pending. Boxed, as what is rare: an idle client has this, too.
     ahead: Option<Box<Ahead>>,

@@ -248,7 +248,7 @@ impl<O: Copy> Driver<O> {
             return Some(Event::Received { bytes, goes_on: true });
         }
         let Receive { key, fd, stops } = receive;
-        let goes_on = matches!(key, ReceiveKey::Multishot(_));
+        let is_multishot = matches!(key, ReceiveKey::Multishot(_));
         let last = match key {
             ReceiveKey::Multishot(key) => match self.proactor.pop(key) {
                 PushEntry::Ready(result) => Ok(last_buffer(result)),
@@ -266,7 +266,7 @@ impl<O: Copy> Driver<O> {
             Ok(Err(error)) if stops && is_of_the_queue(&error) => return Some(Event::Stopped),
             // All buffers were taken in this turn. They are back by now.
             Ok(Err(error)) if error.kind() == io::ErrorKind::ResourceBusy => {
-                let wait = self.receive_pooled(token, fd, goes_on);
+                let wait = self.receive_pooled(token, fd, is_multishot);
                 return self.go_on(token, wait);
             }
             // The socket is non-blocking, for `sendfile`; then io_uring does not wait for bytes.

@@ -53,8 +53,8 @@ pub struct Listener {
     open: u32,
     /// Set while it waits for clients.
     token: Option<Token>,
-    /// How many clients it takes before it looks again whether there are more: for the system, a client that is not there
-    /// costs a third of one that is.
+    /// How many clients it takes before it waits again: to ask for one that is not there makes the system build a socket and
+    /// throw it away.
     batch: usize,
     /// Set while it rests from accepting, because the system has no connection to give.
     rests: bool,
@@ -217,8 +217,7 @@ impl Live {
         self.listeners[index].token = None;
         let Some(fd) = self.listeners[index].fd.clone() else { return };
         let batch = self.listeners[index].batch;
-        self.listeners[index].batch = (batch * 2).min(limits::ACCEPT_BATCH_MAX);
-        for _ in 0..batch {
+        for taken in 0..batch {
             let listener = &self.listeners[index];
             if listener.open >= listener.connections_max || !self.handles.has_room_for_clients() {
                 return;
@@ -226,14 +225,15 @@ impl Live {
             match rustix::net::acceptfrom_with(&fd, SocketFlags::CLOEXEC) {
                 Ok((fd, peer)) => self.accepted(index, fd, peer.and_then(|peer| SocketAddr::try_from(peer).ok())),
                 Err(Errno::AGAIN) => {
-                    self.listeners[index].batch = 1;
-                    break;
+                    self.listeners[index].batch = taken.max(1);
+                    return self.wait_for_clients(serial);
                 }
                 // Clients that went away while they waited.
                 Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO) => {}
                 Err(_) => return self.rest_from_accepting(serial),
             }
         }
+        self.listeners[index].batch = (batch * 2).min(limits::ACCEPT_BATCH_MAX);
         self.wait_for_clients(serial);
     }
 

@@ -90,7 +90,8 @@ impl Socket {
         Ok(())
     }
 
-    /// Ends both directions of a socket whose descriptor the queue may hold for a while: the client is told now.
+    /// Tells the client that it is over, for the queue may hold the descriptor for a while: unless our direction has ended, which
+    /// it knows.
     pub fn abandon(&self) {
         if !self.has_ended {
             let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);
