@@ -21,10 +21,6 @@ const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 /// `lld` of Debian 12 is LLVM 14, older than the compiler's.
 const DEBIAN_LINKER: (&str, &str) = ("lld-19", "/usr/bin/wasm-ld-19");
 
-/// How much LLVM puts functions into those that call them: more than the usual 225 to 275, for in a sandbox a call costs a
-/// look at the clock and at the stack. ARCHITECTURE.md has what was measured.
-const INLINING: &str = "-inline-threshold=1000";
-
 /// How long rustup may take: it downloads about 20 MB, and without a network it fails in less than a second.
 const RUSTUP_SECONDS_MAX: u64 = 300;
 
@@ -48,7 +44,6 @@ impl Toolchain {
         };
         // Flags meant for this machine's own programs (`-C target-cpu=native`) have no place in a guest.
         cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("-Cllvm-args={INLINING}"));
         cargo
     }
 }

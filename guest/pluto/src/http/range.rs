@@ -122,7 +122,7 @@ fn overlap(parts: &[Range<u64>]) -> bool {
 
 /// The same bytes in ascending order, each once.
 fn united(mut parts: Vec<Range<u64>>) -> Vec<Range<u64>> {
-    parts.sort_by_key(|part| part.start);
+    parts.sort_unstable_by_key(|part| part.start);
     let mut united: Vec<Range<u64>> = Vec::new();
     for part in parts {
         match united.last_mut() {

@@ -28,7 +28,7 @@ impl Problems {
     /// One line for each problem in a text, in the order of their places: `FILE:LINE:COLUMN: what was expected`.
     pub fn lines(self, file: &str, text: &str) -> Vec<String> {
         let mut problems = self.0.into_inner();
-        problems.sort();
+        problems.sort_unstable();
         problems.dedup();
         let more = problems.len().saturating_sub(PROBLEMS_MAX);
         let mut lines: Vec<String> = problems
