@@ -120,6 +120,9 @@ impl Conversation {
     /// Takes the requests that have come. What is known at once is put into the outbox; for the others, as many as are
     /// looked up together, files are asked for. Whether there are any of these.
     fn take_requests(&mut self) -> bool {
+        if !self.inbound.may_have_more() {
+            return !self.exchanges.is_empty();
+        }
         self.inbound.set_asks(self.server.asks());
         while self.exchanges.len() < PIPELINE_MAX
             && !self.closing

@@ -17,6 +17,7 @@ use slots::{Consumer, Delivery, Slots};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt::Display;
+use std::mem::ManuallyDrop;
 use std::ops::ControlFlow;
 use std::task::{Poll, Waker};
 use tasks::Tasks;
@@ -27,7 +28,8 @@ pub(crate) use tasks::{TaskFuture, TaskId};
 pub(crate) use timers::Timer;
 
 thread_local! {
-    static RUNTIME: Runtime = const { Runtime::new() };
+    /// Never dropped: what has a destructor is looked at each time it is used, whether it is still there.
+    static RUNTIME: ManuallyDrop<Runtime> = const { ManuallyDrop::new(Runtime::new()) };
 }
 
 /// All that a guest's executor keeps between two turns.
@@ -181,14 +183,14 @@ pub(crate) fn poll_answer<T>(id: Id, waker: &Waker, decode: impl FnOnce(Reply) -
 
 /// Nobody wants the answer to a request of [`submit`] any more: cancels it, or throws the answer away.
 pub(crate) fn abandon(id: Id) {
-    let consumer = try_with(|state| {
+    let consumer = with(|state| {
         let consumer = state.slots.abandon(id);
         if consumer.waits() {
             state.send_ignored(Request::Cancel(id));
         }
         consumer
     });
-    if let Some(Consumer::Answered(reply)) = &consumer {
+    if let Consumer::Answered(reply) = &consumer {
         discard(reply);
     }
 }
@@ -211,7 +213,7 @@ pub(crate) fn disconnect(id: Id) {
 
 /// Gives a handle back.
 pub(crate) fn close(handle: u64) {
-    try_with(|state| state.send_ignored(Request::Close(handle)));
+    with(|state| state.send_ignored(Request::Close(handle)));
 }
 
 /// Throws an answer away: a handle that it brings is given back, for nobody else knows it.
@@ -259,14 +261,13 @@ pub(crate) fn spawn(future: TaskFuture) -> TaskId {
 
 /// Ends a task: its future is dropped now, or, when it is just being polled, after that.
 pub(crate) fn cancel(id: TaskId) {
-    let future = try_with(|state| state.tasks.cancel(id));
+    let future = with(|state| state.tasks.cancel(id));
     drop(future);
 }
 
 /// Puts a task on the ready list.
 fn push_ready(slot: u32) {
-    // During the thread's own end there is nothing left to run.
-    let _ = RUNTIME.try_with(|runtime| runtime.ready.borrow_mut().push_back(slot));
+    RUNTIME.with(|runtime| runtime.ready.borrow_mut().push_back(slot));
 }
 
 fn next_ready() -> Option<u32> {
@@ -295,7 +296,7 @@ pub(crate) fn now() -> u64 {
 /// Keeps a log line for the end of the turn. Outside of a guest nobody reads it.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn log_line(level: crate::Level, message: &str) {
-    try_with(|state| {
+    with(|state| {
         if state.started {
             state.logs.push((level, message.to_owned()));
         }
@@ -312,11 +313,6 @@ pub(crate) fn take_logs() -> Vec<(crate::Level, String)> {
 
 fn with<T>(f: impl FnOnce(&mut State) -> T) -> T {
     RUNTIME.with(|runtime| f(&mut runtime.state.borrow_mut()))
-}
-
-/// As `with`, for destructors, which may run when the thread's own state is gone already.
-fn try_with<T>(f: impl FnOnce(&mut State) -> T) -> Option<T> {
-    RUNTIME.try_with(|runtime| f(&mut runtime.state.borrow_mut())).ok()
 }
 
 /// Exchanges this thread's guest for another: how `testing` keeps many guests in one thread.

@@ -95,7 +95,12 @@ impl Inbound {
         self.start < self.buffer.len()
     }
 
-    /// Whether `next_request` has said that it needs more bytes; never so behind the last request.
+    /// Whether `next_request` may have one.
+    pub fn may_have_more(&self) -> bool {
+        !self.hungry
+    }
+
+    /// Whether `next_request` needs more bytes; never so behind the last request.
     pub fn is_hungry(&self) -> bool {
         self.hungry && !self.over
     }
@@ -106,7 +111,8 @@ impl Inbound {
             return None;
         }
         let request = self.cut_request();
-        self.hungry = request.is_none();
+        // Mostly what came was one request.
+        self.hungry = request.is_none() || !self.has_more();
         request
     }
 

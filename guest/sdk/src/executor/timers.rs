@@ -93,7 +93,7 @@ impl Timer {
 
     fn disarm(&mut self) {
         if let Some(key) = self.key.take() {
-            let waker = super::try_with(|state| state.timers.entries.remove(&key));
+            let waker = super::with(|state| state.timers.entries.remove(&key));
             drop(waker);
         }
     }
