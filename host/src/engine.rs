@@ -188,7 +188,7 @@ fn deterministic_config() -> Config {
     config.wasm_multi_memory(false);
     config.cranelift_opt_level(OptLevel::Speed);
     config.epoch_interruption(true);
-    // Nobody unwinds through a guest by it: the engine and `perf` follow frame pointers.
+    // Only a debugger would want it: the engine follows frame pointers, as `perf` does.
     config.native_unwind_info(false);
     // How `image` reaches a guest's memories and globals.
     config.coredump_on_trap(true);

@@ -42,8 +42,9 @@ impl Toolchain {
             Toolchain::Active => workspace::cargo("cargo"),
             Toolchain::Debian { linker } => debian_cargo(linker),
         };
-        // Flags meant for this machine's own programs (`-C target-cpu=native`) have no place in a guest.
-        cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        // Flags meant for this machine's own programs (`-C target-cpu=native`) have no place in a guest. None at all is said here
+        // because that outranks what cargo's configuration says.
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", "");
         cargo
     }
 }

@@ -120,16 +120,15 @@ impl Conversation {
     /// Takes the requests that have come. What is known at once is put into the outbox; for the others, as many as are
     /// looked up together, files are asked for. Whether there are any of these.
     fn take_requests(&mut self) -> bool {
-        if !self.inbound.may_have_more() {
-            return !self.exchanges.is_empty();
-        }
-        self.inbound.set_asks(self.server.asks());
-        while self.exchanges.len() < PIPELINE_MAX
-            && !self.closing
-            && !self.outbox.is_full(self.piece)
-            && let Some(request) = self.inbound.next_request()
-        {
-            self.begin(request);
+        if self.inbound.may_have_request() {
+            self.inbound.set_asks(self.server.asks());
+            while self.exchanges.len() < PIPELINE_MAX
+                && !self.closing
+                && !self.outbox.is_full(self.piece)
+                && let Some(request) = self.inbound.next_request()
+            {
+                self.begin(request);
+            }
         }
         !self.exchanges.is_empty()
     }

@@ -28,7 +28,7 @@ pub(crate) use tasks::{TaskFuture, TaskId};
 pub(crate) use timers::Timer;
 
 thread_local! {
-    /// Never dropped: what has a destructor is looked at each time it is used, whether it is still there.
+    /// Never dropped, so that what a thread drops at its end still finds it.
     static RUNTIME: ManuallyDrop<Runtime> = const { ManuallyDrop::new(Runtime::new()) };
 }
 
@@ -163,10 +163,12 @@ fn deliver(answer: Answer) {
 
 // ---- Requests.
 
+const OUTSIDE: &str = "a request was made outside of a guest: start one with pluto_sdk::testing";
+
 /// Makes a request whose answer [`poll_answer`] takes. Panics when no guest runs here, for nobody would answer it.
 pub(crate) fn submit(request: Request) -> Id {
     with(|state| {
-        assert!(state.started, "a request was made outside of a guest: start one with pluto_sdk::testing");
+        assert!(state.started, "{OUTSIDE}");
         let id = state.slots.insert_single(&request);
         state.outgoing.push(Submission { id, request });
         id
@@ -197,8 +199,9 @@ pub(crate) fn abandon(id: Id) {
 
 /// Makes a request whose answers all go to a handler, until it breaks, is disconnected, or has had the final answer.
 pub(crate) fn connect(request: Request, handler: HandlerFn) -> Id {
+    // By itself: what is dropped for it must not meet a state that is borrowed.
+    assert!(with(|state| state.started), "{OUTSIDE}");
     with(|state| {
-        assert!(state.started, "a request was made outside of a guest: start one with pluto_sdk::testing");
         let id = state.slots.insert_handler(&request, handler);
         state.outgoing.push(Submission { id, request });
         id

@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// Starts a task: it is polled before the turn ends, without anybody awaiting it. Panics when no guest runs here.
+/// Starts a task: it is polled before the turn ends, without anybody awaiting it. Where no guest runs, nobody polls it.
 pub fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> Task<T> {
     let end = Rc::new(RefCell::new(End { output: None, ended: false, waker: None }));
     let ending = Ending(Rc::clone(&end));

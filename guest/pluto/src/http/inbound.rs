@@ -17,7 +17,7 @@ pub struct Inbound {
     scanner: Scanner,
     /// A request whose body has not yet ended. Boxed, as what is rare: a client has this for as long as it is connected.
     held: Option<Box<(Request, Dropper)>>,
-    /// All that has come was looked at, and is not enough.
+    /// `next_request` has nothing until more has come.
     hungry: bool,
     over: bool,
     head_bytes_max: usize,
@@ -96,7 +96,7 @@ impl Inbound {
     }
 
     /// Whether `next_request` may have one.
-    pub fn may_have_more(&self) -> bool {
+    pub fn may_have_request(&self) -> bool {
         !self.hungry
     }
 
@@ -111,7 +111,7 @@ impl Inbound {
             return None;
         }
         let request = self.cut_request();
-        // Mostly what came was one request.
+        // Known already when nothing is left, which spares a look at no bytes.
         self.hungry = request.is_none() || !self.has_more();
         request
     }

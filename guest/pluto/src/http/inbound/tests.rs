@@ -58,6 +58,21 @@ fn requests_are_told_apart_however_they_are_cut() {
 }
 
 #[test]
+fn more_is_wanted_as_soon_as_all_that_came_is_used_up() {
+    let check = |bytes: &str, hungry: bool| {
+        let mut inbound = Inbound::default();
+        inbound.feed(bytes.into());
+        assert!(inbound.next_request().is_some(), "{bytes:?}");
+        assert_eq!(inbound.is_hungry(), hungry, "{bytes:?}");
+    };
+    let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    check(get, true);
+    check(&format!("{get}G"), false);
+    // Behind the last request nothing is.
+    check("GET / HTTP/1.0\r\n\r\n", false);
+}
+
+#[test]
 fn a_body_is_never_read_as_a_request() {
     let get = "GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
     let with = |field: &str, body: &str| format!("GET /a HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n{body}");
