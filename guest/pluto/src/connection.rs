@@ -358,7 +358,8 @@ impl Conversation {
     }
 
     /// Whether what the client sends next is asked for before it has its response: when all that came is answered, so
-    /// that one read is all that can gather here behind a client that does not read. Behind the last request nothing is.
+    /// that one read is all that can gather here behind a client that does not read. Behind what the client says is its last
+    /// request nothing is.
     fn reads_ahead(&self) -> bool {
         self.reading.is_none() && self.exchanges.is_empty() && self.inbound.is_hungry()
     }
