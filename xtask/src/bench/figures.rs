@@ -49,7 +49,6 @@ pub(super) const QUICK: &[&str] = &["latency", "start", "memory"];
 
 const PATH: &str = "/1k.bin";
 const CONNECTIONS: usize = 64;
-const LATENCY_ROUNDS: usize = 4;
 const MIB: f64 = (1 << 20) as f64;
 
 /// One of several latencies.
@@ -66,7 +65,7 @@ fn latency(effort: Effort) -> Result<Vec<Line>> {
     let ask = |server: &Running| open_loop::ask(server.port, peak / 2, effort.seconds, CONNECTIONS, PATH);
     ask(&pluto)?;
     let mut rounds = Vec::new();
-    for round in 0..LATENCY_ROUNDS * effort.rounds {
+    for round in 0..effort.latency * effort.rounds {
         // Nobody is always the first.
         rounds.push(if round % 2 == 0 {
             let first = ask(&pluto)?;

@@ -34,10 +34,12 @@ const PACKAGES: [&str; 5] = ["wrk", "nginx", "lighttpd", "h2o", "util-linux"];
 struct Effort {
     rounds: usize,
     seconds: u64,
+    /// How many times the rounds latency takes.
+    latency: usize,
 }
 
-const USUAL: Effort = Effort { rounds: 5, seconds: 3 };
-const BRIEF: Effort = Effort { rounds: 3, seconds: 1 };
+const USUAL: Effort = Effort { rounds: 5, seconds: 3, latency: 4 };
+const BRIEF: Effort = Effort { rounds: 3, seconds: 1, latency: 1 };
 
 /// A number above zero, as an option has it.
 fn number<T: std::str::FromStr + PartialOrd + From<u8>>(option: &str, value: Option<&&str>) -> Result<T> {

@@ -231,10 +231,11 @@ fn reached(met: Option<bool>) -> &'static str {
     met.map_or("", |met| if met { "yes" } else { "no" })
 }
 
-fn method(Effort { rounds, seconds }: Effort) -> String {
+fn method(Effort { rounds, seconds, latency }: Effort) -> String {
+    let latency_rounds = latency * rounds;
     format!(
         "CPU time of the server (user and system) for each request, and ratios of it within a round: the median of {rounds} rounds of \
-         {seconds} s (recorded, and latency: four times as many; two shards: twice; documentation, skewed: at least 3 s, just started: 2 s), with the least and the greatest. The servers take turns within a round; each has one thread and one core, and wrk another \
+         {seconds} s (recorded: four times as many; latency: {latency_rounds} rounds; two shards: twice; documentation, skewed: at least 3 s, just started: 2 s), with the least and the greatest. The servers take turns within a round; each has one thread and one core, and wrk another \
          core; 64 connections where nothing else is said. `of itself` is the noise: the same server measured twice. The *floor* is a server without any \
          logic (`tests/floor.rs`), which sends what pluto has sent: less than that no server costs with `epoll`, `recv` and `send`. *Warm* and *just \
          started* are about what a server keeps: the page cache is warm for all. Two shards and one of them share all cores with wrk, with 64 connections and a thread of wrk for each; their goal is \
