@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,7 +11,23 @@ use std::time::Duration;
 use pluto_host::contract::{Error, Part, Reply, Request};
 use rustix::net::sockopt;
 
-use crate::contract::{failed, on_each_driver, range};
+use crate::contract::{World, failed, on_each_driver, range};
+
+/// On each driver, with a client that is new, and with one that has been read from: the first receive of a connection takes one
+/// piece, a later one may go on before more is asked for.
+fn with_a_client(test: impl Fn(&mut World, TcpStream, u64)) {
+    for is_read_before in [false, true] {
+        on_each_driver(|world| {
+            let (mut client, connection) = world.meet();
+            if is_read_before {
+                let read = world.read(connection, 100);
+                client.write_all(b"hello").expect("it takes that");
+                assert_eq!(world.answer(read), Reply::Data(b"hello".to_vec()));
+            }
+            test(world, client, connection);
+        });
+    }
+}
 
 #[test]
 fn the_parts_of_a_write_arrive_in_order_without_a_gap_also_empty_ones() {
@@ -112,28 +129,24 @@ fn a_write_that_ends_the_direction_does_so_behind_its_last_byte_unless_it_fails(
     });
 }
 
-/// Where our direction has ended before, only a receive still holds the socket: the first of a connection, or a later one.
+/// Where our direction has ended before, only a receive still holds the socket.
 #[test]
 fn closing_gives_back_a_socket_from_which_something_is_still_received() {
-    for is_read_before in [false, true] {
-        on_each_driver(|world| {
-            let (mut client, connection) = if is_read_before { world.meet_and_read() } else { world.meet() };
-            let read = world.read(connection, 100);
-            let last =
-                pluto_host::contract::Write { connection, parts: vec![Part::Bytes(b"bye".to_vec())], ends: true };
-            assert_eq!(world.ask(Request::Write(last)), Reply::Written(3));
-            let mut received = Vec::new();
-            client.read_to_end(&mut received).expect("an end");
-            assert_eq!(world.ask(Request::Close(connection)), Reply::Done);
-            assert_eq!(world.answer(read), failed(Error::Cancelled));
-            let is_refused = (0..500).any(|_| {
-                let sleep = world.send(Request::Sleep(10_000_000));
-                world.answer(sleep);
-                client.write_all(b"x").is_err()
-            });
-            assert!(is_refused, "what a client sends to a closed connection is still taken");
+    with_a_client(|world, mut client, connection| {
+        let read = world.read(connection, 100);
+        let last = pluto_host::contract::Write { connection, parts: vec![Part::Bytes(b"bye".to_vec())], ends: true };
+        assert_eq!(world.ask(Request::Write(last)), Reply::Written(3));
+        let mut received = Vec::new();
+        client.read_to_end(&mut received).expect("an end");
+        assert_eq!(world.ask(Request::Close(connection)), Reply::Done);
+        assert_eq!(world.answer(read), failed(Error::Cancelled));
+        let is_refused = (0..500).any(|_| {
+            let sleep = world.send(Request::Sleep(10_000_000));
+            world.answer(sleep);
+            client.write_all(b"x").is_err()
         });
-    }
+        assert!(is_refused, "what a client sends to a closed connection is still taken");
+    });
 }
 
 #[test]
@@ -157,8 +170,7 @@ fn one_read_and_one_write_of_a_connection_can_be_pending() {
 
 #[test]
 fn what_a_client_sends_is_read_in_order_whether_or_not_a_read_waits_for_it() {
-    on_each_driver(|world| {
-        let (mut client, connection) = world.meet_and_read();
+    with_a_client(|world, mut client, connection| {
         let read = world.read(connection, 4);
         client.write_all(b"hello, world").expect("it takes that");
         assert_eq!(world.answer(read), Reply::Data(b"hell".to_vec()));
@@ -181,35 +193,11 @@ fn what_a_client_sends_is_read_in_order_whether_or_not_a_read_waits_for_it() {
     });
 }
 
-/// The first receive of a client does not go on by itself.
-#[test]
-fn what_comes_behind_the_first_read_is_kept_for_the_next() {
-    on_each_driver(|world| {
-        let (mut client, connection) = world.meet();
-        let read = world.read(connection, 4);
-        client.write_all(b"hello, world").expect("it takes that");
-        assert_eq!(world.answer(read), Reply::Data(b"hell".to_vec()));
-        client.write_all(b"!").expect("it takes that");
-        client.shutdown(std::net::Shutdown::Write).expect("an end");
-        let mut received = Vec::new();
-        loop {
-            let read = world.read(connection, 100);
-            match world.answer(read) {
-                Reply::Data(bytes) if bytes.is_empty() => break,
-                Reply::Data(bytes) => received.extend(bytes),
-                other => panic!("{other:?}"),
-            }
-        }
-        assert_eq!(received, b"o, world!");
-    });
-}
-
 /// Both behind so much that nothing more is received until it is read.
 #[test]
 fn an_end_and_a_reset_are_told_behind_what_came_before() {
     for is_reset in [false, true] {
-        on_each_driver(|world| {
-            let (mut client, connection) = world.meet_and_read();
+        with_a_client(|world, mut client, connection| {
             let read = world.read(connection, 1);
             client.write_all(&[b'x'; 60_000]).expect("the system takes that");
             assert_eq!(world.answer(read), Reply::Data(b"x".to_vec()));
@@ -239,8 +227,7 @@ fn an_end_and_a_reset_are_told_behind_what_came_before() {
 /// Otherwise a guest could make the host hold much more than what was sent.
 #[test]
 fn answers_hold_no_more_memory_than_their_bytes() {
-    on_each_driver(|world| {
-        let (mut client, connection) = world.meet_and_read();
+    with_a_client(|world, mut client, connection| {
         let first = world.read(connection, 1);
         client.write_all(&[b'x'; 10_000]).expect("the system takes that");
         assert_eq!(world.answer(first), Reply::Data(b"x".to_vec()));
@@ -256,8 +243,7 @@ fn answers_hold_no_more_memory_than_their_bytes() {
 #[test]
 fn a_client_that_nobody_reads_from_is_held_back_and_loses_nothing() {
     const ALL: usize = 64 << 20;
-    on_each_driver(|world| {
-        let (mut client, connection) = world.meet_and_read();
+    with_a_client(|world, mut client, connection| {
         let read = world.read(connection, 1);
         let sent = Arc::new(AtomicUsize::new(0));
         let counted = sent.clone();

@@ -118,15 +118,6 @@ impl World {
         (client, self.accept(listen))
     }
 
-    /// A client that has been read from already: from then on the host may receive more before it is asked for.
-    pub fn meet_and_read(&mut self) -> (TcpStream, u64) {
-        let (mut client, connection) = self.meet();
-        let read = self.read(connection, 100);
-        client.write_all(b"hello").expect("it takes that");
-        assert_eq!(self.answer(read), Reply::Data(b"hello".to_vec()));
-        (client, connection)
-    }
-
     pub fn connect(&self) -> TcpStream {
         let client = TcpStream::connect(self.address).expect("it listens");
         client.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
