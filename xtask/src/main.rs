@@ -27,7 +27,7 @@ Commands:
   test             run every check and every test; stop at the first that fails
   tidy             check the house rules only (`test` does this too)
   bench [OPTIONS]  measure the web server against nginx, lighttpd and h2o, and write docs/speed.md;
-                   --quick takes a minute and writes nothing, --only WORD takes all with that word in its name,
+                   --quick takes a minute or two and writes nothing, --only WORD takes all with that word in its name,
                    --rounds N and --seconds N (5 of 3) say how often and how long each is measured
   count [OPTIONS]  count the instructions of a request, and fail when there are more than before (`test` does this too);
                    --only WORD takes some kinds of requests, --update REASON writes the new counts down
