@@ -163,12 +163,10 @@ fn deliver(answer: Answer) {
 
 // ---- Requests.
 
-const OUTSIDE: &str = "a request was made outside of a guest: start one with pluto_sdk::testing";
-
 /// Makes a request whose answer [`poll_answer`] takes. Panics when no guest runs here, for nobody would answer it.
 pub(crate) fn submit(request: Request) -> Id {
     with(|state| {
-        assert!(state.started, "{OUTSIDE}");
+        state.expect_guest();
         let id = state.slots.insert_single(&request);
         state.outgoing.push(Submission { id, request });
         id
@@ -200,7 +198,7 @@ pub(crate) fn abandon(id: Id) {
 /// Makes a request whose answers all go to a handler, until it breaks, is disconnected, or has had the final answer.
 pub(crate) fn connect(request: Request, handler: HandlerFn) -> Id {
     // By itself: what is dropped for it must not meet a state that is borrowed.
-    assert!(with(|state| state.started), "{OUTSIDE}");
+    with(|state| state.expect_guest());
     with(|state| {
         let id = state.slots.insert_handler(&request, handler);
         state.outgoing.push(Submission { id, request });
@@ -230,6 +228,11 @@ fn discard(reply: &Reply) {
 }
 
 impl State {
+    /// Panics when no guest runs here.
+    fn expect_guest(&self) {
+        assert!(self.started, "a request was made outside of a guest: start one with pluto_sdk::testing");
+    }
+
     /// Makes a request whose answer does not matter.
     fn send_ignored(&mut self, request: Request) {
         if self.started {
