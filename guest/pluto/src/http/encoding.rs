@@ -116,8 +116,12 @@ impl Accepted {
         }
         // A client that weighs identity as high as a coding takes the smaller one.
         all[CODINGS] = (self.identity, None);
-        all.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-        all.into_iter().filter(|(weight, _)| *weight > 0).map(|(_, coding)| coding)
+        // The first of those that weigh most, until what is left weighs nothing.
+        std::iter::from_fn(move || {
+            let best = all.iter_mut().rev().max_by_key(|(weight, _)| *weight).filter(|(weight, _)| *weight > 0)?;
+            best.0 = 0;
+            Some(best.1)
+        })
     }
 }
 

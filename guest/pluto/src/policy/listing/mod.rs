@@ -73,16 +73,23 @@ impl Order {
 
     /// Directories first; what is equal, by name.
     fn sort(self, items: &mut [Item]) {
-        items.sort_by_cached_key(|item| (item.name.to_ascii_lowercase(), item.name.clone()));
-        let directed = |ordering: Ordering| if self.descending { ordering.reverse() } else { ordering };
-        match self.key {
-            Key::Name if self.descending => items.reverse(),
-            Key::Name => (),
-            Key::Size => items.sort_by(|a, b| directed(a.size.cmp(&b.size))),
-            Key::Date => items.sort_by(|a, b| directed(a.modified.cmp(&b.modified))),
-        }
-        items.sort_by_key(|item| item.kind != ItemKind::Directory);
+        let is_below = |item: &Item| item.kind != ItemKind::Directory;
+        items.sort_unstable_by(|a, b| {
+            let chosen = match self.key {
+                Key::Name => by_name(a, b),
+                Key::Size => a.size.cmp(&b.size),
+                Key::Date => a.modified.cmp(&b.modified),
+            };
+            let directed = if self.descending { chosen.reverse() } else { chosen };
+            is_below(a).cmp(&is_below(b)).then(directed).then_with(|| by_name(a, b))
+        });
     }
+}
+
+/// As people look for them; what differs by its case only, by its bytes.
+fn by_name(a: &Item, b: &Item) -> Ordering {
+    let [lower_a, lower_b] = [a, b].map(|item| item.name.iter().map(u8::to_ascii_lowercase));
+    lower_a.cmp(lower_b).then_with(|| a.name.cmp(&b.name))
 }
 
 /// Writes a listing of the directory at this path, which ends in a slash unless it is the root; nothing when it has more
