@@ -116,11 +116,10 @@ impl Accepted {
         }
         // A client that weighs identity as high as a coding takes the smaller one.
         all[CODINGS] = (self.identity, None);
-        // The first of those that weigh most, until what is left weighs nothing.
+        // What weighs most comes next, of equals the first (`max_by_key` takes the last), until what is left weighs nothing.
         std::iter::from_fn(move || {
-            let best = all.iter_mut().rev().max_by_key(|(weight, _)| *weight).filter(|(weight, _)| *weight > 0)?;
-            best.0 = 0;
-            Some(best.1)
+            let (weight, coding) = all.iter_mut().rev().max_by_key(|(weight, _)| *weight)?;
+            (std::mem::take(weight) > 0).then_some(*coding)
         })
     }
 }

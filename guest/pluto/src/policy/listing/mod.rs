@@ -4,7 +4,6 @@ mod html;
 mod json;
 
 use crate::limits::{LISTING_BYTES_MAX, LISTING_ENTRIES_MAX};
-use std::cmp::Ordering;
 use std::fmt::Write;
 
 /// An entry of a directory that may be shown.
@@ -73,23 +72,28 @@ impl Order {
 
     /// Directories first; what is equal, by name.
     fn sort(self, items: &mut [Item]) {
-        let is_below = |item: &Item| item.kind != ItemKind::Directory;
-        items.sort_unstable_by(|a, b| {
-            let chosen = match self.key {
-                Key::Name => by_name(a, b),
-                Key::Size => a.size.cmp(&b.size),
-                Key::Date => a.modified.cmp(&b.modified),
+        items.sort_by_cached_key(|item| {
+            let chosen: i128 = match self.key {
+                Key::Name => 0,
+                Key::Size => item.size.into(),
+                Key::Date => item.modified.into(),
             };
-            let directed = if self.descending { chosen.reverse() } else { chosen };
-            is_below(a).cmp(&is_below(b)).then(directed).then_with(|| by_name(a, b))
+            let directed = if self.descending { -chosen } else { chosen };
+            (!item.is_directory(), directed, item.name.to_ascii_lowercase(), item.name.clone())
         });
+        if self.key == Key::Name && self.descending {
+            let directories = items.partition_point(Item::is_directory);
+            let (above, below) = items.split_at_mut(directories);
+            above.reverse();
+            below.reverse();
+        }
     }
 }
 
-/// As people look for them; what differs by its case only, by its bytes.
-fn by_name(a: &Item, b: &Item) -> Ordering {
-    let [lower_a, lower_b] = [a, b].map(|item| item.name.iter().map(u8::to_ascii_lowercase));
-    lower_a.cmp(lower_b).then_with(|| a.name.cmp(&b.name))
+impl Item {
+    fn is_directory(&self) -> bool {
+        self.kind == ItemKind::Directory
+    }
 }
 
 /// Writes a listing of the directory at this path, which ends in a slash unless it is the root; nothing when it has more

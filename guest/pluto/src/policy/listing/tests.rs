@@ -37,6 +37,24 @@ fn a_listing_is_sorted_as_it_is_asked_for() {
 }
 
 #[test]
+fn equals_are_in_the_order_of_their_names() {
+    let items = || {
+        let files = ["b", "B", "a"].map(|name| item(name, ItemKind::File, 1, NOW));
+        let directories = ["e", "d"].map(|name| item(name, ItemKind::Directory, 0, NOW));
+        files.into_iter().chain(directories).collect()
+    };
+    let check = |query: &str, expected: [&str; 5]| {
+        let json = text("", items(), query, Form::Json);
+        let names: Vec<&str> = json.split("\"name\":\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert_eq!(names, expected, "{query}");
+    };
+    check("", ["d", "e", "a", "B", "b"]);
+    check("order=desc", ["e", "d", "b", "B", "a"]);
+    check("sort=size&order=desc", ["d", "e", "a", "B", "b"]);
+    check("sort=date", ["d", "e", "a", "B", "b"]);
+}
+
+#[test]
 fn the_headings_lead_to_the_other_order() {
     let html = text("", some(), "sort=size&order=asc", Form::Html);
     assert!(html.contains("<th aria-sort=\"ascending\"><a href=\"?sort=size&amp;order=desc\">"), "{html}");
