@@ -58,6 +58,10 @@ const KEPT: Mix = Mix {
     requests: 1_536,
 };
 
+/// A page of the Rust documentation is called so.
+const LONG_PATH: &str =
+    "GET /core/arch/x86_64/fn._mm256_mask_mulhrs_epi16.html HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n";
+
 /// What Chromium 120 sends.
 const BROWSER: &str = "GET /1k.bin HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nConnection: keep-alive\r\nsec-ch-ua: \"Not_A Brand\";v=\"8\", \
     \"Chromium\";v=\"120\"\r\nsec-ch-ua-mobile: ?0\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
@@ -70,8 +74,9 @@ const POLICY: &str = "security-headers = true\n[[redirects]]\nsource = \"/old/**
     [[headers]]\nsource = \"**/*.bin\"\nheaders = { X-Example = \"yes\" }\n";
 
 /// All of them.
-pub const MIXES: [Mix; 12] = [
+pub const MIXES: [Mix; 13] = [
     KEPT,
+    Mix { name: "1 KiB, a long path", request: LONG_PATH, ..KEPT },
     Mix { name: "1 KiB, a browser's head", request: BROWSER, ..KEPT },
     Mix {
         name: "304",
@@ -101,7 +106,8 @@ impl Mix {
     /// A trace, and a longer one that begins in the same way.
     pub fn traces(&self, guest: &[u8]) -> [Trace; 2] {
         let mut world = World::new();
-        for (name, kib) in [("1k.bin", 1), ("10k.bin", 10), ("512k.bin", 512)] {
+        let long = "core/arch/x86_64/fn._mm256_mask_mulhrs_epi16.html";
+        for (name, kib) in [("1k.bin", 1), ("10k.bin", 10), ("512k.bin", 512), (long, 1)] {
             world.file(name, vec![b'x'; kib << 10]);
         }
         world.file("policy.toml", POLICY);

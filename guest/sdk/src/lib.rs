@@ -41,6 +41,8 @@
 //! | `testing` | a guest as a function from answers to requests, and a small world that answers it |
 //! | [`contract`] | the generated bindings |
 
+#[cfg(any(all(target_arch = "wasm32", feature = "memcmp"), test))]
+mod compare;
 pub mod contract;
 mod error;
 mod executor;

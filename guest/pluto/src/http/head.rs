@@ -162,7 +162,8 @@ impl Scanner {
         const VERSION_AND_END: &[u8] = b" HTTP/1.1\r\n";
         let method = syntax::prefix(bytes, TOKEN);
         let target = bytes.get(method..)?.strip_prefix(b" ")?;
-        let target = &target[..syntax::prefix(target, TARGET)];
+        let certain = syntax::target_prefix(target);
+        let target = &target[..certain + syntax::prefix(&target[certain..], TARGET)];
         if method == 0 || target.is_empty() || target.len() > self.limits.target_bytes {
             return None;
         }

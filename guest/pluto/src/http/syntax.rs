@@ -12,10 +12,8 @@ pub const VALUE: u8 = 4;
 pub const PATH: u8 = 8;
 /// `unreserved` and `sub-delims` of RFC 3986 §2: what a registered name is made of, besides escapes.
 pub const NAME: u8 = 16;
-/// `TARGET` without the `?` that ends a path.
-pub const NO_QUERY: u8 = 32;
-/// `NO_QUERY` without slash, backslash and percent sign: bytes of a file's name that stand in a path as they are.
-pub const NAME_IN_PATH: u8 = 64;
+/// `TARGET` without question mark, slash, backslash and percent sign: bytes of a file's name that stand in a path as they are.
+pub const NAME_IN_PATH: u8 = 32;
 
 static CLASSES: [u8; 256] = classes();
 
@@ -44,33 +42,49 @@ pub fn prefix(bytes: &[u8], class: u8) -> usize {
 /// How many bytes at the start are certainly of the class `VALUE`, eight looked at together; what is behind them, the
 /// table decides. Values are most of a head, and hold next to no tabs.
 pub fn value_prefix(bytes: &[u8]) -> usize {
-    let (words, _) = bytes.as_chunks();
-    8 * words.iter().take_while(|word| !has_control(u64::from_le_bytes(**word))).count()
+    prefix_of_words(bytes, |word| (below(word, 0x20) | equal(word, 0x7f)) & HIGH == 0)
 }
 
-/// The length of the first line, with the line feed that ends it; none when there is none.
-pub fn line_length(bytes: &[u8]) -> Option<usize> {
-    const EACH: u64 = u64::MAX / 0xff;
+/// The same for the class `TARGET`.
+pub fn target_prefix(bytes: &[u8]) -> usize {
+    prefix_of_words(bytes, |word| (below(word, 0x21) | equal(word, 0x7f) | equal(word, b'#') | word) & HIGH == 0)
+}
+
+/// Where a byte is first, eight looked at together.
+pub fn position(bytes: &[u8], byte: u8) -> Option<usize> {
     let (words, rest) = bytes.as_chunks();
     for (before, word) in words.iter().enumerate() {
-        // A byte is zero where it is a line feed. The lowest that borrows is one; above it, others may seem so.
-        let differs = u64::from_le_bytes(*word) ^ (EACH * u64::from(b'\n'));
-        let zeros = differs.wrapping_sub(EACH) & !differs & (EACH * 0x80);
-        if zeros != 0 {
-            return Some(8 * before + zeros.trailing_zeros() as usize / 8 + 1);
+        // Above the first, others may seem to be it.
+        let equals = equal(u64::from_le_bytes(*word), byte) & HIGH;
+        if equals != 0 {
+            return Some(8 * before + equals.trailing_zeros() as usize / 8);
         }
     }
-    let rest = rest.iter().position(|&byte| byte == b'\n')?;
-    Some(8 * words.len() + rest + 1)
+    let at = rest.iter().position(|&other| other == byte)?;
+    Some(8 * words.len() + at)
 }
 
-/// Whether one of eight bytes is below 0x20, or 0x7f. A borrow can only come from a byte for which that is so.
-fn has_control(word: u64) -> bool {
-    const EACH: u64 = u64::MAX / 0xff;
-    let below = word.wrapping_sub(EACH * 0x20) & !word;
-    let delete = word ^ (EACH * 0x7f);
-    let deleted = delete.wrapping_sub(EACH) & !delete;
-    (below | deleted) & (EACH * 0x80) != 0
+#[inline(always)]
+fn prefix_of_words(bytes: &[u8], holds: impl Fn(u64) -> bool) -> usize {
+    let (words, _) = bytes.as_chunks();
+    8 * words.iter().take_while(|word| holds(u64::from_le_bytes(**word))).count()
+}
+
+/// One in each of eight bytes.
+const EACH: u64 = u64::MAX / 0xff;
+
+/// The highest bit of each.
+const HIGH: u64 = EACH * 0x80;
+
+/// Sets the highest bit of bytes that are below a bound, which is at most 0x80; the lowest that it sets is of one, above it
+/// it may be of others, for a subtraction borrows.
+fn below(word: u64, bound: u8) -> u64 {
+    word.wrapping_sub(EACH * u64::from(bound)) & !word
+}
+
+/// The same for bytes that are equal to this one.
+fn equal(word: u64, byte: u8) -> u64 {
+    below(word ^ (EACH * u64::from(byte)), 1)
 }
 
 /// Whether a string is a token: at least one byte, all of them `tchar`.
@@ -116,11 +130,8 @@ const fn classes() -> [u8; 256] {
         }
         if visible && byte != b'#' {
             table[index] |= TARGET;
-            if byte != b'?' {
-                table[index] |= NO_QUERY;
-                if !contains(b"/\\%", byte) {
-                    table[index] |= NAME_IN_PATH;
-                }
+            if !contains(b"?/\\%", byte) {
+                table[index] |= NAME_IN_PATH;
             }
         }
         if visible || byte == b' ' || byte == b'\t' || byte >= 0x80 {
@@ -174,25 +185,31 @@ mod tests {
     #[test]
     fn eight_bytes_are_passed_over_when_the_table_would() {
         for byte in 0..=0xff {
-            for (place, neighbour) in (0..8).flat_map(|place| [b' ', b'~', 0x80, 0xff].map(|near| (place, near))) {
+            for (place, neighbour) in
+                (0..8).flat_map(|place| [b' ', b'!', b'"', b'$', b'~', 0x80, 0xff].map(|near| (place, near)))
+            {
                 let mut bytes = [neighbour; 17];
                 bytes[8 + place] = byte;
                 let expected = if is(byte, VALUE) && byte != b'\t' { 16 } else { 8 };
                 assert_eq!(value_prefix(&bytes), expected, "{byte:#x} at {place} between {neighbour:#x}");
+                if is(neighbour, TARGET) {
+                    let expected = if is(byte, TARGET) { 16 } else { 8 };
+                    assert_eq!(target_prefix(&bytes), expected, "{byte:#x} at {place} between {neighbour:#x}");
+                }
             }
         }
-        assert_eq!(value_prefix(b"1234567"), 0);
+        assert_eq!((value_prefix(b"1234567"), target_prefix(b"1234567")), (0, 0));
     }
 
     #[test]
-    fn a_line_ends_with_its_line_feed_wherever_that_stands() {
+    fn a_byte_is_found_wherever_it_stands() {
         for length in 0..40 {
             for around in [b'a', 0x09, 0x0b, 0x8a, 0xff, 0x00] {
                 let mut bytes = vec![around; length];
-                assert_eq!(line_length(&bytes), None);
+                assert_eq!(position(&bytes, b'\n'), None);
                 for at in (0..length).rev() {
                     bytes[at] = b'\n';
-                    assert_eq!(line_length(&bytes), Some(at + 1), "{around:#x} {length}");
+                    assert_eq!(position(&bytes, b'\n'), Some(at), "{around:#x} {length}");
                 }
             }
         }

@@ -5,7 +5,7 @@
 
 use super::authority;
 use super::status::Fault;
-use super::syntax::{self, NAME_IN_PATH, NO_QUERY, PATH};
+use super::syntax::{self, NAME_IN_PATH, PATH};
 use std::ops::Range;
 
 /// A target, taken apart. The ranges are of its bytes.
@@ -50,10 +50,9 @@ impl Target {
     }
 
     fn resource(target: &[u8], start: usize, authority: Option<Range<usize>>) -> Target {
-        let end = start + syntax::prefix(&target[start..], NO_QUERY);
-        // Nothing but a question mark ends it: the head was read already.
-        let query = (end < target.len()).then(|| end + 1..target.len());
-        Target::Resource { path: start..end, query, authority }
+        let question = syntax::position(&target[start..], b'?').map(|at| start + at);
+        let query = question.map(|at| at + 1..target.len());
+        Target::Resource { path: start..question.unwrap_or(target.len()), query, authority }
     }
 }
 
@@ -63,6 +62,7 @@ pub struct Path {
     /// The names, each but the last followed by `/`; also the last when the path is that of a directory. Bytes as
     /// they are: a name need not be UTF-8.
     bytes: Vec<u8>,
+    is_hidden: bool,
 }
 
 impl Path {
@@ -72,7 +72,7 @@ impl Path {
         let mut bytes = Vec::with_capacity(escaped.len() + 16);
         if is_normal(escaped) {
             bytes.extend_from_slice(escaped.get(1..).unwrap_or_default());
-            return Ok(Some(Path { bytes }));
+            return Ok(Some(Path { bytes, is_hidden: false }));
         }
         let mut name = 0;
         let mut possible = true;
@@ -98,12 +98,16 @@ impl Path {
             }
         }
         end_name(&mut bytes, name, false)?;
-        Ok(possible.then_some(Path { bytes }))
+        Ok(possible.then(|| Path::new(bytes)))
     }
 
     /// That of a file whose names are these, separated by `/`; nothing when no request can ask for it.
     pub fn from_names(names: &[u8]) -> Option<Path> {
-        (!names.contains(&b'\\')).then(|| Path { bytes: names.to_vec() })
+        (!names.contains(&b'\\')).then(|| Path::new(names.to_vec()))
+    }
+
+    fn new(bytes: Vec<u8>) -> Path {
+        Path { is_hidden: is_hidden(&bytes), bytes }
     }
 
     /// The names, separated by `/`; with one at the end when the path is that of a directory, unless it is the root.
@@ -123,19 +127,7 @@ impl Path {
 
     /// Whether a name in it begins with a dot, `.well-known` in the root aside (RFC 8615 §3).
     pub fn is_hidden(&self) -> bool {
-        let mut rest = match self.bytes.strip_prefix(b".well-known") {
-            Some(rest @ ([] | [b'/', ..])) => rest,
-            _ if self.bytes.first() == Some(&b'.') => return true,
-            _ => &self.bytes[..],
-        };
-        loop {
-            rest = &rest[syntax::prefix(rest, NAME_IN_PATH)..];
-            rest = match rest {
-                [] => return false,
-                [b'/', b'.', ..] => return true,
-                [_, rest @ ..] => rest,
-            };
-        }
+        self.is_hidden
     }
 
     /// Escapes it again, as a path on this host: it begins with exactly one `/`.
@@ -166,6 +158,15 @@ fn is_normal(mut path: &[u8]) -> bool {
         path = &rest[syntax::prefix(rest, NAME_IN_PATH)..];
     }
     path.is_empty()
+}
+
+/// See [`Path::is_hidden`].
+fn is_hidden(path: &[u8]) -> bool {
+    let names = match path.strip_prefix(b".well-known") {
+        Some(below @ ([] | [b'/', ..])) => below,
+        _ => path,
+    };
+    names.split(|&byte| byte == b'/').any(|name| name.starts_with(b"."))
 }
 
 /// The byte of an escape, whose `%` is gone, and what follows it. RFC 3986 §2.1: two hexadecimal digits.

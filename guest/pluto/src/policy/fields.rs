@@ -132,7 +132,8 @@ impl Edits {
         let head = out.split_off(start);
         // Lines that stay are copied together: those from `kept` to `here` are still to come.
         let (mut kept, mut here, mut in_parts) = (0, 0, false);
-        while let Some(length) = syntax::line_length(&head[here..]) {
+        while let Some(line_feed) = syntax::position(&head[here..], b'\n') {
+            let length = line_feed + 1;
             let line = &head[here..here + length];
             if line == b"\r\n" {
                 break;
