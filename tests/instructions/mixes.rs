@@ -58,7 +58,7 @@ const KEPT: Mix = Mix {
     requests: 1_536,
 };
 
-/// A page of the Rust documentation is called so.
+/// For a page of the Rust documentation.
 const LONG_PATH: &str =
     "GET /core/arch/x86_64/fn._mm256_mask_mulhrs_epi16.html HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n";
 

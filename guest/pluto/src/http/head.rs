@@ -162,8 +162,7 @@ impl Scanner {
         const VERSION_AND_END: &[u8] = b" HTTP/1.1\r\n";
         let method = syntax::prefix(bytes, TOKEN);
         let target = bytes.get(method..)?.strip_prefix(b" ")?;
-        let certain = syntax::target_prefix(target);
-        let target = &target[..certain + syntax::prefix(&target[certain..], TARGET)];
+        let target = &target[..syntax::target_prefix(target)];
         if method == 0 || target.is_empty() || target.len() > self.limits.target_bytes {
             return None;
         }
@@ -176,8 +175,7 @@ impl Scanner {
             }
             let name = syntax::prefix(rest, TOKEN);
             let value = rest[name..].strip_prefix(b":")?;
-            let certain = syntax::value_prefix(value);
-            let value_bytes = certain + syntax::prefix(&value[certain..], VALUE);
+            let value_bytes = syntax::value_prefix(value);
             let next = value[value_bytes..].strip_prefix(b"\r\n")?;
             if name == 0 || self.fields.len() == self.limits.fields {
                 return None;

@@ -25,7 +25,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// Takes a target apart.
+    /// Takes a target apart. That of a request which was refused may hold any bytes but a space; no file is asked for by it.
     pub fn parse(target: &[u8]) -> Result<Target, Fault> {
         match target {
             [b'/', ..] => Ok(Target::resource(target, 0, None)),
@@ -62,6 +62,7 @@ pub struct Path {
     /// The names, each but the last followed by `/`; also the last when the path is that of a directory. Bytes as
     /// they are: a name need not be UTF-8.
     bytes: Vec<u8>,
+    /// What [`Path::is_hidden`] says, found when it is made, for each request asks.
     is_hidden: bool,
 }
 

@@ -133,8 +133,8 @@ impl Edits {
         // Lines that stay are copied together: those from `kept` to `here` are still to come.
         let (mut kept, mut here, mut in_parts) = (0, 0, false);
         while let Some(line_feed) = syntax::position(&head[here..], b'\n') {
-            let length = line_feed + 1;
-            let line = &head[here..here + length];
+            let next = here + line_feed + 1;
+            let line = &head[here..next];
             if line == b"\r\n" {
                 break;
             }
@@ -143,9 +143,9 @@ impl Edits {
             in_parts |= is_of_parts;
             if !is_of_parts && self.replaces(line) {
                 out.extend_from_slice(&head[kept..here]);
-                kept = here + length;
+                kept = next;
             }
-            here += length;
+            here = next;
         }
         out.extend_from_slice(&head[kept..here]);
         for field in &self.set {
