@@ -62,7 +62,8 @@ pub struct Path {
     /// The names, each but the last followed by `/`; also the last when the path is that of a directory. Bytes as
     /// they are: a name need not be UTF-8.
     bytes: Vec<u8>,
-    /// What [`Path::is_hidden`] says, found when it is made, for each request asks.
+    /// What [`Path::is_hidden`] says. It could be found in the bytes again, but each request asks, and mostly it is known from
+    /// parsing them.
     is_hidden: bool,
 }
 

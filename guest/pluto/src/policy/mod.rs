@@ -192,7 +192,7 @@ mod tests {
             let config = Config { clean_urls, ..Config::default() };
             let policy = Policy::new(config, BTreeMap::new(), "");
             let mut names = policy.names(path.as_bytes());
-            names.sort_unstable();
+            names.sort();
             let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
             assert_eq!(names, expected, "{path}");
         };

@@ -19,6 +19,12 @@ pub struct Item {
     pub modified: i64,
 }
 
+impl Item {
+    fn is_directory(&self) -> bool {
+        self.kind == ItemKind::Directory
+    }
+}
+
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ItemKind {
@@ -87,12 +93,6 @@ impl Order {
             above.reverse();
             below.reverse();
         }
-    }
-}
-
-impl Item {
-    fn is_directory(&self) -> bool {
-        self.kind == ItemKind::Directory
     }
 }
 
