@@ -16,7 +16,7 @@ use std::cmp::Ordering;
 /// Neither pointer is null, and so many bytes can be read behind each.
 #[cfg(target_arch = "wasm32")]
 #[unsafe(no_mangle)]
-#[inline(never)]
+#[inline(never)] // wherever slices are compared it would make 4 % more code of the web server
 unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, count: usize) -> i32 {
     // SAFETY: what the caller promises.
     let [a, b] = [a, b].map(|start| unsafe { std::slice::from_raw_parts(start, count) });
@@ -24,28 +24,24 @@ unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, count: usize) -> i32 {
 }
 
 /// Compares slices that are equally long. It must not compare slices itself, which would call `memcmp` again.
-#[inline(always)]
 fn compare(mut a: &[u8], mut b: &[u8]) -> Ordering {
     while let (Some((word_a, rest_a)), Some((word_b, rest_b))) = (a.split_first_chunk(), b.split_first_chunk()) {
-        let difference = u64::from_le_bytes(*word_a) ^ u64::from_le_bytes(*word_b);
-        if difference != 0 {
-            return compare_at(difference.trailing_zeros() / 8, word_a, word_b);
+        // In this order of bytes, numbers compare as the bytes do.
+        let (word_a, word_b) = (u64::from_be_bytes(*word_a), u64::from_be_bytes(*word_b));
+        if word_a != word_b {
+            return word_a.cmp(&word_b);
         }
         (a, b) = (rest_a, rest_b);
     }
     if let (Some((half_a, rest_a)), Some((half_b, rest_b))) = (a.split_first_chunk(), b.split_first_chunk()) {
-        let difference = u32::from_le_bytes(*half_a) ^ u32::from_le_bytes(*half_b);
-        if difference != 0 {
-            return compare_at(difference.trailing_zeros() / 8, half_a, half_b);
+        let (half_a, half_b) = (u32::from_be_bytes(*half_a), u32::from_be_bytes(*half_b));
+        if half_a != half_b {
+            return half_a.cmp(&half_b);
         }
         (a, b) = (rest_a, rest_b);
     }
     let different = a.iter().zip(b).find(|(byte_a, byte_b)| byte_a != byte_b);
     different.map_or(Ordering::Equal, |(byte_a, byte_b)| byte_a.cmp(byte_b))
-}
-
-fn compare_at(place: u32, a: &[u8], b: &[u8]) -> Ordering {
-    a[place as usize].cmp(&b[place as usize])
 }
 
 #[cfg(test)]
