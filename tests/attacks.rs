@@ -7,7 +7,9 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::net::sockopt::set_socket_linger;
+use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
+use rustix::net::{AddressFamily, SocketType};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 use crate::support::guests;
@@ -128,4 +130,82 @@ fn a_thousand_heads_that_never_end_are_given_up_in_time_and_keep_nobody_waiting(
         assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
     }
     settles(&host, handles);
+}
+
+/// How many clients send and never read.
+const SILENT: usize = 800;
+
+/// Memory that one of them may cost the host, in KiB, with all that a guest holds of it: 64 MiB for a thousand.
+const SILENT_KIB_MAX: usize = 64;
+
+/// A client with a small receive buffer: what the server sends soon finds no place.
+fn small_client(host: &Host) -> TcpStream {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    set_socket_recv_buffer_size(&socket, 2_048).expect("it can be set");
+    rustix::net::connect(&socket, &host.address()).expect("it accepts");
+    let client = TcpStream::from(socket);
+    client.set_nonblocking(true).expect("it can be set");
+    client
+}
+
+/// Each of these clients sends the bytes again and again, as long as the server takes them, and reads nothing.
+fn send_and_never_read(clients: &mut [TcpStream], bytes: &[u8]) {
+    let (begin, mut sent) = (Instant::now(), vec![0; clients.len()]);
+    while begin.elapsed() < Duration::from_secs(3) {
+        for (client, sent) in clients.iter_mut().zip(&mut sent) {
+            while let Ok(count) = client.write(&bytes[*sent..]) {
+                *sent = (*sent + count) % bytes.len();
+            }
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A receive that went on until it was cancelled brought up to 99 pieces of 16 KiB of such a client: half a MiB each, which was
+/// counted nowhere.
+#[test]
+fn clients_that_send_and_never_read_cost_a_bounded_amount_of_memory_each() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("up to the hard limit");
+    let folder = site();
+    let root = folder.path().display().to_string();
+    for driver in ["io-uring", "poll"] {
+        for (guest, asks) in [("echo", "a line of no meaning\n"), ("pluto", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")] {
+            let path = guests::built(guest).display().to_string();
+            let host = Host::serve(["--shards", "1", "--log", "off", "--driver", driver, &path, "0", &root]);
+            drop(host.connect());
+            std::thread::sleep(Duration::from_millis(200));
+            let (handles, kib, of_the_host) = (descriptors(&host), memory(&host), heap(&host));
+            let mut clients: Vec<TcpStream> = (0..SILENT).map(|_| small_client(&host)).collect();
+            send_and_never_read(&mut clients, asks.repeat(1_000).as_bytes());
+            let grown = memory(&host).saturating_sub(kib);
+            assert!(grown < SILENT * SILENT_KIB_MAX, "{driver}, {guest}: {grown} KiB more with {SILENT} clients");
+            drop(clients);
+            // The web server opens what it watches files with.
+            settles(&host, handles + 4);
+            gives_back(&host, of_the_host + HEAP_LEFT_KIB_MAX);
+        }
+    }
+}
+
+/// What may stay of the host's own memory when they have left, in KiB: the queue keeps a place for each of them.
+const HEAP_LEFT_KIB_MAX: usize = 6 << 10;
+
+/// Resident memory of the host's own heap, in KiB: without the guest's memory, which WebAssembly cannot give back.
+fn heap(host: &Host) -> usize {
+    let maps = fs::read_to_string(format!("/proc/{}/smaps", host.pid())).expect("it runs");
+    let heap = maps.lines().skip_while(|line| !line.ends_with("[heap]"));
+    let kib = heap.filter_map(|line| line.strip_prefix("Rss:")).next().expect("it has a heap");
+    kib.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// Waits until the host's own heap has no more resident memory than so many KiB.
+#[track_caller]
+fn gives_back(host: &Host, kib: usize) {
+    let begin = Instant::now();
+    while heap(host) > kib {
+        assert!(begin.elapsed() < PATIENCE, "{} KiB, more than {kib}", heap(host));
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }

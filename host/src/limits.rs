@@ -66,16 +66,28 @@ pub const PATH_BYTES_MAX: usize = 4_095;
 /// Bytes of one `read` of a connection: what one buffer of the pool holds. A request head is rarely above 2 KiB.
 pub const READ_BYTES_MAX: usize = 16 << 10;
 
-/// The first Linux whose io_uring can be told how much a receive that goes on takes at a time. One that takes all that there
-/// is would hold half a MiB of a client whom nobody reads from.
+/// The first Linux whose io_uring can be told the most that a receive which goes on takes, at a time and in all. One that takes
+/// all that there is would hold half a MiB of a client whom nobody reads from.
 pub const MULTISHOT_KERNEL: (u32, u32) = (6, 17);
 
-/// When more has been received of a client before the guest reads it, the receive is told to stop. What comes until it has is
-/// kept as well, mostly one more piece: at most about 64 KiB of memory for each client whom the guest does not read from.
-pub const READ_AHEAD_BYTES_MAX: usize = 16 << 10;
+/// A receive that goes on ends when it has taken so many bytes, and begins again when the guest has read them. So the host
+/// never holds more of a client whom the guest does not read from. To begin again costs half a microsecond, which
+/// eighty requests of 100 bytes share.
+pub const READ_AHEAD_BYTES_MAX: u32 = 8 << 10;
 
-/// When more has been received of all clients together, each receive is told to stop with its first piece.
-pub const READ_AHEAD_ALL_BYTES_MAX: usize = 16 << 20;
+/// While the host holds so much of all clients together, no further receive goes on: each takes one piece, when the
+/// guest reads. Those that had begun before can bring `READ_AHEAD_BYTES_MAX` each.
+pub const READ_AHEAD_ALL_BYTES_MAX: u64 = 16 << 20;
+
+/// What a client is taken to hold of the heap while it is busy: its receive, its place in the queue, what has come of it. An
+/// idle one holds about 800 bytes.
+pub const CONNECTION_BYTES: u64 = 4 << 10;
+
+/// When so much less is held for clients than before, the heap is given back to the system. Less is soon used again.
+pub const HEAP_FREED_BYTES_MIN: u64 = 2 << 20;
+
+/// So long after that it is looked at whether it is still so, for to look through a heap of 100 MiB takes some milliseconds.
+pub const HEAP_REST_MILLIS: u64 = 1_000;
 
 /// Buffers that the kernel fills on the completion queue, together 4 MiB. More connections than this can wait; so
 /// many can become readable in one turn before the others are asked again.
@@ -87,9 +99,10 @@ pub const WRITE_PARTS_MAX: usize = 1_024;
 /// The guest's own bytes in one `write`.
 pub const WRITE_BYTES_MAX: usize = 4 << 20;
 
-/// The guests' own bytes in all pending writes, and what the host needs to keep each of their parts. A client that does not
-/// read holds its share until the guest gives up.
-pub const WRITE_BYTES_PENDING_MAX: usize = 256 << 20;
+/// Memory of all pending writes: the guests' own bytes, the content of small files that was read for them, and what the host
+/// needs to keep each of their parts. A client that does not read holds its share until the guest gives up. Beyond half of
+/// it no file is read for a write.
+pub const WRITE_BYTES_PENDING_MAX: u64 = 256 << 20;
 
 /// A write of no more than this is copied together, to be sent as one piece: that costs the system less than several. Sixteen
 /// small responses.
@@ -134,7 +147,9 @@ pub const DIGEST_TURN_BYTES_MAX: u64 = 512 << 10;
 /// All host-held buffers together.
 pub const BUFFERS_BYTES_MAX: u64 = 512 << 20;
 
-/// Contents of files and directories, bytes of clients and names of changed files that wait for `receive`: what one turn can have asked for without looking at any of it.
+/// Memory of the answers that wait for `receive`: contents of files and directories, bytes of clients, names of changed files.
+/// So much can one turn have asked for without looking at any of it. When clients have sent as much, the others of
+/// the batch wait for the next one.
 pub const ANSWER_BYTES_QUEUED_MAX: usize = 64 << 20;
 
 /// Entries of one `list`.

@@ -49,7 +49,8 @@ const RULES: [Rule; 5] = [
         names: &["unsafe", "allow(unsafe_code", "expect(unsafe_code"],
         within: "",
         allowed: &[
-            "host/src/backend/live/driver.rs", // the length of a buffer that the system has filled
+            "host/src/backend/live/driver/", // the length of a buffer that the system has filled, a field of an entry
+            "host/src/backend/live/heap.rs", // a call of the system's allocator
             "host/src/code_cache.rs",          // code that we have compiled, in a file of our own
             "guest/sdk/src/compare.rs",        // C's `memcmp`, by its signature
             "guest/sdk/src/contract.rs",       // generated bindings: the ABI of WebAssembly is raw pointers
@@ -182,7 +183,7 @@ mod tests {
             |file: &str, code: &str, breaches: usize| assert_eq!(check_names(file, code).len(), breaches, "{file}");
         check("host/src/exchange.rs", "use std::fs;", 1);
         check("host/src/backend/live/file.rs", "use std::fs; unsafe {}", 1);
-        check("host/src/backend/live/driver.rs", "use compio_driver::op; unsafe {}", 0);
+        check("host/src/backend/live/driver/mod.rs", "use compio_driver::op; unsafe {}", 0);
         check("host/src/backend/sim.rs", "use compio_driver::Proactor; rustix::io::read()", 2);
         check("tests/src/main.rs", "use std::fs;\nunsafe {}", 1);
         check("host/src/guest.rs", "bindgen!({})", 1);

@@ -1,24 +1,20 @@
 //! The answers that wait for `receive`.
 
-use crate::contract::{Answer, Reply};
+use crate::contract::{Answer, Entry, Error, Reply};
+use crate::limits;
 
 /// A batch in the making.
 #[derive(Default)]
 pub struct Answers {
     queue: Vec<Answer>,
-    /// Of contents, lists and names.
+    /// Memory that they hold.
     bytes: usize,
 }
 
 impl Answers {
     /// Adds an answer.
     pub fn push(&mut self, id: u64, reply: Reply) {
-        self.bytes += match &reply {
-            Reply::Data(bytes) | Reply::Changed(bytes) => bytes.len(),
-            Reply::Listed(entries) => entries.iter().map(|entry| entry.name.len() + size_of_val(entry)).sum(),
-            Reply::Gathered(posts) => posts.iter().map(|post| post.len() + size_of_val(post)).sum(),
-            _ => 0,
-        };
+        self.bytes += size_of::<Answer>() + held(&reply);
         self.queue.push(Answer { id, reply });
     }
 
@@ -27,14 +23,55 @@ impl Answers {
         self.queue.is_empty()
     }
 
-    /// How many bytes of contents, lists and names they hold.
+    /// Memory that they hold, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Whether there is room for an answer that holds so many bytes more: else it is `Exhausted`.
+    pub fn has_room(&self, bytes: usize) -> Result<(), Error> {
+        let sum = self.bytes.saturating_add(bytes);
+        if sum <= limits::ANSWER_BYTES_QUEUED_MAX { Ok(()) } else { Err(Error::Exhausted) }
     }
 
     /// Takes them all.
     pub fn take(&mut self) -> Vec<Answer> {
         self.bytes = 0;
         std::mem::take(&mut self.queue)
+    }
+}
+
+/// Memory that a reply holds besides itself, in bytes: what was reserved, and not only what is in it.
+fn held(reply: &Reply) -> usize {
+    match reply {
+        Reply::Data(bytes) | Reply::Changed(bytes) => bytes.capacity(),
+        Reply::Listed(entries) => {
+            let names: usize = entries.iter().map(|entry| entry.name.capacity()).sum();
+            names + entries.capacity() * size_of::<Entry>()
+        }
+        Reply::Gathered(posts) => {
+            let bytes: usize = posts.iter().map(Vec::capacity).sum();
+            bytes + posts.capacity() * size_of::<Vec<u8>>()
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_count_what_they_hold() {
+        let mut answers = Answers::default();
+        let mut data = Vec::with_capacity(100_000);
+        data.push(b'x');
+        answers.push(1, Reply::Data(data));
+        answers.push(2, Reply::Done);
+        assert_eq!(answers.bytes(), 100_000 + 2 * size_of::<Answer>());
+        let room = limits::ANSWER_BYTES_QUEUED_MAX - answers.bytes();
+        assert_eq!(answers.has_room(room), Ok(()));
+        assert_eq!(answers.has_room(room + 1), Err(Error::Exhausted));
+        assert_eq!((answers.take().len(), answers.bytes()), (2, 0));
     }
 }

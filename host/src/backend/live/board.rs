@@ -45,9 +45,7 @@ impl Live {
     pub(super) fn gather(&mut self) -> Result<Reply, Error> {
         // Before anything is copied: a guest can ask many times at once.
         let bytes: usize = self.board.all().map(|left| left.len() + size_of::<Vec<u8>>()).sum();
-        if self.answers.bytes() + bytes > limits::ANSWER_BYTES_QUEUED_MAX {
-            return Err(Error::Exhausted);
-        }
+        self.answers.has_room(bytes)?;
         Ok(Reply::Gathered(self.board.all().map(|left| left.clone()).collect()))
     }
 }

@@ -8,6 +8,7 @@ use compio_driver::op::Interest;
 
 use super::driver::Token;
 use super::errors::{from_errno, from_io};
+use super::held::{Held, Total};
 use super::transfer::{Progress, Segment, Socket, Transfer};
 use super::{Live, Owner, Pending};
 use crate::contract::{Error, Part, Range, Read, Reply, Write};
@@ -37,11 +38,12 @@ struct Reading {
 }
 
 /// What a client sent and nobody has read.
-#[derive(Default)]
 struct Ahead {
     bytes: VecDeque<u8>,
     /// How the stream ended behind them.
     end: Option<Result<(), Error>>,
+    /// Counts the bytes among those of all clients.
+    held: Held,
 }
 
 struct Outgoing {
@@ -49,6 +51,8 @@ struct Outgoing {
     transfer: Transfer,
     /// Its wait for the socket.
     token: Token,
+    /// Counts its memory among that of all writes.
+    held: Held,
 }
 
 impl Connection {
@@ -67,6 +71,21 @@ impl Connection {
 }
 
 impl Ahead {
+    /// Nothing yet, counted among `all`.
+    fn new(all: &Total) -> Self {
+        Self { bytes: VecDeque::new(), end: None, held: all.hold_anyway(0) }
+    }
+
+    /// Adds bytes, or how the stream ended.
+    fn add(&mut self, result: Result<Vec<u8>, Error>) {
+        match result {
+            Ok(bytes) if bytes.is_empty() => self.end = Some(Ok(())),
+            Ok(bytes) => self.bytes.extend(&bytes),
+            Err(error) => self.end = Some(Err(error)),
+        }
+        self.held.change(self.bytes.capacity() as u64);
+    }
+
     /// Takes the answer to a read out of it, which holds no more memory than it has bytes.
     fn take(&mut self, bytes_max: usize) -> Reply {
         if !self.bytes.is_empty() {
@@ -99,9 +118,7 @@ impl Live {
         }
         let bytes_max = (read.bytes_max as usize).min(limits::READ_BYTES_MAX);
         if let Some(ahead) = &mut connection.ahead {
-            let before = ahead.bytes.len();
             let reply = ahead.take(bytes_max);
-            self.bytes_ahead -= before - ahead.bytes.len();
             if ahead.is_empty() {
                 connection.ahead = None;
             }
@@ -120,7 +137,9 @@ impl Live {
             if self.driver.is_io_uring() {
                 connection.socket.make_blocking();
             }
-            let goes_on = std::mem::replace(&mut connection.has_received, true);
+            let is_first = !std::mem::replace(&mut connection.has_received, true);
+            // Where clients have sent much that nobody reads, no receive runs ahead of its read.
+            let goes_on = !is_first && self.ahead_bytes.get() < limits::READ_AHEAD_ALL_BYTES_MAX;
             connection.receiving = Some(self.driver.receive(connection.socket.fd(), goes_on, Owner::Receive(handle)));
         }
     }
@@ -146,34 +165,10 @@ impl Live {
         self.answers.push(id, reply);
     }
 
-    /// Keeps what nobody reads yet; of a client that sends more and more, no more is received.
+    /// Keeps what nobody reads yet. The receive that brings it ends by itself: see `READ_AHEAD_BYTES_MAX`.
     fn keep(&mut self, handle: u64, result: Result<Vec<u8>, Error>) {
         let Ok(connection) = self.handles.connection(handle) else { return };
-        let ahead = connection.ahead.get_or_insert_default();
-        match result {
-            Ok(bytes) if bytes.is_empty() => ahead.end = Some(Ok(())),
-            Ok(bytes) => {
-                self.bytes_ahead += bytes.len();
-                ahead.bytes.extend(&bytes);
-            }
-            Err(error) => ahead.end = Some(Err(error)),
-        }
-        let is_much =
-            ahead.bytes.len() > limits::READ_AHEAD_BYTES_MAX || self.bytes_ahead > limits::READ_AHEAD_ALL_BYTES_MAX;
-        if let Some(token) = connection.receiving
-            && is_much
-        {
-            self.driver.stop(token);
-        }
-    }
-
-    /// No more is received until a read asks for it.
-    pub(super) fn stopped_receiving(&mut self, handle: u64) {
-        let Ok(connection) = self.handles.connection(handle) else { return };
-        connection.receiving = None;
-        if connection.read.is_some() {
-            self.receive(handle);
-        }
+        connection.ahead.get_or_insert_with(|| Box::new(Ahead::new(&self.ahead_bytes))).add(result);
     }
 
     pub(super) fn end_read(&mut self, handle: u64) {
@@ -191,32 +186,39 @@ impl Live {
             let connection = self.handles.connection(write.connection)?;
             Transfer::of_small(&connection.socket, &self.gathered, write.ends)?
         } else {
-            let (segments, held) = self.segments(write.parts)?;
-            if self.write_bytes_pending + held > limits::WRITE_BYTES_PENDING_MAX {
+            let transfer = Transfer::new(self.segments(write.parts)?, write.ends);
+            if self.write_bytes.get() + transfer.held() > limits::WRITE_BYTES_PENDING_MAX {
                 return Err(Error::Exhausted);
             }
-            Transfer::new(segments, held, write.ends)
+            transfer
         };
+        let copies = self.copies_files();
         let connection = self.handles.connection(write.connection)?;
-        match transfer.advance(&mut connection.socket) {
+        match transfer.advance(&mut connection.socket, copies) {
             Progress::Done(bytes) => Ok(Some(Reply::Written(bytes))),
             Progress::Failed(error) => Err(error),
             Progress::Waits => {
                 let token =
                     self.driver.poll(connection.socket.fd(), Interest::Writable, Owner::Write(write.connection));
-                self.write_bytes_pending += transfer.held();
-                connection.write = Some(Box::new(Outgoing { id, transfer, token }));
+                let held = self.write_bytes.hold_anyway(transfer.held());
+                connection.write = Some(Box::new(Outgoing { id, transfer, token, held }));
                 self.pending.insert(id, Pending::Write(write.connection));
                 Ok(None)
             }
         }
     }
 
+    /// Whether the content of small files may be copied to be sent with what stands before it: what a client does not take of
+    /// it is held until he does.
+    fn copies_files(&self) -> bool {
+        self.write_bytes.get() <= limits::WRITE_BYTES_PENDING_MAX / 2
+    }
+
     /// Puts the parts of a small write next to each other, where they are in memory already: then it is one piece for the
     /// system, and nothing is allocated for it. Whether all of them are there; what is wrong with one is told elsewhere.
     fn gather_small(&mut self, parts: &[Part]) -> bool {
         self.gathered.clear();
-        self.write_bytes_pending + limits::WRITE_SMALL_BYTES_MAX <= limits::WRITE_BYTES_PENDING_MAX
+        self.write_bytes.get() + limits::WRITE_SMALL_BYTES_MAX as u64 <= limits::WRITE_BYTES_PENDING_MAX
             && parts.len() <= limits::WRITE_PARTS_MAX
             && parts.iter().all(|part| {
                 let bytes = match part {
@@ -236,7 +238,7 @@ impl Live {
             })
     }
 
-    fn segments(&mut self, parts: Vec<Part>) -> Result<(VecDeque<Segment>, usize), Error> {
+    fn segments(&mut self, parts: Vec<Part>) -> Result<VecDeque<Segment>, Error> {
         if parts.len() > limits::WRITE_PARTS_MAX {
             return Err(Error::TooLarge);
         }
@@ -267,18 +269,19 @@ impl Live {
         if own_bytes > limits::WRITE_BYTES_MAX {
             return Err(Error::TooLarge);
         }
-        let held = own_bytes + segments.capacity() * size_of::<Segment>();
-        Ok((segments, held))
+        Ok(segments)
     }
 
     /// Sends what a connection's socket takes now.
     pub(super) fn advance(&mut self, handle: u64) {
+        let copies = self.copies_files();
         let Ok(connection) = self.handles.connection(handle) else { return };
         let Some(outgoing) = &mut connection.write else { return };
-        let reply = match outgoing.transfer.advance(&mut connection.socket) {
+        let reply = match outgoing.transfer.advance(&mut connection.socket, copies) {
             Progress::Done(bytes) => Reply::Written(bytes),
             Progress::Failed(error) => Reply::Failed(error),
             Progress::Waits => {
+                outgoing.held.change(outgoing.transfer.held());
                 outgoing.token = self.driver.poll(connection.socket.fd(), Interest::Writable, Owner::Write(handle));
                 return;
             }
@@ -294,7 +297,6 @@ impl Live {
     fn written(&mut self, handle: u64, reply: Reply) {
         let Ok(connection) = self.handles.connection(handle) else { return };
         let Some(outgoing) = connection.write.take() else { return };
-        self.write_bytes_pending -= outgoing.transfer.held();
         self.pending.remove(&outgoing.id);
         self.answers.push(outgoing.id, reply);
     }
@@ -302,7 +304,6 @@ impl Live {
     pub(super) fn end_write(&mut self, handle: u64) {
         let Ok(connection) = self.handles.connection(handle) else { return };
         let Some(outgoing) = connection.write.take() else { return };
-        self.write_bytes_pending -= outgoing.transfer.held();
         self.driver.cancel(outgoing.token);
     }
 
@@ -317,15 +318,8 @@ impl Live {
 
     /// What closing a connection ends: its requests are answered, its place is free for the next client.
     pub(super) fn closed(&mut self, connection: Connection) {
-        self.bytes_ahead -= connection.ahead.map_or(0, |ahead| ahead.bytes.len());
         let read = connection.read.map(|reading| reading.id);
-        let (write, sending) = connection
-            .write
-            .map(|outgoing| {
-                self.write_bytes_pending -= outgoing.transfer.held();
-                (outgoing.id, outgoing.token)
-            })
-            .unzip();
+        let (write, sending) = connection.write.map(|outgoing| (outgoing.id, outgoing.token)).unzip();
         let waits = [connection.receiving, sending];
         if waits.iter().any(Option::is_some) {
             connection.socket.abandon();

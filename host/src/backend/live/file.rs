@@ -66,12 +66,12 @@ impl Live {
 
     pub(super) fn read_file(&mut self, range: &Range) -> Result<Reply, Error> {
         let length = range.length.min(limits::FILE_READ_BYTES_MAX);
-        if self.answers.bytes() + length as usize > limits::ANSWER_BYTES_QUEUED_MAX {
-            return Err(Error::Exhausted);
-        }
+        self.answers.has_room(length as usize)?;
         let file = self.handles.file(range.handle)?;
         let mut bytes = Vec::new();
         read_range(&file.fd, range.offset, length, &mut bytes).map_err(from_errno)?;
+        // The file may end long before the range does.
+        bytes.shrink_to_fit();
         Ok(Reply::Data(bytes))
     }
 
@@ -92,7 +92,7 @@ impl Live {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let directory = self.resolve(path, flags, ResolveFlags::empty())?;
         let mut entries = Vec::new();
-        let mut bytes = self.answers.bytes();
+        let mut bytes = 0;
         for entry in Dir::read_from(&directory).map_err(from_errno)? {
             let name = entry.map_err(from_errno)?.file_name().to_owned();
             if matches!(name.to_bytes(), b"." | b"..") {
@@ -102,9 +102,7 @@ impl Live {
                 return Err(Error::TooLarge);
             }
             bytes += name.as_bytes().len() + size_of::<Entry>();
-            if bytes > limits::ANSWER_BYTES_QUEUED_MAX {
-                return Err(Error::Exhausted);
-            }
+            self.answers.has_room(bytes)?;
             match rustix::fs::statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) => entries.push(Entry { name: name.into_bytes(), metadata: metadata(&stat) }),
                 // It went away in the meantime.
@@ -114,6 +112,7 @@ impl Live {
         }
         // The system's own order is that of a hash table.
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        entries.shrink_to_fit();
         Ok(Reply::Listed(entries))
     }
 

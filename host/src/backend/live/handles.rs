@@ -1,10 +1,10 @@
 //! What handles name. A handle is the number of a slot and how often that slot was used, so none is given out twice.
 
-use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use super::connection::Connection;
+use super::held::{Held, Total};
 use crate::contract::Error;
 use crate::limits;
 
@@ -34,28 +34,6 @@ pub struct Buffer {
     pub bytes: Vec<u8>,
     /// Counts them among the bytes of buffers.
     _held: Held,
-}
-
-/// What is held of something that has a limit, wherever it is held.
-#[derive(Clone, Default)]
-pub struct Total(Rc<Cell<u64>>);
-
-/// A share of a total, given back when it is dropped.
-struct Held(Total, u64);
-
-impl Total {
-    fn hold(&self, amount: u64, max: u64) -> Result<Held, Error> {
-        let sum = self.0.get().checked_add(amount).filter(|sum| *sum <= max).ok_or(Error::Exhausted)?;
-        self.0.set(sum);
-        Ok(Held(self.clone(), amount))
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let Self(Total(total), amount) = self;
-        total.set(total.get() - *amount);
-    }
 }
 
 impl File {
@@ -95,6 +73,11 @@ impl Handles {
     /// None yet, and room for so many connections and files.
     pub fn new(max: usize) -> Self {
         Self { slots: Vec::new(), free: Vec::new(), max, connections: 0, files: 0, buffers: 0 }
+    }
+
+    /// How many clients are connected.
+    pub fn connections(&self) -> usize {
+        self.connections
     }
 
     /// Whether another connection or file can be held.
@@ -197,15 +180,6 @@ mod tests {
 
     fn buffer() -> Object {
         Object::Buffer(Rc::new(Buffer::new(Vec::new(), &Total::default()).expect("room")))
-    }
-
-    #[test]
-    fn what_is_held_counts_until_it_is_dropped() {
-        let total = Total::default();
-        let half = Buffer::new(vec![0; limits::BUFFERS_BYTES_MAX as usize / 2], &total).expect("room");
-        assert_eq!(Buffer::new(vec![0; limits::BUFFERS_BYTES_MAX as usize / 2], &total).err(), Some(Error::Exhausted));
-        drop(half);
-        assert_eq!(total.0.get(), 0);
     }
 
     #[test]

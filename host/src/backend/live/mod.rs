@@ -9,6 +9,8 @@ mod driver;
 mod errors;
 mod file;
 mod handles;
+mod heap;
+mod held;
 mod listen;
 mod signals;
 mod transfer;
@@ -25,7 +27,9 @@ use self::answers::Answers;
 use self::clock::Clock;
 use self::digest::Digests;
 use self::driver::{Driver, Event};
-use self::handles::{Handles, Object, Total};
+use self::handles::{Handles, Object};
+use self::heap::Heap;
+use self::held::Total;
 use self::listen::Listener;
 use self::watch::Watches;
 use super::timers::{TimerKey, Timers};
@@ -82,13 +86,15 @@ pub struct Live {
     /// The requests that want to be told of signals.
     signal_requests: Vec<u64>,
     stopping: bool,
-    write_bytes_pending: usize,
     /// Where a small write is copied together.
     gathered: Vec<u8>,
-    /// What clients have sent and the guest has not read.
-    bytes_ahead: usize,
+    /// Memory of pending writes.
+    write_bytes: Total,
+    /// Memory of what clients have sent and the guest has not read.
+    ahead_bytes: Total,
     buffer_bytes: Total,
     files: Total,
+    heap: Heap,
     turns_without_poll: u32,
     board: Board,
     console: Console,
@@ -118,6 +124,8 @@ enum Timer {
     Accept(u64),
     /// The guest has had its time to stop.
     Stop,
+    /// The heap may be given back.
+    Heap,
 }
 
 /// What a pending request waits for: what `cancel` has to end.
@@ -159,11 +167,12 @@ impl Live {
             signals,
             signal_requests: Vec::new(),
             stopping: false,
-            write_bytes_pending: 0,
             gathered: Vec::new(),
-            bytes_ahead: 0,
+            write_bytes: Total::default(),
+            ahead_bytes: Total::default(),
             buffer_bytes: Total::default(),
             files: Total::default(),
+            heap: Heap::default(),
             turns_without_poll: 0,
             board: grant.board,
             console: grant.console,
@@ -240,6 +249,13 @@ impl Live {
         Reply::Done
     }
 
+    /// Memory that the host holds because of what clients do, in bytes: what is counted, and about as much as the queue takes
+    /// for each of them.
+    fn held_for_clients(&self) -> u64 {
+        let of_the_queue = self.handles.connections() as u64 * limits::CONNECTION_BYTES;
+        self.ahead_bytes.get() + self.write_bytes.get() + of_the_queue
+    }
+
     /// Waits for the system, at most until the next timer is due, and turns what has happened into answers.
     fn poll(&mut self) -> Result<(), Stop> {
         let timeout = if self.answers.is_empty() && self.digests.is_idle() {
@@ -247,18 +263,24 @@ impl Live {
         } else {
             Some(std::time::Duration::ZERO)
         };
+        if self.heap.is_worth_a_look(self.held_for_clients()) {
+            let due = self.clock.monotonic() + limits::HEAP_REST_MILLIS * 1_000_000;
+            self.timers.add(due, Timer::Heap);
+        }
         self.console.flush();
         for (address, connections_max) in self.begun.drain(..) {
             (self.on_listening)(address, connections_max);
         }
         self.driver.wait(timeout).map_err(|error| Stop::System(error.to_string()))?;
         self.clock.look();
-        while let Some((owner, event)) = self.driver.next() {
+        // What does not fit into a batch waits for the next one.
+        while self.answers.bytes() < limits::ANSWER_BYTES_QUEUED_MAX
+            && let Some((owner, event)) = self.driver.next()
+        {
             match (owner, event) {
                 (Owner::Listener(serial), Event::Failed(_)) => self.rest_from_accepting(serial),
                 (Owner::Listener(serial), _) => self.accept(serial),
                 (Owner::Receive(handle), Event::Received { bytes, goes_on }) => self.received(handle, bytes, goes_on),
-                (Owner::Receive(handle), Event::Stopped) => self.stopped_receiving(handle),
                 (Owner::Receive(handle), Event::Failed(error)) => self.received(handle, Err(error), false),
                 (Owner::Receive(_), Event::Ready) => unreachable!("what a receive waits for is bytes"),
                 (Owner::Write(handle), Event::Failed(_)) => self.fail_write(handle),
@@ -277,6 +299,7 @@ impl Live {
                 }
                 Timer::Accept(serial) => self.accept_again(serial),
                 Timer::Stop => return Err(Stop::StopTooSlow),
+                Timer::Heap => self.heap.give_back(self.held_for_clients()),
             }
         }
         Ok(())

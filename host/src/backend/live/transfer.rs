@@ -24,8 +24,6 @@ pub struct Transfer {
     sent: u64,
     /// A file ended before its range did: what followed it is dropped, and the transfer fails when the rest is sent.
     truncated: bool,
-    /// Memory that the host holds for it until it is over, in bytes.
-    held: usize,
     /// The direction ends behind it.
     ends: bool,
 }
@@ -116,9 +114,9 @@ impl Socket {
 }
 
 impl Transfer {
-    /// A transfer of these segments, for which so much memory is held, and whether it is the last one.
-    pub fn new(segments: VecDeque<Segment>, held: usize, ends: bool) -> Self {
-        Self { segments, sent: 0, truncated: false, held, ends }
+    /// A transfer of these segments, and whether it is the last one.
+    pub fn new(segments: VecDeque<Segment>, ends: bool) -> Self {
+        Self { segments, sent: 0, truncated: false, ends }
     }
 
     /// A transfer of so few bytes that the socket takes all of them but for a client that does not read. They are sent; it is
@@ -134,18 +132,19 @@ impl Transfer {
         };
         let left = &bytes[sent..];
         let rest = (!left.is_empty()).then(|| Segment::Bytes { bytes: left.to_vec(), start: 0 });
-        let segments = VecDeque::from_iter(rest);
-        let held = left.len() + segments.capacity() * size_of::<Segment>();
-        Ok(Self { sent: sent as u64, ..Self::new(segments, held, ends) })
+        Ok(Self { sent: sent as u64, ..Self::new(VecDeque::from_iter(rest), ends) })
     }
 
-    /// Memory that the host holds for it, in bytes.
-    pub fn held(&self) -> usize {
-        self.held
+    /// Memory that the host holds for it, in bytes: the guest's own bytes, those that were read from files, and what it takes
+    /// to keep them. Buffers and files are counted where they are.
+    pub fn held(&self) -> u64 {
+        let bytes: usize = self.segments.iter().map(Segment::held).sum();
+        (bytes + self.segments.capacity() * size_of::<Segment>()) as u64
     }
 
-    /// Sends what the socket takes, though not more than is fair to the other clients.
-    pub fn advance(&mut self, socket: &mut Socket) -> Progress {
+    /// Sends what the socket takes, though not more than is fair to the other clients. Unless `copies`, no content of a file
+    /// enters memory for it.
+    pub fn advance(&mut self, socket: &mut Socket, copies: bool) -> Progress {
         let sent_before = self.sent;
         loop {
             if self.segments.is_empty() {
@@ -154,7 +153,7 @@ impl Transfer {
             if self.sent - sent_before >= limits::WRITE_TURN_BYTES_MAX {
                 return Progress::Waits;
             }
-            match self.step(socket) {
+            match self.step(socket, copies) {
                 Ok(()) | Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Progress::Waits,
                 Err(errno) => return Progress::Failed(from_errno(errno)),
@@ -175,10 +174,12 @@ impl Transfer {
         Progress::Done(self.sent)
     }
 
-    fn step(&mut self, socket: &mut Socket) -> Result<(), Errno> {
+    fn step(&mut self, socket: &mut Socket, copies: bool) -> Result<(), Errno> {
         match self.segments.front() {
-            Some(Segment::File { length, .. }) if *length > limits::FILE_COPY_BYTES_MAX => self.send_file(socket),
-            _ => self.send_bytes(&socket.fd),
+            Some(Segment::File { length, .. }) if !copies || *length > limits::FILE_COPY_BYTES_MAX => {
+                self.send_file(socket)
+            }
+            _ => self.send_bytes(&socket.fd, copies),
         }
     }
 
@@ -197,8 +198,10 @@ impl Transfer {
         Ok(())
     }
 
-    fn send_bytes(&mut self, socket: &OwnedFd) -> Result<(), Errno> {
-        self.read_small_files()?;
+    fn send_bytes(&mut self, socket: &OwnedFd, copies: bool) -> Result<(), Errno> {
+        if copies {
+            self.read_small_files()?;
+        }
         let mut pieces = [IoSlice::new(&[]); limits::WRITE_PIECES_MAX];
         let mut count = 0;
         for (piece, segment) in pieces.iter_mut().zip(&self.segments) {
@@ -291,6 +294,14 @@ impl Segment {
             Self::Bytes { bytes, start } => (bytes.len() - start) as u64,
             Self::Buffer(_, range) => range.len() as u64,
             Self::File { length, .. } => *length,
+        }
+    }
+
+    /// Memory that is the segment's own, in bytes.
+    fn held(&self) -> usize {
+        match self {
+            Self::Bytes { bytes, .. } => bytes.capacity(),
+            Self::Buffer(..) | Self::File { .. } => 0,
         }
     }
 

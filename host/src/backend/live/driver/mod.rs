@@ -4,6 +4,8 @@
 //! puts on a list when the wait is over, or has received something and goes on; so finding what is ready costs nothing for
 //! what is not.
 
+mod capped;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -12,9 +14,10 @@ use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use compio_buf::{BufResult, SetLen};
-use compio_driver::op::{Interest, PollOnce, RecvFlags, RecvManaged, RecvMulti, ResultTakeBuffer};
+use compio_driver::op::{Interest, PollOnce, RecvFlags, RecvManaged, ResultTakeBuffer};
 use compio_driver::{BufferPool, BufferRef, DriverType, Extra, Key, OpCode, Proactor, ProactorBuilder, PushEntry};
 
+use self::capped::CappedRecvMulti;
 use crate::limits;
 
 /// Which queue of the operating system to use.
@@ -43,8 +46,6 @@ pub enum Event {
     Failed(io::Error),
     /// Bytes received; none at the end of the stream. When the wait goes on, there is more of it to come.
     Received { bytes: io::Result<Vec<u8>>, goes_on: bool },
-    /// A receive was stopped, and all that it received has been told.
-    Stopped,
 }
 
 /// The waits of one thread. `O` says whose each is.
@@ -87,13 +88,11 @@ enum Wait {
 struct Receive {
     key: ReceiveKey,
     fd: Fd,
-    /// It was told to stop.
-    stops: bool,
 }
 
 enum ReceiveKey {
     /// It goes on by itself.
-    Multishot(Key<RecvMulti<Fd>>),
+    Multishot(Key<CappedRecvMulti>),
     Once(Key<RecvManaged<Fd>>),
 }
 
@@ -132,8 +131,8 @@ impl<O: Copy> Driver<O> {
     }
 
     /// Waits for bytes from a socket. Where it shall go on and io_uring can, it does so when some have come, also before anybody
-    /// wants more, until the stream ends, it is stopped, or the system ends it, which the event tells: to be asked again for
-    /// each piece costs the system half a microsecond.
+    /// wants more, until `READ_AHEAD_BYTES_MAX` have come, the stream ends, or the system ends it, which the event tells: to
+    /// be asked again for each piece costs the system half a microsecond.
     pub fn receive(&mut self, fd: &Fd, goes_on: bool, owner: O) -> Token {
         let token = self.slot(owner);
         // On epoll the operation would hold a buffer while it waits.
@@ -144,20 +143,6 @@ impl<O: Copy> Driver<O> {
         };
         self.slots[token.0 as usize].wait = wait;
         token
-    }
-
-    /// Stops a receive. What it receives until it has stopped is still told, and then that it has; one that does not go on by
-    /// itself does not stop.
-    pub fn stop(&mut self, token: Token) {
-        // A cancellation that finds the submission queue full is lost.
-        self.stage();
-        if let Wait::Receive(Receive { key: ReceiveKey::Multishot(key), stops, .. }) =
-            &mut self.slots[token.0 as usize].wait
-            && !std::mem::replace(stops, true)
-        {
-            let cancel = self.proactor.register_cancel(key);
-            self.proactor.cancel_token(cancel);
-        }
     }
 
     /// Ends a wait, of which nothing more is heard.
@@ -180,16 +165,28 @@ impl<O: Copy> Driver<O> {
 
     /// Hands over what is to be waited for, and waits until something is ready, at most for `timeout`.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let timeout = if self.ready.list().is_empty() { timeout } else { Some(Duration::ZERO) };
+        let timeout = if self.ready.list().is_empty() && self.batch.is_empty() { timeout } else { Some(Duration::ZERO) };
         self.staged = 0;
         let result = match self.proactor.poll(timeout) {
             Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) => Ok(()),
             result => result,
         };
-        // What becomes ready while these are looked at is for the next time: timers and signals have their turn too.
+        self.next_batch();
+        result
+    }
+
+    /// What becomes ready while these are looked at is for the next time: timers and signals have their turn too. What is
+    /// left of the last batch comes first.
+    fn next_batch(&mut self) {
+        let mut left = std::mem::take(&mut self.batch);
         std::mem::swap(&mut *self.ready.list(), &mut self.batch);
         self.batch.reverse();
-        result
+        if left.is_empty() {
+            // Its memory is for what becomes ready next.
+            *self.ready.list() = left;
+        } else {
+            self.batch.append(&mut left);
+        }
     }
 
     /// Hands over what was cancelled, so that the queue gives up the descriptors.
@@ -247,7 +244,7 @@ impl<O: Copy> Driver<O> {
             self.go_on(token, Wait::Receive(receive));
             return Some(Event::Received { bytes, goes_on: true });
         }
-        let Receive { key, fd, stops } = receive;
+        let Receive { key, fd } = receive;
         let is_multishot = matches!(key, ReceiveKey::Multishot(_));
         let last = match key {
             ReceiveKey::Multishot(key) => match self.proactor.pop(key) {
@@ -260,10 +257,8 @@ impl<O: Copy> Driver<O> {
             },
         };
         let bytes = match last {
-            Err(key) => return self.go_on(token, Wait::Receive(Receive { key, fd, stops })),
+            Err(key) => return self.go_on(token, Wait::Receive(Receive { key, fd })),
             Ok(Ok(buffer)) => Ok(buffer.map_or_else(Vec::new, |bytes| bytes.to_vec())),
-            // Any other error is of the connection, and it is told once.
-            Ok(Err(error)) if stops && is_of_the_queue(&error) => return Some(Event::Stopped),
             // All buffers were taken in this turn. They are back by now.
             Ok(Err(error)) if error.kind() == io::ErrorKind::ResourceBusy => {
                 let wait = self.receive_pooled(token, fd, is_multishot);
@@ -272,6 +267,12 @@ impl<O: Copy> Driver<O> {
             // The socket is non-blocking, for `sendfile`; then io_uring does not wait for bytes.
             Ok(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                 let wait = self.receive_later(token, fd);
+                return self.go_on(token, wait);
+            }
+            // The kernel says that it can be told a limit, and cannot.
+            Ok(Err(error)) if is_multishot && error.kind() == io::ErrorKind::InvalidInput => {
+                self.is_multishot = false;
+                let wait = self.receive_pooled(token, fd, false);
                 return self.go_on(token, wait);
             }
             Ok(Err(error)) => Err(error),
@@ -302,16 +303,16 @@ impl<O: Copy> Driver<O> {
 
     /// Receives into buffers that the kernel takes from the pool when there are bytes.
     fn receive_pooled(&mut self, token: Token, fd: Fd, goes_on: bool) -> Wait {
-        let (bytes_max, flags) = (limits::READ_BYTES_MAX, RecvFlags::empty());
         let key = if goes_on && self.is_multishot {
-            RecvMulti::new(fd.clone(), &self.pool, bytes_max, flags)
+            let bytes_max = limits::READ_AHEAD_BYTES_MAX;
+            CappedRecvMulti::new(fd.clone(), &self.pool, bytes_max as usize, bytes_max)
                 .and_then(|operation| Ok(ReceiveKey::Multishot(self.push(token, operation)?)))
         } else {
-            RecvManaged::new(fd.clone(), &self.pool, bytes_max, flags)
+            RecvManaged::new(fd.clone(), &self.pool, limits::READ_BYTES_MAX, RecvFlags::empty())
                 .and_then(|operation| Ok(ReceiveKey::Once(self.push(token, operation)?)))
         };
         match key {
-            Ok(key) => Wait::Receive(Receive { key, fd, stops: false }),
+            Ok(key) => Wait::Receive(Receive { key, fd }),
             Err(error) => self.done(token, received_nothing(error)),
         }
     }
@@ -376,12 +377,6 @@ fn received_nothing(error: io::Error) -> Event {
 fn last_buffer<R: ResultTakeBuffer<Buffer = BufferRef>>(result: R) -> io::Result<Option<BufferRef>> {
     // SAFETY: the length is the kernel's own count of what it wrote into this buffer.
     unsafe { result.take_buffer() }
-}
-
-/// Whether an error says something of the queue alone: a receive was cancelled, found no buffer, or could not wait.
-fn is_of_the_queue(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock)
-        || error.raw_os_error() == Some(rustix::io::Errno::CANCELED.raw_os_error())
 }
 
 /// Whether the system is this version of Linux or a later one.
