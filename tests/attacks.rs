@@ -209,3 +209,33 @@ fn gives_back(host: &Host, kib: usize) {
         std::thread::sleep(Duration::from_millis(100));
     }
 }
+
+/// Each held its connection and two files; files could take all descriptors that clients had left, and nobody new was let in until
+/// the first of them had had their minute.
+#[test]
+fn slow_clients_that_ask_for_large_files_do_not_keep_others_out() {
+    let folder = site();
+    for number in 0..9 {
+        fs::write(folder.path().join(format!("{number}.bin")), vec![b'x'; 4 << 20]).expect("a file");
+    }
+    let (pluto, root) = (guests::built("pluto").display().to_string(), folder.path().display().to_string());
+    for driver in ["io-uring", "poll"] {
+        let options = ["--shards", "1", "--log", "off", "--driver", driver, &pluto, "0", &root];
+        // 236 handles: 177 of them can be clients, 118 can be files.
+        let host = Host::spawn_within("ulimit -n 300", options).serving();
+        let mut slow: Vec<TcpStream> = (0..150).map(|_| small_client(&host)).collect();
+        for (number, client) in slow.iter_mut().enumerate() {
+            let ask = |file: usize| format!("GET /{}.bin HTTP/1.1\r\nHost: a\r\n\r\n", file % 9);
+            let asks: String = (number..number + 4).map(ask).collect();
+            client.write_all(asks.as_bytes()).expect("there is room for so little");
+        }
+        std::thread::sleep(Duration::from_secs(1));
+        let begin = Instant::now();
+        for _ in 0..10 {
+            is_served(&host);
+        }
+        let waited = begin.elapsed();
+        assert!(waited < Duration::from_secs(30), "{driver}: others waited for {waited:?}");
+        drop(slow);
+    }
+}

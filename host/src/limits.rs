@@ -45,7 +45,8 @@ pub const REQUESTS_PENDING_MAX: usize = 786_432;
 /// these, buffers, which take none. Most are connections, each of which costs the host about 800 bytes.
 pub const HANDLES_MAX: usize = 131_072;
 
-/// Clients leave one handle of so many to files: one who is let in is to be served.
+/// One handle of so many is for files, the others are for clients. Neither can take the share of the other: who comes is let in,
+/// and who is let in is served.
 pub const HANDLES_FOR_FILES_SHARE: usize = 4;
 
 /// Descriptors that the host itself needs: the queue, the root, standard input and output, listeners, and some to spare.

@@ -49,7 +49,18 @@ pub fn run(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Ended {
 impl Host {
     /// Starts the command.
     pub fn spawn(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
-        let mut child = Command::new(command())
+        Self::start(&mut Command::new(command()), arguments)
+    }
+
+    /// Starts the command where a shell has set limits, such as `ulimit -n 256`.
+    pub fn spawn_within(limits: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{limits} && exec \"$0\" \"$@\"")]).arg(command());
+        Self::start(&mut shell, arguments)
+    }
+
+    fn start(command: &mut Command, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        let mut child = command
             .current_dir(repository())
             .args(arguments)
             .stdin(Stdio::null())
@@ -71,11 +82,15 @@ impl Host {
 
     /// Starts the command and waits until it serves.
     pub fn serve(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
-        let mut host = Self::spawn(arguments);
-        let line = host.wait_for_error("serving ");
+        Self::spawn(arguments).serving()
+    }
+
+    /// Waits until it serves.
+    pub fn serving(mut self) -> Self {
+        let line = self.wait_for_error("serving ");
         let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).expect("an address");
-        host.address = Some(address.parse().expect("a socket address"));
-        host
+        self.address = Some(address.parse().expect("a socket address"));
+        self
     }
 
     /// Where it serves.

@@ -5,14 +5,15 @@ use crate::http::inbound::{Inbound, Phase};
 use crate::http::multipart::Multipart;
 use crate::http::request::{Method, Request, Terms};
 use crate::http::response::{Envelope, Persistence};
-use crate::limits::{PIECE_BYTES_START, PIPELINE_MAX, READ_BYTES};
-use crate::outbox::{Outbox, next_piece};
+use crate::limits::{PIECE_BYTES_START, READ_BYTES};
+use crate::outbox::{Gathered, Outbox, next_piece};
+use crate::scarcity;
 use crate::server::{Answering, Server};
 use crate::site::representation::Content;
 use crate::site::response::{self, Body, Response};
 use crate::site::{Answer, Found};
 use pluto_sdk::net::Read;
-use pluto_sdk::{Client, Deadline, Error, Level, Pending, now, warn};
+use pluto_sdk::{Client, Deadline, Elapsed, Error, Level, Pending, now, warn};
 use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -122,7 +123,7 @@ impl Conversation {
     fn take_requests(&mut self) -> bool {
         if self.inbound.may_have_request() {
             self.inbound.set_asks(self.server.asks());
-            while self.exchanges.len() < PIPELINE_MAX
+            while self.exchanges.len() < scarcity::files_at_once()
                 && !self.closing
                 && !self.outbox.is_full(self.piece)
                 && let Some(request) = self.inbound.next_request()
@@ -328,7 +329,7 @@ impl Conversation {
     /// Writes what has gathered, which may be the last that the client is sent; with it, asks for what the client sends
     /// next, unless there is more to answer.
     async fn flush(&mut self, last: bool) -> Result<(), End> {
-        let (parts, content) = self.outbox.take();
+        let Gathered { parts, content, holds_files } = self.outbox.take();
         let began = now();
         let connection = &self.client.connection;
         let writing = if last { connection.write_last(parts) } else { connection.write(parts) };
@@ -339,7 +340,12 @@ impl Conversation {
             self.reading = Some(self.client.connection.read(self.inbound.room()));
         }
         self.deadline.set(Duration::from_secs(self.server.options.write_seconds));
-        let written = self.deadline.limit(writing).await;
+        let waiting = self.deadline.limit(writing);
+        let written = match holds_files {
+            // Boxed, for an idle client would have room for it too.
+            true => Box::pin(scarcity::holding(waiting)).await.unwrap_or(Err(Elapsed)),
+            false => waiting.await,
+        };
         if content >= self.piece {
             self.piece = next_piece(self.piece, now() - began);
         }

@@ -9,6 +9,7 @@
 //! | [`site`] | from a request to the file, redirect or error that answers it, and to the response |
 //! | [`cache`] | files that are kept |
 //! | [`generations`] | a map of bounded size |
+//! | [`scarcity`] | what is done when the host has no descriptor for another file |
 //! | [`queue`] | who waits for what is done one at a time |
 //! | [`metrics`] | what is counted, and the page that tells it |
 //! | [`operator`] | what answers on the second port |
@@ -31,6 +32,7 @@ pub mod options;
 pub mod outbox;
 pub mod policy;
 pub mod queue;
+pub mod scarcity;
 pub mod server;
 pub mod site;
 

@@ -3,8 +3,9 @@
 use crate::access::Access;
 use crate::limits::{
     GATHER_BYTES_MAX, GATHER_LOGGED_BYTES_MAX, GATHER_PARTS_MAX, GATHER_RESPONSES_MAX, PIECE_BYTES_MAX,
-    PIECE_BYTES_MIN, PIECE_FAST_MILLIS, PIECE_SLOW_MILLIS, PIPELINE_MAX,
+    PIECE_BYTES_MIN, PIECE_FAST_MILLIS, PIECE_SLOW_MILLIS,
 };
+use crate::scarcity;
 use crate::site::listing::Share;
 use crate::site::representation::{Content, Piece};
 use pluto_sdk::Part;
@@ -20,6 +21,8 @@ pub struct Outbox {
     own_before: usize,
     /// Bytes of files in the parts.
     content: u64,
+    /// Some of these come from files that are kept open for it.
+    holds_files: bool,
     /// Files to give up as soon as the write is made, which keeps them alive itself.
     files: Vec<Rc<Content>>,
     /// How many of them are this client's alone.
@@ -30,6 +33,17 @@ pub struct Outbox {
     logged: usize,
     /// What large pages take of what there is for all of them, until the write is answered.
     shares: Vec<Share>,
+}
+
+/// What one write sends.
+#[derive(Debug)]
+pub struct Gathered {
+    /// All of it.
+    pub parts: Vec<Part>,
+    /// How many bytes of files are among it.
+    pub content: u64,
+    /// Whether some of these come from files that the write keeps open.
+    pub holds_files: bool,
 }
 
 /// Parts of the usual write: a head, and the content of a file.
@@ -52,6 +66,7 @@ impl Outbox {
         if length == 0 {
             return;
         }
+        self.holds_files |= file.is_open();
         match file.piece(offset, length) {
             Piece::Part(part) => {
                 self.flush_own();
@@ -97,14 +112,18 @@ impl Outbox {
             || self.accesses.len() >= GATHER_RESPONSES_MAX
             || self.logged >= GATHER_LOGGED_BYTES_MAX
             || self.parts.len() >= GATHER_PARTS_MAX
-            || self.unshared >= PIPELINE_MAX
+            || self.unshared >= scarcity::files_at_once()
     }
 
-    /// Takes out all that has gathered, to write it, and how many bytes of files are among it.
-    pub fn take(&mut self) -> (Vec<Part>, u64) {
+    /// Takes out all that has gathered, to write it.
+    pub fn take(&mut self) -> Gathered {
         self.flush_own();
         self.own_before = 0;
-        (std::mem::take(&mut self.parts), std::mem::take(&mut self.content))
+        Gathered {
+            parts: std::mem::take(&mut self.parts),
+            content: std::mem::take(&mut self.content),
+            holds_files: std::mem::take(&mut self.holds_files),
+        }
     }
 
     /// The write is made: gives up the files that end with it.
@@ -186,7 +205,7 @@ mod tests {
         assert!(outbox.is_full(1));
         outbox.flush_own();
         assert!(outbox.is_full(1), "also those in the parts count");
-        assert_eq!(outbox.take().0.len(), 1);
+        assert_eq!(outbox.take().parts.len(), 1);
         assert!(outbox.is_empty() && !outbox.is_full(1));
     }
 }

@@ -185,7 +185,7 @@ fn large_files_are_kept_open_and_small_ones_with_their_content() {
     assert_eq!(world.handles(), 3);
 }
 
-/// Descriptors of kept files are given up for one that is wanted now, and the request is tried once more: not for ever.
+/// Descriptors of kept files are given up for one that is wanted now.
 #[test]
 fn a_file_for_which_there_was_no_descriptor_is_opened_again_without_what_was_kept() {
     let mut hand = Hand::new(get("/a"));
@@ -193,6 +193,11 @@ fn a_file_for_which_there_was_no_descriptor_is_opened_again_without_what_was_kep
     assert_eq!(hand.written, "");
     hand.open(hand.id(is_open), 100);
     assert!(hand.written.starts_with("HTTP/1.1 200 OK\r\n") && hand.written.ends_with("<100>"), "{}", hand.written);
+}
+
+/// Where no other client holds a file, waiting for one is in vain.
+#[test]
+fn a_file_for_which_there_is_no_descriptor_is_not_asked_for_again_and_again() {
     let mut hand = Hand::new(get("/a"));
     for _ in 0..2 {
         hand.answer(vec![(hand.id(is_open), Reply::Failed(Error::Exhausted))]);

@@ -1,11 +1,13 @@
 //! A file that is being opened.
 
 use crate::cache::Cache;
+use crate::limits::SCARCE_OPENS_MAX;
+use crate::scarcity;
 use pluto_sdk::fs::{Open, open};
 use pluto_sdk::{Error, File, Pending, Symlinks};
 
-/// A file that is asked for at once, and once more when the host had no descriptor for it: after all that was kept for
-/// later has been given up, there may be one.
+/// A file that is asked for at once, and again when the host had no descriptor for it: after all that was kept for later has been
+/// given up, and when other clients have given up theirs, there may be one.
 #[derive(Debug)]
 pub struct Opening {
     pending: Pending<Open>,
@@ -28,13 +30,22 @@ impl Opening {
     /// Waits for it; to be called once.
     pub async fn file(&mut self) -> Result<File, Error> {
         match (&mut self.pending).await {
-            Err(Error::Exhausted) => {
-                // What is kept is closed in the same batch, and before the file is opened.
-                self.cache.clear();
-                self.pending = open(self.path.clone(), self.symlinks);
-                (&mut self.pending).await
-            }
+            // Boxed, as it is rare.
+            Err(Error::Exhausted) => Box::pin(self.file_in_scarcity()).await,
             opened => opened,
+        }
+    }
+
+    async fn file_in_scarcity(&mut self) -> Result<File, Error> {
+        // What is kept is closed in the same batch, and before the file is opened.
+        self.cache.clear();
+        let mut opens = 0;
+        loop {
+            let opened = open(self.path.clone(), self.symlinks).await;
+            opens += 1;
+            if !matches!(opened, Err(Error::Exhausted)) || opens > SCARCE_OPENS_MAX || !scarcity::moment().await {
+                return opened;
+            }
         }
     }
 }

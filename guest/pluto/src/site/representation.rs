@@ -171,6 +171,11 @@ impl Content {
         matches!(self.body, Body::Own(_))
     }
 
+    /// Whether it keeps a file open.
+    pub fn is_open(&self) -> bool {
+        matches!(self.body, Body::File(_))
+    }
+
     /// A range of it.
     pub fn piece(&self, offset: u64, length: u64) -> Piece<'_> {
         match &self.body {

@@ -59,7 +59,7 @@ impl Live {
             Kind::Directory => return Err(Error::IsDirectory),
             Kind::Symlink | Kind::Other => return Err(Error::NotRegular),
         }
-        let file = Rc::new(File::new(file, metadata.size, &self.files, self.handles.files_max())?);
+        let file = Rc::new(File::new(file, metadata.size, self.handles.room_for_file()?));
         let file = self.handles.insert(Object::File(file))?;
         Ok(Reply::Opened(Opened { file, metadata }))
     }

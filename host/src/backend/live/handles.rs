@@ -24,7 +24,7 @@ pub struct File {
     pub fd: OwnedFd,
     /// How many bytes it held when it was opened.
     pub size: u64,
-    /// Counts it among the files.
+    /// Counts it among the files, of which each takes a descriptor.
     _held: Held,
 }
 
@@ -37,9 +37,9 @@ pub struct Buffer {
 }
 
 impl File {
-    /// A file, counted among `files`.
-    pub fn new(fd: OwnedFd, size: u64, files: &Total, files_max: usize) -> Result<Self, Error> {
-        Ok(Self { fd, size, _held: files.hold(1, files_max as u64)? })
+    /// A file, for which there is `room`.
+    pub fn new(fd: OwnedFd, size: u64, room: Held) -> Self {
+        Self { fd, size, _held: room }
     }
 }
 
@@ -59,7 +59,8 @@ pub struct Handles {
     /// How many connections and files can be held, which take a descriptor each.
     max: usize,
     connections: usize,
-    files: usize,
+    /// Files that are open: those with a handle, and those that a write still sends from.
+    files: Total,
     buffers: usize,
 }
 
@@ -72,7 +73,7 @@ struct Slot {
 impl Handles {
     /// None yet, and room for so many connections and files.
     pub fn new(max: usize) -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), max, connections: 0, files: 0, buffers: 0 }
+        Self { slots: Vec::new(), free: Vec::new(), max, connections: 0, files: Total::default(), buffers: 0 }
     }
 
     /// How many clients are connected.
@@ -80,31 +81,28 @@ impl Handles {
         self.connections
     }
 
-    /// Whether another connection or file can be held.
-    fn has_room(&self) -> bool {
-        self.connections + self.files < self.max
-    }
-
-    /// Whether another client can be taken. Clients leave a part to the files that they will ask for.
+    /// Whether another client can be taken.
     pub fn has_room_for_clients(&self) -> bool {
-        self.connections < clients_max(self.max) && self.has_room()
+        self.connections < clients_max(self.max)
     }
 
-    /// How many files can be open besides the connections, for both take descriptors.
-    pub fn files_max(&self) -> usize {
-        self.max - self.connections
+    /// Room for another file: `Exhausted` when there is none.
+    pub fn room_for_file(&self) -> Result<Held, Error> {
+        self.files.hold(1, files_max(self.max) as u64)
     }
 
     /// Gives an object a handle.
     pub fn insert(&mut self, object: Object) -> Result<u64, Error> {
         let has_room = match object {
-            Object::Connection(_) | Object::File(_) => self.has_room(),
+            Object::Connection(_) => self.has_room_for_clients(),
+            // It has its room already.
+            Object::File(_) => true,
             Object::Buffer(_) => self.buffers < limits::HANDLES_MAX,
         };
         if !has_room {
             return Err(Error::Exhausted);
         }
-        *self.count(&object) += 1;
+        self.count(&object, 1);
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { uses: 0, object: None });
             u32::try_from(self.slots.len() - 1).expect("few are used up")
@@ -146,17 +144,18 @@ impl Handles {
         if slot.uses < u32::MAX {
             self.free.push(index(handle));
         }
-        *self.count(&object) -= 1;
+        self.count(&object, -1);
         Ok(object)
     }
 
-    /// How many there are of its kind.
-    fn count(&mut self, object: &Object) -> &mut usize {
-        match object {
+    /// There are so many more of its kind, or fewer. Files count themselves, for they live longer than their handles.
+    fn count(&mut self, object: &Object, change: isize) {
+        let count = match object {
             Object::Connection(_) => &mut self.connections,
-            Object::File(_) => &mut self.files,
             Object::Buffer(_) => &mut self.buffers,
-        }
+            Object::File(_) => return,
+        };
+        *count = count.checked_add_signed(change).expect("as many are taken back as were given out");
     }
 
     fn slot(&mut self, handle: u64) -> Option<&mut Slot> {
@@ -165,9 +164,15 @@ impl Handles {
     }
 }
 
-/// How many clients can be connected at once where there are so many handles.
+/// How many clients can be connected at once where there are so many handles. Clients and files each have a share of their own,
+/// so that neither can keep the other out.
 pub fn clients_max(handles_max: usize) -> usize {
-    handles_max - handles_max / limits::HANDLES_FOR_FILES_SHARE
+    handles_max - files_max(handles_max)
+}
+
+/// How many files can be open at once where there are so many handles.
+fn files_max(handles_max: usize) -> usize {
+    handles_max / limits::HANDLES_FOR_FILES_SHARE
 }
 
 fn index(handle: u64) -> u32 {
@@ -207,20 +212,50 @@ mod tests {
         assert_eq!(handles.connection(handle).err(), Some(Error::BadHandle));
     }
 
+    fn file(handles: &Handles) -> Result<Object, Error> {
+        let fd = OwnedFd::from(std::io::pipe().expect("a pipe").0);
+        Ok(Object::File(Rc::new(File::new(fd, 0, handles.room_for_file()?))))
+    }
+
+    fn client(handles: &mut Handles) -> Result<u64, Error> {
+        let fd = OwnedFd::from(std::io::pipe().expect("a pipe").0);
+        handles.insert(Object::Connection(Connection::new(fd, 0)))
+    }
+
     #[test]
-    fn there_is_a_limit() {
-        let mut handles = Handles::new(10);
-        let fd = || OwnedFd::from(std::io::pipe().expect("a pipe").0);
-        let file = || Object::File(Rc::new(File::new(fd(), 0, &Total::default(), 1).expect("room")));
-        let held: Vec<u64> = (0..10).map(|_| handles.insert(file()).expect("room")).collect();
-        assert!(!handles.has_room_for_clients());
-        assert_eq!(handles.insert(file()).err(), Some(Error::Exhausted));
-        // Buffers take no descriptor.
+    fn files_and_clients_each_have_a_share() {
+        let mut handles = Handles::new(12);
+        let files: Vec<Object> = std::iter::from_fn(|| file(&handles).ok()).collect();
+        let clients: Vec<u64> = std::iter::from_fn(|| client(&mut handles).ok()).collect();
+        assert_eq!((files.len(), clients.len()), (3, 9));
+        assert_eq!(file(&handles).err(), Some(Error::Exhausted));
+        assert_eq!(client(&mut handles).err(), Some(Error::Exhausted));
+        drop(files);
+        assert!(file(&handles).is_ok());
+        assert_eq!(client(&mut handles).err(), Some(Error::Exhausted), "what files do not take is theirs");
+        assert!(handles.remove(clients[0]).is_ok());
+        assert!(client(&mut handles).is_ok());
+    }
+
+    #[test]
+    fn a_file_counts_as_long_as_it_is_sent_from() {
+        let mut handles = Handles::new(limits::HANDLES_FOR_FILES_SHARE);
+        let object = file(&handles).expect("room");
+        let handle = handles.insert(object).expect("room");
+        let sending = handles.file(handle).expect("it is there").clone();
+        assert!(handles.remove(handle).is_ok());
+        assert_eq!(file(&handles).err(), Some(Error::Exhausted));
+        drop(sending);
+        assert!(file(&handles).is_ok());
+    }
+
+    #[test]
+    fn buffers_take_no_descriptor_and_have_a_limit_of_their_own() {
+        let mut handles = Handles::new(2);
         for _ in 0..limits::HANDLES_MAX {
             assert!(handles.insert(buffer()).is_ok());
         }
         assert_eq!(handles.insert(buffer()).err(), Some(Error::Exhausted));
-        assert!(handles.remove(held[0]).is_ok());
-        assert!(handles.has_room_for_clients() && handles.insert(file()).is_ok());
+        assert!(client(&mut handles).is_ok());
     }
 }

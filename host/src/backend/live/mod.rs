@@ -93,7 +93,6 @@ pub struct Live {
     /// Memory of what clients have sent and the guest has not read.
     ahead_bytes: Total,
     buffer_bytes: Total,
-    files: Total,
     heap: Heap,
     turns_without_poll: u32,
     board: Board,
@@ -171,7 +170,6 @@ impl Live {
             write_bytes: Total::default(),
             ahead_bytes: Total::default(),
             buffer_bytes: Total::default(),
-            files: Total::default(),
             heap: Heap::default(),
             turns_without_poll: 0,
             board: grant.board,
