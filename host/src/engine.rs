@@ -140,7 +140,7 @@ fn core_imports(module: &[u8]) -> Result<Vec<String>> {
 }
 
 /// Counts the ticks of the engine.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Ticks(Arc<AtomicU64>);
 
 impl Ticks {

@@ -6,12 +6,13 @@ use wasmtime::{ResourceLimiter, Store, UpdateDeadline, WasmCoreDump};
 use crate::admission::Admitted;
 use crate::backend::{AtPause, Backend};
 use crate::contract::{self, Answer, Level, Outcome, Server, Submission};
-use crate::engine::{self, Engine, Ticks};
+use crate::engine::{self, Engine};
 use crate::exchange::Exchange;
 use crate::image::{Mismatch, Parts};
 use crate::limits;
 use crate::stop::Stop;
 use crate::trace::How;
+use crate::turn::Turn;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,9 +46,7 @@ pub struct Guest {
 pub(crate) struct State {
     exchange: Exchange,
     limits: MemoryLimits,
-    ticker: Ticks,
-    /// The tick at which the turn began.
-    turn_began: u64,
+    turn: Turn,
 }
 
 impl Guest {
@@ -56,15 +55,14 @@ impl Guest {
         let state = State {
             exchange: Exchange::new(backend),
             limits: MemoryLimits { bytes: 0, bytes_max: memory_bytes_max, elements: 0 },
-            turn_began: engine.ticks().now(),
-            ticker: engine.ticks(),
+            turn: Turn::new(engine.ticks()),
         };
         let mut store = Store::new(engine.wasmtime(), state);
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(limits::SEND_BYTES_MAX);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|context| {
-            context.data().look_at_the_clock()?;
+        store.epoch_deadline_callback(|mut context| {
+            context.data_mut().turn.look()?;
             Ok(UpdateDeadline::Continue(1))
         });
         Self { store, admitted, parts: None }
@@ -115,7 +113,7 @@ impl Guest {
             Some(Err(why)) => Err(Mismatch::Guest(why.clone())),
             None => Ok(()),
         };
-        self.store.data_mut().begin_turn();
+        self.store.data_mut().turn.begin();
         self.store.data_mut().exchange.compared(restored)
     }
 
@@ -143,7 +141,7 @@ impl Guest {
             (AtPause::GoOn, _) => {}
         }
         // Copying is the host's work, and not the guest's.
-        self.store.data_mut().begin_turn();
+        self.store.data_mut().turn.begin();
         Ok(())
     }
 
@@ -190,17 +188,16 @@ pub(crate) fn link(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 impl contract::Host for State {
     fn send(&mut self, requests: Vec<Submission>) -> wasmtime::Result<()> {
         for request in requests {
-            // What the host does for a guest is part of its turn.
-            self.look_at_the_clock()?;
+            self.turn.look()?;
             self.exchange.send(request)?;
         }
         Ok(())
     }
 
     fn receive(&mut self) -> wasmtime::Result<Vec<Answer>> {
-        self.look_at_the_clock()?;
+        self.turn.look()?;
         let answers = self.exchange.receive()?;
-        self.begin_turn();
+        self.turn.begin();
         Ok(answers)
     }
 
@@ -211,18 +208,6 @@ impl contract::Host for State {
     fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         self.exchange.log(level, &message);
         Ok(())
-    }
-}
-
-impl State {
-    fn begin_turn(&mut self) {
-        self.turn_began = self.ticker.now();
-    }
-
-    /// Ends a turn that takes too long. Called at each tick while the guest computes, and before each request.
-    fn look_at_the_clock(&self) -> Result<(), Stop> {
-        let millis = (self.ticker.now() - self.turn_began) * limits::TURN_TICK_MILLIS;
-        if millis > limits::TURN_SECONDS_MAX * 1_000 { Err(Stop::TurnTooLong) } else { Ok(()) }
     }
 }
 

@@ -15,3 +15,4 @@ pub mod image;
 pub mod limits;
 pub mod stop;
 pub mod trace;
+mod turn;

@@ -26,12 +26,16 @@ pub const STACK_BYTES_MAX: usize = 512 << 10;
 /// have limited it, and a guest that recurses would then end the host.
 pub const STACK_OF_PROCESS_BYTES: u64 = 4 << 20;
 
-/// How long a guest may compute between two calls of `receive`. All other clients wait meanwhile, so it is a bug
+/// How long a guest may compute between two calls of `receive`; what its thread waits for a disk does not count. All other clients wait meanwhile, so it is a bug
 /// detector and not a budget: a turn takes microseconds, and this leaves room for a stalled machine.
 pub const TURN_SECONDS_MAX: u64 = 5;
 
 /// How often the turn limit is looked at.
 pub const TURN_TICK_MILLIS: u64 = 100;
+
+/// Ticks between two looks at a turn from which on it is taken to have waited for the system, as far as it did not compute. Fewer may
+/// be a machine that has too much to do.
+pub const TURN_TICKS_WAITED_MIN: u64 = 5;
 
 /// What one call may bring from the guest into the host's memory.
 pub const SEND_BYTES_MAX: usize = 64 << 20;
@@ -135,6 +139,21 @@ pub const FILE_READ_BYTES_MAX: u64 = 1 << 20;
 
 /// Size of a host-held buffer.
 pub const BUFFER_BYTES_MAX: u64 = 16 << 20;
+
+/// Threads of a shard that wait for the disk. A disk that stalls takes all of them; then its other files wait with them.
+pub const DISK_THREADS_MAX: usize = 16;
+
+/// Calls that are done and wait for the shard: then the threads wait for it. Each may hold a descriptor.
+pub const DISK_DONE_MAX: usize = 16;
+
+/// A thread that has had nothing to do for so long ends.
+pub const DISK_THREAD_IDLE_SECONDS: u64 = 10;
+
+/// Content that a thread reads at a time, so that it is in the system's memory.
+pub const DISK_BUFFER_BYTES: usize = 64 << 10;
+
+/// A part of a file up to this size is taken to be in the system's memory when its beginning is: the system reads ahead as much.
+pub const DISK_LOOK_BYTES: u64 = 128 << 10;
 
 /// A file whose content is digested: 16 MiB take about 3 ms from the system's cache. A larger one is told by its metadata.
 pub const DIGEST_BYTES_MAX: u64 = 16 << 20;

@@ -28,10 +28,19 @@ impl Answers {
         self.bytes
     }
 
+    /// How many bytes more they may hold.
+    pub fn room(&self) -> usize {
+        limits::ANSWER_BYTES_QUEUED_MAX.saturating_sub(self.bytes)
+    }
+
     /// Whether there is room for an answer that holds so many bytes more: else it is `Exhausted`.
     pub fn has_room(&self, bytes: usize) -> Result<(), Error> {
-        let sum = self.bytes.saturating_add(bytes);
-        if sum <= limits::ANSWER_BYTES_QUEUED_MAX { Ok(()) } else { Err(Error::Exhausted) }
+        if bytes <= self.room() { Ok(()) } else { Err(Error::Exhausted) }
+    }
+
+    /// A reply, if there is room for it: else it is `Exhausted`.
+    pub fn has_room_for(&self, reply: Reply) -> Result<Reply, Error> {
+        self.has_room(held(&reply)).map(|()| reply)
     }
 
     /// Takes them all.

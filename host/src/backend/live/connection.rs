@@ -5,11 +5,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use compio_driver::op::Interest;
+use rustix::io::Errno;
 
 use super::driver::Token;
 use super::errors::{from_errno, from_io};
 use super::held::{Held, Total};
 use super::transfer::{Progress, Segment, Socket, Transfer};
+use super::waiting::Waiting;
 use super::{Live, Owner, Pending};
 use crate::contract::{Error, Part, Range, Read, Reply, Write};
 use crate::limits;
@@ -49,10 +51,17 @@ struct Ahead {
 struct Outgoing {
     id: u64,
     transfer: Transfer,
-    /// Its wait for the socket.
-    token: Token,
+    wait: Wait,
     /// Counts its memory among that of all writes.
     held: Held,
+}
+
+/// What a write waits for.
+enum Wait {
+    /// The socket takes more.
+    Socket(Token),
+    /// The call of this number has read the next part of a file.
+    Disk(u64),
 }
 
 impl Connection {
@@ -197,15 +206,26 @@ impl Live {
         match transfer.advance(&mut connection.socket, copies) {
             Progress::Done(bytes) => Ok(Some(Reply::Written(bytes))),
             Progress::Failed(error) => Err(error),
-            Progress::Waits => {
-                let token =
-                    self.driver.poll(connection.socket.fd(), Interest::Writable, Owner::Write(write.connection));
+            progress => {
                 let held = self.write_bytes.hold_anyway(transfer.held());
-                connection.write = Some(Box::new(Outgoing { id, transfer, token, held }));
+                let wait = self.wait_with_write(write.connection, progress)?;
+                let connection = self.handles.connection(write.connection)?;
+                connection.write = Some(Box::new(Outgoing { id, transfer, wait, held }));
                 self.pending.insert(id, Pending::Write(write.connection));
                 Ok(None)
             }
         }
+    }
+
+    /// Waits for what a write needs to go on.
+    fn wait_with_write(&mut self, handle: u64, progress: Progress) -> Result<Wait, Error> {
+        if let Progress::WaitsForDisk(part) = progress {
+            let bytes = part.length;
+            return Ok(Wait::Disk(self.wait_for_content(part, |_| Waiting::Write(handle, bytes))));
+        }
+        let connection = self.handles.connection(handle)?;
+        let token = self.driver.poll(connection.socket.fd(), Interest::Writable, Owner::Write(handle));
+        Ok(Wait::Socket(token))
     }
 
     /// Whether the content of small files may be copied to be sent with what stands before it: what a client does not take of
@@ -258,7 +278,7 @@ impl Live {
                 Part::File(Range { handle, offset, length }) => {
                     let file = self.handles.file(handle)?.clone();
                     offset.checked_add(length).ok_or(Error::Invalid)?;
-                    Segment::File { file, offset, length }
+                    Segment::File { file, offset, length, cached: 0 }
                 }
             };
             // An empty one would be waited for.
@@ -280,13 +300,30 @@ impl Live {
         let reply = match outgoing.transfer.advance(&mut connection.socket, copies) {
             Progress::Done(bytes) => Reply::Written(bytes),
             Progress::Failed(error) => Reply::Failed(error),
-            Progress::Waits => {
+            progress => {
                 outgoing.held.change(outgoing.transfer.held());
-                outgoing.token = self.driver.poll(connection.socket.fd(), Interest::Writable, Owner::Write(handle));
+                let Ok(wait) = self.wait_with_write(handle, progress) else { return };
+                let Ok(connection) = self.handles.connection(handle) else { return };
+                if let Some(outgoing) = &mut connection.write {
+                    outgoing.wait = wait;
+                }
                 return;
             }
         };
         self.written(handle, reply);
+    }
+
+    /// The next part of a file is in the system's memory, so many bytes of it; or it cannot be read.
+    pub(super) fn go_on_with_write(&mut self, handle: u64, cached: Result<u64, Errno>) {
+        match cached {
+            Ok(bytes) => {
+                let Ok(connection) = self.handles.connection(handle) else { return };
+                let Some(outgoing) = &mut connection.write else { return };
+                outgoing.transfer.has_cached(bytes);
+                self.advance(handle);
+            }
+            Err(errno) => self.written(handle, Reply::Failed(from_errno(errno))),
+        }
     }
 
     /// The queue cannot wait for the socket.
@@ -304,7 +341,14 @@ impl Live {
     pub(super) fn end_write(&mut self, handle: u64) {
         let Ok(connection) = self.handles.connection(handle) else { return };
         let Some(outgoing) = connection.write.take() else { return };
-        self.driver.cancel(outgoing.token);
+        self.end_wait(outgoing.wait);
+    }
+
+    fn end_wait(&mut self, wait: Wait) {
+        match wait {
+            Wait::Socket(token) => self.driver.cancel(token),
+            Wait::Disk(serial) => self.forget_disk(serial),
+        }
     }
 
     pub(super) fn shutdown(&mut self, handle: u64) -> Result<Reply, Error> {
@@ -319,12 +363,16 @@ impl Live {
     /// What closing a connection ends: its requests are answered, its place is free for the next client.
     pub(super) fn closed(&mut self, connection: Connection) {
         let read = connection.read.map(|reading| reading.id);
-        let (write, sending) = connection.write.map(|outgoing| (outgoing.id, outgoing.token)).unzip();
-        let waits = [connection.receiving, sending];
-        if waits.iter().any(Option::is_some) {
+        let (write, wait) = connection.write.map(|outgoing| (outgoing.id, outgoing.wait)).unzip();
+        if connection.receiving.is_some() || wait.is_some() {
             connection.socket.abandon();
         }
-        waits.into_iter().flatten().for_each(|token| self.driver.cancel(token));
+        if let Some(token) = connection.receiving {
+            self.driver.cancel(token);
+        }
+        if let Some(wait) = wait {
+            self.end_wait(wait);
+        }
         for id in read.into_iter().chain(write) {
             self.pending.remove(&id);
             self.answers.push(id, Reply::Failed(Error::Cancelled));

@@ -1,19 +1,22 @@
 //! Digests of files: what is small at once, the rest in pieces between which the others have their turn.
 //!
 //! Each is made from one opening, up to the length that the file had then. What the file's metadata are after its last
-//! byte goes with the digest, so that the guest can tell whether it changed meanwhile. Like every read of a file here,
-//! one that is not in the system's cache waits for the disk.
+//! byte goes with the digest, so that the guest can tell whether it changed meanwhile. A file of which a piece is not in the
+//! system's memory is read by a thread, and the digests behind it go on.
 
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use rustix::io::Errno;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
+use super::disk::Outcome;
 use super::errors::from_errno;
 use super::file::metadata;
 use super::handles::File;
-use super::transfer::read_range;
+use super::reading::{read_at_once, read_range};
+use super::waiting::Waiting;
 use super::{Live, Pending};
 use crate::contract::{Digested, Error, Metadata, Reply};
 use crate::limits;
@@ -46,22 +49,34 @@ impl Digests {
         self.queue.is_empty()
     }
 
-    /// Reads the next piece of a file, fewer bytes than there should be when it ends before.
-    fn read(&mut self, file: &File, offset: u64) -> Result<&[u8], Errno> {
+    /// Reads the next piece of a file, fewer bytes than there should be when it ends before; nothing when that would wait.
+    fn read(&mut self, file: &File, offset: u64) -> Result<Option<&[u8]>, Errno> {
         self.piece.clear();
         let length = (file.size - offset).min(limits::DIGEST_PIECE_BYTES);
-        self.read += read_range(&file.fd, offset, length, &mut self.piece)?;
-        Ok(&self.piece)
+        let read = read_at_once(file, offset, length, &mut self.piece)?;
+        self.read += read.unwrap_or(0);
+        Ok(read.map(|_| &self.piece[..]))
     }
 
-    /// Reads a piece more. Whether it was the last.
-    fn advance(&mut self, job: &mut Job) -> Result<bool, Errno> {
-        let piece = self.read(&job.file, job.offset)?;
+    /// Reads a piece more.
+    fn advance(&mut self, job: &mut Job) -> Result<Step, Errno> {
+        let Some(piece) = self.read(&job.file, job.offset)? else { return Ok(Step::Waits) };
         let length = piece.len() as u64;
         job.hash.get_or_insert_default().update(piece);
         job.offset += length;
-        Ok(length == 0 || job.offset == job.file.size)
+        let is_last = length == 0 || job.offset == job.file.size;
+        Ok(if is_last { Step::Last } else { Step::More })
     }
+}
+
+/// How far a digest has come.
+enum Step {
+    /// There is more to read.
+    More,
+    /// That was the last piece.
+    Last,
+    /// The next piece is not in the system's memory.
+    Waits,
 }
 
 impl Live {
@@ -70,9 +85,11 @@ impl Live {
         if file.size > limits::DIGEST_BYTES_MAX {
             return Err(Error::TooLarge);
         }
-        if file.size <= limits::DIGEST_PIECE_BYTES && self.digests.read + file.size <= limits::DIGEST_TURN_BYTES_MAX {
-            let hash = xxh3_128(self.digests.read(&file, 0).map_err(from_errno)?);
-            return digested(&file, hash).map(Some).map_err(from_errno);
+        if file.size <= limits::DIGEST_PIECE_BYTES
+            && self.digests.read + file.size <= limits::DIGEST_TURN_BYTES_MAX
+            && let Some(content) = self.digests.read(&file, 0).map_err(from_errno)?
+        {
+            return digested(&file.fd, xxh3_128(content)).map(Some).map_err(from_errno);
         }
         self.digests.serial += 1;
         let serial = self.digests.serial;
@@ -91,20 +108,48 @@ impl Live {
                 continue;
             }
             let reply = match self.digests.advance(&mut job) {
-                Ok(false) => {
+                Ok(Step::More) => {
                     self.digests.queue.push_front(job);
                     continue;
                 }
-                Ok(true) => digested(&job.file, job.hash.map_or_else(|| xxh3_128(&[]), |hash| hash.digest128())),
+                Ok(Step::Waits) => {
+                    self.digest_on_thread(job.id, job.file);
+                    continue;
+                }
+                Ok(Step::Last) => {
+                    digested(&job.file.fd, job.hash.map_or_else(|| xxh3_128(&[]), |hash| hash.digest128()))
+                }
                 Err(errno) => Err(errno),
             };
             self.pending.remove(&job.id);
             self.answers.push(job.id, reply.unwrap_or_else(|errno| Reply::Failed(from_errno(errno))));
         }
     }
+
+    /// Has a thread read the whole file: what it waited for is mostly not all that it would wait for.
+    fn digest_on_thread(&mut self, id: u64, file: Rc<File>) {
+        let (fd, size) = (file.fd.clone(), file.size);
+        let waiting = Waiting::Digest { id, _file: file };
+        self.wait_for_disk(waiting, Box::new(move || Outcome::Digested(digest_of(&fd, size))));
+    }
 }
 
-fn digested(file: &File, hash: u128) -> Result<Reply, Errno> {
-    let Metadata { size, modified, changed, .. } = metadata(&rustix::fs::fstat(&file.fd)?);
+/// The digest of a file of so many bytes. Waits for its content.
+fn digest_of(fd: &OwnedFd, size: u64) -> Result<Reply, Errno> {
+    let (mut hash, mut piece, mut offset) = (Xxh3::new(), Vec::new(), 0);
+    while offset < size {
+        piece.clear();
+        let read = read_range(fd, offset, (size - offset).min(limits::DIGEST_PIECE_BYTES), &mut piece)?;
+        if read == 0 {
+            break;
+        }
+        hash.update(&piece);
+        offset += read;
+    }
+    digested(fd, hash.digest128())
+}
+
+fn digested(fd: &OwnedFd, hash: u128) -> Result<Reply, Errno> {
+    let Metadata { size, modified, changed, .. } = metadata(&rustix::fs::fstat(fd)?);
     Ok(Reply::Digested(Digested { digest: ((hash >> 64) as u64, hash as u64), size, modified, changed }))
 }

@@ -4,39 +4,54 @@ use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use super::Live;
+use super::disk::Outcome;
 use super::errors::from_errno;
 use super::handles::{Buffer, File, Object};
-use super::transfer::read_range;
+use super::reading::{Medium, read_at_once, read_range};
+use super::transfer::Part;
+use super::waiting::Waiting;
 use crate::contract::{Entry, Error, Kind, Loaded, Metadata, Open, Opened, Range, Reply};
 use crate::limits;
 
 /// The folder beneath which a guest may read.
-pub struct Root(OwnedFd);
+#[derive(Clone)]
+pub struct Root {
+    fd: Arc<OwnedFd>,
+    medium: Medium,
+    /// The system can be asked to open only what it finds in its memory (Linux 5.12).
+    can_try: bool,
+}
 
 impl Root {
     /// Opens the folder, and makes sure that the system can confine a guest to it.
     pub fn open(path: &Path) -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = Self(rustix::fs::open(path, flags, Mode::empty())?);
-        root.resolve(c".", OFlags::PATH, ResolveFlags::empty())?;
-        Ok(root)
+        Self::of(rustix::fs::open(path, flags, Mode::empty())?)
     }
 
     /// The same folder, by a descriptor of its own: for another shard, so that the two share none.
     pub fn another(&self) -> Result<Self, Errno> {
-        self.resolve(c".", OFlags::PATH | OFlags::DIRECTORY, ResolveFlags::empty()).map(Self)
+        Self::of(self.resolve(c".", OFlags::PATH | OFlags::DIRECTORY, ResolveFlags::empty())?)
+    }
+
+    fn of(fd: OwnedFd) -> Result<Self, Errno> {
+        let medium = Medium::of(&fd);
+        let mut root = Self { fd: Arc::new(fd), medium, can_try: true };
+        root.resolve(c".", OFlags::PATH, ResolveFlags::empty())?;
+        root.can_try = root.resolve_once(c".", OFlags::PATH, ResolveFlags::CACHED).err() != Some(Errno::INVAL);
+        Ok(root)
     }
 
     /// Opens what a path names. The system itself makes sure that no name and no symbolic link on the way leads out.
-    fn resolve(&self, path: &CStr, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
-        let resolve = resolve | ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    pub(super) fn resolve(&self, path: &CStr, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
         for _ in 0..limits::OPEN_RETRIES_MAX {
-            match rustix::fs::openat2(&self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            match self.resolve_once(path, flags, resolve) {
                 // Something was renamed while the system made sure that the path stays beneath the root.
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 result => return result,
@@ -44,96 +59,188 @@ impl Root {
         }
         Err(Errno::AGAIN)
     }
+
+    fn resolve_once(&self, path: &CStr, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
+        let resolve = resolve | ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        rustix::fs::openat2(&self.fd, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+    }
+
+    /// The same, when the system need not wait for the disk for it; else nothing.
+    fn resolve_at_once(&self, path: &CStr, flags: OFlags, resolve: ResolveFlags) -> Option<Result<OwnedFd, Errno>> {
+        match self.medium {
+            Medium::Remote => None,
+            Medium::Disk if self.can_try => match self.resolve_once(path, flags, resolve | ResolveFlags::CACHED) {
+                Err(Errno::AGAIN | Errno::INTR) => None,
+                result => Some(result),
+            },
+            Medium::Disk | Medium::Memory => Some(self.resolve(path, flags, resolve)),
+        }
+    }
 }
 
+/// Non-blocking, or a FIFO would wait for its writer. It is opened all the same before it is known to be none of ours: asking first
+/// what a path names (`O_PATH`, `fstat`, opening again) would cost each request two more calls.
+const OPEN_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
 impl Live {
-    pub(super) fn open(&mut self, open: &Open) -> Result<Reply, Error> {
+    pub(super) fn open(&mut self, id: u64, open: &Open) -> Result<Option<Reply>, Error> {
         let links = if open.follow_symlinks { ResolveFlags::empty() } else { ResolveFlags::NO_SYMLINKS };
-        // Non-blocking, or a FIFO would wait for its writer. It is opened all the same before it is known to be none of
-        // ours: asking first what a path names (`O_PATH`, `fstat`, opening again) would cost each request two more calls.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = self.resolve(&open.path, flags, links)?;
-        let metadata = metadata(&rustix::fs::fstat(&file).map_err(from_errno)?);
+        let (root, path) = self.beneath_root(&open.path)?;
+        if let Some(file) = self.resolve_at_once(&root, &path, OPEN_FLAGS, links) {
+            let file = file.map_err(from_errno)?;
+            let metadata = metadata(&rustix::fs::fstat(&file).map_err(from_errno)?);
+            return self.opened(file, metadata).map(Some);
+        }
+        let open = move || {
+            let file = root.resolve(&path, OPEN_FLAGS, links)?;
+            let metadata = metadata(&rustix::fs::fstat(&file)?);
+            Ok((file, metadata))
+        };
+        self.wait_for_disk(Waiting::Open(id), Box::new(move || Outcome::Opened(open())));
+        Ok(None)
+    }
+
+    /// Gives a file that was opened its handle.
+    pub(super) fn opened(&mut self, file: OwnedFd, metadata: Metadata) -> Result<Reply, Error> {
         match metadata.kind {
             Kind::Regular => {}
             Kind::Directory => return Err(Error::IsDirectory),
             Kind::Symlink | Kind::Other => return Err(Error::NotRegular),
         }
-        let file = Rc::new(File::new(file, metadata.size, self.handles.room_for_file()?));
+        let medium = self.root.as_ref().map_or(Medium::Memory, |root| root.medium);
+        let file = Rc::new(File::new(file, metadata.size, medium, self.handles.room_for_file()?));
         let file = self.handles.insert(Object::File(file))?;
         Ok(Reply::Opened(Opened { file, metadata }))
     }
 
-    pub(super) fn read_file(&mut self, range: &Range) -> Result<Reply, Error> {
+    pub(super) fn read_file(&mut self, id: u64, range: &Range) -> Result<Option<Reply>, Error> {
         let length = range.length.min(limits::FILE_READ_BYTES_MAX);
         self.answers.has_room(length as usize)?;
-        let file = self.handles.file(range.handle)?;
+        let file = self.handles.file(range.handle)?.clone();
         let mut bytes = Vec::new();
-        read_range(&file.fd, range.offset, length, &mut bytes).map_err(from_errno)?;
-        // The file may end long before the range does.
-        bytes.shrink_to_fit();
-        Ok(Reply::Data(bytes))
+        if read_at_once(&file, range.offset, length, &mut bytes).map_err(from_errno)?.is_some() {
+            return Ok(Some(data(bytes)));
+        }
+        let part = Part { file, offset: range.offset, length };
+        self.wait_for_content(part, |part| Waiting::ReadFile(id, part));
+        Ok(None)
     }
 
-    pub(super) fn load(&mut self, range: &Range) -> Result<Reply, Error> {
+    /// Reads a part of a file that was waited for.
+    pub(super) fn read_part(&mut self, part: &Part) -> Result<Reply, Error> {
+        self.answers.has_room(part.length as usize)?;
+        let mut bytes = Vec::new();
+        read_range(&part.file.fd, part.offset, part.length, &mut bytes).map_err(from_errno)?;
+        Ok(data(bytes))
+    }
+
+    pub(super) fn load(&mut self, id: u64, range: &Range) -> Result<Option<Reply>, Error> {
         if range.length > limits::BUFFER_BYTES_MAX {
             return Err(Error::TooLarge);
         }
-        let file = self.handles.file(range.handle)?;
+        let file = self.handles.file(range.handle)?.clone();
+        // Before anything is read, for a guest can ask again and again.
+        self.buffer_bytes.hold(range.length.min(file.size), limits::BUFFERS_BYTES_MAX)?;
         let mut bytes = Vec::new();
-        let length = read_range(&file.fd, range.offset, range.length, &mut bytes).map_err(from_errno)?;
+        if read_at_once(&file, range.offset, range.length, &mut bytes).map_err(from_errno)?.is_some() {
+            return self.loaded(bytes).map(Some);
+        }
+        let part = Part { file, offset: range.offset, length: range.length };
+        self.wait_for_content(part, |part| Waiting::Load(id, part));
+        Ok(None)
+    }
+
+    /// Loads a part of a file that was waited for.
+    pub(super) fn load_part(&mut self, part: &Part) -> Result<Reply, Error> {
+        let mut bytes = Vec::new();
+        read_range(&part.file.fd, part.offset, part.length, &mut bytes).map_err(from_errno)?;
+        self.loaded(bytes)
+    }
+
+    fn loaded(&mut self, mut bytes: Vec<u8>) -> Result<Reply, Error> {
         bytes.shrink_to_fit();
+        let length = bytes.len() as u64;
         let buffer = Rc::new(Buffer::new(bytes, &self.buffer_bytes)?);
         let buffer = self.handles.insert(Object::Buffer(buffer))?;
         Ok(Reply::Loaded(Loaded { buffer, length }))
     }
 
-    pub(super) fn list(&mut self, path: &[u8]) -> Result<Reply, Error> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let directory = self.resolve(path, flags, ResolveFlags::empty())?;
-        let mut entries = Vec::new();
-        let mut bytes = 0;
-        for entry in Dir::read_from(&directory).map_err(from_errno)? {
-            let name = entry.map_err(from_errno)?.file_name().to_owned();
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
-            }
-            if entries.len() == limits::LIST_ENTRIES_MAX {
-                return Err(Error::TooLarge);
-            }
-            bytes += name.as_bytes().len() + size_of::<Entry>();
-            self.answers.has_room(bytes)?;
-            match rustix::fs::statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => entries.push(Entry { name: name.into_bytes(), metadata: metadata(&stat) }),
-                // It went away in the meantime.
-                Err(Errno::NOENT) => {}
-                Err(errno) => return Err(from_errno(errno)),
-            }
+    /// Lists a directory: at once on a disk of this machine, for what the host computes for a guest is part of its turn, and a
+    /// large directory takes a while.
+    pub(super) fn list(&mut self, id: u64, path: &[u8]) -> Result<Option<Reply>, Error> {
+        let (root, path) = self.beneath_root(path)?;
+        let room = self.answers.room();
+        if root.medium != Medium::Remote {
+            return list(&root, &path, room).map(|entries| Some(Reply::Listed(entries)));
         }
-        // The system's own order is that of a hash table.
-        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        entries.shrink_to_fit();
-        Ok(Reply::Listed(entries))
+        self.wait_for_disk(Waiting::List(id), Box::new(move || Outcome::Listed(list(&root, &path, room))));
+        Ok(None)
     }
 
-    pub(super) fn resolve(&mut self, path: &[u8], flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Error> {
+    /// The root, and a path in the system's form: of the root itself, when it is empty.
+    pub(super) fn beneath_root(&self, path: &[u8]) -> Result<(Root, CString), Error> {
         let root = self.root.as_ref().ok_or(Error::NotPermitted)?;
         if path.len() > limits::PATH_BYTES_MAX {
             return Err(Error::Invalid);
         }
-        let path = CString::new(path).map_err(|_| Error::Invalid)?;
-        let path = if path.is_empty() { c"." } else { &path };
-        let resolved = match root.resolve(path, flags, resolve) {
+        let path = if path.is_empty() { b"." } else { path };
+        Ok((root.clone(), CString::new(path).map_err(|_| Error::Invalid)?))
+    }
+
+    /// Opens what a path names, if that need not wait.
+    pub(super) fn resolve_at_once(
+        &mut self,
+        root: &Root,
+        path: &CStr,
+        flags: OFlags,
+        resolve: ResolveFlags,
+    ) -> Option<Result<OwnedFd, Errno>> {
+        match root.resolve_at_once(path, flags, resolve)? {
             // The descriptors of connections that were closed in this turn are given back when the queue has heard of it: most
             // of them at once.
             Err(Errno::MFILE) => {
                 self.driver.settle();
-                root.resolve(path, flags, resolve)
+                root.resolve_at_once(path, flags, resolve)
             }
-            resolved => resolved,
-        };
-        resolved.map_err(from_errno)
+            resolved => Some(resolved),
+        }
     }
+}
+
+/// An answer with bytes of a file, which may have ended long before the range did.
+fn data(mut bytes: Vec<u8>) -> Reply {
+    bytes.shrink_to_fit();
+    Reply::Data(bytes)
+}
+
+/// The entries of a directory, in the order of their names, while they hold no more than so many bytes.
+fn list(root: &Root, path: &CStr, bytes_max: usize) -> Result<Vec<Entry>, Error> {
+    let directory =
+        root.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY, ResolveFlags::empty()).map_err(from_errno)?;
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    for entry in Dir::read_from(&directory).map_err(from_errno)? {
+        let name = entry.map_err(from_errno)?.file_name().to_owned();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        if entries.len() == limits::LIST_ENTRIES_MAX {
+            return Err(Error::TooLarge);
+        }
+        bytes += name.as_bytes().len() + size_of::<Entry>();
+        if bytes > bytes_max {
+            return Err(Error::Exhausted);
+        }
+        match rustix::fs::statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => entries.push(Entry { name: name.into_bytes(), metadata: metadata(&stat) }),
+            // It went away in the meantime.
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(from_errno(errno)),
+        }
+    }
+    // The system's own order is that of a hash table.
+    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    entries.shrink_to_fit();
+    Ok(entries)
 }
 
 pub(super) fn metadata(stat: &Stat) -> Metadata {

@@ -1,10 +1,13 @@
 //! What handles name. A handle is the number of a slot and how often that slot was used, so none is given out twice.
 
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::connection::Connection;
 use super::held::{Held, Total};
+use super::reading::Medium;
 use crate::contract::Error;
 use crate::limits;
 
@@ -20,10 +23,12 @@ pub enum Object {
 
 /// A regular file, open for reading. It lives as long as its handle, or a write that sends from it.
 pub struct File {
-    /// The file.
-    pub fd: OwnedFd,
+    /// The file. A thread that waits for the disk holds it, too.
+    pub fd: Arc<OwnedFd>,
     /// How many bytes it held when it was opened.
     pub size: u64,
+    /// Whether reading it may wait.
+    pub medium: Cell<Medium>,
     /// Counts it among the files, of which each takes a descriptor.
     _held: Held,
 }
@@ -37,9 +42,9 @@ pub struct Buffer {
 }
 
 impl File {
-    /// A file, for which there is `room`.
-    pub fn new(fd: OwnedFd, size: u64, room: Held) -> Self {
-        Self { fd, size, _held: room }
+    /// A file on a medium, for which there is `room`.
+    pub fn new(fd: OwnedFd, size: u64, medium: Medium, room: Held) -> Self {
+        Self { fd: Arc::new(fd), size, medium: Cell::new(medium), _held: room }
     }
 }
 
@@ -214,7 +219,7 @@ mod tests {
 
     fn file(handles: &Handles) -> Result<Object, Error> {
         let fd = OwnedFd::from(std::io::pipe().expect("a pipe").0);
-        Ok(Object::File(Rc::new(File::new(fd, 0, handles.room_for_file()?))))
+        Ok(Object::File(Rc::new(File::new(fd, 0, Medium::Memory, handles.room_for_file()?))))
     }
 
     fn client(handles: &mut Handles) -> Result<u64, Error> {

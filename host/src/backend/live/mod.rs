@@ -5,6 +5,7 @@ mod board;
 mod clock;
 mod connection;
 mod digest;
+mod disk;
 mod driver;
 mod errors;
 mod file;
@@ -12,8 +13,10 @@ mod handles;
 mod heap;
 mod held;
 mod listen;
+mod reading;
 mod signals;
 mod transfer;
+mod waiting;
 mod watch;
 
 use std::net::SocketAddr;
@@ -26,11 +29,13 @@ use hashbrown::HashMap;
 use self::answers::Answers;
 use self::clock::Clock;
 use self::digest::Digests;
+use self::disk::Disk;
 use self::driver::{Driver, Event};
 use self::handles::{Handles, Object};
 use self::heap::Heap;
 use self::held::Total;
 use self::listen::Listener;
+use self::waiting::Waiting;
 use self::watch::Watches;
 use super::timers::{TimerKey, Timers};
 use super::{Backend, Batch};
@@ -81,6 +86,9 @@ pub struct Live {
     root: Option<Root>,
     watches: Watches,
     digests: Digests,
+    disk: Disk,
+    /// What waits for the disk, by the number of the call.
+    waiting: HashMap<u64, Waiting>,
     /// With what the queue waits on.
     signals: Option<(Rc<OwnedFd>, Signals)>,
     /// The requests that want to be told of signals.
@@ -136,6 +144,8 @@ enum Pending {
     Watch(i32),
     /// The digest of this serial number.
     Digest(u64),
+    /// The call of this number, which a thread makes.
+    Disk(u64),
     Signals,
 }
 
@@ -143,6 +153,7 @@ impl Live {
     /// A world with this grant.
     pub fn new(driver: DriverChoice, grant: Grant) -> std::io::Result<Self> {
         let mut driver = Driver::new(driver)?;
+        let disk = Disk::new(driver.waker());
         let signals = match grant.signals {
             Some(signals) => Some((Rc::new(signals.fd()?), signals)),
             None => None,
@@ -163,6 +174,8 @@ impl Live {
             root: grant.root,
             watches: Watches::default(),
             digests: Digests::default(),
+            disk,
+            waiting: HashMap::new(),
             signals,
             signal_requests: Vec::new(),
             stopping: false,
@@ -187,11 +200,11 @@ impl Live {
             Request::Write(write) => self.write(id, write),
             Request::Shutdown(handle) => self.shutdown(handle).map(Some),
             Request::Close(handle) => self.close(handle).map(Some),
-            Request::Open(open) => self.open(&open).map(Some),
-            Request::ReadFile(range) => self.read_file(&range).map(Some),
-            Request::Load(range) => self.load(&range).map(Some),
+            Request::Open(open) => self.open(id, &open),
+            Request::ReadFile(range) => self.read_file(id, &range),
+            Request::Load(range) => self.load(id, &range),
             Request::Digest(handle) => self.digest(id, handle),
-            Request::List(path) => self.list(&path).map(Some),
+            Request::List(path) => self.list(id, &path),
             Request::Watch(path) => self.watch(id, &path).map(|()| None),
             Request::Sleep(duration) => {
                 self.sleep(id, duration);
@@ -241,6 +254,7 @@ impl Live {
             Pending::Watch(watch) => self.end_watch(target, watch),
             // What is left of it is dropped when its turn comes.
             Pending::Digest(_) => {}
+            Pending::Disk(serial) => self.forget_disk(serial),
             Pending::Signals => self.signal_requests.retain(|request| *request != target),
         }
         self.answers.push(target, Reply::Failed(Error::Cancelled));
@@ -288,6 +302,7 @@ impl Live {
                 (Owner::Signals, _) => self.signalled()?,
             }
         }
+        self.disk_has_done();
         self.advance_digests();
         while let Some(timer) = self.timers.next_due(self.clock.monotonic()) {
             match timer {

@@ -9,12 +9,12 @@ use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown};
 
 use super::errors::from_errno;
 use super::handles::{Buffer, File};
+use super::reading::{is_cached, read_at_once, read_range};
 use crate::contract::Error;
 use crate::limits;
 
@@ -57,7 +57,33 @@ pub enum Segment {
         offset: u64,
         /// How many they are.
         length: u64,
+        /// How many of them are known to be in the system's memory.
+        cached: u64,
     },
+}
+
+/// Why a transfer does not go on now.
+enum Halt {
+    /// The system says so: of the socket, or of a file.
+    System(Errno),
+    /// This part of a file is not in the system's memory.
+    Disk(Part),
+}
+
+impl From<Errno> for Halt {
+    fn from(errno: Errno) -> Self {
+        Self::System(errno)
+    }
+}
+
+/// A part of a file.
+pub struct Part {
+    /// The file.
+    pub file: Rc<File>,
+    /// Where it begins.
+    pub offset: u64,
+    /// How many bytes it has.
+    pub length: u64,
 }
 
 /// How far a transfer has come.
@@ -66,6 +92,8 @@ pub enum Progress {
     Done(u64),
     /// It goes on when the socket can take more.
     Waits,
+    /// It goes on when this part of a file is in the system's memory, or has failed to come.
+    WaitsForDisk(Part),
     /// It is over.
     Failed(Error),
 }
@@ -154,9 +182,10 @@ impl Transfer {
                 return Progress::Waits;
             }
             match self.step(socket, copies) {
-                Ok(()) | Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Progress::Waits,
-                Err(errno) => return Progress::Failed(from_errno(errno)),
+                Ok(()) | Err(Halt::System(Errno::INTR)) => {}
+                Err(Halt::System(Errno::AGAIN)) => return Progress::Waits,
+                Err(Halt::System(errno)) => return Progress::Failed(from_errno(errno)),
+                Err(Halt::Disk(part)) => return Progress::WaitsForDisk(part),
             }
         }
     }
@@ -174,7 +203,14 @@ impl Transfer {
         Progress::Done(self.sent)
     }
 
-    fn step(&mut self, socket: &mut Socket, copies: bool) -> Result<(), Errno> {
+    /// The part of a file that comes next is in the system's memory, so many bytes of it.
+    pub fn has_cached(&mut self, bytes: u64) {
+        if let Some(Segment::File { cached, .. }) = self.segments.front_mut() {
+            *cached = bytes;
+        }
+    }
+
+    fn step(&mut self, socket: &mut Socket, copies: bool) -> Result<(), Halt> {
         match self.segments.front() {
             Some(Segment::File { length, .. }) if !copies || *length > limits::FILE_COPY_BYTES_MAX => {
                 self.send_file(socket)
@@ -183,12 +219,20 @@ impl Transfer {
         }
     }
 
-    fn send_file(&mut self, socket: &mut Socket) -> Result<(), Errno> {
+    fn send_file(&mut self, socket: &mut Socket) -> Result<(), Halt> {
         socket.make_nonblocking()?;
-        let Some(Segment::File { file, offset, length }) = self.segments.front_mut() else { return Ok(()) };
-        let count = usize::try_from(*length).unwrap_or(usize::MAX).min(limits::SENDFILE_BYTES_MAX);
-        let sent = rustix::fs::sendfile(&socket.fd, &file.fd, Some(offset), count)? as u64;
+        let Some(Segment::File { file, offset, length, cached }) = self.segments.front_mut() else { return Ok(()) };
+        let count = (*length).min(limits::SENDFILE_BYTES_MAX as u64);
+        if *cached == 0 {
+            if !is_cached(file, *offset, count) {
+                return Err(Halt::Disk(Part { file: file.clone(), offset: *offset, length: count }));
+            }
+            *cached = count;
+        }
+        let count = count.min(*cached);
+        let sent = rustix::fs::sendfile(&socket.fd, &file.fd, Some(offset), count as usize)? as u64;
         *length -= sent;
+        *cached -= sent;
         self.sent += sent;
         if sent == 0 {
             self.truncate(0);
@@ -198,7 +242,7 @@ impl Transfer {
         Ok(())
     }
 
-    fn send_bytes(&mut self, socket: &OwnedFd, copies: bool) -> Result<(), Errno> {
+    fn send_bytes(&mut self, socket: &OwnedFd, copies: bool) -> Result<(), Halt> {
         if copies {
             self.read_small_files()?;
         }
@@ -208,6 +252,13 @@ impl Transfer {
             let Some(bytes) = segment.bytes() else { break };
             *piece = IoSlice::new(bytes);
             count += 1;
+        }
+        match self.segments.front() {
+            Some(Segment::File { file, offset, length, .. }) => {
+                return Err(Halt::Disk(Part { file: file.clone(), offset: *offset, length: *length }));
+            }
+            None => return Ok(()),
+            Some(_) => {}
         }
         // More may follow at once, if only the end.
         let flags = flags(count < self.segments.len() || self.ends);
@@ -221,14 +272,15 @@ impl Transfer {
     }
 
     /// Reads the small files among the next pieces, each behind the bytes before it where there is room: one piece for
-    /// the system to copy costs it less than two.
+    /// the system to copy costs it less than two. One for which the disk would have to be waited for stays what it is.
     fn read_small_files(&mut self) -> Result<(), Errno> {
         let (mut index, mut gathered) = (0, 0);
         while index < limits::WRITE_PIECES_MAX && gathered < limits::WRITE_GATHER_BYTES_MAX {
             match self.segments.get(index) {
                 Some(Segment::File { length, .. }) if *length <= limits::FILE_COPY_BYTES_MAX => {
                     gathered += *length;
-                    index = self.read_file(index)?;
+                    let Some(next) = self.read_file(index)? else { break };
+                    index = next;
                 }
                 Some(Segment::File { .. }) | None => break,
                 Some(segment) => {
@@ -240,20 +292,25 @@ impl Transfer {
         Ok(())
     }
 
-    /// Puts the content of the file at an index in its place, or behind the bytes before it. Returns the next index.
-    fn read_file(&mut self, index: usize) -> Result<usize, Errno> {
-        let Segment::File { file, offset, length } = &self.segments[index] else { return Ok(index + 1) };
-        let (file, offset, length) = (file.clone(), *offset, *length);
+    /// Puts the content of the file at an index in its place, or behind the bytes before it. Returns the next index; nothing when
+    /// the content is not in the system's memory.
+    fn read_file(&mut self, index: usize) -> Result<Option<usize>, Errno> {
+        let Segment::File { file, offset, length, cached } = &self.segments[index] else { return Ok(Some(index + 1)) };
+        let (file, offset, length, cached) = (file.clone(), *offset, *length, *cached);
+        let read = |bytes: &mut Vec<u8>| match cached {
+            0 => read_at_once(&file, offset, length, bytes),
+            _ => read_range(&file.fd, offset, length, bytes).map(Some),
+        };
         let before = index.checked_sub(1).and_then(|before| self.segments.get_mut(before));
         let (read, next) = match before {
             Some(Segment::Bytes { bytes, .. }) if bytes.len() as u64 + length <= limits::WRITE_GATHER_BYTES_MAX => {
-                let read = read_range(&file.fd, offset, length, bytes)?;
+                let Some(read) = read(bytes)? else { return Ok(None) };
                 self.segments.remove(index);
                 (read, index)
             }
             _ => {
                 let mut bytes = Vec::new();
-                let read = read_range(&file.fd, offset, length, &mut bytes)?;
+                let Some(read) = read(&mut bytes)? else { return Ok(None) };
                 self.segments[index] = Segment::Bytes { bytes, start: 0 };
                 (read, index + 1)
             }
@@ -261,7 +318,7 @@ impl Transfer {
         if read < length {
             self.truncate(next);
         }
-        Ok(next)
+        Ok(Some(next))
     }
 
     /// Drops what is behind so many segments.
@@ -317,9 +374,10 @@ impl Segment {
         match self {
             Self::Bytes { start, .. } => *start += count,
             Self::Buffer(_, range) => range.start += count,
-            Self::File { offset, length, .. } => {
+            Self::File { offset, length, cached, .. } => {
                 *offset += count as u64;
                 *length -= count as u64;
+                *cached = cached.saturating_sub(count as u64);
             }
         }
     }
@@ -329,24 +387,4 @@ impl Segment {
 fn flags(more: bool) -> SendFlags {
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     if more { flags | SendFlags::MORE } else { flags }
-}
-
-/// Adds the bytes of a range of a file to others; fewer where the file ends before. Returns how many.
-pub fn read_range(file: &OwnedFd, offset: u64, length: u64, bytes: &mut Vec<u8>) -> Result<u64, Errno> {
-    let start = bytes.len();
-    let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length)).ok_or(Errno::INVAL)?;
-    bytes.reserve_exact(end - start);
-    while bytes.len() < end {
-        let at = offset.checked_add((bytes.len() - start) as u64).ok_or(Errno::INVAL)?;
-        match rustix::io::pread(file, spare_capacity(bytes), at) {
-            Ok(0) => break,
-            Ok(_) | Err(Errno::INTR) => {}
-            // Some file systems have it; for whoever reads a file to send it, it would mean that the socket is full.
-            Err(Errno::AGAIN) => return Err(Errno::IO),
-            Err(errno) => return Err(errno),
-        }
-    }
-    // The allocation may be larger than what was asked for.
-    bytes.truncate(end);
-    Ok((bytes.len() - start) as u64)
 }

@@ -10,7 +10,9 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::fs::{OFlags, ResolveFlags};
 use rustix::io::Errno;
 
+use super::disk::Outcome;
 use super::errors::from_errno;
+use super::waiting::Waiting;
 use super::{Live, Owner, Pending};
 use crate::contract::{Error, Reply};
 use crate::limits;
@@ -40,7 +42,22 @@ impl Live {
         if self.watches.count >= limits::WATCHES_MAX {
             return Err(Error::Exhausted);
         }
-        let target = self.resolve(path, OFlags::PATH, ResolveFlags::empty())?;
+        let (root, path) = self.beneath_root(path)?;
+        match self.resolve_at_once(&root, &path, OFlags::PATH, ResolveFlags::empty()) {
+            Some(target) => self.watch_target(id, &target.map_err(from_errno)?),
+            None => {
+                let resolve = move || root.resolve(&path, OFlags::PATH, ResolveFlags::empty());
+                self.wait_for_disk(Waiting::Watch(id), Box::new(move || Outcome::Resolved(resolve())));
+                Ok(())
+            }
+        }
+    }
+
+    /// Watches what a path has led to.
+    pub(super) fn watch_target(&mut self, id: u64, target: &OwnedFd) -> Result<(), Error> {
+        if self.watches.count >= limits::WATCHES_MAX {
+            return Err(Error::Exhausted);
+        }
         let inotify = self.inotify().map_err(from_errno)?;
         // The system watches a name; this one names what the path led to, beneath the root.
         let name = format!("/proc/self/fd/{}", target.as_raw_fd());

@@ -119,6 +119,11 @@ impl<O: Copy> Driver<O> {
         self.proactor.driver_type() == DriverType::IoUring
     }
 
+    /// Ends the wait, from any thread.
+    pub fn waker(&self) -> Waker {
+        self.proactor.waker()
+    }
+
     /// Waits until the descriptor is ready.
     pub fn poll(&mut self, fd: &Fd, interest: Interest, owner: O) -> Token {
         let token = self.slot(owner);
@@ -165,7 +170,8 @@ impl<O: Copy> Driver<O> {
 
     /// Hands over what is to be waited for, and waits until something is ready, at most for `timeout`.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let timeout = if self.ready.list().is_empty() && self.batch.is_empty() { timeout } else { Some(Duration::ZERO) };
+        let timeout =
+            if self.ready.list().is_empty() && self.batch.is_empty() { timeout } else { Some(Duration::ZERO) };
         self.staged = 0;
         let result = match self.proactor.poll(timeout) {
             Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) => Ok(()),

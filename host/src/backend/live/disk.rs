@@ -1,0 +1,261 @@
+//! Threads that wait for the disk, so that a shard need not: while one file is slow to come, its other clients are served.
+//!
+//! What is in the system's memory is answered at once, by the shard itself, for a thread costs more than most of these calls do.
+//! Only what would wait goes to a thread. The threads are made when they are needed and end when they are not.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use crate::contract::{Entry, Error, Metadata, Reply};
+use crate::limits;
+
+/// A call that may wait, with all that it needs.
+pub type Call = Box<dyn FnOnce() -> Outcome + Send>;
+
+/// What has come of a call.
+pub enum Outcome {
+    /// A file was opened, and looked at.
+    Opened(Result<(OwnedFd, Metadata), Errno>),
+    /// What a path names was found.
+    Resolved(Result<OwnedFd, Errno>),
+    /// A directory was listed. At most one of these waits for the shard, for it may hold `ANSWER_BYTES_QUEUED_MAX`.
+    Listed(Result<Vec<Entry>, Error>),
+    /// A file's content was digested, or could not be read.
+    Digested(Result<Reply, Errno>),
+    /// A part of a file was read into the system's memory.
+    Cached(Result<(), Errno>),
+}
+
+/// A call that nobody makes yet.
+struct Queued {
+    serial: u64,
+    call: Call,
+    lists: bool,
+}
+
+/// The calls of one shard that are under way.
+pub struct Disk {
+    shared: Arc<Shared>,
+    /// How many calls there were: each has its number.
+    serial: u64,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Something is done. Looked at each time the shard waits, which takes no lock.
+    has_done: AtomicBool,
+    /// Wakes the shard.
+    waker: Waker,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Queued>,
+    done: Vec<(u64, Outcome)>,
+    /// A directory is being listed, or was and the shard has not taken the entries.
+    lists: bool,
+    threads: usize,
+    idle: usize,
+    /// The shard has ended.
+    closed: bool,
+}
+
+impl Disk {
+    /// No calls, and no threads. The waker ends the shard's wait.
+    pub fn new(waker: Waker) -> Self {
+        let (state, changed, has_done) = (Mutex::default(), Condvar::new(), AtomicBool::new(false));
+        Self { shared: Arc::new(Shared { state, changed, has_done, waker }), serial: 0 }
+    }
+
+    /// Makes a call, on a thread, or here where the system gives none. Returns its number.
+    pub fn call(&mut self, call: Call) -> u64 {
+        self.queue(call, false)
+    }
+
+    /// Makes a call that lists a directory, one after the other.
+    pub fn call_to_list(&mut self, call: Call) -> u64 {
+        self.queue(call, true)
+    }
+
+    fn queue(&mut self, call: Call, lists: bool) -> u64 {
+        self.serial += 1;
+        let mut state = self.shared.state();
+        state.queue.push_back(Queued { serial: self.serial, call, lists });
+        if state.queue.len() > state.idle && state.threads < limits::DISK_THREADS_MAX {
+            if self.shared.start_thread() {
+                state.threads += 1;
+            } else if state.threads == 0 {
+                // Nobody else would ever make it.
+                state = self.shared.make_next(state);
+            }
+        }
+        drop(state);
+        self.shared.changed.notify_one();
+        self.serial
+    }
+
+    /// Whether a call is done.
+    pub fn has_done(&self) -> bool {
+        self.shared.has_done.load(Ordering::Acquire)
+    }
+
+    /// The calls that are done, by their numbers, with what has come of them.
+    pub fn done(&mut self) -> Vec<(u64, Outcome)> {
+        self.shared.has_done.store(false, Ordering::Release);
+        let mut state = self.shared.state();
+        let done = std::mem::take(&mut state.done);
+        state.lists &= !done.iter().any(|(_, outcome)| matches!(outcome, Outcome::Listed(_)));
+        drop(state);
+        self.shared.changed.notify_all();
+        done
+    }
+}
+
+impl Drop for Disk {
+    /// Nobody waits for the threads: the disk may never answer.
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.closed = true;
+        state.queue.clear();
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+}
+
+impl State {
+    /// The place of the call that is to be made next. None is while the shard has not taken what is done: that holds descriptors.
+    fn next(&self) -> Option<usize> {
+        if self.done.len() >= limits::DISK_DONE_MAX {
+            return None;
+        }
+        self.queue.iter().position(|queued| !queued.lists || !self.lists)
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start_thread(self: &Arc<Self>) -> bool {
+        let shared = self.clone();
+        std::thread::Builder::new().name("disk".into()).spawn(move || shared.work()).is_ok()
+    }
+
+    /// Makes calls until there have been none for a while.
+    fn work(&self) {
+        let mut state = self.state();
+        while !state.closed {
+            if state.next().is_some() {
+                state = self.make_next(state);
+                continue;
+            }
+            state.idle += 1;
+            let rest = Duration::from_secs(limits::DISK_THREAD_IDLE_SECONDS);
+            let (woken, waited) = self.changed.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            state.idle -= 1;
+            if waited.timed_out() && state.queue.is_empty() {
+                break;
+            }
+        }
+        state.threads -= 1;
+    }
+
+    /// Makes the next call, without the lock, and tells the shard.
+    fn make_next<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let Some(Queued { serial, call, lists }) = state.next().and_then(|next| state.queue.remove(next)) else {
+            return state;
+        };
+        state.lists |= lists;
+        drop(state);
+        let outcome = call();
+        let mut state = self.state();
+        state.done.push((serial, outcome));
+        self.has_done.store(true, Ordering::Release);
+        self.waker.wake_by_ref();
+        state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Instant;
+
+    use super::*;
+
+    fn call(work: impl FnOnce() + Send + 'static) -> Call {
+        Box::new(move || {
+            work();
+            Outcome::Cached(Ok(()))
+        })
+    }
+
+    #[test]
+    fn a_call_that_waits_keeps_no_other_waiting() {
+        let mut disk = Disk::new(Waker::noop().clone());
+        let (release, wait) = channel::<()>();
+        let slow = disk.call(call(move || assert!(wait.recv().is_err(), "it is released")));
+        let quick = disk.call(call(|| {}));
+        let begin = Instant::now();
+        let mut done = Vec::new();
+        while done.is_empty() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "the quick one is not done");
+            done.extend(disk.done().into_iter().map(|(serial, _)| serial));
+        }
+        assert_eq!(done, [quick]);
+        drop(release);
+        while done.len() < 2 {
+            assert!(begin.elapsed() < Duration::from_secs(20), "the slow one is not done");
+            done.extend(disk.done().into_iter().map(|(serial, _)| serial));
+        }
+        assert_eq!(done, [quick, slow]);
+    }
+
+    #[test]
+    fn there_are_no_more_threads_than_allowed_and_each_call_is_made_once() {
+        let mut disk = Disk::new(Waker::noop().clone());
+        let calls = 10 * limits::DISK_THREADS_MAX;
+        let (begun, count) = channel();
+        for _ in 0..calls {
+            let begun = begun.clone();
+            disk.call(call(move || begun.send(()).expect("it is counted")));
+        }
+        assert!(disk.shared.state().threads <= limits::DISK_THREADS_MAX);
+        for made in 0..calls {
+            while count.recv_timeout(Duration::from_millis(10)).is_err() {
+                assert!(made >= limits::DISK_DONE_MAX, "it waits for nobody");
+                assert!(disk.done().len() >= limits::DISK_DONE_MAX, "the threads wait for the shard");
+            }
+        }
+        assert!(count.try_recv().is_err());
+    }
+
+    #[test]
+    fn one_directory_is_listed_at_a_time_and_keeps_no_file_waiting() {
+        let mut disk = Disk::new(Waker::noop().clone());
+        let list = || Box::new(|| Outcome::Listed(Ok(Vec::new())));
+        let first = disk.call_to_list(list());
+        let second = disk.call_to_list(list());
+        let file = disk.call(call(|| {}));
+        let begin = Instant::now();
+        while disk.shared.state().done.len() < 2 {
+            assert!(begin.elapsed() < Duration::from_secs(20), "the first and the file are not done");
+        }
+        let mut done: Vec<u64> = disk.done().into_iter().map(|(serial, _)| serial).collect();
+        done.sort_unstable();
+        assert_eq!(done, [first, file]);
+        while !disk.has_done() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "the second is not done");
+        }
+        assert_eq!(disk.done().into_iter().map(|(serial, _)| serial).collect::<Vec<_>>(), [second]);
+    }
+}

@@ -1,0 +1,152 @@
+//! Reading files without waiting, where the system can tell that it would have to.
+
+use std::io::IoSliceMut;
+use std::os::fd::OwnedFd;
+
+use rustix::buffer::spare_capacity;
+use rustix::fs::fstatfs;
+use rustix::io::{Errno, ReadWriteFlags};
+
+use super::handles::File;
+use crate::limits;
+
+/// Whether the calls for a file may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// They never do, or the system does not tell: they are made at once.
+    Memory,
+    /// They wait for what is not in the system's memory, and the system tells: they are tried at once.
+    Disk,
+    /// They may wait although everything is in memory, for another machine or a program is asked: threads make them.
+    Remote,
+}
+
+/// File systems that ask another machine or another program, by their numbers in `statfs(2)`: NFS, SMB 1 to 3, FUSE, 9P, Ceph, two
+/// of AFS, Coda, Lustre, GPFS, OCFS2, GFS2, VirtualBox's shared folders.
+const REMOTE: [u64; 15] = [
+    0x6969,
+    0x517b,
+    0xff53_4d42,
+    0xfe53_4d42,
+    0x6573_5546,
+    0x0102_1997,
+    0x00c3_6400,
+    0x5346_414f,
+    0x6b41_4653,
+    0x7375_7245,
+    0x0bd0_0bd0,
+    0x4750_4653,
+    0x7461_636f,
+    0x0116_1970,
+    0x786f_4256,
+];
+
+/// File systems that keep everything in memory: tmpfs, ramfs.
+const MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+
+impl Medium {
+    /// That of the file system on which a descriptor is. What is mounted beneath it is taken for the same.
+    pub fn of(fd: &OwnedFd) -> Self {
+        // A number of 32 bits, which some machines extend by its sign.
+        let kind = fstatfs(fd).map_or(0, |stat| u64::from(stat.f_type as u32));
+        match kind {
+            kind if REMOTE.contains(&kind) => Self::Remote,
+            kind if MEMORY.contains(&kind) => Self::Memory,
+            _ => Self::Disk,
+        }
+    }
+}
+
+/// Adds the bytes of a range of a file to others; fewer where the file ends before. Returns how many; or nothing, when that would
+/// wait, and then adds none.
+pub fn read_at_once(file: &File, offset: u64, length: u64, bytes: &mut Vec<u8>) -> Result<Option<u64>, Errno> {
+    match file.medium.get() {
+        Medium::Memory => read_range(&file.fd, offset, length, bytes).map(Some),
+        Medium::Remote => Ok(None),
+        Medium::Disk => {
+            let start = bytes.len();
+            let read = read_without_waiting(&file.fd, offset, length, bytes);
+            bytes.truncate(start + read.as_ref().map_or(0, |read| *read as usize));
+            match read {
+                Err(Errno::AGAIN) => Ok(None),
+                // Such as on overlayfs.
+                Err(Errno::OPNOTSUPP) => {
+                    file.medium.set(Medium::Memory);
+                    read_range(&file.fd, offset, length, bytes).map(Some)
+                }
+                read => read.map(Some),
+            }
+        }
+    }
+}
+
+/// Adds the bytes of a range, and perhaps others behind them.
+fn read_without_waiting(file: &OwnedFd, offset: u64, length: u64, bytes: &mut Vec<u8>) -> Result<u64, Errno> {
+    let start = bytes.len();
+    let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length)).ok_or(Errno::INVAL)?;
+    bytes.reserve_exact(end - start);
+    bytes.resize(end, 0);
+    let mut read = 0;
+    while read < length {
+        let at = offset.checked_add(read).ok_or(Errno::INVAL)?;
+        let mut rest = [IoSliceMut::new(&mut bytes[start + read as usize..])];
+        match rustix::io::preadv2(file, &mut rest, at, ReadWriteFlags::NOWAIT) {
+            Ok(0) => break,
+            Ok(count) => read += count as u64,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(read)
+}
+
+/// Whether a part of a file can be sent without waiting for the disk: its beginning is in the system's memory, and its end too if it
+/// is long.
+pub fn is_cached(file: &File, offset: u64, length: u64) -> bool {
+    let is_there = |at: u64| {
+        let mut byte = Vec::new();
+        // What cannot be read is found out when it is sent.
+        read_at_once(file, at, 1, &mut byte).map_or(true, |read| read.is_some())
+    };
+    match file.medium.get() {
+        Medium::Memory => true,
+        Medium::Remote => false,
+        Medium::Disk => is_there(offset) && (length <= limits::DISK_LOOK_BYTES || is_there(offset + length - 1)),
+    }
+}
+
+/// Reads a part of a file so that it is in the system's memory. Waits for that.
+pub fn cache(file: &OwnedFd, offset: u64, length: u64) -> Result<(), Errno> {
+    let mut buffer = vec![0; limits::DISK_BUFFER_BYTES];
+    let mut at = 0;
+    while at < length {
+        let count = (length - at).min(buffer.len() as u64) as usize;
+        match rustix::io::pread(file, &mut buffer[..count], offset.saturating_add(at)) {
+            Ok(0) => break,
+            Ok(count) => at += count as u64,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Adds the bytes of a range of a file to others; fewer where the file ends before. Returns how many. Waits for them.
+pub fn read_range(file: &OwnedFd, offset: u64, length: u64, bytes: &mut Vec<u8>) -> Result<u64, Errno> {
+    let start = bytes.len();
+    let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length)).ok_or(Errno::INVAL)?;
+    bytes.reserve_exact(end - start);
+    while bytes.len() < end {
+        let at = offset.checked_add((bytes.len() - start) as u64).ok_or(Errno::INVAL)?;
+        match rustix::io::pread(file, spare_capacity(bytes), at) {
+            Ok(0) => break,
+            Ok(_) | Err(Errno::INTR) => {}
+            // Some file systems have it; for whoever reads a file to send it, it would mean that the socket is full.
+            Err(Errno::AGAIN) => return Err(Errno::IO),
+            Err(errno) => return Err(errno),
+        }
+    }
+    // The allocation may be larger than what was asked for.
+    bytes.truncate(end);
+    Ok((bytes.len() - start) as u64)
+}

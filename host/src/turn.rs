@@ -1,0 +1,98 @@
+//! How long a guest's turn has taken: the time between two calls of `receive`, without what its thread waited for the system.
+//!
+//! A tick, ten times a second, is what a turn sees of the time. A guest that computes is looked at with each of them, and so is one
+//! that sends requests. When several ticks have passed between two looks, one call of the host has lasted as long; what
+//! the thread did not compute in that time it has waited, for a disk or a machine that stalls, and that is no part of a turn.
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::engine::Ticks;
+use crate::limits;
+use crate::stop::Stop;
+
+/// A turn under way.
+pub struct Turn {
+    ticks: Ticks,
+    /// The tick at which it began.
+    began: u64,
+    /// The last look that saw a new tick.
+    last: Option<Look>,
+    /// What the thread has waited for the system: milliseconds.
+    waited: u64,
+}
+
+struct Look {
+    tick: u64,
+    /// What the thread had computed, ever: milliseconds.
+    computed: u64,
+}
+
+impl Turn {
+    /// A turn that begins now.
+    pub fn new(ticks: Ticks) -> Self {
+        Self { began: ticks.now(), ticks, last: None, waited: 0 }
+    }
+
+    /// Another turn begins.
+    pub fn begin(&mut self) {
+        self.began = self.ticks.now();
+        self.last = None;
+        self.waited = 0;
+    }
+
+    /// Whether it may go on. Asked at each tick while the guest computes, and before each request that the host takes: what
+    /// the host does for a guest is part of its turn.
+    pub fn look(&mut self) -> Result<(), Stop> {
+        let tick = self.ticks.now();
+        let last = self.last.as_ref().map_or(self.began, |last| last.tick);
+        if tick == last { Ok(()) } else { self.look_at(tick, computed()) }
+    }
+
+    /// A look that sees a new tick, when the thread has computed for so long.
+    fn look_at(&mut self, tick: u64, computed: u64) -> Result<(), Stop> {
+        let now = Look { tick, computed };
+        // What a turn had computed before its first tick is not known, and little.
+        let last = self.last.replace(Look { ..now }).unwrap_or(Look { tick: self.began, computed });
+        let ticks = now.tick - last.tick;
+        if ticks >= limits::TURN_TICKS_WAITED_MIN {
+            self.waited += (ticks * limits::TURN_TICK_MILLIS).saturating_sub(now.computed - last.computed);
+        }
+        let millis = (now.tick - self.began) * limits::TURN_TICK_MILLIS;
+        let is_too_long = millis.saturating_sub(self.waited) > limits::TURN_SECONDS_MAX * 1_000;
+        if is_too_long { Err(Stop::TurnTooLong) } else { Ok(()) }
+    }
+}
+
+/// What this thread has computed: milliseconds.
+fn computed() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000 + time.tv_nsec as u64 / 1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Looks at these ticks, when the thread has computed for so many milliseconds; whether the turn may go on then.
+    fn goes_on(looks: &[(u64, u64)]) -> bool {
+        let mut turn = Turn::new(Ticks::default());
+        looks.iter().all(|(tick, computed)| turn.look_at(*tick, *computed).is_ok())
+    }
+
+    #[test]
+    fn a_turn_without_end_is_ended_also_where_others_have_the_processor() {
+        let limit = limits::TURN_SECONDS_MAX * 1_000 / limits::TURN_TICK_MILLIS;
+        let computing: Vec<(u64, u64)> = (1..=limit).map(|tick| (tick, tick * 100)).collect();
+        assert!(goes_on(&computing) && !goes_on(&[&computing[..], &[(limit + 1, (limit + 1) * 100)]].concat()));
+        let half: Vec<(u64, u64)> = (1..=limit).map(|tick| (tick, tick * 50)).collect();
+        assert!(goes_on(&half) && !goes_on(&[&half[..], &[(limit + 1, (limit + 1) * 50)]].concat()));
+    }
+
+    #[test]
+    fn what_a_call_of_the_host_waits_is_no_part_of_a_turn() {
+        let second = 1_000 / limits::TURN_TICK_MILLIS;
+        assert!(goes_on(&[(60 * second, 10)]), "one call that waits for a minute");
+        assert!(goes_on(&[(1, 100), (8 * second, 200), (16 * second, 300), (24 * second, 400)]), "several");
+        assert!(!goes_on(&[(1, 100), (8 * second, 8_000)]), "one that computes for so long");
+    }
+}
