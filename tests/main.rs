@@ -21,6 +21,7 @@ mod hostile;
 mod instructions;
 mod operating;
 mod parity;
+mod recording;
 mod replay;
 mod shards;
 mod stopping;

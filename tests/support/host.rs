@@ -46,6 +46,49 @@ pub fn run(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Ended {
     Host::spawn(arguments).wait()
 }
 
+/// A run that has ended, with what it took.
+#[derive(Debug)]
+pub struct Measured {
+    /// The exit code; none when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard error.
+    pub errors: String,
+    /// The most memory that it had, in KiB.
+    pub peak_kib: u64,
+    /// How long it took.
+    pub time: Duration,
+}
+
+/// Runs the command to its end, and looks at its memory meanwhile. What it prints is thrown away.
+pub fn measured(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Measured {
+    let begin = Instant::now();
+    let mut command = Command::new(command());
+    command.current_dir(repository()).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the command starts");
+    let mut stderr = child.stderr.take().expect("piped");
+    let errors = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stderr.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+    // The system tells the peak as long as the process has not ended, and it only grows: the last look is what counts.
+    let (status, mut peak_kib) = (format!("/proc/{}/status", child.id()), 0);
+    let code = loop {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        peak_kib = peak_kib.max(peak.unwrap_or(0));
+        if let Some(status) = child.try_wait().expect("it can be waited for") {
+            break status.code();
+        }
+        if begin.elapsed() > 2 * PATIENCE {
+            let _ = child.kill();
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    Measured { code, errors: errors.join().expect("it reads"), peak_kib, time: begin.elapsed() }
+}
+
 impl Host {
     /// Starts the command.
     pub fn spawn(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
@@ -88,6 +131,11 @@ impl Host {
     /// Waits until it serves.
     pub fn serving(mut self) -> Self {
         let line = self.wait_for_error("serving ");
+        self.serving_at(&line)
+    }
+
+    /// It serves, where that line says that it does.
+    pub fn serving_at(mut self, line: &str) -> Self {
         let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).expect("an address");
         self.address = Some(address.parse().expect("a socket address"));
         self
@@ -120,17 +168,22 @@ impl Host {
 
     /// Waits for a line on standard error that contains `text`.
     pub fn wait_for_error(&mut self, text: &str) -> String {
+        self.wait_for_any_error(&[text])
+    }
+
+    /// Waits for a line on standard error that contains one of these.
+    pub fn wait_for_any_error(&mut self, texts: &[&str]) -> String {
         loop {
             match self.errors.recv_timeout(PATIENCE) {
                 Ok(line) => {
                     self.seen.push_str(&line);
                     self.seen.push('\n');
-                    if line.contains(text) {
+                    if texts.iter().any(|text| line.contains(text)) {
                         return line;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => panic!("no {text:?} in time, but:\n{}", self.seen),
-                Err(RecvTimeoutError::Disconnected) => panic!("it ended without {text:?}:\n{}", self.seen),
+                Err(RecvTimeoutError::Timeout) => panic!("no {texts:?} in time, but:\n{}", self.seen),
+                Err(RecvTimeoutError::Disconnected) => panic!("it ended without {texts:?}:\n{}", self.seen),
             }
         }
     }

@@ -14,9 +14,11 @@ mod trace;
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, getrlimit, setrlimit};
+use signal_hook::consts::SIGXFSZ;
 
 use crate::cli::{Cli, Command, Form};
 use crate::console::printable;
@@ -42,6 +44,7 @@ pub enum Exit {
 
 /// Does what the command line says. An error means that nothing was started.
 pub fn run(cli: Cli) -> Result<Exit> {
+    outlive_large_files().context("cannot take over the signal SIGXFSZ")?;
     match (cli.command, cli.run) {
         (Some(Command::Inspect { guest }), _) => inspect::inspect(&guest),
         (Some(Command::Componentize { module, output }), _) => inspect::componentize(&module, &output),
@@ -62,6 +65,12 @@ pub fn run(cli: Cli) -> Result<Exit> {
 pub fn report(message: &str) {
     // Nobody may be there to read it; that is no reason to end.
     let _ = writeln!(std::io::stderr(), "pluto-host: {}", printable(message));
+}
+
+/// A file that grows beyond `ulimit -f` is an error of the write, as on a full disk, and does not end the process.
+fn outlive_large_files() -> std::io::Result<()> {
+    // That a handler is there is enough: the write fails then. Nobody looks at what it sets.
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(|_| ())
 }
 
 /// Takes as much stack as a guest's and the host's own code may need. It grows on demand.

@@ -5,9 +5,15 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
 use signal_hook::consts::SIGUSR1;
 use signal_hook::low_level::pipe;
 
@@ -49,12 +55,11 @@ pub fn recorded(
     Ok(match (run.flight_recorder, &run.record) {
         (None, None) => Box::new(live),
         (None, Some(path)) => {
-            let path = &of_shard(path, shard);
-            let failed = || format!("cannot record to {}", path.display());
-            let beginning = beginning()?;
-            let mut file = create_trace(path).with_context(failed)?;
-            file.write_all(&beginning).with_context(failed)?;
-            let tape = Tape::new(file, report).with_context(failed)?;
+            let path = of_shard(path, shard);
+            let name = path.display().to_string();
+            let open = move || open_to_record(&path).map_err(|error| format!("{error:#}"));
+            let tape =
+                Tape::file(beginning()?, open, report).map_err(|why| anyhow!("cannot record to {name}: {why}"))?;
             Box::new(Record::new(Box::new(live), tape, run.key_frame_every, limits::KEY_FRAME_DISTANCE_FACTOR))
         }
         (Some(size), path) => {
@@ -79,8 +84,10 @@ fn of_shard(path: &Path, shard: Option<usize>) -> PathBuf {
 
 /// Puts a flight recorder before the live world.
 fn flight_recorder(live: Live, size: u64, saver: Saver, demands: Option<Demands>) -> Result<Record> {
-    let tape = Tape::onto(Flight::new(size, report), report).context("cannot start the flight recorder")?;
+    let failed = |why| anyhow!("cannot start the flight recorder: {why}");
+    let tape = Tape::onto(Flight::new(size, report), report).map_err(failed)?;
     let snapshots = tape.snapshots();
+    let (path, written) = (saver.path.clone(), saver.written.clone());
     let saver = Arc::new(Mutex::new(saver));
     if let Some(demands) = demands {
         save_on_demand(demands, snapshots.clone(), saver.clone()).context("cannot start the flight recorder")?;
@@ -88,13 +95,41 @@ fn flight_recorder(live: Live, size: u64, saver: Saver, demands: Option<Demands>
     // The size of a key frame and the distance between two of them are then about the same at worst.
     let record = Record::new(Box::new(live), tape, Flight::key_frame_every(size), 1);
     Ok(record.then(Box::new(move |how| {
-        // Whoever is writing finishes first, and nobody begins any more: the process ends, perhaps in the midst of it.
-        let mut saver = lock(&saver);
-        if !is_orderly(how) {
-            saver.save(&snapshots);
+        let (saver, snapshots, is_to_save) = (saver.clone(), snapshots.clone(), !is_orderly(how));
+        let last = move || {
+            // Whoever is writing finishes first, and nobody begins any more: the process ends, perhaps in the midst of it.
+            let mut saver = lock(&saver);
+            if is_to_save {
+                saver.save(&snapshots);
+            }
+            saver.is_over = true;
+        };
+        let stall = Duration::from_secs(limits::TRACE_STALL_SECONDS_MAX);
+        if finished(last, stall, &written).is_none() {
+            report(&format!("the flight recorder cannot write {}: its disk takes nothing", path.display()));
         }
-        saver.is_over = true;
     })))
+}
+
+/// Does in a thread of its own what may take as long as a disk likes. None when it took too long: as long as `patience`
+/// without any of the steps that it counts. It goes on then, as long as the process does.
+fn finished<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+    patience: Duration,
+    steps: &AtomicU64,
+) -> Option<T> {
+    let (sender, receiver) = channel();
+    // Nobody may wait for it any more.
+    let work = move || drop(sender.send(work()));
+    thread::Builder::new().name("disk".into()).spawn(work).ok()?;
+    loop {
+        let before = steps.load(Ordering::Relaxed);
+        match receiver.recv_timeout(patience) {
+            Ok(result) => return Some(result),
+            Err(_) if steps.load(Ordering::Relaxed) == before => return None,
+            Err(_) => {}
+        }
+    }
 }
 
 /// Whether nobody will ask what has happened.
@@ -116,7 +151,7 @@ fn save_on_demand(mut demands: Demands, snapshots: Snapshots, saver: Arc<Mutex<S
             }
         }
     };
-    std::thread::Builder::new().name("flight".into()).spawn(wait)?;
+    thread::Builder::new().name("flight".into()).spawn(wait)?;
     Ok(())
 }
 
@@ -128,18 +163,26 @@ fn lock(saver: &Mutex<Saver>) -> MutexGuard<'_, Saver> {
 struct Saver {
     path: PathBuf,
     /// What the trace begins with: the header and the guest.
-    beginning: Vec<u8>,
+    beginning: Arc<[u8]>,
+    /// How many pieces the disk has taken.
+    written: Arc<AtomicU64>,
     /// The run has ended, and all is written.
     is_over: bool,
 }
 
 impl Saver {
-    /// A file that cannot be written is better known before there is something to write.
+    /// A file that cannot be written is better known before there is something to write. A disk that stalls is not waited
+    /// for.
     fn new(path: PathBuf, beginning: Vec<u8>) -> Result<Self> {
-        let saver = Self { path, beginning, is_over: false };
+        let saver = Self { path, beginning: beginning.into(), written: Arc::default(), is_over: false };
         let failed = || format!("cannot record to {}", saver.path.display());
-        saver.create().with_context(failed)?;
-        std::fs::remove_file(saver.part()).with_context(failed)?;
+        let path = saver.path.clone();
+        let try_it = move || create(&path).and_then(|_| Ok(std::fs::remove_file(part(&path))?));
+        let patience = Duration::from_millis(limits::TRACE_OPEN_MILLIS_MAX);
+        match finished(try_it, patience, &saver.written) {
+            Some(tried) => tried.with_context(failed)?,
+            None => report(&format!("note: {} cannot be tried, for its disk takes nothing yet", saver.path.display())),
+        }
         Ok(saver)
     }
 
@@ -155,39 +198,49 @@ impl Saver {
 
     /// Under another name first, so that there is a whole trace or none. How many bytes it has.
     fn write(&self, snapshot: &Snapshot) -> Result<u64> {
-        let mut file = self.create()?;
-        let write = |block: &[u8]| file.write_all(block);
-        let written =
-            std::iter::once(&self.beginning[..]).chain(snapshot.blocks.iter().map(|it| &it[..])).try_for_each(write);
-        let renamed = written.and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(self.part(), &self.path));
+        let (mut file, part) = (create(&self.path)?, part(&self.path));
+        let blocks = std::iter::once(&self.beginning[..]).chain(snapshot.blocks.iter().map(|it| &it[..]));
+        let written = blocks.flat_map(|block| block.chunks(limits::FLIGHT_SYNC_BYTES)).try_for_each(|piece| {
+            file.write_all(piece)?;
+            self.takes(piece.len(), &file)
+        });
+        let renamed = written.and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&part, &self.path));
         if let Err(error) = renamed {
             // A part of a trace helps nobody, and its place may be needed.
-            let _ = std::fs::remove_file(self.part());
+            let _ = std::fs::remove_file(&part);
             return Err(error.into());
         }
         Ok(file.metadata()?.len())
     }
 
-    /// Makes the file under its other name. One that is left over from a process with the same number gives way.
-    fn create(&self) -> Result<File> {
-        if std::fs::metadata(&self.path).is_ok_and(|it| !it.is_file()) {
-            bail!("it is there, and is no file: choose another name");
-        }
-        check_place(&self.path)?;
-        let part = self.part();
-        check_place(&part).with_context(|| part.display().to_string())?;
-        if part.is_file() {
-            std::fs::remove_file(&part)?;
-        }
-        Ok(File::options().write(true).create_new(true).mode(TRACE_MODE).open(part)?)
+    /// The disk is asked for what was written now and then, so that it is known whether it takes any of it.
+    fn takes(&self, bytes: usize, file: &File) -> std::io::Result<()> {
+        let before = self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+        let piece = limits::FLIGHT_SYNC_BYTES as u64;
+        if (before + bytes as u64) / piece > before / piece { file.sync_data() } else { Ok(()) }
     }
+}
 
-    /// The name under which it is written.
-    fn part(&self) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(format!(".{}.part", std::process::id()));
-        name.into()
+/// Makes the file of a flight recorder under its other name. One that is left over from a process with the same number gives
+/// way.
+fn create(path: &Path) -> Result<File> {
+    if std::fs::metadata(path).is_ok_and(|it| !it.is_file()) {
+        bail!("it is there, and is no file: choose another name");
     }
+    check_place(path)?;
+    let part = part(path);
+    check_place(&part).with_context(|| part.display().to_string())?;
+    if part.is_file() {
+        std::fs::remove_file(&part)?;
+    }
+    Ok(File::options().write(true).create_new(true).mode(TRACE_MODE).open(part)?)
+}
+
+/// The name under which it is written.
+fn part(path: &Path) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(format!(".{}.part", std::process::id()));
+    name.into()
 }
 
 fn describe(path: &Path, bytes: u64, snapshot: &Snapshot) -> String {
@@ -209,10 +262,30 @@ fn describe(path: &Path, bytes: u64, snapshot: &Snapshot) -> String {
 /// Of a trace. It holds what clients have sent, so that only its owner may read it.
 const TRACE_MODE: u32 = 0o600;
 
-/// Makes the file of a trace, or empties that of an earlier one.
+/// Makes the file of a trace, or empties that of an earlier one. A pipe is waited for until somebody reads it.
 pub fn create_trace(path: &Path) -> Result<File> {
+    create_with(path, OFlags::empty())
+}
+
+/// The same for a run that is about to begin: a pipe that nobody reads is an error.
+fn open_to_record(path: &Path) -> Result<File> {
+    let file = create_with(path, OFlags::NONBLOCK).map_err(|error| match error.downcast_ref::<std::io::Error>() {
+        Some(cause) if Errno::from_io_error(cause) == Some(Errno::NXIO) => {
+            error.context("nobody reads it: start the program that reads this pipe before this one")
+        }
+        _ => error,
+    })?;
+    // Its own thread writes, which may wait.
+    let flags = fcntl_getfl(&file)?;
+    fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
+    Ok(file)
+}
+
+fn create_with(path: &Path, flags: OFlags) -> Result<File> {
     check_place(path)?;
-    let file = File::options().write(true).create(true).truncate(true).mode(TRACE_MODE).open(path)?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(TRACE_MODE).custom_flags(flags.bits().cast_signed());
+    let file = options.open(path)?;
     if file.metadata()?.is_file() {
         // It may have been there, with another mode.
         file.set_permissions(Permissions::from_mode(TRACE_MODE))?;

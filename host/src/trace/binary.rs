@@ -21,10 +21,6 @@ const VERSION: u16 = 5;
 /// otherwise look like a host that was killed.
 const FRAME_BYTES: usize = 4 + 4 + 8;
 
-/// A length above this was never written: a block holds what a recording holds back at most, or a guest, which packing
-/// can make a little longer, or a key frame.
-const BLOCK_BYTES_MAX: usize = limits::TRACE_BYTES_BUFFERED_MAX + limits::GUEST_BYTES_MAX as usize;
-
 /// The bytes with which a trace begins: what was run, and the guest itself, so that the file is all that a replay needs.
 pub fn begin(header: &Header, guest: &[u8]) -> io::Result<Vec<u8>> {
     let mut bytes = MAGIC.to_vec();
@@ -65,6 +61,11 @@ impl Block {
         self.bytes.len() - FRAME_BYTES
     }
 
+    /// Makes room for so many bytes, and no more.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve_exact(bytes);
+    }
+
     /// Adds a turn.
     pub fn turn(&mut self, sent: Sent, time: u64, answers: &[Answer]) {
         self.context.put_turn(&mut self.bytes, sent, time, answers);
@@ -91,7 +92,7 @@ impl Block {
 /// A key frame as it stands in the file: in a block of its own. None when it is larger than one can be.
 pub fn key_frame(key: &KeyFrame) -> Option<Vec<u8>> {
     let payload = put_key_frame(key);
-    (payload.len() <= BLOCK_BYTES_MAX).then(|| frame(&payload))
+    (payload.len() <= limits::TRACE_BLOCK_BYTES_MAX).then(|| frame(&payload))
 }
 
 /// Reads a trace, from its beginning.
@@ -286,7 +287,7 @@ fn read_block(input: &mut impl Read, at: u64) -> Result<Option<Vec<u8>>, TraceEr
     let four = |at: usize| u32::from_le_bytes(frame[at..at + 4].try_into().expect("four bytes"));
     let (length, check) = (four(0), four(4));
     let sum = u64::from_le_bytes(frame[8..].try_into().expect("eight bytes"));
-    if check != check_of_length(length) || length as usize > BLOCK_BYTES_MAX {
+    if check != check_of_length(length) || length as usize > limits::TRACE_BLOCK_BYTES_MAX {
         return Err(TraceError::Damaged(at));
     }
     let mut payload = Vec::new();

@@ -13,7 +13,9 @@ use super::{AtPause, Backend, Batch};
 use crate::contract::{Answer, Level, Reply, Request, Signal, Submission};
 use crate::exchange::Arity;
 use crate::image::Image;
+use crate::limits;
 use crate::stop::Stop;
+use crate::trace::binary::Block;
 use crate::trace::{End, How, KeyFrame, Sum};
 
 /// A world whose answers go onto a tape.
@@ -76,7 +78,11 @@ impl Backend for Record {
         self.turns += 1;
         self.requests += sent.count;
         self.time = self.time.max(batch.time);
-        self.keys.since += self.tape.add(self.turns, self.time, |block| block.turn(sent, batch.time, &batch.answers));
+        let put = |block: &mut Block| block.turn(sent, batch.time, &batch.answers);
+        self.keys.since += match batch.answers.iter().map(content_bytes).sum() {
+            bytes if bytes > limits::TRACE_TURN_LARGE_BYTES => self.tape.add_large(self.turns, self.time, bytes, put),
+            _ => self.tape.add(self.turns, self.time, put),
+        };
         Ok(batch)
     }
 
@@ -115,6 +121,20 @@ impl Backend for Record {
         }
     }
 }
+
+/// About how many bytes an answer takes in a trace, when it is of the kinds that can take many.
+fn content_bytes(answer: &Answer) -> usize {
+    let contents = match &answer.reply {
+        Reply::Data(bytes) | Reply::Changed(bytes) => bytes.len(),
+        Reply::Listed(entries) => entries.iter().map(|entry| entry.name.len() + size_of_val(entry)).sum(),
+        Reply::Gathered(posts) => posts.iter().map(|post| post.len() + size_of_val(post)).sum(),
+        _ => 0,
+    };
+    ANSWER_BYTES + contents
+}
+
+/// What an answer without contents takes at most: an id, a handle, the metadata of a file.
+const ANSWER_BYTES: usize = 64;
 
 /// When a key frame is due.
 struct Keys {

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crate::image::Image;
 use crate::limits;
@@ -66,7 +67,7 @@ pub struct Snapshot {
 
 /// Whatever the recorder's thread does next.
 enum Item {
-    Block { block: Block, begin: Moment, end: Moment },
+    Block { block: Block, is_large: bool, begin: Moment, end: Moment },
     KeyFrame(KeyFrame, Image),
     Snapshot(Sender<Option<Snapshot>>),
 }
@@ -74,14 +75,25 @@ enum Item {
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
+    /// There is something to do for the thread.
     changed: Condvar,
+    /// The thread has done something that others may wait for.
+    done: Condvar,
+    /// How many pieces the file has taken: whether it takes any is what a wait for it depends on.
+    taken: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
     queue: VecDeque<Item>,
-    /// Bytes of the blocks in the queue.
+    /// Bytes of the blocks that are not written, but for those of large turns.
     queued: usize,
+    /// Bytes of large turns that are not written.
+    large: usize,
+    /// How opening the file ended, once it has.
+    opened: Option<Result<(), String>>,
+    /// The thread has ended.
+    over: bool,
     /// The records that have come since.
     block: Block,
     /// Where they begin.
@@ -105,25 +117,70 @@ struct State {
 }
 
 impl Tape {
-    /// A tape that writes to `output`, after what a trace begins with. `tell` is told when that ends before the run does;
-    /// the run goes on.
-    pub fn new(output: impl Write + Send + 'static, tell: fn(&str)) -> std::io::Result<Self> {
-        Self::onto(Output(output), tell)
+    /// A tape into the file that `open` opens, which begins with these bytes.
+    ///
+    /// A disk can stall, and a pipe may have a reader who reads nothing; so the file is opened and written by a thread of
+    /// its own. An error that shows within `TRACE_OPEN_MILLIS_MAX` is returned. `tell` is told of a later one; it ends the
+    /// recording, and the run goes on.
+    pub fn file<W: Write + Send + 'static>(
+        beginning: Vec<u8>,
+        open: impl FnOnce() -> Result<W, String> + Send + 'static,
+        tell: fn(&str),
+    ) -> Result<Self, String> {
+        let begin = move |shared: &Arc<Shared>| {
+            let mut output = Output { file: open()?, shared: shared.clone() };
+            output.write(&beginning)?;
+            Ok(output)
+        };
+        Self::spawn(begin, tell)
     }
 
     /// A tape whose blocks are kept by `reel`.
-    pub fn onto(reel: impl Reel, tell: fn(&str)) -> std::io::Result<Self> {
+    pub fn onto(reel: impl Reel, tell: fn(&str)) -> Result<Self, String> {
+        Self::spawn(|_| Ok(reel), tell)
+    }
+
+    fn spawn<R: Reel>(
+        begin: impl FnOnce(&Arc<Shared>) -> Result<R, String> + Send + 'static,
+        tell: fn(&str),
+    ) -> Result<Self, String> {
         let shared = Arc::<Shared>::default();
         let theirs = shared.clone();
         let write = move || {
-            if let Err(why) = theirs.write_to(reel, tell) {
-                // In this order, for nobody waits for a tape that has failed.
-                tell(&format!("recording has ended: {why}"));
-                theirs.state().fail();
+            let _over = Over(&theirs);
+            let written = begin(&theirs).and_then(|reel| {
+                theirs.is_opened(Ok(()));
+                theirs.write_to(reel, tell)
+            });
+            if let Err(why) = written {
+                theirs.cannot_go_on(&why, tell);
             }
         };
-        let writer = std::thread::Builder::new().name("recorder".into()).spawn(write)?;
-        Ok(Self { shared, writer: Some(writer), tell })
+        let writer = thread::Builder::new().name("recorder".into()).spawn(write).map_err(|error| error.to_string())?;
+        let tape = Self { shared, writer: Some(writer), tell };
+        tape.wait_until_opened()?;
+        Ok(tape)
+    }
+
+    /// Waits a moment for the file to be opened, and its beginning to be written.
+    fn wait_until_opened(&self) -> Result<(), String> {
+        let patience = Duration::from_millis(limits::TRACE_OPEN_MILLIS_MAX);
+        let state = self.shared.state();
+        let is_pending = |state: &mut State| state.opened.is_none();
+        let waited = self.shared.done.wait_timeout_while(state, patience, is_pending);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match state.opened.clone() {
+            Some(Err(why)) => return Err(why),
+            Some(Ok(())) => {}
+            // From now on an error is told and not returned.
+            None => {
+                state.opened = Some(Ok(()));
+                (self.tell)(
+                    "note: the recording has not begun, for its file or reader takes nothing yet; what happens is kept meanwhile",
+                );
+            }
+        }
+        Ok(())
     }
 
     /// A way to ask for what it holds, from any thread.
@@ -154,15 +211,51 @@ impl Tape {
         if state.queued + after > limits::TRACE_BYTES_BUFFERED_MAX {
             // Told here, for the writer may never come back from what it writes to.
             (self.tell)("recording has ended: what happens comes faster than it can be written");
-            state.fail();
+            self.shared.fail(&mut state);
         } else if after > limits::TRACE_BLOCK_BYTES {
-            state.queue_block();
+            state.queue_block(false);
         }
         drop(state);
         if before == 0 {
             self.shared.changed.notify_one();
         }
         (after - before) as u64
+    }
+
+    /// Adds a turn of which about so many bytes are contents, and which goes into a block of its own. The guest waits until
+    /// the large turn before it is written: so no more than one of them is held.
+    pub(super) fn add_large(&mut self, turn: u64, time: u64, bytes: usize, put: impl FnOnce(&mut Block)) -> u64 {
+        let seconds = limits::TRACE_STALL_SECONDS_MAX;
+        let (mut state, is_written) = self.shared.wait_while(seconds, |state| state.large > 0 && !state.failed);
+        if state.failed {
+            return 0;
+        }
+        if !is_written {
+            (self.tell)(&format!(
+                "recording has ended: a turn of {} MiB came, and the large one before it was not written within {seconds} s",
+                bytes >> 20
+            ));
+            self.shared.fail(&mut state);
+            return 0;
+        }
+        state.queue_block(false);
+        state.begin = state.end;
+        state.block.reserve(bytes);
+        put(&mut state.block);
+        state.end = Moment { turn, time };
+        let length = state.block.len();
+        if length > limits::TRACE_BLOCK_BYTES_MAX {
+            let (length, most) = (length >> 20, limits::TRACE_BLOCK_BYTES_MAX >> 20);
+            (self.tell)(&format!(
+                "recording has ended: a turn of {length} MiB is larger than a trace can hold ({most} MiB)"
+            ));
+            self.shared.fail(&mut state);
+        } else {
+            state.queue_block(true);
+        }
+        drop(state);
+        self.shared.changed.notify_one();
+        length as u64
     }
 
     /// Adds a key frame. The image in it is to be packed, and the pending requests are to be sorted.
@@ -173,7 +266,7 @@ impl Tape {
         }
         state.packing = true;
         state.guest_pauses = true;
-        state.queue_block();
+        state.queue_block(false);
         state.queue.push_back(Item::KeyFrame(key, image));
         drop(state);
         self.shared.changed.notify_one();
@@ -198,16 +291,39 @@ impl Tape {
 }
 
 impl Drop for Tape {
+    /// Waits until all is written, as long as the file takes something.
     fn drop(&mut self) {
-        let mut state = self.shared.state();
-        state.closed = true;
-        let failed = state.failed;
-        drop(state);
+        self.shared.state().closed = true;
         self.shared.changed.notify_one();
-        if let Some(writer) = self.writer.take().filter(|_| !failed) {
+        let seconds = limits::TRACE_END_SECONDS_MAX;
+        let (mut state, is_written) = self.shared.wait_while(seconds, |state| !state.over && !state.failed);
+        if state.failed {
+            // This was told when it came to be so.
+            return;
+        }
+        if !is_written {
+            // What is written after that, if anything is, may as well be there.
+            state.failed = true;
+            (self.tell)(
+                "the end of the recording could not be written: its file or reader takes nothing, or too slowly to wait for",
+            );
+            return;
+        }
+        drop(state);
+        if let Some(writer) = self.writer.take() {
             // It has told of its failure itself.
             let _ = writer.join();
         }
+    }
+}
+
+/// Says at the end of the recorder's thread that this is it, whatever has led to it.
+struct Over<'a>(&'a Shared);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.state().over = true;
+        self.0.done.notify_all();
     }
 }
 
@@ -224,7 +340,7 @@ impl Snapshots {
         if state.closed || state.failed {
             return None;
         }
-        state.queue_block();
+        state.queue_block(false);
         state.queue.push_back(Item::Snapshot(sender));
         drop(state);
         self.0.changed.notify_one();
@@ -234,13 +350,18 @@ impl Snapshots {
 
 impl State {
     /// What comes next goes into another block.
-    fn queue_block(&mut self) {
+    fn queue_block(&mut self, is_large: bool) {
         if !self.block.is_empty() {
-            self.queued += self.block.len();
+            *self.held(is_large) += self.block.len();
             let next = Block::within(std::mem::take(&mut self.spare));
             let block = std::mem::replace(&mut self.block, next);
-            self.queue.push_back(Item::Block { block, begin: self.begin, end: self.end });
+            self.queue.push_back(Item::Block { block, is_large, begin: self.begin, end: self.end });
         }
+    }
+
+    /// Bytes of blocks that are not written, of large turns or of all others.
+    fn held(&mut self, is_large: bool) -> &mut usize {
+        if is_large { &mut self.large } else { &mut self.queued }
     }
 
     /// Keeps the memory of a block that is written, unless it is much.
@@ -249,19 +370,61 @@ impl State {
             self.spare = memory;
         }
     }
-
-    /// Whoever waits for something from the queue is told that it does not come.
-    fn fail(&mut self) {
-        self.failed = true;
-        self.queue = VecDeque::new();
-        self.queued = 0;
-        self.block = Block::default();
-    }
 }
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever waits for something from the queue is told that it does not come.
+    fn fail(&self, state: &mut State) {
+        state.failed = true;
+        state.queue = VecDeque::new();
+        (state.queued, state.large) = (0, 0);
+        state.block = Block::default();
+        self.done.notify_all();
+    }
+
+    /// The file is opened, or why not. Whether nobody waits for that any more.
+    fn is_opened(&self, result: Result<(), String>) -> bool {
+        let mut state = self.state();
+        let is_late = state.opened.is_some();
+        state.opened.get_or_insert(result);
+        self.done.notify_all();
+        is_late
+    }
+
+    /// The thread ends before the run does.
+    fn cannot_go_on(&self, why: &str, tell: fn(&str)) {
+        let is_told_by_us = self.is_opened(Err(why.to_owned())) && !self.state().failed;
+        if is_told_by_us {
+            // Before it is known to have failed, for nobody waits for a tape that has.
+            tell(&format!("recording has ended: {why}"));
+        }
+        self.fail(&mut self.state());
+    }
+
+    /// Waits for the thread, so many seconds at most, and as long as the file takes something. Whether what was waited for
+    /// has come.
+    fn wait_while(&self, seconds_max: u64, is_to_wait: impl Fn(&State) -> bool) -> (MutexGuard<'_, State>, bool) {
+        let end = Instant::now() + Duration::from_secs(seconds_max);
+        let stall = Duration::from_secs(limits::TRACE_STALL_SECONDS_MAX);
+        let mut state = self.state();
+        let (mut taken, mut since) = (self.taken.load(Ordering::Relaxed), Instant::now());
+        while is_to_wait(&state) {
+            let left = end.min(since + stall).saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let now = self.taken.load(Ordering::Relaxed);
+                if now == taken || Instant::now() >= end {
+                    return (state, false);
+                }
+                (taken, since) = (now, Instant::now());
+                continue;
+            }
+            (state, _) = self.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+        }
+        (state, true)
     }
 
     /// Writes until the tape is closed, or the reel takes no more.
@@ -273,10 +436,17 @@ impl Shared {
             }
             for item in items {
                 match item {
-                    Item::Block { block, begin, end } => {
+                    Item::Block { block, is_large, begin, end } => {
+                        let length = block.len();
                         let piece = Piece { bytes: block.seal(), is_key_frame: false, begin, end };
                         reel.put(&piece, pauses)?;
-                        self.state().reuse(piece.bytes);
+                        let mut state = self.state();
+                        state.reuse(piece.bytes);
+                        let held = state.held(is_large);
+                        *held = held.saturating_sub(length);
+                        if is_large {
+                            self.done.notify_all();
+                        }
                     }
                     Item::KeyFrame(key, image) => self.put_key_frame(&mut reel, key, image, tell)?,
                     // Nobody may wait for it any more.
@@ -295,11 +465,10 @@ impl Shared {
         if state.queue.is_empty() && !state.closed {
             // What comes in the next milliseconds goes into the same block.
             drop(state);
-            std::thread::sleep(Duration::from_millis(limits::TRACE_FLUSH_MILLIS));
+            thread::sleep(Duration::from_millis(limits::TRACE_FLUSH_MILLIS));
             state = self.state();
         }
-        state.queue_block();
-        state.queued = 0;
+        state.queue_block(false);
         Ok((std::mem::take(&mut state.queue), state.guest_pauses))
     }
 
@@ -347,6 +516,9 @@ impl Write for Hurried<'_> {
         if self.shared.state().queued > limits::TRACE_BYTES_BUFFERED_MAX / 2 {
             return Err(std::io::Error::other("it takes too long"));
         }
+        if self.out.len() + bytes.len() > limits::TRACE_BLOCK_BYTES_MAX {
+            return Err(std::io::Error::other("it is larger than a block can be"));
+        }
         self.out.write(bytes)
     }
 
@@ -356,11 +528,25 @@ impl Write for Hurried<'_> {
 }
 
 /// A file.
-struct Output<W>(W);
+struct Output<W> {
+    file: W,
+    shared: Arc<Shared>,
+}
+
+impl<W: Write> Output<W> {
+    /// Writes all of it, in pieces after each of which it is known that the file takes something.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
+        for piece in bytes.chunks(limits::TRACE_BLOCK_BYTES) {
+            self.file.write_all(piece).map_err(|error| error.to_string())?;
+            self.shared.taken.fetch_add(1, Ordering::Relaxed);
+        }
+        self.file.flush().map_err(|error| error.to_string())
+    }
+}
 
 impl<W: Write + Send + 'static> Reel for Output<W> {
     fn put(&mut self, piece: &Piece, _: bool) -> Result<(), String> {
-        self.0.write_all(&piece.bytes).and_then(|()| self.0.flush()).map_err(|error| error.to_string())
+        self.write(&piece.bytes)
     }
 }
 
