@@ -16,6 +16,7 @@ mod digest;
 mod echo;
 mod explain;
 mod flight;
+mod forged;
 mod golden;
 mod hostile;
 mod instructions;

@@ -57,6 +57,9 @@ pub enum Command {
         /// Begin at the last key frame before this turn, or at it, and not at the beginning. Only the recorded guest can
         #[arg(long, value_name = "TURN", conflicts_with = "loose")]
         from: Option<u64>,
+        /// Memory that a guest may have, whatever the trace says: bytes, or with K, M or G
+        #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
+        memory_max: u64,
     },
     /// Tell what a guest answers differently from another to the clients of a recorded run, by kind of difference
     #[command(after_help = DIFF_HELP)]
@@ -69,6 +72,9 @@ pub enum Command {
         /// The .wasm file of the guest that is held against it
         #[arg(value_name = "GUEST_B")]
         second: PathBuf,
+        /// Memory that a guest may have, whatever the trace says: bytes, or with K, M or G
+        #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
+        memory_max: u64,
     },
     /// Tell what happened in a recorded run, turn by turn
     Explain(Explain),
@@ -204,6 +210,10 @@ pub struct Explain {
     /// Write a page for a browser instead of text
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+
+    /// Memory that a guest may have, whatever the trace says: bytes, or with K, M or G
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
+    pub memory_max: u64,
 }
 
 impl Explain {

@@ -27,11 +27,15 @@ pub struct Replay<R> {
     time: u64,
     /// Whether the guest is the recorded one, whose memory must be that of each key frame.
     compares_images: bool,
-    observer: Option<Observer>,
+    watcher: Option<Watcher>,
 }
 
 /// Is told of each turn, as it begins.
 pub type Observer = Box<dyn FnMut(Step)>;
+
+/// Looks at each turn, as it begins, without a copy of it. It may take what the guest sent and logged, and leaves the
+/// answers.
+pub type Watcher = Box<dyn FnMut(&mut Step)>;
 
 /// One turn, with what led to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +113,7 @@ impl<R: Read> Replay<R> {
         let outcome = Rc::<RefCell<Outcome>>::default();
         let (sum, theirs) = (Sum::default(), outcome.clone());
         let replay =
-            Self { trace, sum, kept: 0, outcome: theirs, until, time: 0, compares_images: false, observer: None };
+            Self { trace, sum, kept: 0, outcome: theirs, until, time: 0, compares_images: false, watcher: None };
         (replay, outcome)
     }
 
@@ -120,8 +124,13 @@ impl<R: Read> Replay<R> {
     }
 
     /// Tells `observer` of each turn.
-    pub fn observed(mut self, observer: Observer) -> Self {
-        self.observer = Some(observer);
+    pub fn observed(self, mut observer: Observer) -> Self {
+        self.watched(Box::new(move |step| observer(step.clone())))
+    }
+
+    /// Shows `watcher` each turn.
+    pub fn watched(mut self, watcher: Watcher) -> Self {
+        self.watcher = Some(watcher);
         self
     }
 
@@ -145,13 +154,16 @@ impl<R: Read> Replay<R> {
         }
     }
 
-    fn observe(&mut self, time: u64, answers: &[Answer], end: Option<How>) {
+    /// Shows a turn to the watcher; the answers come back.
+    fn observe(&mut self, time: u64, answers: Vec<Answer>, end: Option<How>) -> Vec<Answer> {
         self.time = time;
-        let Some(observer) = &mut self.observer else { return };
+        let Some(watcher) = &mut self.watcher else { return answers };
         let mut outcome = self.outcome.borrow_mut();
         let turn = if end.is_some() { outcome.turns + 1 } else { outcome.turns };
         let (sent, log) = (std::mem::take(&mut outcome.sent), std::mem::take(&mut outcome.log));
-        observer(Step { turn, sent, log, time, answers: answers.to_vec(), end });
+        let mut step = Step { turn, sent, log, time, answers, end };
+        watcher(&mut step);
+        step.answers
     }
 
     fn diverge(&self, divergence: Divergence) -> Stop {
@@ -211,10 +223,10 @@ impl<R: Read> Backend for Replay<R> {
             Record::Turn(turn) => {
                 self.compare(turn.sent)?;
                 self.outcome.borrow_mut().turns += 1;
-                self.observe(turn.time, &turn.answers, None);
+                let answers = self.observe(turn.time, turn.answers, None);
                 self.outcome.borrow_mut().sent.clear();
                 self.kept = 0;
-                Ok(Batch { time: turn.time, answers: turn.answers })
+                Ok(Batch { time: turn.time, answers })
             }
             // The world itself had ended the run as the guest waited.
             Record::End(End { sent, how: How::Stopped(stop) }) if ends_in_wait(&stop) => {
@@ -235,19 +247,20 @@ impl<R: Read> Backend for Replay<R> {
     }
 
     fn log(&mut self, level: Level, message: &str) {
-        self.kept += message.len();
+        // Lines without text are lines too.
+        self.kept += size_of::<(Level, String)>() + message.len();
         if self.kept > limits::REPLAY_BYTES_KEPT_MAX {
             return;
         }
         let log = &mut self.outcome.borrow_mut().log;
-        if self.observer.is_none() && log.len() == LOG_LINES_KEPT {
+        if self.watcher.is_none() && log.len() == LOG_LINES_KEPT {
             log.remove(0);
         }
         log.push((level, message.to_owned()));
     }
 
     fn ended(&mut self, how: &How) {
-        self.observe(self.time, &[], Some(how.clone()));
+        self.observe(self.time, Vec::new(), Some(how.clone()));
         let (known, diverged) = {
             let outcome = self.outcome.borrow();
             (outcome.ended, outcome.divergence.is_some() || outcome.error.is_some())

@@ -15,10 +15,10 @@ use crate::trace::explain::count;
 use crate::trace::scene::Scene;
 
 /// What the second guest answers differently to the clients of a trace.
-pub fn diff(trace: &Path, first: &Path, second: &Path) -> Result<Exit> {
+pub fn diff(trace: &Path, first: &Path, second: &Path, memory_max: u64) -> Result<Exit> {
     let bytes = [read_guest(first)?, read_guest(second)?];
     let engine = engine(false)?;
-    let stage = Stage::of(&engine, trace)?;
+    let stage = Stage::within(&engine, trace, memory_max)?;
     let (a, _) = stage.run(&engine, first, &bytes[0])?;
     let (b, unknown) = stage.run(&engine, second, &bytes[1])?;
     tell_unknown(second, &unknown);
@@ -36,9 +36,9 @@ pub fn diff(trace: &Path, first: &Path, second: &Path) -> Result<Exit> {
 }
 
 /// Whether clients and the file system see the same of a guest as was recorded, however it goes about it.
-pub fn loose(guest: &Path, trace: &Path, target: Target) -> Result<Exit> {
+pub fn loose(guest: &Path, trace: &Path, target: Target, memory_max: u64) -> Result<Exit> {
     let bytes = read_guest(guest)?;
-    let stage = Stage::of(&engine(false)?, trace)?;
+    let stage = Stage::within(&engine(false)?, trace, memory_max)?;
     let (found, unknown) = stage.run(&engine_for(target, false)?, guest, &bytes)?;
     let sides = Sides { first: "recorded", second: "found" };
     let differences = compare(&stage.scene, &stage.store.borrow(), [&stage.recorded, &found], sides, TOLERANCE);

@@ -25,7 +25,7 @@ pub fn explain(options: &Explain) -> Result<Exit> {
         bail!("--from is later than --to, so that nothing lies between them");
     }
     let mut reader = open(trace)?;
-    let (header, guest) = (reader.header.clone(), reader.guest.clone());
+    let (header, guest) = (reader.header.clone(), std::mem::take(&mut reader.guest));
     if let Some(page) = &options.html {
         check_place(page, trace)?;
     }
@@ -37,8 +37,9 @@ pub fn explain(options: &Explain) -> Result<Exit> {
     let narrator = Rc::new(RefCell::new(Narrator::new(header.clone(), options, &mut reader)?));
     narrator.borrow_mut().begin()?;
     let listener = narrator.clone();
-    let observer = Box::new(move |step| listener.borrow_mut().step(&step));
-    let outcome = play(&engine, &guest, reader, u64::MAX, Some(observer)).context("the guest in the trace")?;
+    let observer = Box::new(move |step: &mut Step| listener.borrow_mut().step(step));
+    let outcome = play(&engine, &guest, reader, options.memory_max, u64::MAX, Some(observer))
+        .context("the guest in the trace")?;
     narrator.borrow_mut().end(&outcome, options)?;
     if let Some(error) = &outcome.error {
         bail!("{}: {error}", trace.display());
@@ -100,14 +101,13 @@ impl Narrator {
     }
 
     fn step(&mut self, step: &Step) {
-        for event in self.explainer.step(step) {
-            match &mut self.output {
-                Output::Text(text) if self.error.is_none() => self.error = written_or_over(text.event(&event)),
-                Output::Page(events, _) if events.len() < html::EVENTS_MAX => events.push(event),
-                Output::Page(_, left_out) => *left_out += 1,
-                Output::Text(_) => {}
-            }
-        }
+        let (output, error) = (&mut self.output, &mut self.error);
+        self.explainer.step(step, |event| match output {
+            Output::Text(text) if error.is_none() => *error = written_or_over(text.event(&event)),
+            Output::Page(events, _) if events.len() < html::EVENTS_MAX => events.push(event),
+            Output::Page(_, left_out) => *left_out += 1,
+            Output::Text(_) => {}
+        });
     }
 
     fn end(&mut self, outcome: &Outcome, options: &Explain) -> Result<()> {

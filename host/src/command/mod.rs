@@ -48,9 +48,15 @@ pub fn run(cli: Cli) -> Result<Exit> {
     match (cli.command, cli.run) {
         (Some(Command::Inspect { guest }), _) => inspect::inspect(&guest),
         (Some(Command::Componentize { module, output }), _) => inspect::componentize(&module, &output),
-        (Some(Command::Replay { guest, trace, engine, loose: true, .. }), _) => diff::loose(&guest, &trace, engine),
-        (Some(Command::Replay { guest, trace, engine, from, .. }), _) => replay::replay(&guest, &trace, engine, from),
-        (Some(Command::Diff { trace, first, second }), _) => diff::diff(&trace, &first, &second),
+        (Some(Command::Replay { guest, trace, engine, loose: true, memory_max, .. }), _) => {
+            diff::loose(&guest, &trace, engine, memory_max)
+        }
+        (Some(Command::Replay { guest, trace, engine, from, memory_max, .. }), _) => {
+            replay::replay(&guest, &trace, engine, from, memory_max)
+        }
+        (Some(Command::Diff { trace, first, second, memory_max }), _) => {
+            diff::diff(&trace, &first, &second, memory_max)
+        }
         (Some(Command::Explain(options)), _) => explain::explain(&options),
         (Some(Command::Trace { form: Form::Text { trace } }), _) => text::to_text(&trace),
         (Some(Command::Trace { form: Form::Binary { text, guest, output } }), _) => {

@@ -18,7 +18,7 @@ use crate::trace::explain::{Event, Explainer, Filter, Mark, count};
 use crate::trace::{Header, How, text};
 
 /// Runs a guest on the answers of a trace, and says whether it does what was recorded.
-pub fn replay(guest: &Path, trace: &Path, target: Target, from: Option<u64>) -> Result<Exit> {
+pub fn replay(guest: &Path, trace: &Path, target: Target, from: Option<u64>, memory_max: u64) -> Result<Exit> {
     let bytes = read_guest(guest)?;
     let mut reader = open(trace)?;
     let header = reader.header.clone();
@@ -34,7 +34,8 @@ pub fn replay(guest: &Path, trace: &Path, target: Target, from: Option<u64>) -> 
         report("note: there is no key frame before that turn: beginning at the beginning");
     }
     let engine = engine_for(target, false)?;
-    let outcome = play(&engine, &bytes, reader, u64::MAX, None).with_context(|| guest.display().to_string())?;
+    let outcome =
+        play(&engine, &bytes, reader, memory_max, u64::MAX, None).with_context(|| guest.display().to_string())?;
     if let Some(error) = &outcome.error {
         bail!("{}: {error}", trace.display());
     }
@@ -56,7 +57,7 @@ pub fn replay(guest: &Path, trace: &Path, target: Target, from: Option<u64>) -> 
         report(&format!("the guest trapped: {}", message.trim_end()));
     }
     if trace.is_file() {
-        let recorded = Before::of(&super::engine(false)?, trace, from, outcome.turns)?;
+        let recorded = Before::of(&super::engine(false)?, trace, from, memory_max, outcome.turns)?;
         if let Divergence::Requests { .. } = divergence {
             report(&difference(&recorded.sent, &outcome.sent));
         }
@@ -83,28 +84,30 @@ struct Before {
 }
 
 impl Before {
-    fn of(engine: &Engine, trace: &Path, from: Option<u64>, turns: u64) -> Result<Self> {
+    fn of(engine: &Engine, trace: &Path, from: Option<u64>, memory_max: u64, turns: u64) -> Result<Self> {
         let mut reader = open(trace)?;
         if let Some(turn) = from {
             go_to(&mut reader, |key| key.turn <= turn)?;
         }
-        let guest = reader.guest.clone();
+        let guest = std::mem::take(&mut reader.guest);
         let mut explainer = Explainer::new(&reader.header, true, Filter::ALL);
         skip_to_begin(&mut reader, &mut explainer)?;
         let before = Rc::new(RefCell::new(Self::default()));
         let seen = before.clone();
-        let observer = Box::new(move |step: Step| {
-            let mut before = seen.borrow_mut();
-            let events = explainer.step(&step);
-            if step.end.is_some() {
-                before.sent = step.sent;
-            } else {
-                before.events.extend(events.into_iter().filter(|event| event.mark != Mark::Logged));
+        let watcher = Box::new(move |step: &mut Step| {
+            let Self { events, sent } = &mut *seen.borrow_mut();
+            let is_end = step.end.is_some();
+            explainer.step(step, |event| {
+                if !is_end && event.mark != Mark::Logged {
+                    events.push_back(event);
+                    events.drain(..events.len().saturating_sub(EVENTS_TOLD));
+                }
+            });
+            if is_end {
+                *sent = std::mem::take(&mut step.sent);
             }
-            let surplus = before.events.len().saturating_sub(EVENTS_TOLD);
-            before.events.drain(..surplus);
         });
-        play(engine, &guest, reader, turns, Some(observer)).context("the guest in the trace")?;
+        play(engine, &guest, reader, memory_max, turns, Some(watcher)).context("the guest in the trace")?;
         Ok(before.take())
     }
 

@@ -7,8 +7,9 @@ use std::rc::Rc;
 use anyhow::{Context, Result, bail};
 
 use super::report;
-use super::trace::{begins_at, open, play};
+use super::trace::{Memory, begins_at, open, play};
 use crate::admission;
+use crate::backend::replay::Step;
 use crate::backend::sim::{Sim, Unknown};
 use crate::console::{printable, quoted};
 use crate::engine::Engine;
@@ -28,11 +29,18 @@ pub struct Stage {
     pub recorded: Behaviour,
     /// The bytes and paths of all that guests did in it.
     pub store: Rc<RefCell<Store>>,
+    /// What guests can have in it.
+    memory: Memory,
 }
 
 impl Stage {
     /// Takes a trace apart, by replaying it with the guest that is in it.
     pub fn of(engine: &Engine, trace: &Path) -> Result<Self> {
+        Self::within(engine, trace, limits::MEMORY_BYTES_DEFAULT)
+    }
+
+    /// The same for guests that get no more than so many bytes of memory, whatever the trace says.
+    pub fn within(engine: &Engine, trace: &Path, memory_max: u64) -> Result<Self> {
         let mut reader = open(trace)?;
         if let Some(key) = begins_at(&mut reader) {
             let (trace, turn) = (trace.display(), key.turn);
@@ -40,18 +48,19 @@ impl Stage {
                 "{trace} begins at turn {turn}: another guest can only take part from the beginning, as `--record` alone writes it"
             );
         }
-        let guest = reader.guest.clone();
+        let (guest, memory) = (std::mem::take(&mut reader.guest), Memory::of(&reader.header, memory_max));
         let store = Rc::<RefCell<Store>>::default();
         let extractor = Rc::new(RefCell::new(Some(Extractor::new(&reader.header, store.clone()))));
         let end = Rc::new(RefCell::new(None));
         let (listener, ending) = (extractor.clone(), end.clone());
-        let observer = Box::new(move |step: crate::backend::replay::Step| {
+        let watcher = Box::new(move |step: &mut Step| {
             if let Some(extractor) = listener.borrow_mut().as_mut() {
-                extractor.step(&step);
+                extractor.step(step);
             }
-            *ending.borrow_mut() = step.end;
+            ending.borrow_mut().clone_from(&step.end);
         });
-        let outcome = play(engine, &guest, reader, u64::MAX, Some(observer)).context("the guest in the trace")?;
+        let outcome =
+            play(engine, &guest, reader, memory_max, u64::MAX, Some(watcher)).context("the guest in the trace")?;
         if let Some(error) = &outcome.error {
             bail!("{}: {error}", trace.display());
         }
@@ -63,6 +72,14 @@ impl Stage {
             );
         }
         let extractor = extractor.take().context("the replay has ended")?;
+        if extractor.is_over() {
+            let (scene, output) = (limits::SCENE_BYTES_MAX >> 20, limits::SCENE_OUTPUT_BYTES_MAX >> 20);
+            bail!(
+                "{}: what happens in it takes more memory than is kept for a comparison: {scene} MiB of what clients and \
+                 files did, or {output} MiB of what the guest sent",
+                trace.display()
+            );
+        }
         if extractor.requests() < outcome.requests {
             // A replay keeps no more, and what was left out cannot be compared.
             bail!(
@@ -73,7 +90,7 @@ impl Stage {
         }
         let ended = if outcome.ended { end.take() } else { None };
         let (scene, recorded) = extractor.finish(ended);
-        Ok(Self { scene: Rc::new(scene), recorded, store })
+        Ok(Self { scene: Rc::new(scene), recorded, store, memory })
     }
 
     /// Runs a guest in this world, and tells what it did.
@@ -82,9 +99,10 @@ impl Stage {
         let admitted = admission::inspect(engine, guest).and_then(|guest| guest.admitted);
         let admitted = admitted.with_context(|| name.to_string())?;
         let (world, seen) = Sim::new(self.scene.clone(), self.store.clone());
-        let mut guest = Guest::new(engine, admitted, Box::new(world), self.scene.memory_max);
+        let mut guest = Guest::new(engine, admitted, Box::new(world), self.memory.allowed());
         let ended = guest.run(&self.scene.arguments);
         drop(guest);
+        self.memory.was_enough(&ended).with_context(|| name.to_string())?;
         let seen = Rc::into_inner(seen).context("the run has ended, and nobody looks at it any more")?.into_inner();
         if let Ended::Trapped(message) = ended {
             report(&format!("{name}: it trapped: {message}"));

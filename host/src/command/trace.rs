@@ -7,9 +7,11 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::admission;
-use crate::backend::replay::{Observer, Outcome, Replay};
+use crate::backend::replay::{Divergence, Outcome, Replay, Watcher};
 use crate::engine::Engine;
 use crate::guest::{Ended, Guest};
+use crate::image::Mismatch;
+use crate::stop::Stop;
 use crate::trace::binary::{TraceError, TraceReader};
 use crate::trace::explain::Explainer;
 use crate::trace::{Header, KeyFrame, Record};
@@ -101,15 +103,56 @@ pub fn skip_to_begin(trace: &mut Trace, explainer: &mut Explainer) -> Result<()>
     Ok(())
 }
 
-/// Runs a guest on a trace, up to turn number `until`, and tells an observer of each turn.
+/// Memory of a guest that is run on a trace. A file may say that it had any amount, and is believed within the limit of
+/// whoever reads it.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// What the guest could have when it was recorded, in bytes.
+    recorded: u64,
+    /// What it can have here.
+    allowed: u64,
+}
+
+impl Memory {
+    /// That of a trace whose header says so, for a reader that gives no more than `most`.
+    pub fn of(header: &Header, most: u64) -> Self {
+        Self { recorded: header.memory_max, allowed: header.memory_max.min(most) }
+    }
+
+    /// What the guest can have, in bytes.
+    pub fn allowed(self) -> u64 {
+        self.allowed
+    }
+
+    /// An error when the run ended so because it had less than was recorded: it is then not another run, but none.
+    pub fn was_enough(self, ended: &Ended) -> Result<()> {
+        match ended {
+            Ended::Stopped(Stop::Memory { wanted, .. }) if self.allowed < self.recorded => self.too_little(*wanted),
+            _ => Ok(()),
+        }
+    }
+
+    fn too_little(self, wanted: u64) -> Result<()> {
+        let [wanted, allowed, recorded] = [wanted, self.allowed, self.recorded].map(|bytes| bytes.div_ceil(1 << 10));
+        bail!(
+            "the guest wants {wanted} KiB of memory and is given {allowed} KiB here, while the trace says that it could have \
+             {recorded} KiB: if that is right, give it with --memory-max {recorded}K"
+        )
+    }
+}
+
+/// Runs a guest on a trace, up to turn number `until`, with so much memory at most, and shows each turn to a watcher.
 pub fn play(
     engine: &Engine,
     guest: &[u8],
     mut trace: Trace,
+    memory_max: u64,
     until: u64,
-    observer: Option<Observer>,
+    watcher: Option<Watcher>,
 ) -> Result<Outcome> {
-    let (arguments, memory_max) = (trace.header.arguments.clone(), trace.header.memory_max);
+    let (arguments, memory) = (trace.header.arguments.clone(), Memory::of(&trace.header, memory_max));
+    // It is in `guest`, or is not needed.
+    trace.guest = Vec::new();
     let is_recorded_guest = trace.header.guest_sha256 == Header::digest(guest);
     if let Some(key) = begins_at(&mut trace)
         && !is_recorded_guest
@@ -123,12 +166,19 @@ pub fn play(
     if is_recorded_guest {
         world = world.comparing_images();
     }
-    if let Some(observer) = observer {
-        world = world.observed(observer);
+    if let Some(watcher) = watcher {
+        world = world.watched(watcher);
     }
     let admitted = admission::inspect(engine, guest)?.admitted?;
-    let ended = Guest::new(engine, admitted, Box::new(world), memory_max).run(&arguments);
+    let ended = Guest::new(engine, admitted, Box::new(world), memory.allowed()).run(&arguments);
+    memory.was_enough(&ended)?;
     let mut outcome = outcome.take();
+    if let Some(Divergence::Image(Mismatch::Memory(_, wanted))) = &outcome.divergence
+        && *wanted > memory.allowed()
+        && memory.allowed() < memory.recorded
+    {
+        memory.too_little(*wanted)?;
+    }
     if let Ended::Trapped(message) = ended {
         outcome.trap = Some(message);
     }

@@ -106,7 +106,7 @@ impl Parts {
             let missing = size.checked_sub(memory.data_size(&store)).ok_or(Mismatch::Size)?;
             let missing = missing as u64 / memory.page_size(&store);
             let grown = memory.grow(&mut store, missing);
-            grown.map_err(|error| Mismatch::Memory(error.to_string()))?;
+            grown.map_err(|error| Mismatch::Memory(error.to_string(), size as u64))?;
             image.read_into(memory.data_mut(&mut store))?;
         }
         image.expect(self.globals.len() as u64, "globals")?;

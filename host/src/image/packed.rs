@@ -26,8 +26,8 @@ pub enum Mismatch {
     Parts(&'static str, u64, u64),
     /// A memory has another size.
     Size,
-    /// There is not so much memory: why.
-    Memory(String),
+    /// There is not so much memory: why, and how many bytes the memory has in the image.
+    Memory(String, u64),
     /// Of this guest there are no images: why.
     Guest(String),
     /// A byte of a memory is another one.
@@ -69,7 +69,7 @@ impl fmt::Display for Mismatch {
                 write!(f, "the image in the key frame has {recorded} {what}, and the guest has {found}")
             }
             Self::Size => f.write_str("a memory has another size than the image in the key frame"),
-            Self::Memory(why) => write!(f, "there is no memory for the image in the key frame: {why}"),
+            Self::Memory(why, _) => write!(f, "there is no memory for the image in the key frame: {why}"),
             Self::Guest(why) => write!(f, "there is an image in the key frame, and there can be none: {why}"),
             Self::Byte { memory, address, recorded, found } => {
                 write!(
@@ -131,7 +131,9 @@ const PIECE_BYTES: usize = 64 << 10;
 
 impl<'a> Unpacker<'a> {
     pub(super) fn new(packed: &'a [u8]) -> Result<Self, Mismatch> {
-        let decoder = Decoder::with_buffer(packed).map_err(|_| Mismatch::Malformed)?;
+        let mut decoder = Decoder::with_buffer(packed).map_err(|_| Mismatch::Malformed)?;
+        // Else a few bytes could have 128 MiB reserved for what they were packed with.
+        decoder.window_log_max(limits::KEY_FRAME_WINDOW_LOG_MAX).map_err(|_| Mismatch::Malformed)?;
         Ok(Self { input: BufReader::with_capacity(PIECE_BYTES, decoder) })
     }
 

@@ -1,13 +1,14 @@
 //! The trace as a file: checksummed blocks, so that a host killed at any moment leaves one that can be read.
 
 use std::fmt;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::records::{Context, parse_header, put_cut, put_end, put_header, put_key_frame};
+use super::records::{Context, Head, parse_header, put_cut, put_end, put_header, put_key_frame};
+use super::text::hex;
 use super::wire::{Malformed, Reader};
-use super::{End, Header, KeyFrame, Record, Sent};
+use super::{End, Header, KeyFrame, Record, Sent, Turn};
 use crate::contract::Answer;
 use crate::limits;
 
@@ -25,7 +26,11 @@ const FRAME_BYTES: usize = 4 + 4 + 8;
 pub fn begin(header: &Header, guest: &[u8]) -> io::Result<Vec<u8>> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend(VERSION.to_le_bytes());
-    bytes.extend(frame(&put_header(header)));
+    let named = put_header(header);
+    if named.len() > limits::TRACE_HEADER_BYTES_MAX {
+        return Err(io::Error::other("the arguments are longer than a trace can hold"));
+    }
+    bytes.extend(frame(&named));
     bytes.extend(frame(&zstd::bulk::compress(guest, zstd::DEFAULT_COMPRESSION_LEVEL)?));
     Ok(bytes)
 }
@@ -95,6 +100,59 @@ pub fn key_frame(key: &KeyFrame) -> Option<Vec<u8>> {
     (payload.len() <= limits::TRACE_BLOCK_BYTES_MAX).then(|| frame(&payload))
 }
 
+/// How many bytes of records a writer puts in one block.
+const WRITER_BLOCK_BYTES: usize = 64 << 10;
+
+/// Writes a trace whose records are known, one after the other.
+pub struct TraceWriter<W> {
+    output: W,
+    block: Block,
+}
+
+impl<W: Write> TraceWriter<W> {
+    /// Writes what the trace begins with. Whether `guest` is the one that the header names is for the caller to say.
+    pub fn new(mut output: W, header: &Header, guest: &[u8]) -> io::Result<Self> {
+        output.write_all(&begin(header, guest)?)?;
+        Ok(Self { output, block: Block::default() })
+    }
+
+    /// Writes a record. One that is larger than a reader takes is an error.
+    pub fn record(&mut self, record: &Record) -> io::Result<()> {
+        match record {
+            Record::Turn(turn) => self.block.turn(turn.sent, turn.time, &turn.answers),
+            Record::End(end) => self.block.end(end),
+            Record::Cut(turns) => self.block.cut(*turns),
+            Record::KeyFrame(key) => {
+                self.flush()?;
+                let key = key_frame(key).ok_or_else(|| too_large("a key frame"))?;
+                return self.output.write_all(&key);
+            }
+        }
+        if self.block.len() >= WRITER_BLOCK_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what is left.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.flush()?;
+        self.output.flush()?;
+        Ok(self.output)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.block.len() > limits::TRACE_BLOCK_BYTES_MAX {
+            return Err(too_large("a turn"));
+        }
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        self.output.write_all(&std::mem::take(&mut self.block).seal())
+    }
+}
+
+fn too_large(what: &str) -> io::Error {
+    io::Error::other(format!("{what} is larger than one can be: {} MiB", limits::TRACE_BLOCK_BYTES_MAX >> 20))
+}
+
 /// Reads a trace, from its beginning.
 pub struct TraceReader<R> {
     input: R,
@@ -114,6 +172,24 @@ pub struct TraceReader<R> {
     ahead: Option<Result<Option<Record>, TraceError>>,
     /// The run has ended: nothing may follow.
     ended: bool,
+    /// Answers of the last turn that are not read.
+    answers: usize,
+}
+
+/// A part of a trace: a turn comes in pieces, because a small file can hold a large one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// A turn begins, with what the guest had sent before it. Its answers follow.
+    Turn {
+        /// What the guest had sent since the last record.
+        sent: Sent,
+        /// The time of the batch: nanoseconds since the Unix epoch.
+        time: u64,
+    },
+    /// The next answer of the turn.
+    Answer(Answer),
+    /// Any other record.
+    Record(Record),
 }
 
 /// Why a trace cannot be read.
@@ -129,6 +205,13 @@ pub enum TraceError {
     Damaged(u64),
     /// A block was written so, and makes no sense: where it begins, and why.
     Malformed(u64, Malformed),
+    /// The guest inside is not the one that the header names.
+    OtherGuest {
+        /// SHA-256 as the header has it.
+        named: [u8; 32],
+        /// That of the guest.
+        found: [u8; 32],
+    },
     /// The file cannot be read.
     Io(io::Error),
 }
@@ -145,6 +228,12 @@ impl fmt::Display for TraceError {
             Self::Headless => f.write_str("the trace ends before the first record: the host was killed as it started"),
             Self::Damaged(at) => write!(f, "the trace is damaged: the checksum of the block at byte {at} is wrong"),
             Self::Malformed(at, why) => write!(f, "the trace is malformed: in the block at byte {at}, {why}"),
+            Self::OtherGuest { named, found } => write!(
+                f,
+                "the trace is damaged or forged: its header names the guest with SHA-256 {}, and the guest inside has {}",
+                hex(named),
+                hex(found)
+            ),
             Self::Io(error) if error.kind() == io::ErrorKind::NotSeekable => {
                 f.write_str("it comes through a pipe, of which no part can be passed over: give a file")
             }
@@ -172,12 +261,16 @@ impl<R: Read> TraceReader<R> {
             return Err(TraceError::Version(version));
         }
         let mut at = preamble.len() as u64;
-        let header = read_block(&mut input, at)?.ok_or(TraceError::Headless)?;
+        let header = read_block(&mut input, at, limits::TRACE_HEADER_BYTES_MAX)?.ok_or(TraceError::Headless)?;
         let malformed = |why| TraceError::Malformed(at, why);
         let parsed = parse_header(&header).map_err(malformed)?;
         at += (header.len() + FRAME_BYTES) as u64;
-        let packed = read_block(&mut input, at)?.ok_or(TraceError::Headless)?;
+        let packed = read_block(&mut input, at, limits::TRACE_BLOCK_BYTES_MAX)?.ok_or(TraceError::Headless)?;
         let guest = unpack_guest(&packed).map_err(|why| TraceError::Malformed(at, why))?;
+        let (named, found) = (parsed.guest_sha256, Header::digest(&guest));
+        if named != found {
+            return Err(TraceError::OtherGuest { named, found });
+        }
         at += (packed.len() + FRAME_BYTES) as u64;
         Ok(Self {
             input,
@@ -190,6 +283,7 @@ impl<R: Read> TraceReader<R> {
             first: at,
             ahead: None,
             ended: false,
+            answers: 0,
         })
     }
 
@@ -216,30 +310,70 @@ impl<R: Read> TraceReader<R> {
     }
 
     fn read(&mut self) -> Result<Option<Record>, TraceError> {
+        let Some(head) = self.head()? else { return Ok(None) };
+        Ok(Some(match head {
+            Head::Whole(record) => record,
+            Head::Turn { sent, time, answers: length } => {
+                let mut answers = Vec::with_capacity(length);
+                while let Some(answer) = self.answer()? {
+                    answers.push(answer);
+                }
+                Record::Turn(Turn { sent, time, answers })
+            }
+        }))
+    }
+
+    /// The next part of the trace; none at the end of the file. Not to be mixed with `record` within a turn.
+    pub fn piece(&mut self) -> Result<Option<Piece>, TraceError> {
+        if let Some(answer) = self.answer()? {
+            return Ok(Some(Piece::Answer(answer)));
+        }
+        Ok(self.head()?.map(|head| match head {
+            Head::Whole(record) => Piece::Record(record),
+            Head::Turn { sent, time, .. } => Piece::Turn { sent, time },
+        }))
+    }
+
+    /// The next answer of a turn, if it has one.
+    fn answer(&mut self) -> Result<Option<Answer>, TraceError> {
+        let Some(left) = self.answers.checked_sub(1) else { return Ok(None) };
+        let mut reader = Reader::new(&self.block[self.read..]);
+        let answer = self.context.answer(&mut reader).map_err(|why| TraceError::Malformed(self.offset, why))?;
+        self.read = self.block.len() - reader.len();
+        self.answers = left;
+        Ok(Some(answer))
+    }
+
+    /// The next record, or the beginning of a turn.
+    fn head(&mut self) -> Result<Option<Head>, TraceError> {
         if self.read == self.block.len() {
             if !self.block.is_empty() {
                 self.offset += (self.block.len() + FRAME_BYTES) as u64;
             }
-            let Some(block) = read_block(&mut self.input, self.offset)? else { return Ok(None) };
-            (self.block, self.read, self.context) = (block, 0, Context::default());
+            // Two of them are not to be held.
+            (self.block, self.read) = (Vec::new(), 0);
+            let block = read_block(&mut self.input, self.offset, limits::TRACE_BLOCK_BYTES_MAX)?;
+            let Some(block) = block else { return Ok(None) };
+            (self.block, self.context) = (block, Context::default());
         }
         if self.ended {
             return Err(TraceError::Malformed(self.offset, Malformed::Rest));
         }
         let mut reader = Reader::new(&self.block[self.read..]);
-        let record = self.context.read(&mut reader).map_err(|why| TraceError::Malformed(self.offset, why))?;
+        let head = self.context.head(&mut reader).map_err(|why| TraceError::Malformed(self.offset, why))?;
         let (begins, ends) = (self.read == 0, reader.is_empty());
-        let is_in_place = match &record {
-            Record::KeyFrame(_) => begins && ends,
-            Record::Cut(_) => begins && self.offset == self.first,
-            Record::Turn(_) | Record::End(_) => true,
+        let is_in_place = match &head {
+            Head::Whole(Record::KeyFrame(_)) => begins && ends,
+            Head::Whole(Record::Cut(_)) => begins && self.offset == self.first,
+            Head::Whole(_) | Head::Turn { .. } => true,
         };
         if !is_in_place {
             return Err(TraceError::Malformed(self.offset, Malformed::Place));
         }
         self.read = self.block.len() - reader.len();
-        self.ended = matches!(record, Record::End(_));
-        Ok(Some(record))
+        self.ended = matches!(head, Head::Whole(Record::End(_)));
+        self.answers = if let Head::Turn { answers, .. } = head { answers } else { 0 };
+        Ok(Some(head))
     }
 }
 
@@ -248,7 +382,7 @@ impl<R: Read + Seek> TraceReader<R> {
     pub fn seek(&mut self, place: u64) -> Result<(), TraceError> {
         self.input.seek(SeekFrom::Start(place)).map_err(TraceError::Io)?;
         (self.block, self.read, self.offset) = (Vec::new(), 0, place);
-        (self.ahead, self.ended) = (None, false);
+        (self.ahead, self.ended, self.answers) = (None, false, 0);
         Ok(())
     }
 
@@ -277,8 +411,9 @@ fn check_of_length(length: u32) -> u32 {
     xxh3_64(&length.to_le_bytes()) as u32
 }
 
-/// The next block; none when the file ends before it does. Never allocates more than the file holds.
-fn read_block(input: &mut impl Read, at: u64) -> Result<Option<Vec<u8>>, TraceError> {
+/// The next block, of at most so many bytes; none when the file ends before it does. Never allocates more than the file
+/// holds.
+fn read_block(input: &mut impl Read, at: u64, bytes_max: usize) -> Result<Option<Vec<u8>>, TraceError> {
     let mut frame = [0; FRAME_BYTES];
     match input.read_exact(&mut frame) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -287,8 +422,11 @@ fn read_block(input: &mut impl Read, at: u64) -> Result<Option<Vec<u8>>, TraceEr
     let four = |at: usize| u32::from_le_bytes(frame[at..at + 4].try_into().expect("four bytes"));
     let (length, check) = (four(0), four(4));
     let sum = u64::from_le_bytes(frame[8..].try_into().expect("eight bytes"));
-    if check != check_of_length(length) || length as usize > limits::TRACE_BLOCK_BYTES_MAX {
+    if check != check_of_length(length) {
         return Err(TraceError::Damaged(at));
+    }
+    if length as usize > bytes_max {
+        return Err(TraceError::Malformed(at, Malformed::Long));
     }
     let mut payload = Vec::new();
     input.take(length.into()).read_to_end(&mut payload).map_err(TraceError::Io)?;

@@ -4,6 +4,7 @@ use super::wire::{Malformed, Reader, put_bytes, put_halves, put_number, put_sign
 use crate::contract::{
     Accepted, Answer, Digested, Entry, Error, IpAddress, Kind, Loaded, Metadata, Opened, Reply, Signal, SocketAddress,
 };
+use crate::limits;
 
 /// Facts about files, of which a server is told the same ones over and over: each is written once a block.
 #[derive(Default)]
@@ -128,8 +129,29 @@ fn put_peer(out: &mut Vec<u8>, peer: &SocketAddress) {
     put_number(out, peer.port.into());
 }
 
+/// What an answer takes in a trace at least: an id of two numbers, and its case.
+pub const ANSWER_BYTES_MIN: usize = 3;
+
+/// What the lists of one turn may still take of memory. Their elements take up to 60 times their bytes in a trace, so they
+/// are counted as a live world counts them, which never gives more.
+pub struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(limits::ANSWER_BYTES_QUEUED_MAX)
+    }
+}
+
+impl Room {
+    /// An element of a list with bytes of its own takes some of it.
+    pub(super) fn take<T>(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        self.0 = self.0.checked_sub(size_of::<T>() + bytes.len()).ok_or(Malformed::Held)?;
+        Ok(())
+    }
+}
+
 /// Reads an answer.
-pub fn read_answer(reader: &mut Reader<'_>, facts: &mut Facts) -> Result<Answer, Malformed> {
+pub fn read_answer(reader: &mut Reader<'_>, facts: &mut Facts, room: &mut Room) -> Result<Answer, Malformed> {
     let id = reader.halves()?;
     let reply = match reader.byte()? {
         0 => Reply::Listening(reader.small()?),
@@ -140,10 +162,13 @@ pub fn read_answer(reader: &mut Reader<'_>, facts: &mut Facts) -> Result<Answer,
         5 => Reply::Opened(Opened { file: reader.halves()?, metadata: facts.read(reader)? }),
         6 => Reply::Loaded(Loaded { buffer: reader.halves()?, length: reader.number()? }),
         7 => {
-            let length = reader.length()?;
-            let mut entries = Vec::new();
+            // A name's length, and which of the known facts there are.
+            let length = reader.length(2, limits::LIST_ENTRIES_MAX)?;
+            let mut entries = Vec::with_capacity(length);
             for _ in 0..length {
-                entries.push(Entry { name: reader.bytes()?.to_vec(), metadata: facts.read(reader)? });
+                let name = reader.bytes()?;
+                room.take::<Entry>(name)?;
+                entries.push(Entry { name: name.to_vec(), metadata: facts.read(reader)? });
             }
             Reply::Listed(entries)
         }
@@ -158,10 +183,12 @@ pub fn read_answer(reader: &mut Reader<'_>, facts: &mut Facts) -> Result<Answer,
             changed: reader.signed()?,
         }),
         13 => {
-            let length = reader.length()?;
-            let mut posts = Vec::new();
+            let length = reader.length(1, limits::SHARDS_MAX)?;
+            let mut posts = Vec::with_capacity(length);
             for _ in 0..length {
-                posts.push(reader.bytes()?.to_vec());
+                let post = reader.bytes()?;
+                room.take::<Vec<u8>>(post)?;
+                posts.push(post.to_vec());
             }
             Reply::Gathered(posts)
         }
@@ -261,7 +288,7 @@ mod tests {
         answers.iter().for_each(|answer| put_answer(&mut bytes, &mut facts, answer));
         let (mut reader, mut facts) = (Reader::new(&bytes), Facts::default());
         for answer in &answers {
-            assert_eq!(read_answer(&mut reader, &mut facts).as_ref(), Ok(answer));
+            assert_eq!(read_answer(&mut reader, &mut facts, &mut Room::default()).as_ref(), Ok(answer));
         }
         assert!(reader.is_empty());
     }
@@ -281,11 +308,14 @@ mod tests {
             let mut bytes = Vec::new();
             put_answer(&mut bytes, &mut Facts::default(), &Answer { id: 1, reply });
             for at in 0..bytes.len() {
-                let _ = read_answer(&mut Reader::new(&bytes[..at]), &mut Facts::default());
+                let read = |bytes: &[u8]| {
+                    let _ = read_answer(&mut Reader::new(bytes), &mut Facts::default(), &mut Room::default());
+                };
+                read(&bytes[..at]);
                 for bit in 0..8 {
                     let mut damaged = bytes.clone();
                     damaged[at] ^= 1 << bit;
-                    let _ = read_answer(&mut Reader::new(&damaged), &mut Facts::default());
+                    read(&damaged);
                 }
             }
         }

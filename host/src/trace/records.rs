@@ -1,8 +1,8 @@
 //! The header and the records as bytes.
 
-use super::codec::{Facts, put_answer, read_answer};
+use super::codec::{ANSWER_BYTES_MIN, Facts, Room, put_answer, read_answer};
 use super::wire::{Malformed, Reader, put_bytes, put_halves, put_number};
-use super::{End, Header, How, KeyFrame, Record, Sent, Turn};
+use super::{End, Header, How, KeyFrame, Record, Sent};
 use crate::contract::Answer;
 use crate::exchange::Arity;
 use crate::limits;
@@ -19,6 +19,16 @@ pub(super) struct Context {
     facts: Facts,
     /// Of the last turn; so the first of a block stands for itself.
     time: u64,
+    /// Of the turn that is being read.
+    room: Room,
+}
+
+/// A record, or the beginning of a turn, whose answers are read one after the other.
+pub(super) enum Head {
+    /// What the guest had sent, the time, and how many answers follow.
+    Turn { sent: Sent, time: u64, answers: usize },
+    /// Any other record.
+    Whole(Record),
 }
 
 impl Context {
@@ -32,24 +42,26 @@ impl Context {
         answers.iter().for_each(|answer| put_answer(out, &mut self.facts, answer));
     }
 
-    /// Reads a record.
-    pub(super) fn read(&mut self, reader: &mut Reader<'_>) -> Result<Record, Malformed> {
-        match reader.byte()? {
+    /// Reads a record, or of a turn what stands before its answers.
+    pub(super) fn head(&mut self, reader: &mut Reader<'_>) -> Result<Head, Malformed> {
+        Ok(Head::Whole(match reader.byte()? {
             TURN => {
                 let sent = read_sent(reader)?;
                 self.time = self.time.wrapping_add(reader.number()?);
-                let length = reader.length()?;
-                let mut answers = Vec::new();
-                for _ in 0..length {
-                    answers.push(read_answer(reader, &mut self.facts)?);
-                }
-                Ok(Record::Turn(Turn { sent, time: self.time, answers }))
+                let answers = reader.length(ANSWER_BYTES_MIN, limits::TRACE_TURN_ANSWERS_MAX)?;
+                self.room = Room::default();
+                return Ok(Head::Turn { sent, time: self.time, answers });
             }
-            END => Ok(Record::End(End { sent: read_sent(reader)?, how: read_how(reader)? })),
-            KEY_FRAME => Ok(Record::KeyFrame(read_key_frame(reader)?)),
-            CUT => Ok(Record::Cut(reader.number()?)),
-            _ => Err(Malformed::Case),
-        }
+            END => Record::End(End { sent: read_sent(reader)?, how: read_how(reader)? }),
+            KEY_FRAME => Record::KeyFrame(read_key_frame(reader)?),
+            CUT => Record::Cut(reader.number()?),
+            _ => return Err(Malformed::Case),
+        }))
+    }
+
+    /// Reads the next answer of a turn.
+    pub(super) fn answer(&mut self, reader: &mut Reader<'_>) -> Result<Answer, Malformed> {
+        read_answer(reader, &mut self.facts, &mut self.room)
     }
 }
 
@@ -85,11 +97,9 @@ pub(super) fn put_key_frame(key: &KeyFrame) -> Vec<u8> {
 fn read_key_frame(reader: &mut Reader<'_>) -> Result<KeyFrame, Malformed> {
     let (turn, time) = (reader.number()?, reader.number()?);
     let (sent, requests) = (read_sent(reader)?, reader.number()?);
-    let length = reader.length()?;
-    if length > limits::REQUESTS_PENDING_MAX {
-        return Err(Malformed::Number);
-    }
-    let mut pending = Vec::new();
+    // An id of two numbers, and how often it is answered.
+    let length = reader.length(3, limits::REQUESTS_PENDING_MAX)?;
+    let mut pending = Vec::with_capacity(length);
     for _ in 0..length {
         let id = reader.halves()?;
         let arity = match reader.byte()? {
@@ -142,17 +152,17 @@ pub(super) fn parse_header(bytes: &[u8]) -> Result<Header, Malformed> {
 
 fn read_header(reader: &mut Reader<'_>) -> Result<Header, Malformed> {
     let digest = |reader: &mut Reader<'_>| reader.take(32)?.try_into().map_err(|_| Malformed::Short);
-    let list = |reader: &mut Reader<'_>| {
-        let length = reader.length()?;
-        (0..length).map(|_| reader.text().map(str::to_owned)).collect::<Result<Vec<_>, _>>()
+    let list = |reader: &mut Reader<'_>, most: usize, bytes_max: usize| {
+        let length = reader.length(1, most)?;
+        (0..length).map(|_| reader.short_text(bytes_max).map(str::to_owned)).collect::<Result<Vec<_>, _>>()
     };
     Ok(Header {
         guest_sha256: digest(reader)?,
         contract_sha256: digest(reader)?,
-        engine: reader.text()?.to_owned(),
+        engine: reader.short_text(limits::TRACE_WORDS_BYTES_MAX)?.to_owned(),
         memory_max: reader.number()?,
-        limits: list(reader)?,
-        arguments: list(reader)?,
+        limits: list(reader, limits::TRACE_LIMITS_MAX, limits::TRACE_WORDS_BYTES_MAX)?,
+        arguments: list(reader, limits::TRACE_ARGUMENTS_MAX, usize::MAX)?,
         start: reader.number()?,
     })
 }
@@ -200,7 +210,7 @@ fn put_stop(out: &mut Vec<u8>, stop: &Stop) {
         Stop::AnswersEnded => out.push(8),
         Stop::System(what) => {
             out.push(9);
-            put_bytes(out, what.as_bytes());
+            put_bytes(out, &what.as_bytes()[..what.floor_char_boundary(limits::TRACE_WORDS_BYTES_MAX)]);
         }
     }
 }
@@ -216,7 +226,7 @@ fn read_stop(reader: &mut Reader<'_>) -> Result<Stop, Malformed> {
         6 => Stop::DuplicateId(reader.number()?),
         7 => Stop::NothingPending,
         8 => Stop::AnswersEnded,
-        9 => Stop::System(reader.text()?.to_owned()),
+        9 => Stop::System(reader.short_text(limits::TRACE_WORDS_BYTES_MAX)?.to_owned()),
         _ => return Err(Malformed::Case),
     })
 }

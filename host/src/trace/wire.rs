@@ -19,6 +19,10 @@ pub enum Malformed {
     Rest,
     /// A record is not where such a one can be.
     Place,
+    /// A list has more elements than one can have, or a block or a text is longer than one of its kind can be.
+    Long,
+    /// What one turn brings takes more memory than the limits of a host allow.
+    Held,
 }
 
 impl fmt::Display for Malformed {
@@ -31,6 +35,8 @@ impl fmt::Display for Malformed {
             Self::Guest => "the guest cannot be unpacked",
             Self::Rest => "something follows that does not belong there",
             Self::Place => "a record stands where none of its kind can",
+            Self::Long => "a block, a list or a text is longer than one of its kind can be",
+            Self::Held => "the lists of one turn take more memory than a host lets them",
         })
     }
 }
@@ -143,10 +149,20 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Malformed::Text)
     }
 
-    /// The length of a list whose elements take at least one byte each.
-    pub fn length(&mut self) -> Result<usize, Malformed> {
+    /// The length of a list of at most so many elements, each of which takes at least `bytes_min`: so whoever makes room
+    /// for all of them at once takes a small multiple of what is there.
+    pub fn length(&mut self, bytes_min: usize, most: usize) -> Result<usize, Malformed> {
         let length: usize = self.small()?;
-        if length > self.len() { Err(Malformed::Short) } else { Ok(length) }
+        if length > most {
+            return Err(Malformed::Long);
+        }
+        if length > self.len() / bytes_min { Err(Malformed::Short) } else { Ok(length) }
+    }
+
+    /// Text of at most so many bytes.
+    pub fn short_text(&mut self, bytes_max: usize) -> Result<&'a str, Malformed> {
+        let text = self.text()?;
+        if text.len() > bytes_max { Err(Malformed::Long) } else { Ok(text) }
     }
 }
 
@@ -177,7 +193,7 @@ mod tests {
             let read = |read: fn(&mut Reader<'_>) -> bool| read(&mut Reader::new(bytes));
             read(|reader| reader.number().is_ok());
             assert!(!read(|reader| reader.bytes().is_ok()), "{bytes:?}");
-            assert!(!read(|reader| reader.length().is_ok()), "{bytes:?}");
+            assert!(!read(|reader| reader.length(1, usize::MAX).is_ok()), "{bytes:?}");
         }
     }
 }

@@ -69,7 +69,10 @@ impl Sim {
     pub(super) fn list(&mut self, path: &[u8]) -> Result<Reply, Error> {
         check(path)?;
         match self.scene.files.list(self.now, path) {
-            Some(Ok(entries)) => Ok(Reply::Listed(entries.to_vec())),
+            Some(Ok(entries)) => {
+                self.has_room(entries.iter().map(|entry| entry.name.len() + size_of_val(entry)).sum())?;
+                Ok(Reply::Listed(entries.to_vec()))
+            }
             Some(Err(error)) => Err(*error),
             None => Err(self.unknown(path)),
         }
@@ -77,11 +80,8 @@ impl Sim {
 
     pub(super) fn read_file(&mut self, range: &Range) -> Result<Reply, Error> {
         let file = self.file(range.handle)?.clone();
-        let queued: usize = self.answers.iter().map(|answer| content(&answer.reply)).sum();
         let length = range.length.min(limits::FILE_READ_BYTES_MAX).min(file.size.saturating_sub(range.offset));
-        if queued + length as usize > limits::ANSWER_BYTES_QUEUED_MAX {
-            return Err(Error::Exhausted);
-        }
+        self.has_room(length as usize)?;
         match self.scene.files.read(self.now, &file.path, range.offset, length as usize) {
             Some(known) => known.map(Reply::Data),
             None => {
@@ -165,11 +165,4 @@ impl Sim {
 /// What the contract says of a path before anybody looks for it.
 fn check(path: &[u8]) -> Result<(), Error> {
     if path.len() > limits::PATH_BYTES_MAX || path.contains(&0) { Err(Error::Invalid) } else { Ok(()) }
-}
-
-fn content(reply: &Reply) -> usize {
-    match reply {
-        Reply::Data(bytes) | Reply::Changed(bytes) => bytes.len(),
-        _ => 0,
-    }
 }

@@ -43,6 +43,8 @@ pub struct Sim {
     now: u64,
     timers: Timers<Event>,
     answers: Vec<Answer>,
+    /// What contents, lists and names in them take of memory.
+    answer_bytes: usize,
     /// The requests that are neither answered for good nor answered at once, by id.
     pending: HashMap<u64, Pending>,
     handles: HashMap<u64, Object>,
@@ -151,6 +153,7 @@ impl Sim {
             now: scene.start,
             timers,
             answers: Vec::new(),
+            answer_bytes: 0,
             pending: HashMap::new(),
             handles: HashMap::new(),
             buffers: 0,
@@ -194,7 +197,7 @@ impl Sim {
             Request::Signals => self.subscribe(id).map(|()| None),
             Request::Cancel(target) => Ok(Some(self.cancel(*target))),
             Request::Post(bytes) => self.post(bytes).map(Some),
-            Request::Gather => Ok(Some(Reply::Gathered(vec![self.left.clone()]))),
+            Request::Gather => self.gather().map(Some),
         };
         if let Some(reply) = result.unwrap_or_else(|error| Some(Reply::Failed(error))) {
             self.answer(id, reply);
@@ -202,7 +205,24 @@ impl Sim {
     }
 
     fn answer(&mut self, id: u64, reply: Reply) {
+        self.answer_bytes += match &reply {
+            Reply::Data(bytes) | Reply::Changed(bytes) => bytes.len(),
+            Reply::Listed(entries) => entries.iter().map(|entry| entry.name.len() + size_of_val(entry)).sum(),
+            Reply::Gathered(posts) => posts.iter().map(|post| post.len() + size_of_val(post)).sum(),
+            _ => 0,
+        };
         self.answers.push(Answer { id, reply });
+    }
+
+    /// Whether there is room for an answer with so many bytes of contents, as a live world has it.
+    fn has_room(&self, bytes: usize) -> Result<(), Error> {
+        let fits = self.answer_bytes.saturating_add(bytes) <= limits::ANSWER_BYTES_QUEUED_MAX;
+        fits.then_some(()).ok_or(Error::Exhausted)
+    }
+
+    fn gather(&self) -> Result<Reply, Error> {
+        self.has_room(self.left.len() + size_of::<Vec<u8>>())?;
+        Ok(Reply::Gathered(vec![self.left.clone()]))
     }
 
     fn insert(&mut self, object: Object) -> Result<u64, Error> {
@@ -343,6 +363,7 @@ impl Backend for Sim {
         }
         self.turns += 1;
         let answers = std::mem::take(&mut self.answers);
+        self.answer_bytes = 0;
         let mut seen = self.seen.borrow_mut();
         answers.iter().for_each(|answer| seen.witness.answer(answer));
         Ok(Batch { time: self.now, answers })

@@ -17,8 +17,8 @@ pub struct Witness {
     pending: HashMap<u64, Pending>,
     /// The numbers of the clients whose answers are on their way.
     accepted: VecDeque<usize>,
-    /// How many pieces there are.
-    pieces: u64,
+    /// What writes and their pieces take of memory.
+    bytes: u64,
 }
 
 /// What a handle names.
@@ -50,14 +50,7 @@ impl Witness {
     /// Has seen nothing yet.
     pub fn new(store: Rc<RefCell<Store>>) -> Self {
         let behaviour = Behaviour::default();
-        Self {
-            store,
-            behaviour,
-            handles: HashMap::new(),
-            pending: HashMap::new(),
-            accepted: VecDeque::new(),
-            pieces: 0,
-        }
+        Self { store, behaviour, handles: HashMap::new(), pending: HashMap::new(), accepted: VecDeque::new(), bytes: 0 }
     }
 
     /// What it has seen.
@@ -65,9 +58,9 @@ impl Witness {
         self.behaviour
     }
 
-    /// How many bytes it takes to remember what was sent: those of the store, which is shared, and of the pieces.
+    /// How many bytes it takes to remember what was sent: those of the store, which is shared, of the writes and the pieces.
     pub fn bytes(&self) -> u64 {
-        self.store.borrow().bytes() + self.pieces * size_of::<Piece>() as u64
+        self.store.borrow().bytes() + self.bytes
     }
 
     /// The next answer that brings a client brings the one of that number, of which there is none yet. Without this they are
@@ -207,7 +200,7 @@ impl Witness {
             };
             seen.pieces.push(piece);
         }
-        self.pieces += (seen.pieces.len() - start) as u64;
+        self.bytes += (size_of::<Output>() + (seen.pieces.len() - start) * size_of::<Piece>()) as u64;
         seen.outputs.push(Output { taken: seen.taken, pieces: start..seen.pieces.len() });
         let ends = write.ends.then_some(Closed { taken: seen.taken, time });
         Some(Pending::Write { client, output: seen.outputs.len() - 1, ends })

@@ -1,5 +1,6 @@
 //! Makes events of the steps of a replay.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use hashbrown::HashMap;
@@ -10,6 +11,7 @@ use crate::backend::replay::{Outcome, Step};
 use crate::console::{self, printable};
 use crate::contract::{Answer, Level, Reply, Request, Submission};
 use crate::exchange::Arity;
+use crate::limits;
 use crate::trace::{Header, How, KeyFrame, Turn};
 
 /// Makes events of steps. Only what is shown is put into words: that is most of the work.
@@ -26,6 +28,8 @@ pub struct Explainer {
     bytes: [u64; 2],
     /// By id.
     pending: HashMap<u64, Pending>,
+    /// What their words take of memory.
+    words_bytes: usize,
     end: Option<How>,
 }
 
@@ -40,11 +44,18 @@ struct Begin {
 struct Pending {
     number: u64,
     /// In words, while its answer may be shown.
-    what: String,
+    what: Cow<'static, str>,
     lane: Lane,
     kind: Kind,
     /// Whether only a failure is its final answer.
     many: bool,
+}
+
+impl Pending {
+    /// What its words take of memory; those of this program take none.
+    fn bytes(&self) -> usize {
+        if let Cow::Owned(words) = &self.what { words.capacity() } else { 0 }
+    }
 }
 
 impl Explainer {
@@ -61,6 +72,7 @@ impl Explainer {
             begin: Begin::default(),
             bytes: [0; 2],
             pending: HashMap::new(),
+            words_bytes: 0,
             end: None,
         }
     }
@@ -79,24 +91,24 @@ impl Explainer {
         self.begin = Begin { turn: self.turn, time: self.time, requests: self.requests };
         self.words.begin_late();
         let before = |(id, arity): &(u64, Arity)| {
-            let what = "a request from before the recording begins".to_owned();
+            let what = "a request from before the recording begins".into();
             (*id, Pending { number: 0, what, lane: Lane::Host, kind: Kind::Control, many: *arity == Arity::Many })
         };
         self.pending = key.pending.iter().map(before).collect();
     }
 
-    /// What happened in a step: what the guest did in the turn before, then what it received.
-    pub fn step(&mut self, step: &Step) -> Vec<Event> {
-        let mut events: Vec<Event> = step.log.iter().filter_map(|(level, line)| self.log(*level, line)).collect();
-        events.extend(step.sent.iter().filter_map(|submission| self.request(submission)));
+    /// Tells what happened in a step: what the guest did in the turn before, then what it received. One event after the
+    /// other: a turn can have a million, and each is longer in words.
+    pub fn step(&mut self, step: &Step, mut tell: impl FnMut(Event)) {
+        step.log.iter().filter_map(|(level, line)| self.log(*level, line)).for_each(&mut tell);
+        step.sent.iter().filter_map(|submission| self.request(submission)).for_each(&mut tell);
         if step.end.is_some() {
             self.end.clone_from(&step.end);
-            return events;
+            return;
         }
         self.turn = step.turn;
         self.time = self.time.max(step.time.saturating_sub(self.start));
-        events.extend(step.answers.iter().filter_map(|answer| self.answer(answer)));
-        events
+        step.answers.iter().filter_map(|answer| self.answer(answer)).for_each(tell);
     }
 
     /// How many connections there were.
@@ -179,7 +191,15 @@ impl Explainer {
         let text = || format!("{what}{}", self.words.details(request));
         let event = self.event((lane, kind), Mark::Sent, number, text);
         let many = matches!(submission.request, Request::Listen(_) | Request::Watch(_) | Request::Signals);
-        self.pending.insert(submission.id, Pending { number, what, lane, kind, many });
+        let what = if self.words_bytes > limits::EXPLAIN_WORDS_BYTES_MAX {
+            "a request, of so many that they are not all told".into()
+        } else {
+            Cow::Owned(what)
+        };
+        let pending = Pending { number, what, lane, kind, many };
+        self.words_bytes += pending.bytes();
+        let replaced = self.pending.insert(submission.id, pending);
+        self.words_bytes -= replaced.map_or(0, |it| it.bytes());
         event
     }
 
@@ -201,7 +221,8 @@ impl Explainer {
         let text = || format!("{} -> {}", request.what, reply());
         let event = self.event((lane, request.kind), mark, request.number, text);
         if failed || !request.many {
-            self.pending.remove(&answer.id);
+            let done = self.pending.remove(&answer.id);
+            self.words_bytes -= done.map_or(0, |done| done.bytes());
         }
         event
     }
@@ -294,8 +315,8 @@ mod tests {
         let (header, mut out) = (header(), Vec::new());
         let mut explainer = Explainer::new(&header, data, filter.clone());
         let mut text = Text::new(&mut out);
-        for event in visit().iter().flat_map(|it| explainer.step(it)) {
-            text.event(&event).expect("memory");
+        for step in visit() {
+            explainer.step(&step, |event| text.event(&event).expect("memory"));
         }
         assert_eq!(String::from_utf8_lossy(&out).trim_start(), expected);
     }
@@ -393,7 +414,7 @@ turn 4 at 2 s
     fn the_end_and_the_totals_are_told() {
         let mut explainer = Explainer::new(&header(), true, Filter { connection: Some(9), to: 1, ..ALL });
         for step in visit() {
-            assert_eq!(explainer.step(&step), [], "nothing of it is shown");
+            explainer.step(&step, |event| panic!("nothing of it is shown: {event:?}"));
         }
         let totals: Vec<String> = explainer.totals().iter().map(|(name, value)| format!("{name} {value}")).collect();
         let expected =

@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::{Change, Client, Scene, Segment, Wait};
 use crate::backend::replay::Step;
 use crate::contract::{Answer, Error, Reply, Request, Signal, Submission};
-use crate::trace::behaviour::{Behaviour, Ended, Store, Witness};
+use crate::limits;
+use crate::trace::behaviour::{Behaviour, Ended, Seen, Store, Witness};
 use crate::trace::{Header, How};
 
 /// Makes a [`Scene`] and a [`Behaviour`] of the steps of an exact replay.
@@ -21,6 +22,12 @@ pub struct Extractor {
     /// When something happened last on each client's connection.
     last: Vec<u64>,
     requests: u64,
+    /// What clients, changes and pending requests take of memory.
+    bytes: u64,
+    /// The changes of this batch.
+    changed_now: HashSet<(Vec<u8>, bool)>,
+    /// It takes more than is kept for a comparison: nothing more is kept.
+    is_over: bool,
 }
 
 /// A request that is not answered for good, and when it was sent.
@@ -45,18 +52,42 @@ enum What {
     Signals,
 }
 
+impl What {
+    /// What it takes of memory while it is pending.
+    fn bytes(&self) -> u64 {
+        let path = match self {
+            Self::Open(path, _) | Self::List(path) | Self::Watch(path) => path.len(),
+            _ => 0,
+        };
+        (2 * size_of::<(u64, Asked)>() + path) as u64
+    }
+}
+
 impl Extractor {
     /// Takes a run apart that began so.
     pub fn new(header: &Header, store: Rc<RefCell<Store>>) -> Self {
         let scene = Scene::new(header);
         let time = scene.start;
-        Self { scene, witness: Witness::new(store), time, pending: HashMap::new(), last: Vec::new(), requests: 0 }
+        Self {
+            scene,
+            witness: Witness::new(store),
+            time,
+            pending: HashMap::new(),
+            last: Vec::new(),
+            requests: 0,
+            bytes: 0,
+            changed_now: HashSet::new(),
+            is_over: false,
+        }
     }
 
     /// The next step.
     pub fn step(&mut self, step: &Step) {
         self.requests += step.sent.len() as u64;
         for submission in &step.sent {
+            if self.is_too_much() {
+                return;
+            }
             self.request(submission);
             self.witness.request(self.time, submission);
         }
@@ -65,10 +96,25 @@ impl Extractor {
         }
         self.time = self.time.max(step.time);
         self.scene.turns = step.turn;
+        self.changed_now.clear();
         for answer in &step.answers {
+            if self.is_too_much() {
+                return;
+            }
             self.answer(answer);
             self.witness.answer(answer);
         }
+    }
+
+    /// Whether the run takes more memory than is kept for a comparison. What was taken of it then is of no use.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    fn is_too_much(&mut self) -> bool {
+        self.is_over |= self.bytes + self.scene.files.bytes() > limits::SCENE_BYTES_MAX
+            || self.witness.bytes() > limits::SCENE_OUTPUT_BYTES_MAX;
+        self.is_over
     }
 
     /// How many requests there were in the steps so far.
@@ -124,7 +170,9 @@ impl Extractor {
             Request::Close(_) | Request::Sleep(_) | Request::Cancel(_) | Request::Post(_) | Request::Gather => None,
         };
         if let Some(what) = what {
-            self.pending.insert(submission.id, Asked { time: self.time, what });
+            self.bytes += what.bytes();
+            let replaced = self.pending.insert(submission.id, Asked { time: self.time, what });
+            self.bytes -= replaced.map_or(0, |asked| asked.what.bytes());
         }
     }
 
@@ -138,6 +186,8 @@ impl Extractor {
         self.learn(&asked, &answer.reply);
         if many && !failed {
             self.pending.insert(answer.id, asked);
+        } else {
+            self.bytes -= asked.what.bytes();
         }
     }
 
@@ -152,6 +202,9 @@ impl Extractor {
             (What::Listen(_, port), Reply::Accepted(accepted)) => {
                 self.scene.clients.push(Client::new(self.time, *port, accepted.peer));
                 self.last.push(self.time);
+                // With what a behaviour says of it, for the recorded guest and two others. A list has up to twice the room
+                // that it needs.
+                self.bytes += 2 * (size_of::<Client>() + size_of::<u64>() + 3 * size_of::<Seen>()) as u64;
             }
             (What::Read(client), reply) => self.read(*client, reply),
             (What::Write(client, from), reply) => self.written(*client, *from, reply),
@@ -161,6 +214,7 @@ impl Extractor {
             (What::Signals, Reply::Signal(signal)) => {
                 // Each of several requests is told.
                 if self.scene.signals.last() != Some(&(self.time, *signal)) {
+                    self.bytes += 32;
                     self.scene.signals.push((self.time, *signal));
                 }
             }
@@ -201,6 +255,7 @@ impl Extractor {
             Reply::Data(bytes) => {
                 it.bytes.extend(bytes);
                 it.segments.push(Segment { time: self.time, end: it.bytes.len() });
+                self.bytes += 2 * (bytes.len() + size_of::<Segment>()) as u64;
             }
             Reply::Failed(Error::Cancelled | Error::Busy | Error::Invalid | Error::BadHandle) => return,
             _ => return self.gone(client),
@@ -214,6 +269,7 @@ impl Extractor {
             Reply::Written(_) => {
                 if from < self.time {
                     self.scene.clients[client].waits.push(Wait { from, to, error: None });
+                    self.bytes += 2 * size_of::<Wait>() as u64;
                 }
             }
             // The guest gave up.
@@ -232,6 +288,7 @@ impl Extractor {
         let it = &mut self.scene.clients[client];
         it.waits.push(wait);
         it.cut = true;
+        self.bytes += 2 * size_of::<Wait>() as u64;
     }
 
     fn gone(&mut self, client: usize) {
@@ -263,16 +320,16 @@ impl Extractor {
 
     /// Whether this batch tells of a change there: before a watch ends for what is gone, its change is told.
     fn has_changed(&self, path: &[u8]) -> bool {
-        let now = self.scene.changes.iter().rev().take_while(|change| change.time == self.time);
-        now.into_iter().any(|change| change.path == path)
+        [false, true].into_iter().any(|gone| self.changed_now.contains(&(path.to_owned(), gone)))
     }
 
     /// Each of several requests is told of a change: in one batch it counts once.
     fn change(&mut self, change: Change) {
-        if self.scene.changes.iter().rev().take_while(|it| it.time == change.time).any(|it| *it == change) {
+        if !self.changed_now.insert((change.path.clone(), change.gone)) {
             return;
         }
         self.scene.files.changed(change.time, &change.path);
+        self.bytes += 2 * (size_of::<Change>() + change.path.len()) as u64;
         self.scene.changes.push(change);
     }
 }

@@ -11,6 +11,8 @@ use crate::contract::{Digested, Entry, Error, Metadata};
 #[derive(Debug, Default)]
 pub struct Files {
     paths: HashMap<Vec<u8>, Facts>,
+    /// What all of it takes of memory.
+    bytes: u64,
 }
 
 /// What is known of what one path names.
@@ -29,6 +31,9 @@ struct Facts {
     /// When a change was told.
     changed: Vec<u64>,
 }
+
+/// What each different question about a path takes besides its answers: a place in a table, or in a tree.
+const QUESTION_BYTES: u64 = 96;
 
 /// What `read-file` was answered.
 type Content = Result<Rc<[u8]>, Error>;
@@ -52,11 +57,18 @@ impl<T> Default for Timeline<T> {
 }
 
 impl<T: PartialEq> Timeline<T> {
-    /// Adds an answer to a question that was asked at that time, which is not before the last one.
-    pub fn add(&mut self, time: u64, value: T) {
+    /// Adds an answer to a question that was asked at that time, which is not before the last one. What it takes of memory.
+    pub fn add(&mut self, time: u64, value: T) -> u64 {
         match self.0.last_mut() {
-            Some(last) if last.value == value => last.to = time,
-            _ => self.0.push(Spell { from: time, to: time, value }),
+            Some(last) if last.value == value => {
+                last.to = time;
+                0
+            }
+            _ => {
+                self.0.push(Spell { from: time, to: time, value });
+                // A list has up to twice the room that it needs.
+                2 * size_of::<Spell<T>>() as u64
+            }
         }
     }
 
@@ -86,37 +98,46 @@ impl<T: PartialEq> Timeline<T> {
 impl Files {
     /// `open` was answered.
     pub fn opened(&mut self, time: u64, path: &[u8], follow: bool, result: Result<Metadata, Error>) {
-        self.facts(path).opened[usize::from(follow)].add(time, result);
+        let taken = self.facts(path).opened[usize::from(follow)].add(time, result);
+        self.bytes += taken;
     }
 
     /// `list` was answered.
     pub fn listed(&mut self, time: u64, path: &[u8], result: Result<&[Entry], Error>) {
-        self.facts(path).listed.add(time, result.map(Into::into));
+        let content: usize = result.iter().flat_map(|it| it.iter()).map(|it| size_of_val(it) + it.name.len()).sum();
+        let taken = self.facts(path).listed.add(time, result.map(Into::into));
+        self.bytes += if taken > 0 { taken + content as u64 } else { 0 };
     }
 
     /// `watch` was answered with an error at once, or with nothing.
     pub fn watched(&mut self, time: u64, path: &[u8], error: Option<Error>) {
-        self.facts(path).watched.add(time, error);
+        let taken = self.facts(path).watched.add(time, error);
+        self.bytes += taken;
     }
 
     /// `load` was answered with the length of the buffer.
     pub fn loaded(&mut self, time: u64, path: &[u8], range: (u64, u64), result: Result<u64, Error>) {
-        self.facts(path).loaded.entry(range).or_default().add(time, result);
+        let taken = self.facts(path).loaded.entry(range).or_default().add(time, result);
+        self.bytes += if taken > 0 { taken + QUESTION_BYTES } else { 0 };
     }
 
     /// `digest` was answered.
     pub fn digested(&mut self, time: u64, path: &[u8], result: Result<Digested, Error>) {
-        self.facts(path).digested.add(time, result);
+        let taken = self.facts(path).digested.add(time, result);
+        self.bytes += taken;
     }
 
     /// `read-file` was answered.
     pub fn content(&mut self, time: u64, path: &[u8], offset: u64, result: Result<&[u8], Error>) {
-        self.facts(path).content.entry(offset).or_default().add(time, result.map(Into::into));
+        let content = result.map_or(0, <[u8]>::len) as u64;
+        let taken = self.facts(path).content.entry(offset).or_default().add(time, result.map(Into::into));
+        self.bytes += if taken > 0 { taken + QUESTION_BYTES + content } else { 0 };
     }
 
     /// A change was told.
     pub fn changed(&mut self, time: u64, path: &[u8]) {
         self.facts(path).changed.push(time);
+        self.bytes += 2 * size_of::<u64>() as u64;
     }
 
     /// What `open` is answered; none when nothing is known.
@@ -173,6 +194,11 @@ impl Files {
         Some(Ok(bytes))
     }
 
+    /// What is known takes so many bytes of memory.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Whether the content of any file was read.
     pub fn have_content(&self) -> bool {
         self.paths.values().any(|facts| !facts.content.is_empty())
@@ -200,6 +226,8 @@ impl Files {
     fn facts(&mut self, path: &[u8]) -> &mut Facts {
         if !self.paths.contains_key(path) {
             self.paths.insert(path.to_owned(), Facts::default());
+            // The table is up to half empty.
+            self.bytes += (2 * size_of::<(Vec<u8>, Facts)>() + path.len()) as u64;
         }
         self.paths.get_mut(path).expect("it was just put there")
     }

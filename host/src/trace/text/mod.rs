@@ -46,9 +46,10 @@ mod write;
 use std::fmt;
 use std::io;
 
-use super::binary::{self, Block};
+use super::binary::TraceWriter;
 use super::{Header, Record};
 
+pub use parse::TextReader;
 pub use write::{TextWriter, hex, request};
 
 /// The version of the text form.
@@ -63,40 +64,22 @@ pub struct Text {
     pub records: Vec<Record>,
 }
 
-/// How many bytes of records are put in one block.
-const BLOCK_BYTES: usize = 64 << 10;
-
 impl Text {
     /// Reads a text.
     pub fn parse(text: &[u8]) -> Result<Self, TextError> {
-        parse::parse(text)
+        let mut reader = TextReader::new(text)?;
+        let mut records = Vec::new();
+        while let Some(record) = reader.record()? {
+            records.push(record);
+        }
+        Ok(Self { header: reader.header, records })
     }
 
     /// The trace in its binary form. Whether `guest` is the one that the header names is for the caller to say.
     pub fn to_binary(&self, guest: &[u8]) -> io::Result<Vec<u8>> {
-        let mut bytes = binary::begin(&self.header, guest)?;
-        let mut block = Block::default();
-        for record in &self.records {
-            match record {
-                Record::Turn(turn) => block.turn(turn.sent, turn.time, &turn.answers),
-                Record::End(end) => block.end(end),
-                Record::Cut(turns) => block.cut(*turns),
-                Record::KeyFrame(key) => {
-                    if !block.is_empty() {
-                        bytes.extend(std::mem::take(&mut block).seal());
-                    }
-                    let too_large = || io::Error::other("a key frame is larger than one can be");
-                    bytes.extend(binary::key_frame(key).ok_or_else(too_large)?);
-                }
-            }
-            if block.len() >= BLOCK_BYTES {
-                bytes.extend(std::mem::take(&mut block).seal());
-            }
-        }
-        if !block.is_empty() {
-            bytes.extend(std::mem::take(&mut block).seal());
-        }
-        Ok(bytes)
+        let mut writer = TraceWriter::new(Vec::new(), &self.header, guest)?;
+        self.records.iter().try_for_each(|record| writer.record(record))?;
+        writer.finish()
     }
 }
 

@@ -6,31 +6,74 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::words::{Lines, Words};
-use super::{Text, TextError, VERSION, names};
+use super::{TextError, VERSION, names};
 use crate::contract::{Accepted, Answer, Digested, Entry, IpAddress, Loaded, Metadata, Opened, Reply, SocketAddress};
+use crate::limits;
 use crate::stop::Stop;
-use crate::trace::codec::{ERRORS, KINDS, SIGNALS};
+use crate::trace::codec::{ERRORS, KINDS, Room, SIGNALS};
 use crate::trace::{End, Header, How, KeyFrame, Record, Sent, Turn};
 
 const ID: &str = "an id, such as 0.3";
 const HANDLE: &str = "a handle, such as 0.3";
 const RECORDS: &str = "`turn`, `end`, `key-frame`, or an answer such as `0.3 done`";
 const REPLIES: &str = "listening, accepted, data, written, done, opened, loaded, digested, listed, gathered, changed, elapsed, signal or failed";
+const HELD: &str = "a turn whose lists take less memory, as those of a host do";
 const HOWS: &str = "exit, trapped or stopped";
 const STOPS: &str = "asked, stop-too-slow, turn-too-long, memory, tables, requests-pending, duplicate-id, \
                      nothing-pending, answers-ended or system";
 
-pub(super) fn parse(text: &[u8]) -> Result<Text, TextError> {
-    let text = str::from_utf8(text).map_err(|error| {
-        let (before, rest) = text.split_at(error.valid_up_to());
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        let found = format!("the byte \\x{:02x}", rest.first().copied().unwrap_or_default());
-        TextError { line, expected: "text in UTF-8 (in strings, \\xNN stands for other bytes)".to_owned(), found }
-    })?;
-    let mut lines = Lines::new(text);
-    let header = header(&mut lines)?;
-    let records = records(&mut lines, header.start)?;
-    Ok(Text { header, records })
+/// Reads a text record by record, of which a text can hold far more than memory does.
+pub struct TextReader<'a> {
+    /// What was run.
+    pub header: Header,
+    lines: Lines<'a>,
+    /// Of the last record.
+    time: u64,
+    /// Whether there was none yet.
+    is_first: bool,
+}
+
+impl<'a> TextReader<'a> {
+    /// Reads the header.
+    pub fn new(text: &'a [u8]) -> Result<Self, TextError> {
+        let text = str::from_utf8(text).map_err(|error| {
+            let (before, rest) = text.split_at(error.valid_up_to());
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            let found = format!("the byte \\x{:02x}", rest.first().copied().unwrap_or_default());
+            TextError { line, expected: "text in UTF-8 (in strings, \\xNN stands for other bytes)".to_owned(), found }
+        })?;
+        let mut lines = Lines::new(text);
+        let header = header(&mut lines)?;
+        Ok(Self { time: header.start, header, lines, is_first: true })
+    }
+
+    /// The next record; none at the end of the text.
+    pub fn record(&mut self) -> Result<Option<Record>, TextError> {
+        let Some(mut words) = self.lines.next() else { return Ok(None) };
+        let record = match words.word(RECORDS)? {
+            "turn" => {
+                let turn = turn(words, &mut self.lines, self.time)?;
+                self.time = turn.time;
+                Record::Turn(turn)
+            }
+            "key-frame" => {
+                let key = key_frame(words, &mut self.lines, self.time)?;
+                self.time = key.time;
+                Record::KeyFrame(key)
+            }
+            "cut" if self.is_first => Record::Cut(words.whole(|words| words.number("a number of turns"))?),
+            "end" => {
+                let end = words.whole(|words| Ok(End { how: how(words)?, sent: sent(words)? }))?;
+                if let Some(words) = self.lines.next() {
+                    return Err(words.error("the end of the file, for the run has ended"));
+                }
+                Record::End(end)
+            }
+            other => return Err(words.wrong(other, RECORDS)),
+        };
+        self.is_first = false;
+        Ok(Some(record))
+    }
 }
 
 fn header(lines: &mut Lines<'_>) -> Result<Header, TextError> {
@@ -41,10 +84,10 @@ fn header(lines: &mut Lines<'_>) -> Result<Header, TextError> {
     Ok(Header {
         guest_sha256: lines.line("guest", digest)?,
         contract_sha256: lines.line("contract", digest)?,
-        engine: lines.line("engine", Words::text)?,
-        limits: lines.lines("limit", Words::text)?,
+        engine: lines.line("engine", short_text)?,
+        limits: lines.lines("limit", limits::TRACE_LIMITS_MAX, short_text)?,
         memory_max: lines.line("memory-max", |words| words.number("a number of bytes"))?,
-        arguments: lines.lines("argument", Words::text)?,
+        arguments: lines.lines("argument", limits::TRACE_ARGUMENTS_MAX, Words::text)?,
         start: lines.line("start", |words| words.number("nanoseconds since the Unix epoch"))?,
     })
 }
@@ -62,41 +105,14 @@ fn digest(words: &mut Words<'_>) -> Result<[u8; 32], TextError> {
     })
 }
 
-fn records(lines: &mut Lines<'_>, start: u64) -> Result<Vec<Record>, TextError> {
-    let mut records = Vec::new();
-    let mut time = start;
-    while let Some(mut words) = lines.next() {
-        match words.word(RECORDS)? {
-            "turn" => {
-                let turn = turn(words, lines, time)?;
-                time = turn.time;
-                records.push(Record::Turn(turn));
-            }
-            "key-frame" => {
-                let key = key_frame(words, lines, time)?;
-                time = key.time;
-                records.push(Record::KeyFrame(key));
-            }
-            "cut" if records.is_empty() => {
-                records.push(Record::Cut(words.whole(|words| words.number("a number of turns"))?));
-            }
-            "end" => {
-                records.push(Record::End(words.whole(|words| Ok(End { how: how(words)?, sent: sent(words)? }))?));
-                if let Some(words) = lines.next() {
-                    return Err(words.error("the end of the file, for the run has ended"));
-                }
-            }
-            other => return Err(words.wrong(other, RECORDS)),
-        }
-    }
-    Ok(records)
-}
-
 fn turn(mut words: Words<'_>, lines: &mut Lines<'_>, before: u64) -> Result<Turn, TextError> {
     let (time, sent) = words.whole(|words| Ok((time(words, before)?, sent(words)?)))?;
-    let mut answers = Vec::new();
+    let (mut answers, mut room) = (Vec::new(), Room::default());
     while let Some(words) = lines.next_if(|first| first.starts_with(|c: char| c.is_ascii_digit())) {
-        answers.push(answer(words, lines)?);
+        if answers.len() == limits::TRACE_TURN_ANSWERS_MAX {
+            return Err(words.error(&format!("a turn of at most {} answers", limits::TRACE_TURN_ANSWERS_MAX)));
+        }
+        answers.push(answer(words, lines, &mut room)?);
     }
     Ok(Turn { sent, time, answers })
 }
@@ -107,11 +123,13 @@ fn key_frame(mut words: Words<'_>, lines: &mut Lines<'_>, before: u64) -> Result
         let (sent, requests) = (sent(words)?, words.field("requests")?);
         Ok(KeyFrame { turn, time, sent, requests, pending: Vec::new(), image: Vec::new() })
     })?;
-    key.pending =
-        lines.lines("pending", |words| Ok((words.halves(ID)?, words.case(&names::ARITIES, names::arity)?)))?;
-    let image =
-        |words: &mut Words<'_>| words.take("a part of an image in base64", |word| BASE64_STANDARD.decode(word).ok());
-    key.image = lines.lines("image", image)?.concat();
+    key.pending = lines.lines("pending", limits::REQUESTS_PENDING_MAX, |words| {
+        Ok((words.halves(ID)?, words.case(&names::ARITIES, names::arity)?))
+    })?;
+    let image = &mut key.image;
+    lines.each("image", |words| {
+        words.take("a part of an image in base64", |word| BASE64_STANDARD.decode_vec(word, image).ok())
+    })?;
     Ok(key)
 }
 
@@ -159,12 +177,12 @@ fn stop(words: &mut Words<'_>) -> Result<Stop, TextError> {
         "duplicate-id" => Stop::DuplicateId(words.halves(ID)?),
         "nothing-pending" => Stop::NothingPending,
         "answers-ended" => Stop::AnswersEnded,
-        "system" => Stop::System(words.text()?),
+        "system" => Stop::System(short_text(words)?),
         _ => return Err(words.wrong(word, STOPS)),
     })
 }
 
-fn answer(mut words: Words<'_>, lines: &mut Lines<'_>) -> Result<Answer, TextError> {
+fn answer(mut words: Words<'_>, lines: &mut Lines<'_>, room: &mut Room) -> Result<Answer, TextError> {
     let (id, mut reply) = words.whole(|words| Ok((words.halves(ID)?, reply(words)?)))?;
     match &mut reply {
         Reply::Data(bytes) => {
@@ -172,8 +190,20 @@ fn answer(mut words: Words<'_>, lines: &mut Lines<'_>) -> Result<Answer, TextErr
                 words.whole(|words| strings(words, bytes))?;
             }
         }
-        Reply::Listed(entries) => *entries = lines.lines("entry", entry)?,
-        Reply::Gathered(posts) => *posts = lines.lines("post", Words::bytes)?,
+        Reply::Listed(entries) => {
+            *entries = lines.lines("entry", limits::LIST_ENTRIES_MAX, |words| {
+                let entry = entry(words)?;
+                room.take::<Entry>(&entry.name).map_err(|_| words.error(HELD))?;
+                Ok(entry)
+            })?;
+        }
+        Reply::Gathered(posts) => {
+            *posts = lines.lines("post", limits::SHARDS_MAX, |words| {
+                let post = words.bytes()?;
+                room.take::<Vec<u8>>(&post).map_err(|_| words.error(HELD))?;
+                Ok(post)
+            })?;
+        }
         _ => {}
     }
     Ok(Answer { id, reply })
@@ -208,6 +238,14 @@ fn reply(words: &mut Words<'_>) -> Result<Reply, TextError> {
         "failed" => Reply::Failed(words.case(&ERRORS, names::error)?),
         _ => return Err(words.wrong(word, REPLIES)),
     })
+}
+
+/// A string that a trace can hold where it says something of the host.
+fn short_text(words: &mut Words<'_>) -> Result<String, TextError> {
+    let expected = format!("a string of at most {} bytes", limits::TRACE_WORDS_BYTES_MAX);
+    let too_long = words.error(&expected);
+    let text = words.text()?;
+    if text.len() > limits::TRACE_WORDS_BYTES_MAX { Err(too_long) } else { Ok(text) }
 }
 
 fn content_digest(words: &mut Words<'_>) -> Result<(u64, u64), TextError> {

@@ -1,51 +1,57 @@
 //! Bytes in quotes, and back.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write};
 
 /// Bytes of one string in a line; longer ones are broken.
 const LINE_BYTES: usize = 100;
 
-/// Bytes as one string. What a reader could not see, or not tell from something else, is escaped.
-pub(super) fn quoted(bytes: &[u8]) -> String {
-    let mut text = String::from('"');
-    for chunk in bytes.utf8_chunks() {
-        chunk.valid().chars().for_each(|c| put_char(&mut text, c));
-        put_bytes(&mut text, chunk.invalid());
+/// Bytes as one string. What a reader could not see, or not tell from something else, is escaped. It is written piece by
+/// piece, for it can have four times as many bytes.
+pub(super) struct Quoted<'a>(pub(super) &'a [u8]);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for chunk in self.0.utf8_chunks() {
+            chunk.valid().chars().try_for_each(|c| put_char(f, c))?;
+            put_bytes(f, chunk.invalid())?;
+        }
+        f.write_char('"')
     }
-    text.push('"');
-    text
 }
 
 /// Bytes as what follows a word: a string in the same line, or several in lines of their own, broken behind line ends.
-pub(super) fn following(bytes: &[u8]) -> String {
-    let mut pieces = bytes.split_inclusive(|byte| *byte == b'\n').flat_map(|line| line.chunks(LINE_BYTES));
-    match (pieces.next(), pieces.next()) {
-        (None, _) => " \"\"".to_owned(),
-        (Some(only), None) => format!(" {}", quoted(only)),
-        (Some(first), Some(second)) => {
-            [first, second].into_iter().chain(pieces).map(|piece| format!("\n    {}", quoted(piece))).collect()
+pub(super) struct Following<'a>(pub(super) &'a [u8]);
+
+impl fmt::Display for Following<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut pieces = self.0.split_inclusive(|byte| *byte == b'\n').flat_map(|line| line.chunks(LINE_BYTES));
+        match (pieces.next(), pieces.next()) {
+            (None, _) => f.write_str(" \"\""),
+            (Some(only), None) => write!(f, " {}", Quoted(only)),
+            (Some(first), Some(second)) => {
+                [first, second].into_iter().chain(pieces).try_for_each(|piece| write!(f, "\n    {}", Quoted(piece)))
+            }
         }
     }
 }
 
-fn put_char(text: &mut String, c: char) {
+fn put_char(text: &mut impl Write, c: char) -> fmt::Result {
     match c {
-        '"' => text.push_str("\\\""),
-        '\\' => text.push_str("\\\\"),
-        '\n' => text.push_str("\\n"),
-        '\r' => text.push_str("\\r"),
-        '\t' => text.push_str("\\t"),
-        '\'' => text.push(c),
+        '"' => text.write_str("\\\""),
+        '\\' => text.write_str("\\\\"),
+        '\n' => text.write_str("\\n"),
+        '\r' => text.write_str("\\r"),
+        '\t' => text.write_str("\\t"),
+        '\'' => text.write_char(c),
         // Of one character: it can be seen.
-        _ if c.escape_debug().len() == 1 => text.push(c),
+        _ if c.escape_debug().len() == 1 => text.write_char(c),
         _ => put_bytes(text, c.encode_utf8(&mut [0; 4]).as_bytes()),
     }
 }
 
-fn put_bytes(text: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        let _ = write!(text, "\\x{byte:02x}");
-    }
+fn put_bytes(text: &mut impl Write, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(text, "\\x{byte:02x}"))
 }
 
 /// What stands in front of a text that begins with a quote: the string with its quotes, as far as it goes.
@@ -98,7 +104,7 @@ mod tests {
     fn every_byte_comes_back() {
         let all: Vec<u8> = (0..=255).chain("caf\u{e9} \u{202e}\u{200b}'\"\\x".bytes()).collect();
         for length in 0..all.len() {
-            let (text, rest) = (quoted(&all[length..]), " \"more\"");
+            let (text, rest) = (Quoted(&all[length..]).to_string(), " \"more\"");
             assert_eq!(unquoted(&text), Ok(all[length..].to_vec()), "{text}");
             assert_eq!(span(&format!("{text}{rest}")), text.len(), "{text}");
             assert!(!text.contains(|c: char| c.is_control()), "{text}");
@@ -107,10 +113,10 @@ mod tests {
 
     #[test]
     fn what_can_be_read_is_left_as_it_is() {
-        assert_eq!(quoted("it's \u{e9}\r\n".as_bytes()), "\"it's \u{e9}\\r\\n\"");
-        assert_eq!(quoted(b"\xff\0\xe2\x80\xae"), "\"\\xff\\x00\\xe2\\x80\\xae\"");
-        assert_eq!(following(b"a\nb"), "\n    \"a\\n\"\n    \"b\"");
-        assert_eq!(following(b"a\n"), " \"a\\n\"");
+        assert_eq!(Quoted("it's \u{e9}\r\n".as_bytes()).to_string(), "\"it's \u{e9}\\r\\n\"");
+        assert_eq!(Quoted(b"\xff\0\xe2\x80\xae").to_string(), "\"\\xff\\x00\\xe2\\x80\\xae\"");
+        assert_eq!(Following(b"a\nb").to_string(), "\n    \"a\\n\"\n    \"b\"");
+        assert_eq!(Following(b"a\n").to_string(), " \"a\\n\"");
     }
 
     #[test]

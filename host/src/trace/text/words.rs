@@ -50,15 +50,32 @@ impl<'a> Lines<'a> {
     }
 
     /// The same for as many lines as begin so.
+    pub(super) fn each(
+        &mut self,
+        keyword: &str,
+        mut read: impl FnMut(&mut Words<'a>) -> Result<(), TextError>,
+    ) -> Result<(), TextError> {
+        while self.ahead.as_ref().is_some_and(|words| words.first() == keyword) {
+            self.line(keyword, &mut read)?;
+        }
+        Ok(())
+    }
+
+    /// What such lines say, of which there are no more than so many.
     pub(super) fn lines<T>(
         &mut self,
         keyword: &str,
-        read: impl Fn(&mut Words<'a>) -> Result<T, TextError>,
+        most: usize,
+        mut read: impl FnMut(&mut Words<'a>) -> Result<T, TextError>,
     ) -> Result<Vec<T>, TextError> {
         let mut all = Vec::new();
-        while self.ahead.as_ref().is_some_and(|words| words.first() == keyword) {
-            all.push(self.line(keyword, &read)?);
-        }
+        self.each(keyword, |words| {
+            if all.len() == most {
+                return Err(words.error(&format!("no more than {most} lines of `{keyword}` here")));
+            }
+            all.push(read(words)?);
+            Ok(())
+        })?;
         Ok(all)
     }
 

@@ -1,15 +1,16 @@
 //! Writing the text form.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::io::{self, Write};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::strings::{following, quoted};
+use super::strings::{Following, Quoted};
 use super::{VERSION, names};
-use crate::contract::{Digested, IpAddress, Metadata, Part, Range, Reply, Request, SocketAddress, Submission};
+use crate::contract::{Answer, Digested, IpAddress, Metadata, Part, Range, Reply, Request, SocketAddress, Submission};
 use crate::stop::Stop;
+use crate::trace::binary::Piece;
 use crate::trace::{End, Header, How, KeyFrame, Record, Sent, Turn};
 
 /// Writes a trace as text.
@@ -25,10 +26,10 @@ impl<W: Write> TextWriter<W> {
         writeln!(output, "pluto-trace {VERSION}")?;
         writeln!(output, "guest sha256 {}", hex(&header.guest_sha256))?;
         writeln!(output, "contract sha256 {}", hex(&header.contract_sha256))?;
-        writeln!(output, "engine {}", quoted(header.engine.as_bytes()))?;
-        header.limits.iter().try_for_each(|limit| writeln!(output, "limit {}", quoted(limit.as_bytes())))?;
+        writeln!(output, "engine {}", Quoted(header.engine.as_bytes()))?;
+        header.limits.iter().try_for_each(|limit| writeln!(output, "limit {}", Quoted(limit.as_bytes())))?;
         writeln!(output, "memory-max {}", header.memory_max)?;
-        header.arguments.iter().try_for_each(|word| writeln!(output, "argument {}", quoted(word.as_bytes())))?;
+        header.arguments.iter().try_for_each(|word| writeln!(output, "argument {}", Quoted(word.as_bytes())))?;
         writeln!(output, "start {}", header.start)?;
         Ok(Self::records(output, header.start))
     }
@@ -48,6 +49,24 @@ impl<W: Write> TextWriter<W> {
         }
     }
 
+    /// Writes a part of a trace.
+    pub fn piece(&mut self, piece: &Piece) -> io::Result<()> {
+        match piece {
+            Piece::Turn { sent, time } => self.turn_begins(*sent, *time),
+            Piece::Answer(answer) => self.answer(answer),
+            Piece::Record(record) => self.record(record),
+        }
+    }
+
+    fn turn_begins(&mut self, sent: Sent, time: u64) -> io::Result<()> {
+        let step = self.step(time);
+        writeln!(self.output, "turn {step} sent {}", show_sent(sent))
+    }
+
+    fn answer(&mut self, answer: &Answer) -> io::Result<()> {
+        writeln!(self.output, "  {} {}", halves(answer.id), Shown(&answer.reply))
+    }
+
     /// Writes what the guest sent, as a comment: a trace does not hold it.
     pub fn request(&mut self, submission: &Submission) -> io::Result<()> {
         request(submission).lines().try_for_each(|line| self.comment(&format!("> {line}")))
@@ -59,12 +78,8 @@ impl<W: Write> TextWriter<W> {
     }
 
     fn turn(&mut self, turn: &Turn) -> io::Result<()> {
-        let step = self.step(turn.time);
-        writeln!(self.output, "turn {step} sent {}", show_sent(turn.sent))?;
-        for answer in &turn.answers {
-            writeln!(self.output, "  {} {}", halves(answer.id), show_reply(&answer.reply))?;
-        }
-        Ok(())
+        self.turn_begins(turn.sent, turn.time)?;
+        turn.answers.iter().try_for_each(|answer| self.answer(answer))
     }
 
     fn key_frame(&mut self, key: &KeyFrame) -> io::Result<()> {
@@ -131,36 +146,43 @@ fn show_stop(stop: &Stop) -> String {
         Stop::Memory { wanted, limit } => return format!("memory wanted {wanted} limit {limit}"),
         Stop::Tables { wanted } => return format!("tables wanted {wanted}"),
         Stop::DuplicateId(id) => return format!("duplicate-id {}", halves(*id)),
-        Stop::System(what) => return format!("system {}", quoted(what.as_bytes())),
+        Stop::System(what) => return format!("system {}", Quoted(what.as_bytes())),
     };
     word.to_owned()
 }
 
-fn show_reply(reply: &Reply) -> String {
-    match reply {
-        Reply::Listening(port) => format!("listening {port}"),
-        Reply::Accepted(accepted) => format!("accepted {} {}", halves(accepted.connection), show_peer(&accepted.peer)),
-        Reply::Data(bytes) => format!("data{}", following(bytes)),
-        Reply::Written(bytes) => format!("written {bytes}"),
-        Reply::Done => "done".to_owned(),
-        Reply::Opened(opened) => format!("opened {} {}", halves(opened.file), show_metadata(&opened.metadata)),
-        Reply::Loaded(loaded) => format!("loaded {} length {}", halves(loaded.buffer), loaded.length),
-        Reply::Digested(digested) => {
-            let Digested { digest: (high, low), size, modified, changed } = digested;
-            format!("digested {high:016x}{low:016x} size {size} modified {modified} changed {changed}")
+/// An answer, written piece by piece: it can be large.
+struct Shown<'a>(&'a Reply);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Reply::Listening(port) => write!(f, "listening {port}"),
+            Reply::Accepted(it) => write!(f, "accepted {} {}", halves(it.connection), show_peer(&it.peer)),
+            Reply::Data(bytes) => write!(f, "data{}", Following(bytes)),
+            Reply::Written(bytes) => write!(f, "written {bytes}"),
+            Reply::Done => f.write_str("done"),
+            Reply::Opened(it) => write!(f, "opened {} {}", halves(it.file), show_metadata(&it.metadata)),
+            Reply::Loaded(it) => write!(f, "loaded {} length {}", halves(it.buffer), it.length),
+            Reply::Digested(digested) => {
+                let Digested { digest: (high, low), size, modified, changed } = digested;
+                write!(f, "digested {high:016x}{low:016x} size {size} modified {modified} changed {changed}")
+            }
+            Reply::Listed(entries) => {
+                f.write_str("listed")?;
+                entries.iter().try_for_each(|entry| {
+                    write!(f, "\n    entry {} {}", Quoted(&entry.name), show_metadata(&entry.metadata))
+                })
+            }
+            Reply::Gathered(posts) => {
+                f.write_str("gathered")?;
+                posts.iter().try_for_each(|post| write!(f, "\n    post {}", Quoted(post)))
+            }
+            Reply::Changed(name) => write!(f, "changed {}", Quoted(name)),
+            Reply::Elapsed => f.write_str("elapsed"),
+            Reply::Signal(signal) => write!(f, "signal {}", names::signal(*signal)),
+            Reply::Failed(error) => write!(f, "failed {}", names::error(*error)),
         }
-        Reply::Listed(entries) => entries.iter().fold("listed".to_owned(), |mut text, entry| {
-            let _ = write!(text, "\n    entry {} {}", quoted(&entry.name), show_metadata(&entry.metadata));
-            text
-        }),
-        Reply::Gathered(posts) => posts.iter().fold("gathered".to_owned(), |mut text, post| {
-            let _ = write!(text, "\n    post {}", quoted(post));
-            text
-        }),
-        Reply::Changed(name) => format!("changed {}", quoted(name)),
-        Reply::Elapsed => "elapsed".to_owned(),
-        Reply::Signal(signal) => format!("signal {}", names::signal(*signal)),
-        Reply::Failed(error) => format!("failed {}", names::error(*error)),
     }
 }
 
@@ -192,24 +214,24 @@ fn show_request(request: &Request) -> String {
         Request::Close(handle) => format!("close {}", halves(*handle)),
         Request::Open(open) => {
             let follow = if open.follow_symlinks { " follow-symlinks" } else { "" };
-            format!("open {}{follow}", quoted(&open.path))
+            format!("open {}{follow}", Quoted(&open.path))
         }
         Request::ReadFile(range) => format!("read-file {}", show_range(range)),
         Request::Load(range) => format!("load {}", show_range(range)),
         Request::Digest(handle) => format!("digest {}", halves(*handle)),
-        Request::List(path) => format!("list {}", quoted(path)),
-        Request::Watch(path) => format!("watch {}", quoted(path)),
+        Request::List(path) => format!("list {}", Quoted(path)),
+        Request::Watch(path) => format!("watch {}", Quoted(path)),
         Request::Sleep(nanoseconds) => format!("sleep {nanoseconds}"),
         Request::Signals => "signals".to_owned(),
         Request::Cancel(id) => format!("cancel {}", halves(*id)),
-        Request::Post(bytes) => format!("post {}", quoted(bytes)),
+        Request::Post(bytes) => format!("post {}", Quoted(bytes)),
         Request::Gather => "gather".to_owned(),
     }
 }
 
 fn show_part(part: &Part) -> String {
     match part {
-        Part::Bytes(bytes) => following(bytes),
+        Part::Bytes(bytes) => Following(bytes).to_string(),
         Part::Buffer(range) => format!("buffer {}", show_range(range)),
         Part::File(range) => format!("file {}", show_range(range)),
     }
