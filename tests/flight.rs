@@ -94,7 +94,7 @@ fn load(address: SocketAddr, requests: usize, bytes: usize) {
 
 /// A guest that sleeps over and over, counts that in a global, asks for signals, and does at a pause what `pause` says. In
 /// the end it does what `end` says.
-fn sleeper(turns: u32, pause: &str, end: &str) -> String {
+pub fn sleeper(turns: u32, pause: &str, end: &str) -> String {
     format!(
         "(global $turns (mut i32) (i32.const 0))
         (global $f (mut f64) (f64.const 0.5)) (global $v (mut v128) (v128.const i64x2 1 2))
@@ -128,7 +128,8 @@ fn sleeper(turns: u32, pause: &str, end: &str) -> String {
     )
 }
 
-const PAUSES: &str = "(i32.store8 (i32.const 0) (i32.const 1)) (return (i32.const 0))";
+/// A pause of `sleeper` that is one.
+pub const PAUSES: &str = "(i32.store8 (i32.const 0) (i32.const 1)) (return (i32.const 0))";
 const IGNORES: &str = "nop";
 
 #[test]

@@ -11,8 +11,8 @@ use pluto_host::limits;
 use pluto_host::trace::binary::{self, Block};
 use pluto_host::trace::wire::{put_bytes, put_halves, put_number};
 use pluto_host::trace::{Header, KeyFrame, Sent, Turn};
-use xxhash_rust::xxh3::xxh3_64;
 
+use crate::support::frames::{PREAMBLE_BYTES, blocks, framed, of_blocks};
 use crate::support::guests;
 use crate::support::host::{self, Measured};
 use crate::support::traces::Folder;
@@ -26,33 +26,6 @@ const WAITS: &str = "(func (export \"run\") (param i32 i32) (result i32)
       (drop (call $ask (i32.const 10) (i64.const 1000) (i64.const 0) (i64.const 0)))
       (br $more))
     unreachable)";
-
-/// A block with its frame.
-fn framed(payload: &[u8]) -> Vec<u8> {
-    let length = (payload.len() as u32).to_le_bytes();
-    let check = (xxh3_64(&length) as u32).to_le_bytes();
-    [&length[..], &check, &xxh3_64(payload).to_le_bytes(), payload].concat()
-}
-
-/// The blocks of a trace, without their frames.
-fn blocks(trace: &[u8]) -> Vec<Vec<u8>> {
-    let (mut rest, mut blocks) = (&trace[PREAMBLE_BYTES..], Vec::new());
-    while let Some((frame, after)) = rest.split_at_checked(16) {
-        let length = u32::from_le_bytes(frame[..4].try_into().expect("four bytes")) as usize;
-        blocks.push(after[..length].to_vec());
-        rest = &after[length..];
-    }
-    blocks
-}
-
-/// What stands before the first block.
-const PREAMBLE_BYTES: usize = binary::MAGIC.len() + 2;
-
-/// A trace of blocks.
-fn of_blocks(preamble: &[u8], blocks: &[Vec<u8>]) -> Vec<u8> {
-    let framed: Vec<u8> = blocks.iter().flat_map(|block| framed(block)).collect();
-    [preamble, &framed].concat()
-}
 
 /// What a trace of this guest begins with.
 fn begin(guest: &[u8], memory_max: u64) -> Vec<u8> {

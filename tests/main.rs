@@ -20,6 +20,7 @@ mod forged;
 mod golden;
 mod hostile;
 mod instructions;
+mod mutations;
 mod operating;
 mod parity;
 mod recording;

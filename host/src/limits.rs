@@ -328,6 +328,9 @@ pub const SCENE_OUTPUT_BYTES_MAX: u64 = 1 << 30;
 /// requests to the web server take about 200 MiB.
 pub const SCENE_BYTES_MAX: u64 = 1 << 30;
 
+/// What one connection was sent between two of its segments, or in all, as far as it is put together to be compared.
+pub const STREAM_BYTES_COMPARED_MAX: usize = 64 << 20;
+
 /// What `explain` keeps of pending requests in words, in bytes. Beyond it they are told without.
 pub const EXPLAIN_WORDS_BYTES_MAX: usize = 64 << 20;
 

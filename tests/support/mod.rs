@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub mod answers;
+pub mod frames;
 pub mod guests;
 pub mod host;
 pub mod http;

@@ -305,6 +305,19 @@ mod tests {
         assert_eq!(compare(&[&packed[..], &packed].concat(), &memory), Err(Mismatch::Malformed));
     }
 
+    /// A frame may say that it looks back at 128 MiB, which a reader would keep.
+    #[test]
+    fn an_image_that_wants_much_memory_to_be_unpacked_is_refused() {
+        for (log, is_read) in [(limits::KEY_FRAME_WINDOW_LOG_MAX, true), (27, false)] {
+            let mut out = Encoder::new(Vec::new(), 1).expect("it packs");
+            out.window_log(log).expect("zstd knows it");
+            out.write_all(&1_u64.to_le_bytes()).expect("a vector takes all");
+            let packed = out.finish().expect("it packs");
+            let mut image = Unpacker::new(&packed).expect("it begins");
+            assert_eq!(image.expect(1, "memories").is_ok(), is_read, "{log}");
+        }
+    }
+
     /// Each of these says that much follows.
     #[test]
     fn a_length_is_not_believed() {

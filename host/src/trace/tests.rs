@@ -379,8 +379,21 @@ fn a_guest_that_is_too_large_is_not_unpacked() {
     let bomb = trace.to_binary(&zeros).expect("it packs");
     assert!(bomb.len() < 100_000, "{} bytes", bomb.len());
     assert!(matches!(read_binary(&bomb), Err(TraceError::Malformed(..))));
+    let trace = Text { header: Header::new(&zeros[1..], 1, vec![], 0), records: Vec::new() };
     let largest = trace.to_binary(&zeros[1..]).expect("it packs");
     assert_eq!(read_binary(&largest).ok(), Some(trace));
+}
+
+/// What `explain` says that it tells of is what it runs.
+#[test]
+fn a_guest_that_the_header_does_not_name_is_refused() {
+    let trace = Text { header: Header::new(GUEST, 1, vec![], 0), records: Vec::new() };
+    let forged = trace.to_binary(b"another guest").expect("it packs");
+    let expected = (Header::digest(GUEST), Header::digest(b"another guest"));
+    match read_binary(&forged) {
+        Err(TraceError::OtherGuest { named, found }) => assert_eq!((named, found), expected),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -6,6 +6,8 @@
 
 mod flight;
 mod tape;
+#[cfg(test)]
+mod tests;
 
 pub use self::flight::Flight;
 pub use self::tape::{Snapshot, Snapshots, Tape};

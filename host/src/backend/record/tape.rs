@@ -519,6 +519,8 @@ impl Write for Hurried<'_> {
         if self.out.len() + bytes.len() > limits::TRACE_BLOCK_BYTES_MAX {
             return Err(std::io::Error::other("it is larger than a block can be"));
         }
+        // Who waits for the end of the recording waits for this.
+        self.shared.taken.fetch_add(1, Ordering::Relaxed);
         self.out.write(bytes)
     }
 

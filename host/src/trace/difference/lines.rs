@@ -70,7 +70,9 @@ fn lines(store: &Store, chunks: &[Chunk]) -> Vec<Line> {
     for chunk in chunks {
         match chunk {
             Chunk::Bytes(bytes) => {
-                lines.extend(bytes.split_inclusive(|byte| *byte == b'\n').map(|line| Line::Text(line.to_vec())));
+                let room = LINES_MAX.saturating_sub(lines.len());
+                let more = bytes.split_inclusive(|byte| *byte == b'\n').take(room);
+                lines.extend(more.map(|line| Line::Text(line.to_vec())));
             }
             Chunk::File { path, offset, length } => {
                 lines.push(Line::File { path: store.get(*path).to_vec(), offset: *offset, length: *length });

@@ -112,6 +112,11 @@ struct Comparison<'a> {
     found: Differences,
 }
 
+/// The kind of a difference between answers that are not looked at.
+fn too_long() -> String {
+    format!("other writes, of more than the {} MiB that are compared by line", limits::STREAM_BYTES_COMPARED_MAX >> 20)
+}
+
 /// What a client was sent by each side between two of its segments.
 #[derive(Default)]
 struct Answers {
@@ -186,17 +191,17 @@ impl Comparison<'_> {
         pieces.iter().map(length).fold(0, u64::saturating_add)
     }
 
+    /// Whether both are known to be the same. What is too long to be compared is not.
     fn is_same(&self, pieces: &[Vec<Piece>; 2], cut: bool) -> bool {
-        let [a, b] = pieces.each_ref().map(|pieces| self.chunks(pieces, false));
-        if same(&a, &b, cut, self.tolerance) {
-            return true;
-        }
-        let [a, b] = pieces.each_ref().map(|pieces| self.chunks(pieces, true));
-        self.scene.files.have_content() && same(&a, &b, cut, self.tolerance)
+        let equal = |content: bool| {
+            let [a, b] = pieces.each_ref().map(|pieces| self.chunks(pieces, content));
+            a.zip(b).is_some_and(|(a, b)| same(&a, &b, cut, self.tolerance))
+        };
+        equal(false) || (self.scene.files.have_content() && equal(true))
     }
 
-    /// With what is known of the files' content in the place of files, or without.
-    fn chunks(&self, pieces: &[Piece], content: bool) -> Vec<Chunk> {
+    /// With what is known of the files' content in the place of files, or without. None of more than is compared.
+    fn chunks(&self, pieces: &[Piece], content: bool) -> Option<Vec<Chunk>> {
         let known = |path: Key, offset: u64, length: u64| {
             if !content || length > limits::FILE_READ_BYTES_MAX {
                 return None;
@@ -218,7 +223,10 @@ impl Comparison<'_> {
             Rc::default()
         } else {
             let [a, b] = pieces.each_ref().map(|pieces| self.chunks(pieces, false));
-            changes(self.store, [&a, &b], self.sides, self.tolerance).into()
+            match a.zip(b) {
+                Some((a, b)) => changes(self.store, [&a, &b], self.sides, self.tolerance).into(),
+                None => [Change { kind: too_long(), first: None, second: None }].into(),
+            }
         };
         if self.known.len() >= KNOWN_MAX {
             self.known.clear();

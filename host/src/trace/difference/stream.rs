@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::limits;
 use crate::trace::behaviour::{Key, Piece, Store};
 
 /// How long an HTTP date is, in the one form that servers send (IMF-fixdate, RFC 9110 section 5.6.7).
@@ -24,13 +25,18 @@ pub enum Chunk {
 }
 
 /// The chunks of pieces. `content` tells what is known of a range of a file, for a guest may have sent it as its own bytes.
+///
+/// None when they have more than `STREAM_BYTES_COMPARED_MAX`: a store has equal bytes once, and a stream again and again.
 pub fn chunks(
     store: &Store,
     pieces: impl IntoIterator<Item = Piece>,
     content: impl Fn(Key, u64, u64) -> Option<Vec<u8>>,
-) -> Vec<Chunk> {
-    let mut chunks: Vec<Chunk> = Vec::new();
+) -> Option<Vec<Chunk>> {
+    let (mut chunks, mut bytes_in_all): (Vec<Chunk>, usize) = (Vec::new(), 0);
     for piece in pieces {
+        if bytes_in_all > limits::STREAM_BYTES_COMPARED_MAX {
+            return None;
+        }
         let chunk = match piece {
             Piece::Bytes(key) => Chunk::Bytes(store.get(key).to_vec()),
             Piece::File { path, offset, length } => match content(path, offset, length) {
@@ -38,6 +44,7 @@ pub fn chunks(
                 None => Chunk::File { path, offset, length },
             },
         };
+        bytes_in_all += if let Chunk::Bytes(bytes) = &chunk { bytes.len() } else { 0 };
         match (chunks.last_mut(), chunk) {
             (Some(Chunk::Bytes(bytes)), Chunk::Bytes(more)) => bytes.extend(more),
             (Some(Chunk::File { path, offset, length }), Chunk::File { path: next, offset: begin, length: more })
@@ -48,7 +55,7 @@ pub fn chunks(
             (_, chunk) => chunks.push(chunk),
         }
     }
-    chunks
+    Some(chunks)
 }
 
 /// Whether two streams are equal; of two cut ones, as far as the shorter one goes.
@@ -144,9 +151,10 @@ mod tests {
         let [one, two, whole, path] = ["ab", "c", "abc", "p"].map(|text| bytes(&mut store, text));
         let Piece::Bytes(path) = path else { unreachable!("it is bytes") };
         let file = |offset, length| Piece::File { path, offset, length };
-        let of = |pieces: &[Piece]| chunks(&store, pieces.iter().copied(), |_, _, _| None);
+        let of = |pieces: &[Piece]| chunks(&store, pieces.iter().copied(), |_, _, _| None).expect("they are short");
         let known = |pieces: &[Piece]| {
             chunks(&store, pieces.iter().copied(), |_, offset, length| Some(vec![b'a' + offset as u8; length as usize]))
+                .expect("they are short")
         };
         assert_eq!(of(&[one, two, file(0, 5), file(5, 5)]), of(&[whole, file(0, 10)]));
         assert_ne!(of(&[file(0, 5), file(6, 5)]), of(&[file(0, 10)]));
@@ -155,5 +163,15 @@ mod tests {
         assert!(same(&[one], &[whole, file(0, 5)], true) && same(&[whole, file(0, 2)], &[whole, file(0, 5)], true));
         assert!(!same(&[one], &[whole], false) && !same(&[one, file(0, 5)], &[whole, file(0, 5)], true));
         assert!(same(&[], &[whole], true) && !same(&[], &[whole], false));
+    }
+
+    /// A store has equal bytes once, so that a few of them can be a stream without end.
+    #[test]
+    fn a_stream_that_is_too_long_is_not_put_together() {
+        let mut store = Store::default();
+        let piece = Piece::Bytes(store.key(&[b'x'; 1 << 20]));
+        let chunks = |times: usize| chunks(&store, std::iter::repeat_n(piece, times), |_, _, _| None);
+        assert_eq!(chunks(64).map(|chunks| chunks.len()), Some(1));
+        assert_eq!(chunks(1 << 30), None);
     }
 }
