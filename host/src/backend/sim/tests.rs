@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::{NANOS, Seen, Sim};
 use crate::backend::Backend;
 use crate::contract::{
-    Error, IpAddress, Kind, Listen, Metadata, Open, Part, Range, Read, Reply, Request, Signal, SocketAddress,
+    Entry, Error, IpAddress, Kind, Listen, Metadata, Open, Part, Range, Read, Reply, Request, Signal, SocketAddress,
     Submission, Write,
 };
 use crate::limits;
@@ -325,4 +325,26 @@ fn a_guest_in_a_scene_is_the_only_shard() {
     assert_eq!(world.ask(Request::Post(b"left".to_vec())), Reply::Done);
     assert_eq!(world.ask(Request::Post(vec![0; limits::POST_BYTES_MAX + 1])), failed(Error::TooLarge));
     assert_eq!(world.ask(Request::Gather), Reply::Gathered(vec![b"left".to_vec()]));
+}
+
+/// A guest can ask for the same list, content or post again and again within one turn.
+#[test]
+fn what_waits_for_a_guest_in_a_scene_is_counted() {
+    let mut scene = scene();
+    let facts = metadata(1);
+    let entries: Vec<Entry> =
+        (0..10_000_u32).map(|n| Entry { name: n.to_le_bytes().to_vec(), metadata: facts }).collect();
+    scene.files.listed(START, b"dir", Ok(&entries));
+    let mut world = World::of(scene);
+    let post = vec![7; limits::POST_BYTES_MAX];
+    assert_eq!(world.ask(Request::Post(post)), Reply::Done);
+    for request in [Request::List(b"dir".to_vec()), Request::Gather] {
+        (0..6_000).for_each(|id| world.send(id, request.clone()));
+        let answers = world.batch().1;
+        let failed = answers.iter().filter(|(_, reply)| *reply == failed(Error::Exhausted)).count();
+        let given = answers.len() - failed;
+        let bytes = if request == Request::Gather { 16 << 10 } else { 10_000 * (4 + size_of::<Entry>()) };
+        assert!(given > 0 && given * bytes <= limits::ANSWER_BYTES_QUEUED_MAX, "{given} of {request:?}");
+        assert_eq!(answers.len(), 6_000);
+    }
 }
