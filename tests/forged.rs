@@ -1,5 +1,6 @@
-//! What a file can do to whoever reads it. A trace may come from anybody: each command that reads one ends with a message,
-//! within a bound of memory and time that does not depend on what the file says of itself.
+//! What a file can do to whoever reads it. A trace may come from anybody: each command that reads
+//! one ends with a message, within a bound of memory and time that does not depend on what the
+//! file says of itself.
 //!
 //! The traces here are real ones, changed and framed anew, so that every checksum is right.
 
@@ -17,7 +18,8 @@ use crate::support::guests;
 use crate::support::host::{self, Measured};
 use crate::support::traces::Folder;
 
-/// What a command takes besides what its file makes it hold: the program, the engine, a small guest and its compiled code.
+/// What a command takes besides what its file makes it hold: the program, the engine, a small
+/// guest and its compiled code.
 const BASE_KIB: u64 = 80 << 10;
 
 /// A guest that receives until it is told to end, and sleeps meanwhile.
@@ -104,7 +106,8 @@ fn a_trace_whose_header_names_another_guest_is_refused_by_every_command() {
 fn lists_take_no_more_than_a_host_would_hold() {
     let folder = Folder::new();
     let (module, guest) = (guests::module(WAITS), folder.guest("waits.wasm", WAITS));
-    // Six million names in one list, and in sixty that a host could give one at a time: 19 MB each, which took 1.2 GB.
+    // Six million names in one list, and in sixty that a host could give one at a time: 19 MB
+    // each, which took 1.2 GB.
     let mut one = turn(1);
     listing(&mut one, 6_000_000);
     let mut sixty = turn(60);
@@ -237,7 +240,8 @@ fn memory_that_a_header_allows_is_given_within_the_readers_own_limit() {
         assert_eq!(host::run(with("128M")).code, Some(0), "enough, and less than the header allows");
         assert_eq!(host::run(arguments).code, Some(0));
     }
-    // A guest that was ended for its memory is ended in the same way, also where a reader gives as much as was recorded.
+    // A guest that was ended for its memory is ended in the same way, also where a reader gives as
+    // much as was recorded.
     let (trace, body) = (folder.path("ended.trace"), grows(3_200));
     let guest = folder.guest("ended.wasm", &body);
     assert_eq!(host::run(["--memory-max", "100M", "--record", &trace, &guest, "0"]).code, Some(4));

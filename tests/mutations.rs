@@ -1,5 +1,6 @@
-//! Real traces with something changed in them, framed anew so that the checksums are right: each command that reads one
-//! says what is wrong, or tells another run. None panics, crashes, or takes much memory or time.
+//! Real traces with something changed in them, framed anew so that the checksums are right: each
+//! command that reads one says what is wrong, or tells another run. None panics, crashes, or takes
+//! much memory or time.
 //!
 //! `PLUTO_MUTATIONS=5000 PLUTO_MUTATIONS_FROM=100` makes so many, of other seeds.
 
@@ -20,7 +21,8 @@ use crate::support::traces::{Folder, text};
 /// How many are made when nothing else is said.
 const MUTATIONS: u64 = 40;
 
-/// What any of them may take of memory: the most that is kept of one turn to show it, a guest and its compilation.
+/// What any of them may take of memory: the most that is kept of one turn to show it, a guest and
+/// its compilation.
 const PEAK_KIB_MAX: u64 = 600 << 10;
 
 /// What any of them may take of time: some turns that the turn limit ends.
@@ -63,8 +65,9 @@ fn damage(random: &mut Random, bytes: &mut Vec<u8>) {
     }
 }
 
-/// One trace of another: one to three changes, mostly in what happened, now and then in the header or the guest. The header
-/// then names the guest that is there, for else it would be refused at once.
+/// One trace of another: one to three changes, mostly in what happened, now and then in the header
+/// or the guest. The header then names the guest that is there, for else it would be refused at
+/// once.
 fn mutated(seed: u64, trace: &[u8]) -> Vec<u8> {
     let (mut random, mut all) = (Random(seed), blocks(trace));
     for _ in 0..=random.below(3) {

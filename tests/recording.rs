@@ -1,4 +1,5 @@
-//! What a disk, a pipe or a limit of the system can do to a recording: it may end, and the server does not.
+//! What a disk, a pipe or a limit of the system can do to a recording: it may end, and the server
+//! does not.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -30,8 +31,8 @@ fn limited(blocks: u64, folder: &Folder, arguments: &[&str]) -> (Option<i32>, St
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// A guest that reads the first MiB of `big` 64 times in each of three turns, which is what the limits allow, and closes
-/// a handle that there is not some thousand times besides.
+/// A guest that reads the first MiB of `big` 64 times in each of three turns, which is what the
+/// limits allow, and closes a handle that there is not some thousand times besides.
 const GREEDY: &str = "(data (i32.const 1024) \"big\")
     (func $times (param $kind i32) (param $count i32) (param $handle i64) (param $length i64)
       (loop $more
@@ -93,7 +94,8 @@ fn a_reader_that_reads_nothing_keeps_neither_the_start_nor_the_end() {
             move || {
                 let mut pipe = File::open(pipe).expect("a pipe");
                 if reads_beginning {
-                    // The guest in it is packed, so that this is some megabytes of the run besides.
+                    // The guest in it is packed, so that this is some megabytes of the run
+                    // besides.
                     std::io::copy(&mut (&mut pipe).take(length), &mut std::io::sink()).expect("it reads");
                 }
                 pipe
@@ -168,7 +170,8 @@ fn a_limit_on_files_ends_the_recording_and_not_the_server() {
     assert_eq!(code, Some(0), "the run goes on to its end: {errors}");
     assert_eq!(errors.matches("recording has ended: File too large").count(), 1, "{errors}");
     replays(Path::new(&guest), &trace, "as far as it was recorded");
-    // What the flight recorder cannot write is told as well, and every command that writes a file says why it cannot.
+    // What the flight recorder cannot write is told as well, and every command that writes a file
+    // says why it cannot.
     let traps = folder.guest("traps.wasm", &ticks.replace("END", "unreachable"));
     let flown = folder.path("flown.trace");
     let arguments = ["--no-cache", "--shards", "1", "--flight-recorder", "64K", "--record", &flown, &traps, "0"];

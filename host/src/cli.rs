@@ -164,7 +164,8 @@ pub struct Run {
     pub log_level: Verbosity,
 
     /// Record the run, to be replayed exactly: all that the guest receives, and the guest itself. With several --shards
-    /// each records its own: to run.1.trace, run.2.trace and so on for run.trace. A pipe must have its reader before
+    /// each records its own: to run.1.trace, run.2.trace and so on for run.trace. A pipe must have
+    /// its reader before
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 

@@ -231,26 +231,31 @@ pub const REPLAY_BYTES_KEPT_MAX: usize = 256 << 20;
 /// recording ends. Besides, it holds one large turn: at most `TRACE_BLOCK_BYTES_MAX`.
 pub const TRACE_BYTES_BUFFERED_MAX: usize = 64 << 20;
 
-/// A turn with more contents than this is a large one, which a recording writes in a block of its own. The guest waits until
-/// the large turn before it is written, `TRACE_STALL_SECONDS_MAX` at most. No turn of small requests is as large.
+/// A turn with more contents than this is a large one, which a recording writes in a block of its
+/// own. The guest waits until the large turn before it is written, `TRACE_STALL_SECONDS_MAX` at
+/// most. No turn of small requests is as large.
 pub const TRACE_TURN_LARGE_BYTES: usize = 4 << 20;
 
-/// The most that one block of a trace holds: a turn, a guest, or a key frame. The largest turn that the limits allow has
-/// `ANSWER_BYTES_QUEUED_MAX` of contents, 64 bytes for each of `REQUESTS_PENDING_MAX` other answers, and what thousands of
-/// clients have sent at once; that is about 200 MiB.
+/// The most that one block of a trace holds: a turn, a guest, or a key frame. The largest turn
+/// that the limits allow has `ANSWER_BYTES_QUEUED_MAX` of contents, 64 bytes for each of
+/// `REQUESTS_PENDING_MAX` other answers, and what thousands of clients have sent at once; that is
+/// about 200 MiB.
 pub const TRACE_BLOCK_BYTES_MAX: usize = 256 << 20;
 
-/// Answers of one turn, as a reader of traces believes them: all that can be pending, and as many connections, changes and
-/// signals of requests that are answered more than once. Each takes about 70 bytes of memory, and 3 in a file.
+/// Answers of one turn, as a reader of traces believes them: all that can be pending, and as many
+/// connections, changes and signals of requests that are answered more than once. Each takes about
+/// 70 bytes of memory, and 3 in a file.
 pub const TRACE_TURN_ANSWERS_MAX: usize = 1 << 20;
 
-/// A name of an engine or a limit, or why the system failed the host, in a trace: whoever reads it is shown these.
+/// A name of an engine or a limit, or why the system failed the host, in a trace: whoever reads it
+/// is shown these.
 pub const TRACE_WORDS_BYTES_MAX: usize = 4 << 10;
 
 /// Limits that the header of a trace names. There are five.
 pub const TRACE_LIMITS_MAX: usize = 64;
 
-/// Arguments that the header of a trace names. Linux gives a process 6 MiB of them at most, with 8 bytes for each besides.
+/// Arguments that the header of a trace names. Linux gives a process 6 MiB of them at most, with 8
+/// bytes for each besides.
 pub const TRACE_ARGUMENTS_MAX: usize = 700_000;
 
 /// The header of a trace: the arguments, and little else.
@@ -259,15 +264,17 @@ pub const TRACE_HEADER_BYTES_MAX: usize = 8 << 20;
 /// The text form of a trace, which is read as a whole: about five times the trace.
 pub const TRACE_TEXT_BYTES_MAX: usize = 1 << 30;
 
-/// How long the start waits for the file of a recording to be opened and begun, so that what is wrong with it is told
-/// before anything is served. A disk that stalls longer is waited for by the recorder alone.
+/// How long the start waits for the file of a recording to be opened and begun, so that what is
+/// wrong with it is told before anything is served. A disk that stalls longer is waited for by the
+/// recorder alone.
 pub const TRACE_OPEN_MILLIS_MAX: u64 = 1_000;
 
-/// A file that takes not one piece of `TRACE_BLOCK_BYTES` in so long stalls, and is no longer waited for.
+/// A file that takes not one piece of `TRACE_BLOCK_BYTES` in so long stalls, and is no longer
+/// waited for.
 pub const TRACE_STALL_SECONDS_MAX: u64 = 5;
 
-/// How long the end of a run waits for its recording to be written, even if the file takes some of it now and then. A disk
-/// that writes 5 MB a second has written all that is held by then.
+/// How long the end of a run waits for its recording to be written, even if the file takes some of
+/// it now and then. A disk that writes 5 MB a second has written all that is held by then.
 pub const TRACE_END_SECONDS_MAX: u64 = 60;
 
 /// A block of a trace takes no more records when it has so many bytes. It is copied as it is sealed.
@@ -284,15 +291,15 @@ pub const KEY_FRAME_BYTES_BETWEEN: u64 = 32 << 20;
 /// Key frames are at least so many times their own size apart: most of a trace is to be what happened.
 pub const KEY_FRAME_DISTANCE_FACTOR: u64 = 4;
 
-/// What a flight recorder writes before it asks the disk whether that is there: a disk that takes less within
-/// `TRACE_STALL_SECONDS_MAX` is no longer waited for when the process ends.
+/// What a flight recorder writes before it asks the disk whether that is there: a disk that takes
+/// less within `TRACE_STALL_SECONDS_MAX` is no longer waited for when the process ends.
 pub const FLIGHT_SYNC_BYTES: usize = 4 << 20;
 
 /// The flight recorder drops what it holds by parts: so many make its size.
 pub const FLIGHT_PARTS: u64 = 4;
 
-/// The binary logarithm of what zstd may look back at in a key frame, in bytes: the level at which they are packed uses 19,
-/// and a reader keeps as much in memory.
+/// The binary logarithm of what zstd may look back at in a key frame, in bytes: the level at which
+/// they are packed uses 19, and a reader keeps as much in memory.
 pub const KEY_FRAME_WINDOW_LOG_MAX: u32 = 22;
 
 /// How hard zstd tries to make a key frame small. The lowest level does 500 MB a second, and more would take its time from
@@ -320,15 +327,16 @@ pub const SCENE_TURNS_MIN: u64 = 1 << 20;
 /// needs about as many as a request has bytes.
 pub const SCENE_TURNS_FACTOR: u64 = 256;
 
-/// What is kept of what guests send in a recorded world, in bytes of memory, each different write once. A million responses
-/// of the web server take about 100 MiB.
+/// What is kept of what guests send in a recorded world, in bytes of memory, each different write
+/// once. A million responses of the web server take about 100 MiB.
 pub const SCENE_OUTPUT_BYTES_MAX: u64 = 1 << 30;
 
-/// What is kept of a recorded world itself, in bytes of memory: what clients sent, and what was known of files. A million
-/// requests to the web server take about 200 MiB.
+/// What is kept of a recorded world itself, in bytes of memory: what clients sent, and what was
+/// known of files. A million requests to the web server take about 200 MiB.
 pub const SCENE_BYTES_MAX: u64 = 1 << 30;
 
-/// What one connection was sent between two of its segments, or in all, as far as it is put together to be compared.
+/// What one connection was sent between two of its segments, or in all, as far as it is put
+/// together to be compared.
 pub const STREAM_BYTES_COMPARED_MAX: usize = 64 << 20;
 
 /// What `explain` keeps of pending requests in words, in bytes. Beyond it they are told without.

@@ -128,9 +128,9 @@ fn corpus() -> Vec<Request> {
 
 /// Where the sources of the crate are.
 ///
-/// Cargo is asked for this machine's platform alone: whatever that needs is there since these tests were compiled, while
-/// crates of other platforms may never have been fetched. It may use the network all the same, so that a folder which was
-/// emptied since then is filled again.
+/// Cargo is asked for this machine's platform alone: whatever that needs is there since these
+/// tests were compiled, while crates of other platforms may never have been fetched. It may use
+/// the network all the same, so that a folder which was emptied since then is filled again.
 fn folder() -> PathBuf {
     let machine = cargo(&["--version", "--verbose"]);
     let machine = machine.lines().find_map(|line| line.strip_prefix("host: ")).expect("cargo tells its platform");

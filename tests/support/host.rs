@@ -71,7 +71,8 @@ pub fn measured(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Measu
         let _ = stderr.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     });
-    // The system tells the peak as long as the process has not ended, and it only grows: the last look is what counts.
+    // The system tells the peak as long as the process has not ended, and it only grows: the last
+    // look is what counts.
     let (status, mut peak_kib) = (format!("/proc/{}/status", child.id()), 0);
     let code = loop {
         let text = std::fs::read_to_string(&status).unwrap_or_default();

@@ -33,8 +33,8 @@ pub struct Replay<R> {
 /// Is told of each turn, as it begins.
 pub type Observer = Box<dyn FnMut(Step)>;
 
-/// Looks at each turn, as it begins, without a copy of it. It may take what the guest sent and logged, and leaves the
-/// answers.
+/// Looks at each turn, as it begins, without a copy of it. It may take what the guest sent and
+/// logged, and leaves the answers.
 pub type Watcher = Box<dyn FnMut(&mut Step)>;
 
 /// One turn, with what led to it.

@@ -73,7 +73,8 @@ pub fn report(message: &str) {
     let _ = writeln!(std::io::stderr(), "pluto-host: {}", printable(message));
 }
 
-/// A file that grows beyond `ulimit -f` is an error of the write, as on a full disk, and does not end the process.
+/// A file that grows beyond `ulimit -f` is an error of the write, as on a full disk, and does not
+/// end the process.
 fn outlive_large_files() -> std::io::Result<()> {
     // That a handler is there is enough: the write fails then. Nobody looks at what it sets.
     signal_hook::flag::register(SIGXFSZ, Arc::default()).map(|_| ())

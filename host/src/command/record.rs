@@ -97,7 +97,8 @@ fn flight_recorder(live: Live, size: u64, saver: Saver, demands: Option<Demands>
     Ok(record.then(Box::new(move |how| {
         let (saver, snapshots, is_to_save) = (saver.clone(), snapshots.clone(), !is_orderly(how));
         let last = move || {
-            // Whoever is writing finishes first, and nobody begins any more: the process ends, perhaps in the midst of it.
+            // Whoever is writing finishes first, and nobody begins any more: the process ends,
+            // perhaps in the midst of it.
             let mut saver = lock(&saver);
             if is_to_save {
                 saver.save(&snapshots);
@@ -111,8 +112,9 @@ fn flight_recorder(live: Live, size: u64, saver: Saver, demands: Option<Demands>
     })))
 }
 
-/// Does in a thread of its own what may take as long as a disk likes. None when it took too long: as long as `patience`
-/// without any of the steps that it counts. It goes on then, as long as the process does.
+/// Does in a thread of its own what may take as long as a disk likes. None when it took too long:
+/// as long as `patience` without any of the steps that it counts. It goes on then, as long as the
+/// process does.
 fn finished<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
     patience: Duration,
@@ -171,8 +173,8 @@ struct Saver {
 }
 
 impl Saver {
-    /// A file that cannot be written is better known before there is something to write. A disk that stalls is not waited
-    /// for.
+    /// A file that cannot be written is better known before there is something to write. A disk
+    /// that stalls is not waited for.
     fn new(path: PathBuf, beginning: Vec<u8>) -> Result<Self> {
         let saver = Self { path, beginning: beginning.into(), written: Arc::default(), is_over: false };
         let failed = || format!("cannot record to {}", saver.path.display());
@@ -213,7 +215,8 @@ impl Saver {
         Ok(file.metadata()?.len())
     }
 
-    /// The disk is asked for what was written now and then, so that it is known whether it takes any of it.
+    /// The disk is asked for what was written now and then, so that it is known whether it takes
+    /// any of it.
     fn takes(&self, bytes: usize, file: &File) -> std::io::Result<()> {
         let before = self.written.fetch_add(bytes as u64, Ordering::Relaxed);
         let piece = limits::FLIGHT_SYNC_BYTES as u64;
@@ -221,8 +224,8 @@ impl Saver {
     }
 }
 
-/// Makes the file of a flight recorder under its other name. One that is left over from a process with the same number gives
-/// way.
+/// Makes the file of a flight recorder under its other name. One that is left over from a process
+/// with the same number gives way.
 fn create(path: &Path) -> Result<File> {
     if std::fs::metadata(path).is_ok_and(|it| !it.is_file()) {
         bail!("it is there, and is no file: choose another name");
@@ -262,7 +265,8 @@ fn describe(path: &Path, bytes: u64, snapshot: &Snapshot) -> String {
 /// Of a trace. It holds what clients have sent, so that only its owner may read it.
 const TRACE_MODE: u32 = 0o600;
 
-/// Makes the file of a trace, or empties that of an earlier one. A pipe is waited for until somebody reads it.
+/// Makes the file of a trace, or empties that of an earlier one. A pipe is waited for until
+/// somebody reads it.
 pub fn create_trace(path: &Path) -> Result<File> {
     create_with(path, OFlags::empty())
 }

@@ -46,8 +46,8 @@ fn write(mut trace: TraceReader<impl Read>) -> io::Result<Result<(), TraceError>
 
 /// Makes a trace of a text and the guest that it names.
 ///
-/// The text is read twice, so that no file is touched for one that is wrong, and neither all of its records nor the whole
-/// trace are held.
+/// The text is read twice, so that no file is touched for one that is wrong, and neither all of
+/// its records nor the whole trace are held.
 pub fn to_binary(path: &Path, guest: &Path, output: &Path) -> Result<Exit> {
     let bytes = read_text(path)?;
     let mut text = TextReader::new(&bytes).with_context(|| path.display().to_string())?;

@@ -103,8 +103,8 @@ pub fn skip_to_begin(trace: &mut Trace, explainer: &mut Explainer) -> Result<()>
     Ok(())
 }
 
-/// Memory of a guest that is run on a trace. A file may say that it had any amount, and is believed within the limit of
-/// whoever reads it.
+/// Memory of a guest that is run on a trace. A file may say that it had any amount, and is
+/// believed within the limit of whoever reads it.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
     /// What the guest could have when it was recorded, in bytes.
@@ -124,7 +124,8 @@ impl Memory {
         self.allowed
     }
 
-    /// An error when the run ended so because it had less than was recorded: it is then not another run, but none.
+    /// An error when the run ended so because it had less than was recorded: it is then not
+    /// another run, but none.
     pub fn was_enough(self, ended: &Ended) -> Result<()> {
         match ended {
             Ended::Stopped(Stop::Memory { wanted, .. }) if self.allowed < self.recorded => self.too_little(*wanted),
@@ -141,7 +142,8 @@ impl Memory {
     }
 }
 
-/// Runs a guest on a trace, up to turn number `until`, with so much memory at most, and shows each turn to a watcher.
+/// Runs a guest on a trace, up to turn number `until`, with so much memory at most, and shows each
+/// turn to a watcher.
 pub fn play(
     engine: &Engine,
     guest: &[u8],

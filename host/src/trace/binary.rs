@@ -110,7 +110,8 @@ pub struct TraceWriter<W> {
 }
 
 impl<W: Write> TraceWriter<W> {
-    /// Writes what the trace begins with. Whether `guest` is the one that the header names is for the caller to say.
+    /// Writes what the trace begins with. Whether `guest` is the one that the header names is for
+    /// the caller to say.
     pub fn new(mut output: W, header: &Header, guest: &[u8]) -> io::Result<Self> {
         output.write_all(&begin(header, guest)?)?;
         Ok(Self { output, block: Block::default() })
@@ -323,7 +324,8 @@ impl<R: Read> TraceReader<R> {
         }))
     }
 
-    /// The next part of the trace; none at the end of the file. Not to be mixed with `record` within a turn.
+    /// The next part of the trace; none at the end of the file. Not to be mixed with `record`
+    /// within a turn.
     pub fn piece(&mut self) -> Result<Option<Piece>, TraceError> {
         if let Some(answer) = self.answer()? {
             return Ok(Some(Piece::Answer(answer)));
@@ -411,8 +413,8 @@ fn check_of_length(length: u32) -> u32 {
     xxh3_64(&length.to_le_bytes()) as u32
 }
 
-/// The next block, of at most so many bytes; none when the file ends before it does. Never allocates more than the file
-/// holds.
+/// The next block, of at most so many bytes; none when the file ends before it does. Never
+/// allocates more than the file holds.
 fn read_block(input: &mut impl Read, at: u64, bytes_max: usize) -> Result<Option<Vec<u8>>, TraceError> {
     let mut frame = [0; FRAME_BYTES];
     match input.read_exact(&mut frame) {

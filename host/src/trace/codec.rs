@@ -132,8 +132,8 @@ fn put_peer(out: &mut Vec<u8>, peer: &SocketAddress) {
 /// What an answer takes in a trace at least: an id of two numbers, and its case.
 pub const ANSWER_BYTES_MIN: usize = 3;
 
-/// What the lists of one turn may still take of memory. Their elements take up to 60 times their bytes in a trace, so they
-/// are counted as a live world counts them, which never gives more.
+/// What the lists of one turn may still take of memory. Their elements take up to 60 times their
+/// bytes in a trace, so they are counted as a live world counts them, which never gives more.
 pub struct Room(usize);
 
 impl Default for Room {

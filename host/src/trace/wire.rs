@@ -19,7 +19,8 @@ pub enum Malformed {
     Rest,
     /// A record is not where such a one can be.
     Place,
-    /// A list has more elements than one can have, or a block or a text is longer than one of its kind can be.
+    /// A list has more elements than one can have, or a block or a text is longer than one of its
+    /// kind can be.
     Long,
     /// What one turn brings takes more memory than the limits of a host allow.
     Held,
@@ -149,8 +150,8 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Malformed::Text)
     }
 
-    /// The length of a list of at most so many elements, each of which takes at least `bytes_min`: so whoever makes room
-    /// for all of them at once takes a small multiple of what is there.
+    /// The length of a list of at most so many elements, each of which takes at least `bytes_min`:
+    /// so whoever makes room for all of them at once takes a small multiple of what is there.
     pub fn length(&mut self, bytes_min: usize, most: usize) -> Result<usize, Malformed> {
         let length: usize = self.small()?;
         if length > most {

@@ -119,9 +119,9 @@ struct State {
 impl Tape {
     /// A tape into the file that `open` opens, which begins with these bytes.
     ///
-    /// A disk can stall, and a pipe may have a reader who reads nothing; so the file is opened and written by a thread of
-    /// its own. An error that shows within `TRACE_OPEN_MILLIS_MAX` is returned. `tell` is told of a later one; it ends the
-    /// recording, and the run goes on.
+    /// A disk can stall, and a pipe may have a reader who reads nothing; so the file is opened and
+    /// written by a thread of its own. An error that shows within `TRACE_OPEN_MILLIS_MAX` is
+    /// returned. `tell` is told of a later one; it ends the recording, and the run goes on.
     pub fn file<W: Write + Send + 'static>(
         beginning: Vec<u8>,
         open: impl FnOnce() -> Result<W, String> + Send + 'static,
@@ -222,8 +222,9 @@ impl Tape {
         (after - before) as u64
     }
 
-    /// Adds a turn of which about so many bytes are contents, and which goes into a block of its own. The guest waits until
-    /// the large turn before it is written: so no more than one of them is held.
+    /// Adds a turn of which about so many bytes are contents, and which goes into a block of its
+    /// own. The guest waits until the large turn before it is written: so no more than one of them
+    /// is held.
     pub(super) fn add_large(&mut self, turn: u64, time: u64, bytes: usize, put: impl FnOnce(&mut Block)) -> u64 {
         let seconds = limits::TRACE_STALL_SECONDS_MAX;
         let (mut state, is_written) = self.shared.wait_while(seconds, |state| state.large > 0 && !state.failed);
@@ -405,8 +406,8 @@ impl Shared {
         self.fail(&mut self.state());
     }
 
-    /// Waits for the thread, so many seconds at most, and as long as the file takes something. Whether what was waited for
-    /// has come.
+    /// Waits for the thread, so many seconds at most, and as long as the file takes something.
+    /// Whether what was waited for has come.
     fn wait_while(&self, seconds_max: u64, is_to_wait: impl Fn(&State) -> bool) -> (MutexGuard<'_, State>, bool) {
         let end = Instant::now() + Duration::from_secs(seconds_max);
         let stall = Duration::from_secs(limits::TRACE_STALL_SECONDS_MAX);

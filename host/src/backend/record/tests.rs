@@ -24,7 +24,8 @@ impl Write for Stalls {
     }
 }
 
-/// What was told, each test under a lock of its own: `tell` is a function without a place of its own.
+/// What was told, each test under a lock of its own: `tell` is a function without a place of its
+/// own.
 macro_rules! told {
     () => {{
         static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -71,7 +72,8 @@ fn a_file_that_cannot_be_opened_is_an_error_and_told_once() {
     assert_eq!((tape.err().as_deref(), told().as_str()), (Some("no such folder"), ""));
 }
 
-/// Each large turn waits for the one before it: as long as the disk takes something, all of them come.
+/// Each large turn waits for the one before it: as long as the disk takes something, all of them
+/// come.
 #[test]
 fn large_turns_wait_for_a_slow_disk_and_no_longer_than_is_said() {
     let ((tell, told), (go, wait)) = (told!(), channel());

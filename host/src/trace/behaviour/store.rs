@@ -16,7 +16,8 @@ pub struct Store {
     bytes: u64,
 }
 
-/// What each sequence takes besides its bytes: its place in the table, of which up to half is empty, and in the list.
+/// What each sequence takes besides its bytes: its place in the table, of which up to half is
+/// empty, and in the list.
 const KEPT_BYTES: u64 = (2 * size_of::<(Rc<[u8]>, Key)>() + size_of::<Rc<[u8]>>() + 2 * size_of::<usize>()) as u64;
 
 impl Store {

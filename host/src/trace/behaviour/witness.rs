@@ -58,7 +58,8 @@ impl Witness {
         self.behaviour
     }
 
-    /// How many bytes it takes to remember what was sent: those of the store, which is shared, of the writes and the pieces.
+    /// How many bytes it takes to remember what was sent: those of the store, which is shared, of
+    /// the writes and the pieces.
     pub fn bytes(&self) -> u64 {
         self.store.borrow().bytes() + self.bytes
     }

@@ -200,7 +200,8 @@ impl Comparison<'_> {
         equal(false) || (self.scene.files.have_content() && equal(true))
     }
 
-    /// With what is known of the files' content in the place of files, or without. None of more than is compared.
+    /// With what is known of the files' content in the place of files, or without. None of more
+    /// than is compared.
     fn chunks(&self, pieces: &[Piece], content: bool) -> Option<Vec<Chunk>> {
         let known = |path: Key, offset: u64, length: u64| {
             if !content || length > limits::FILE_READ_BYTES_MAX {

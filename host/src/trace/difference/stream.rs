@@ -26,7 +26,8 @@ pub enum Chunk {
 
 /// The chunks of pieces. `content` tells what is known of a range of a file, for a guest may have sent it as its own bytes.
 ///
-/// None when they have more than `STREAM_BYTES_COMPARED_MAX`: a store has equal bytes once, and a stream again and again.
+/// None when they have more than `STREAM_BYTES_COMPARED_MAX`: a store has equal bytes once, and a
+/// stream again and again.
 pub fn chunks(
     store: &Store,
     pieces: impl IntoIterator<Item = Piece>,

@@ -97,8 +97,9 @@ impl Explainer {
         self.pending = key.pending.iter().map(before).collect();
     }
 
-    /// Tells what happened in a step: what the guest did in the turn before, then what it received. One event after the
-    /// other: a turn can have a million, and each is longer in words.
+    /// Tells what happened in a step: what the guest did in the turn before, then what it
+    /// received. One event after the other: a turn can have a million, and each is longer in
+    /// words.
     pub fn step(&mut self, step: &Step, mut tell: impl FnMut(Event)) {
         step.log.iter().filter_map(|(level, line)| self.log(*level, line)).for_each(&mut tell);
         step.sent.iter().filter_map(|submission| self.request(submission)).for_each(&mut tell);

@@ -106,7 +106,8 @@ impl Extractor {
         }
     }
 
-    /// Whether the run takes more memory than is kept for a comparison. What was taken of it then is of no use.
+    /// Whether the run takes more memory than is kept for a comparison. What was taken of it then
+    /// is of no use.
     pub fn is_over(&self) -> bool {
         self.is_over
     }
@@ -202,8 +203,8 @@ impl Extractor {
             (What::Listen(_, port), Reply::Accepted(accepted)) => {
                 self.scene.clients.push(Client::new(self.time, *port, accepted.peer));
                 self.last.push(self.time);
-                // With what a behaviour says of it, for the recorded guest and two others. A list has up to twice the room
-                // that it needs.
+                // With what a behaviour says of it, for the recorded guest and two others. A list
+                // has up to twice the room that it needs.
                 self.bytes += 2 * (size_of::<Client>() + size_of::<u64>() + 3 * size_of::<Seen>()) as u64;
             }
             (What::Read(client), reply) => self.read(*client, reply),

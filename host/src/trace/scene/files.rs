@@ -32,7 +32,8 @@ struct Facts {
     changed: Vec<u64>,
 }
 
-/// What each different question about a path takes besides its answers: a place in a table, or in a tree.
+/// What each different question about a path takes besides its answers: a place in a table, or in
+/// a tree.
 const QUESTION_BYTES: u64 = 96;
 
 /// What `read-file` was answered.
@@ -57,7 +58,8 @@ impl<T> Default for Timeline<T> {
 }
 
 impl<T: PartialEq> Timeline<T> {
-    /// Adds an answer to a question that was asked at that time, which is not before the last one. What it takes of memory.
+    /// Adds an answer to a question that was asked at that time, which is not before the last one.
+    /// What it takes of memory.
     pub fn add(&mut self, time: u64, value: T) -> u64 {
         match self.0.last_mut() {
             Some(last) if last.value == value => {

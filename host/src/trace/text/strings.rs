@@ -5,8 +5,8 @@ use std::fmt::{self, Write};
 /// Bytes of one string in a line; longer ones are broken.
 const LINE_BYTES: usize = 100;
 
-/// Bytes as one string. What a reader could not see, or not tell from something else, is escaped. It is written piece by
-/// piece, for it can have four times as many bytes.
+/// Bytes as one string. What a reader could not see, or not tell from something else, is escaped.
+/// It is written piece by piece, for it can have four times as many bytes.
 pub(super) struct Quoted<'a>(pub(super) &'a [u8]);
 
 impl fmt::Display for Quoted<'_> {
