@@ -33,6 +33,8 @@ pub enum Stop {
     AnswersEnded,
     /// The operating system failed the host itself.
     System(String),
+    /// Another process began to listen on this port, between this host's binding it and the guest's listening.
+    PortTaken(u16),
 }
 
 impl Stop {
@@ -72,6 +74,7 @@ impl fmt::Display for Stop {
             Self::DuplicateId(id) => write!(f, "it has sent a request with id {id} while that id was pending"),
             Self::NothingPending => f.write_str("it called receive with no request pending, which would wait forever"),
             Self::AnswersEnded => f.write_str("there are no more answers"),
+            Self::PortTaken(port) => write!(f, "another program listens on port {port}, since just now"),
             Self::System(what) => write!(f, "the system failed the host: {what}"),
         }
     }

@@ -40,6 +40,7 @@ fn reply(reply: sdk::Reply) -> host::Reply {
             sdk::Signal::Stop => host::Signal::Stop,
             sdk::Signal::Reload => host::Signal::Reload,
             sdk::Signal::Pause => host::Signal::Pause,
+            sdk::Signal::LogLost(lines) => host::Signal::LogLost(lines),
         }),
         sdk::Reply::Failed(error) => host::Reply::Failed(failure(error)),
     }

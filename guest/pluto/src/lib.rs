@@ -70,11 +70,13 @@ pub async fn main(args: Vec<String>) -> Result<(), String> {
     };
     let site = Site::load(&options).await?;
     let server = Rc::new(Server::new(options, site));
-    let reloading = Rc::clone(&server);
-    let listening = pluto_sdk::Server::new(limits).on_reload(move || {
-        let server = Rc::clone(&reloading);
-        async move { server.reload().await }
-    });
+    let (reloading, counting) = (Rc::clone(&server), Rc::clone(&server));
+    let listening = pluto_sdk::Server::new(limits)
+        .on_reload(move || {
+            let server = Rc::clone(&reloading);
+            async move { server.reload().await }
+        })
+        .on_log_lost(move |lines| counting.metrics.lost_log_lines(lines));
     let listening = match metrics_port {
         None => listening,
         Some(port) => {

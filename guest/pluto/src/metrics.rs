@@ -90,6 +90,8 @@ pub struct Metrics {
     /// How many took no longer than the bound of this bucket, and longer than that of the one before.
     durations: [Counter; BUCKETS.len() + 1],
     duration_nanoseconds: Counter,
+    /// Lines of the log that the host could not write in time.
+    log_lines_lost: Counter,
     /// Who waits until something is counted.
     waits: RefCell<Option<Waker>>,
 }
@@ -132,6 +134,12 @@ impl Metrics {
         self.tell();
     }
 
+    /// The host has lost so many lines of the log.
+    pub fn lost_log_lines(&self, lines: u64) {
+        self.log_lines_lost.add(lines);
+        self.tell();
+    }
+
     /// A response has ended.
     pub fn responded(&self, access: &Access, end: End) {
         let method = match access.method() {
@@ -151,8 +159,8 @@ impl Metrics {
         self.tell();
     }
 
-    /// Waits until a client has come or gone, a response has ended, or there was a reload: nothing else is counted but on the
-    /// way to one of these. For one task.
+    /// Waits until a client has come or gone, a response has ended, there was a reload, or lines of the log were lost: nothing
+    /// else is counted but on the way to one of these. For one task.
     pub async fn changed(&self) {
         let mut is_waiting = false;
         std::future::poll_fn(|cx| {
@@ -216,6 +224,7 @@ impl Metrics {
             &self.content_bytes,
             &self.cut,
             &self.duration_nanoseconds,
+            &self.log_lines_lost,
         ];
         single.into_iter().chain(self.responses.iter().flatten()).chain(&self.durations)
     }
@@ -296,6 +305,11 @@ impl Metrics {
         page.family(name, "counter", "Reloads of the configuration, by result.");
         page.sample(name, &[("result", "success")], self.reloads.get());
         page.sample(name, &[("result", "failure")], self.reloads_failed.get());
+        page.counter(
+            "pluto_log_lines_lost_total",
+            "Lines of the log that were lost, because they could not be written in time.",
+            &self.log_lines_lost,
+        );
         page.gauge(
             "pluto_draining",
             "1 when the server was told to stop, and serves its last clients.",

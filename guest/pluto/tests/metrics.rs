@@ -112,6 +112,10 @@ fn what_happens_is_counted() {
     world.run_until_idle();
     let after = samples(&mut world);
     assert_eq!((after["pluto_reloads_total{result=\"success\"}"], after["pluto_files_kept"]), (1.0, 0.0));
+    assert_eq!(after["pluto_log_lines_lost_total"], 0.0);
+    [3, 4].into_iter().for_each(|lines| world.signal(Signal::LogLost(lines)));
+    world.run_until_idle();
+    assert_eq!(samples(&mut world)["pluto_log_lines_lost_total"], 7.0);
 }
 
 fn posts(world: &World) -> usize {

@@ -51,6 +51,7 @@ pub struct Server {
     beside: Option<Beside>,
     on_reload: Option<Box<dyn Fn() -> Later>>,
     on_stop: Option<Box<dyn FnOnce()>>,
+    on_log_lost: Option<Box<dyn Fn(u64)>>,
 }
 
 /// What happens later: a handler, or a reload.
@@ -83,7 +84,7 @@ impl std::error::Error for ListenError {}
 impl Server {
     /// A server that does what [`serve`] does.
     pub fn new(options: ServerOptions) -> Server {
-        Server { options, beside: None, on_reload: None, on_stop: None }
+        Server { options, beside: None, on_reload: None, on_stop: None, on_log_lost: None }
     }
 
     /// Serves the clients of a second port, which the operator has granted, with another handler. It listens as long as
@@ -116,6 +117,13 @@ impl Server {
         self
     }
 
+    /// Calls a function when lines of this guest's log were lost, with their number since the last call: at most about once
+    /// a second.
+    pub fn on_log_lost(mut self, count: impl Fn(u64) + 'static) -> Server {
+        self.on_log_lost = Some(Box::new(count));
+        self
+    }
+
     /// Serves until the operator says stop.
     pub async fn run<H, F>(self, handler: H) -> Result<(), ListenError>
     where
@@ -137,7 +145,7 @@ impl Server {
                 Some(CancelOnDrop(spawn(serve_beside(port, handler))))
             }
         };
-        let wishes = obey(Rc::clone(&clients), self.on_reload, self.on_stop);
+        let wishes = obey(Rc::clone(&clients), self.on_reload, self.on_stop, self.on_log_lost);
         let _ends_with_this = (CancelOnDrop(spawn(wishes)), DropClients(Rc::clone(&clients)));
         while let Either::Left(connection) = race(port.accept(), clients.stopped()).await {
             clients.start(connection?, &handler);
@@ -376,7 +384,12 @@ impl Port {
 }
 
 /// Does what the operator wants, until he says stop. A server whose host has no signals runs until the host ends it.
-async fn obey(clients: Rc<Clients>, on_reload: Option<Box<dyn Fn() -> Later>>, on_stop: Option<Box<dyn FnOnce()>>) {
+async fn obey(
+    clients: Rc<Clients>,
+    on_reload: Option<Box<dyn Fn() -> Later>>,
+    on_stop: Option<Box<dyn FnOnce()>>,
+    on_log_lost: Option<Box<dyn Fn(u64)>>,
+) {
     let mut signals = signals();
     let reloads = on_reload.map(Reloads::new);
     loop {
@@ -387,6 +400,7 @@ async fn obey(clients: Rc<Clients>, on_reload: Option<Box<dyn Fn() -> Later>>, o
             }
             Ok(Signal::Reload) => reloads.iter().for_each(Reloads::wish),
             Ok(Signal::Pause) => {}
+            Ok(Signal::LogLost(lines)) => on_log_lost.iter().for_each(|count| count(lines)),
             Err(error) => return warn!("cannot be told to stop: {error}"),
         }
     }

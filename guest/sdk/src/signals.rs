@@ -18,7 +18,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Waits for the next wish: `Stop` or `Reload`, never `Pause`. After an error there are no more, and every further
+    /// Waits for the next wish: `Stop` or `Reload`, never `Pause`; or for the news that lines of the log were lost. After an error there are no more, and every further
     /// call gives the same error.
     pub async fn next(&mut self) -> Result<Signal, Error> {
         self.answers.next_or_final().await

@@ -100,7 +100,12 @@ pub fn put_answer(out: &mut Vec<u8>, facts: &mut Facts, answer: &Answer) {
             put_bytes(out, name);
         }
         Reply::Elapsed => out.push(9),
-        Reply::Signal(signal) => out.extend([10, *signal as u8]),
+        Reply::Signal(signal) => {
+            out.extend([10, signal_number(*signal)]);
+            if let Signal::LogLost(lines) = signal {
+                put_number(out, *lines);
+            }
+        }
         Reply::Failed(error) => out.extend([11, *error as u8]),
         Reply::Digested(Digested { digest: (high, low), size, modified, changed }) => {
             out.push(12);
@@ -174,7 +179,10 @@ pub fn read_answer(reader: &mut Reader<'_>, facts: &mut Facts, room: &mut Room) 
         }
         8 => Reply::Changed(reader.bytes()?.to_vec()),
         9 => Reply::Elapsed,
-        10 => Reply::Signal(case(&SIGNALS, reader)?),
+        10 => Reply::Signal(match case(&SIGNALS, reader)? {
+            Signal::LogLost(_) => Signal::LogLost(reader.number()?),
+            signal => signal,
+        }),
         11 => Reply::Failed(case(&ERRORS, reader)?),
         12 => Reply::Digested(Digested {
             digest: (word(reader)?, word(reader)?),
@@ -223,7 +231,17 @@ fn case<T: Copy>(cases: &[T], reader: &mut Reader<'_>) -> Result<T, Malformed> {
 
 pub(super) const KINDS: [Kind; 4] = [Kind::Regular, Kind::Directory, Kind::Symlink, Kind::Other];
 
-pub(super) const SIGNALS: [Signal; 3] = [Signal::Stop, Signal::Reload, Signal::Pause];
+/// What the last of them holds stands behind its number.
+pub(super) const SIGNALS: [Signal; 4] = [Signal::Stop, Signal::Reload, Signal::Pause, Signal::LogLost(0)];
+
+fn signal_number(signal: Signal) -> u8 {
+    match signal {
+        Signal::Stop => 0,
+        Signal::Reload => 1,
+        Signal::Pause => 2,
+        Signal::LogLost(_) => 3,
+    }
+}
 
 pub(super) const ERRORS: [Error; 17] = [
     Error::NotPermitted,
@@ -276,6 +294,7 @@ mod tests {
             Reply::Elapsed,
         ];
         replies.extend(SIGNALS.map(Reply::Signal));
+        replies.push(Reply::Signal(Signal::LogLost(u64::MAX)));
         replies.extend(ERRORS.map(Reply::Failed));
         replies
     }
@@ -297,7 +316,7 @@ mod tests {
     #[test]
     fn cases_are_numbered_as_in_the_contract() {
         assert!(ERRORS.iter().enumerate().all(|(number, error)| *error as usize == number));
-        assert!(SIGNALS.iter().enumerate().all(|(number, signal)| *signal as usize == number));
+        assert!(SIGNALS.iter().enumerate().all(|(number, signal)| usize::from(signal_number(*signal)) == number));
         assert!(KINDS.iter().enumerate().all(|(number, kind)| *kind as usize == number));
     }
 

@@ -212,6 +212,10 @@ fn put_stop(out: &mut Vec<u8>, stop: &Stop) {
             out.push(9);
             put_bytes(out, &what.as_bytes()[..what.floor_char_boundary(limits::TRACE_WORDS_BYTES_MAX)]);
         }
+        Stop::PortTaken(port) => {
+            out.push(10);
+            put_number(out, (*port).into());
+        }
     }
 }
 
@@ -227,6 +231,7 @@ fn read_stop(reader: &mut Reader<'_>) -> Result<Stop, Malformed> {
         7 => Stop::NothingPending,
         8 => Stop::AnswersEnded,
         9 => Stop::System(reader.short_text(limits::TRACE_WORDS_BYTES_MAX)?.to_owned()),
+        10 => Stop::PortTaken(reader.small()?),
         _ => return Err(Malformed::Case),
     })
 }

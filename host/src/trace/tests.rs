@@ -7,7 +7,9 @@ use super::binary::{TraceError, TraceReader};
 use super::codec::{ERRORS, KINDS, SIGNALS};
 use super::text::{Text, TextError, TextWriter};
 use super::{End, Header, How, KeyFrame, Record, Sent, Turn};
-use crate::contract::{Accepted, Answer, Digested, Entry, IpAddress, Loaded, Metadata, Opened, Reply, SocketAddress};
+use crate::contract::{
+    Accepted, Answer, Digested, Entry, IpAddress, Loaded, Metadata, Opened, Reply, Signal, SocketAddress,
+};
 use crate::exchange::Arity;
 use crate::stop::Stop;
 
@@ -85,7 +87,10 @@ impl Random {
             }
             8 => Reply::Changed(self.bytes()),
             9 => Reply::Elapsed,
-            10 => Reply::Signal(self.pick(&SIGNALS)),
+            10 => Reply::Signal(match self.pick(&SIGNALS) {
+                Signal::LogLost(_) => Signal::LogLost(self.number()),
+                signal => signal,
+            }),
             11 => {
                 let Metadata { size, modified, changed, .. } = self.metadata();
                 Reply::Digested(Digested { digest: (self.next(), self.number()), size, modified, changed })
@@ -125,6 +130,7 @@ impl Random {
             Stop::NothingPending,
             Stop::AnswersEnded,
             Stop::System(self.text()),
+            Stop::PortTaken(self.next() as u16),
         ];
         let stopped = How::Stopped(self.pick(&stops));
         End { sent: self.sent(), how: self.pick(&[How::Exit(self.0 as u8), How::Trapped, stopped]) }

@@ -183,6 +183,7 @@ impl Words {
                 Signal::Stop => "stop".to_owned(),
                 Signal::Reload => "reload".to_owned(),
                 Signal::Pause => "pause".to_owned(),
+                Signal::LogLost(lines) => format!("{} of the log lost", count(*lines, "line")),
             },
             Reply::Failed(error) => format!("failed: {}", reason(*error)),
         }

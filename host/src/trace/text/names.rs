@@ -21,11 +21,15 @@ pub(super) fn kind(kind: Kind) -> &'static str {
     }
 }
 
+/// The one signal behind which a number stands.
+pub(super) const LOG_LOST: &str = "log-lost";
+
 pub(super) fn signal(signal: Signal) -> &'static str {
     match signal {
         Signal::Stop => "stop",
         Signal::Reload => "reload",
         Signal::Pause => "pause",
+        Signal::LogLost(_) => LOG_LOST,
     }
 }
 

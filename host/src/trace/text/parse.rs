@@ -7,7 +7,9 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::words::{Lines, Words};
 use super::{TextError, VERSION, names};
-use crate::contract::{Accepted, Answer, Digested, Entry, IpAddress, Loaded, Metadata, Opened, Reply, SocketAddress};
+use crate::contract::{
+    Accepted, Answer, Digested, Entry, IpAddress, Loaded, Metadata, Opened, Reply, Signal, SocketAddress,
+};
 use crate::limits;
 use crate::stop::Stop;
 use crate::trace::codec::{ERRORS, KINDS, Room, SIGNALS};
@@ -20,7 +22,7 @@ const REPLIES: &str = "listening, accepted, data, written, done, opened, loaded,
 const HELD: &str = "a turn whose lists take less memory, as those of a host do";
 const HOWS: &str = "exit, trapped or stopped";
 const STOPS: &str = "asked, stop-too-slow, turn-too-long, memory, tables, requests-pending, duplicate-id, \
-                     nothing-pending, answers-ended or system";
+                     nothing-pending, answers-ended, system or port-taken";
 
 /// Reads a text record by record, of which a text can hold far more than memory does.
 pub struct TextReader<'a> {
@@ -178,6 +180,7 @@ fn stop(words: &mut Words<'_>) -> Result<Stop, TextError> {
         "nothing-pending" => Stop::NothingPending,
         "answers-ended" => Stop::AnswersEnded,
         "system" => Stop::System(short_text(words)?),
+        "port-taken" => Stop::PortTaken(words.number("a port")?),
         _ => return Err(words.wrong(word, STOPS)),
     })
 }
@@ -234,7 +237,10 @@ fn reply(words: &mut Words<'_>) -> Result<Reply, TextError> {
         "gathered" => Reply::Gathered(Vec::new()),
         "changed" => Reply::Changed(words.bytes()?),
         "elapsed" => Reply::Elapsed,
-        "signal" => Reply::Signal(words.case(&SIGNALS, names::signal)?),
+        "signal" => Reply::Signal(match words.case(&SIGNALS, names::signal)? {
+            Signal::LogLost(_) => Signal::LogLost(words.number("a number of lines")?),
+            signal => signal,
+        }),
         "failed" => Reply::Failed(words.case(&ERRORS, names::error)?),
         _ => return Err(words.wrong(word, REPLIES)),
     })

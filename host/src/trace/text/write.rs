@@ -8,7 +8,9 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::strings::{Following, Quoted};
 use super::{VERSION, names};
-use crate::contract::{Answer, Digested, IpAddress, Metadata, Part, Range, Reply, Request, SocketAddress, Submission};
+use crate::contract::{
+    Answer, Digested, IpAddress, Metadata, Part, Range, Reply, Request, Signal, SocketAddress, Submission,
+};
 use crate::stop::Stop;
 use crate::trace::binary::Piece;
 use crate::trace::{End, Header, How, KeyFrame, Record, Sent, Turn};
@@ -147,6 +149,7 @@ fn show_stop(stop: &Stop) -> String {
         Stop::Tables { wanted } => return format!("tables wanted {wanted}"),
         Stop::DuplicateId(id) => return format!("duplicate-id {}", halves(*id)),
         Stop::System(what) => return format!("system {}", Quoted(what.as_bytes())),
+        Stop::PortTaken(port) => return format!("port-taken {port}"),
     };
     word.to_owned()
 }
@@ -180,6 +183,7 @@ impl fmt::Display for Shown<'_> {
             }
             Reply::Changed(name) => write!(f, "changed {}", Quoted(name)),
             Reply::Elapsed => f.write_str("elapsed"),
+            Reply::Signal(Signal::LogLost(lines)) => write!(f, "signal {} {lines}", names::LOG_LOST),
             Reply::Signal(signal) => write!(f, "signal {}", names::signal(*signal)),
             Reply::Failed(error) => write!(f, "failed {}", names::error(*error)),
         }
