@@ -222,7 +222,7 @@ fn slow_clients_that_ask_for_large_files_do_not_keep_others_out() {
     for driver in ["io-uring", "poll"] {
         let options = ["--shards", "1", "--log", "off", "--driver", driver, &pluto, "0", &root];
         // 236 handles: 177 of them can be clients, 118 can be files.
-        let host = Host::spawn_within("ulimit -n 300", options).serving();
+        let host = Host::by_shell("ulimit -n 300; exec \"$@\"", options).serving();
         let mut slow: Vec<TcpStream> = (0..150).map(|_| small_client(&host)).collect();
         for (number, client) in slow.iter_mut().enumerate() {
             let ask = |file: usize| format!("GET /{}.bin HTTP/1.1\r\nHost: a\r\n\r\n", file % 9);

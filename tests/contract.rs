@@ -11,6 +11,7 @@ use pluto_host::backend::live::{Board, DriverChoice, Grant, Live, Port, Root};
 use pluto_host::console::{Console, Format, Verbosity};
 use pluto_host::contract::*;
 use pluto_host::limits;
+use pluto_host::stop::Stop;
 use tempfile::TempDir;
 
 /// Handles that these worlds have.
@@ -79,6 +80,11 @@ impl World {
             }
             self.answers.extend(self.live.wait().expect("the world goes on").answers);
         }
+    }
+
+    /// Why this world ends the guest, when it receives next.
+    pub fn ends(&mut self) -> Option<Stop> {
+        self.live.wait().err()
     }
 
     pub fn ask(&mut self, request: Request) -> Reply {

@@ -243,13 +243,15 @@ options, with its limits and timeouts, when it is asked:
   pluto-host target/guests/pluto.wasm 0 html/ --help
 
 Exit codes (of several shards, that of the first which did not end well):
-  0    the guest ended well, or was stopped by Ctrl-C or SIGTERM
+  0    the guest ended well, or was stopped by Ctrl-C, SIGTERM or SIGQUIT
   1    the host could not start: the message says what to change
   2    the command line could not be understood
   3    a replay is not the run that was recorded, or two guests differ
   4    the host ended the guest: it trapped, or exceeded a limit
   5    the guest ended with an error of its own
-  130  a second Ctrl-C (143: a second SIGTERM) ended everything at once
+  130  a second Ctrl-C ended everything at once, or one before the guest ran (143: SIGTERM, 131: SIGQUIT)
+
+Signals: INT, TERM and QUIT stop, HUP reloads, USR1 writes the flight recorder. Others are ignored, with a line.
 
 Example:
   pluto-host target/guests/pluto.wasm 8000 html/";

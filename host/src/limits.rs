@@ -53,11 +53,20 @@ pub const HANDLES_MAX: usize = 131_072;
 /// and who is let in is served.
 pub const HANDLES_FOR_FILES_SHARE: usize = 4;
 
-/// Descriptors that the host itself needs: the queue, the root, standard input and output, listeners, and some to spare.
+/// Descriptors that the host itself needs with one shard: 17 were counted with one granted port
+/// (standard input, output and error, signals, the compiled code, the root twice, the queue,
+/// watches, what wakes the shard, two listeners), 32 with `PORTS_GRANTED_MAX` of them, 34 while
+/// it records. The others are to spare, for files that are open for a moment.
 pub const DESCRIPTORS_OF_HOST: u64 = 64;
 
-/// Descriptors that a further shard needs: its queue, its root, a listener, what wakes it, its watches, its trace.
+/// Descriptors that a further shard needs: seven were counted (its queue, its root, a listener,
+/// three by which it is woken, its watches), and nine while it records. The others are to spare.
 pub const DESCRIPTORS_OF_SHARD: u64 = 16;
+
+/// Descriptors for clients and files without which a shard does not start: twelve clients and
+/// four files, so that a browser is served. With less it would accept clients and answer each
+/// that it has no descriptor for a file.
+pub const DESCRIPTORS_SERVING_MIN: u64 = 16;
 
 /// Shards of one server. More than the cores of most machines; each takes a few MiB and 4 GiB of addresses.
 pub const SHARDS_MAX: usize = 256;
@@ -193,9 +202,40 @@ pub const POST_BYTES_MAX: usize = 16 << 10;
 /// A log line.
 pub const LOG_BYTES_MAX: usize = 8 << 10;
 
-/// Log lines that wait for whoever reads standard output. When there are more, lines are lost and counted: the clients
-/// do not wait for the reader of a log.
+/// Lines that wait for the reader of standard output, with those that are being written, in
+/// bytes. When there are more, lines are lost and counted: neither clients nor shards wait for
+/// the reader of a log. Some seconds of a busy server, or a minute of a quiet one.
 pub const LOG_BYTES_WAITING_MAX: usize = 1 << 20;
+
+/// Messages of the host that wait for the reader of standard error, in bytes. There are few, and
+/// one has about 100 bytes.
+pub const MESSAGE_BYTES_WAITING_MAX: usize = 64 << 10;
+
+/// Lines of one turn that a shard keeps before it hands them over, and memory of lines that is
+/// used again, in bytes.
+pub const LOG_BYTES_KEPT: usize = 64 << 10;
+
+/// Several lines that one call writes, in bytes. What is written no longer counts as waiting, so
+/// that a larger call would lose lines for which there is room already.
+pub const LOG_CALL_BYTES_MAX: usize = 64 << 10;
+
+/// How long the first line of the log waits for others, to be written with them by one call.
+pub const LOG_FLUSH_MILLIS: u64 = 5;
+
+/// How long the log rests after an error that may pass, such as a full disk; and at the end of
+/// the process, which nothing may keep up for long.
+pub const LOG_RETRY_MILLIS: u64 = 1_000;
+/// See `LOG_RETRY_MILLIS`.
+pub const LOG_RETRY_AT_END_MILLIS: u64 = 50;
+
+/// A guest is told at most so often of lost lines of its log.
+pub const LOG_LOST_TOLD_MILLIS: u64 = 1_000;
+
+/// How long the end of the process waits for the reader of the log, and then for that of standard
+/// error.
+pub const LAST_WORDS_MILLIS: u64 = 1_000;
+/// See `LAST_WORDS_MILLIS`.
+pub const LAST_WORDS_MORE_MILLIS: u64 = 200;
 
 /// Lines that shards say before they have a client, which are told once. A server that says more at its start says them
 /// as often as it has shards.

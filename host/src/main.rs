@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use pluto_host::cli::Cli;
 use pluto_host::command::{self, Exit};
+use pluto_host::console;
 
 fn main() -> ExitCode {
-    match command::run(Cli::parse()) {
-        Ok(exit) => ExitCode::from(exit as u8),
-        Err(error) => {
-            command::report(&format!("{error:#}"));
-            ExitCode::from(Exit::CannotStart as u8)
-        }
-    }
+    // Also when this thread panics.
+    let _last = console::Finish;
+    let exit = command::run(Cli::parse()).unwrap_or_else(|error| {
+        command::report(&format!("{error:#}"));
+        Exit::CannotStart
+    });
+    ExitCode::from(exit as u8)
 }

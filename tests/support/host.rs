@@ -93,32 +93,33 @@ pub fn measured(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Measu
 impl Host {
     /// Starts the command.
     pub fn spawn(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
-        Self::start(&mut Command::new(command()), arguments)
+        let mut command = Command::new(command());
+        command.args(arguments).stdout(Stdio::piped());
+        Self::of(&mut command)
     }
 
-    /// Starts the command where a shell has set limits, such as `ulimit -n 256`.
-    pub fn spawn_within(limits: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+    /// Starts the command by a shell, such as `ulimit -n 16; exec "$@"`.
+    pub fn by_shell(script: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("{limits} && exec \"$0\" \"$@\"")]).arg(command());
-        Self::start(&mut shell, arguments)
+        shell.args(["-c", script, "sh"]).arg(command()).args(arguments).stdout(Stdio::piped());
+        Self::of(&mut shell)
     }
 
-    fn start(command: &mut Command, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+    /// Starts a command whose standard output is somewhere already; what is not a pipe is not in `Ended`.
+    pub fn of(command: &mut Command) -> Self {
         let mut child = command
             .current_dir(repository())
-            .args(arguments)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the command starts");
         let (sender, errors) = channel();
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut stdout = child.stdout.take().expect("piped");
+        let stdout = child.stdout.take();
         let output = std::thread::spawn(move || {
             let mut bytes = Vec::new();
-            let _ = stdout.read_to_end(&mut bytes);
+            stdout.map(|mut stdout| stdout.read_to_end(&mut bytes));
             String::from_utf8_lossy(&bytes).into_owned()
         });
         Self { child, address: None, output: Some(output), errors, seen: String::new() }

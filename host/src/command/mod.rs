@@ -12,7 +12,6 @@ mod shards;
 mod text;
 mod trace;
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,7 +20,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::SIGXFSZ;
 
 use crate::cli::{Cli, Command, Form};
-use crate::console::printable;
+use crate::console;
 use crate::engine::{self, Engine, Target};
 use crate::limits;
 
@@ -67,10 +66,9 @@ pub fn run(cli: Cli) -> Result<Exit> {
     }
 }
 
-/// Writes a message of the host to standard error.
+/// Writes a message of the host to standard error. While the host serves, this does not wait for whoever reads it.
 pub fn report(message: &str) {
-    // Nobody may be there to read it; that is no reason to end.
-    let _ = writeln!(std::io::stderr(), "pluto-host: {}", printable(message));
+    console::say(message);
 }
 
 /// A file that grows beyond `ulimit -f` is an error of the write, as on a full disk, and does not

@@ -13,9 +13,9 @@ use super::record::Demands;
 use super::shards::{Place, Shards};
 use super::{Exit, engine, read_guest, report};
 use crate::admission::{self, Admitted};
-use crate::backend::live::{Board, Port, Root, Signals};
+use crate::backend::live::{Board, Operator, Port, Root, Signals};
 use crate::cli::Run;
-use crate::console::Output;
+use crate::console;
 use crate::engine::Engine;
 use crate::limits;
 
@@ -23,6 +23,12 @@ use crate::limits;
 pub fn serve(run: &Run) -> Result<Exit> {
     let begin = Instant::now();
     let shards = run.shards();
+    // In this order: from the first on nobody waits for a reader of standard error, and the third
+    // needs descriptors. None of them takes time, in which a signal could end the process.
+    let output = console::start().context("cannot start the threads that write the log")?;
+    let handles_max = take_descriptors(shards)?;
+    let operator = Operator::take_over(run.flight_recorder.is_some(), report);
+    let operator = operator.context("cannot take over the signals")?;
     let bytes = read_guest(&run.guest)?;
     let demands = Demands::of(run, shards)?;
     let ports = bind_ports(run)?;
@@ -31,8 +37,7 @@ pub fn serve(run: &Run) -> Result<Exit> {
     let engine = engine(run.no_cache)?;
     let admitted = admit(&engine, &run.guest, &bytes)?;
     let what = run.root().map_or_else(|| run.guest.display().to_string(), str::to_owned);
-    let handles_max = take_descriptors(shards);
-    let (signals, stopper) = Signals::install(shards).context("cannot take over the signals")?;
+    let (signals, stopper) = operator.shards(shards).context("cannot pass signals on to each shard")?;
     let places = places(shards, ports, root.as_ref(), signals, demands)?;
     let note = run
         .has_one_shard_to_record()
@@ -44,7 +49,7 @@ pub fn serve(run: &Run) -> Result<Exit> {
         engine: &engine,
         admitted: &admitted,
         handles_max,
-        output: Arc::new(Output::new()),
+        output,
         opening: Arc::new(opening),
         stopper,
         shards,
@@ -109,9 +114,7 @@ fn open_root(path: &str) -> Result<Root> {
 fn explain_bind(address: SocketAddr, error: Errno) -> anyhow::Error {
     let port = address.port();
     match error {
-        Errno::ADDRINUSE => {
-            anyhow!("port {port} is in use: stop the program that has it, or choose another port (0 lets the system)")
-        }
+        Errno::ADDRINUSE => anyhow!(port_in_use(port)),
         Errno::ACCESS | Errno::PERM => {
             anyhow!("port {port} is not permitted: ports below 1024 need privileges; choose one above, such as 8000")
         }
@@ -122,30 +125,63 @@ fn explain_bind(address: SocketAddr, error: Errno) -> anyhow::Error {
     }
 }
 
+/// What the operator is told of a port that another program has.
+pub fn port_in_use(port: u16) -> String {
+    format!("port {port} is in use: stop the program that has it, or choose another port (0 lets the system)")
+}
+
 /// Descriptors that neither clients nor files can have.
 pub fn descriptors_of_host(shards: usize) -> u64 {
     limits::DESCRIPTORS_OF_HOST + limits::DESCRIPTORS_OF_SHARD * (shards as u64 - 1)
 }
 
-/// Takes as many descriptors as the system gives, for the soft limit is low for programs that use `select`; how many
-/// handles that makes for each shard. Each connection and each open file takes one.
-fn take_descriptors(shards: usize) -> usize {
+/// Takes as many descriptors as the system gives, for the soft limit is low for programs that use
+/// `select`; how many handles that makes for each shard. Each connection and each open file takes
+/// one. Too few to serve with are an error.
+fn take_descriptors(shards: usize) -> Result<usize> {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     let before = limit.current;
     limit.current = limit.maximum;
     let descriptors = if setrlimit(Resource::Nofile, limit).is_ok() { limit.maximum } else { before };
     let descriptors = descriptors.unwrap_or(u64::MAX);
+    if descriptors < descriptors_needed(shards) {
+        bail!(too_few_descriptors(descriptors, shards));
+    }
     if descriptors < limits::DESCRIPTORS_FEW {
         report(&format!("note: only {descriptors} descriptors for clients and files: `ulimit -Hn` allows no more"));
     }
-    let handles = (descriptors.saturating_sub(descriptors_of_host(shards)) / shards as u64).max(4);
-    usize::try_from(handles).unwrap_or(usize::MAX).min(limits::HANDLES_MAX)
+    let handles = (descriptors - descriptors_of_host(shards)) / shards as u64;
+    Ok(usize::try_from(handles).unwrap_or(usize::MAX).min(limits::HANDLES_MAX))
+}
+
+/// Descriptors without which a server of so many shards does not start.
+fn descriptors_needed(shards: usize) -> u64 {
+    descriptors_of_host(shards) + limits::DESCRIPTORS_SERVING_MIN * shards as u64
+}
+
+fn too_few_descriptors(allowed: u64, shards: usize) -> String {
+    let needed = descriptors_needed(shards);
+    let (shards, fewer) = match shards {
+        1 => ("one shard".to_owned(), String::new()),
+        _ => (format!("{shards} shards"), format!(", or take --shards 1, which needs {}", descriptors_needed(1))),
+    };
+    format!(
+        "`ulimit -Hn` allows {allowed} descriptors, and {shards} cannot serve with less than {needed}: allow that many (systemd: LimitNOFILE={needed}){fewer}"
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn too_few_descriptors_are_explained_with_the_number_that_is_enough() {
+        let message = too_few_descriptors(64, 1);
+        assert!(message.contains("allows 64 descriptors") && message.contains("LimitNOFILE=80"), "{message}");
+        let message = too_few_descriptors(100, 4);
+        assert!(message.contains("less than 176") && message.contains("--shards 1, which needs 80"), "{message}");
+    }
 
     #[test]
     fn what_forbids_a_port_is_explained() {

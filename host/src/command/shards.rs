@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 
 use super::opening::Opening;
 use super::record::{Demands, recorded};
+use super::serve::port_in_use;
 use super::{Exit, report};
 use crate::admission::Admitted;
 use crate::backend::live::{Board, Grant, Live, Port, Root, Signals, Stopper};
@@ -19,6 +20,7 @@ use crate::console::{Console, Output};
 use crate::engine::Engine;
 use crate::guest::{Ended, Guest};
 use crate::limits;
+use crate::stop::Stop;
 
 /// What the shards have in common.
 pub struct Shards<'a> {
@@ -121,8 +123,8 @@ impl Shards<'_> {
         // Also when this thread panics.
         let _ends_all = StopsAll(&self.stopper);
         let Place { number, ports, root, signals, board, demands } = place;
-        let console = Console::new(self.run.log, self.run.log_level);
-        let console = if self.shards == 1 { console } else { console.of_shard(number, &self.output) };
+        let console = Console::new(self.run.log, self.run.log_level).on(&self.output);
+        let console = if self.shards == 1 { console } else { console.of_shard(number) };
         let handles_max = self.handles_max;
         let grant = Grant { ports, handles_max, root, signals: Some(signals), board, console, on_listening };
         let live = Live::new(self.run.driver, grant).context(
@@ -132,7 +134,7 @@ impl Shards<'_> {
         let world = recorded(live, self.run, number_in_name, self.guest, demands)?;
         let mut guest = Guest::new(self.engine, self.admitted.clone(), world, self.run.memory_max);
         let ended = guest.run(&self.run.guest_arguments());
-        // Before anything that may take its time, such as the end of a log that nobody reads.
+        // Before anything that may take its time, such as the end of a recording.
         let is_first = self.stopper.stop();
         // The log comes before the last word.
         drop(guest);
@@ -173,6 +175,7 @@ fn conclude(ended: &Ended) -> (Exit, String) {
         Ended::Exit(0) => (Exit::Well, String::new()),
         Ended::Exit(code) => (Exit::GuestFailed, format!("the guest ended with an error (its exit code is {code})")),
         Ended::Stopped(stop) if stop.is_orderly() => (Exit::Well, String::new()),
+        Ended::Stopped(Stop::PortTaken(port)) => (Exit::CannotStart, port_in_use(*port)),
         Ended::Stopped(stop) => (Exit::GuestEnded, format!("the guest was ended: {stop}")),
         Ended::Trapped(message) => (Exit::GuestEnded, format!("the guest trapped: {}", message.trim_end())),
     }

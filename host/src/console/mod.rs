@@ -1,12 +1,19 @@
 //! Where the guests' logs go: lines on standard output, for people or for programs.
 
+mod loss;
 mod output;
+mod stream;
+mod writer;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-pub use self::output::Output;
+use self::loss::Source;
+pub use self::output::{Finish, Output, say, start};
 use crate::contract::Level;
 use crate::limits;
 
@@ -34,50 +41,53 @@ pub enum Verbosity {
     Debug,
 }
 
-/// The log of one guest. Lines are kept until the guest waits, and then written together, as far as the reader takes
-/// them: when he does not, lines are lost and counted, and no client waits for him.
+/// The log of one guest. Lines are kept until the guest waits, and then handed to the thread that
+/// writes those of all shards. When its reader is too slow, lines are lost and counted, and no
+/// client waits for him.
 pub struct Console {
     format: Format,
     verbosity: Verbosity,
     lines: String,
-    /// Of the lines that were written, or of another's, a part is left.
-    owes: bool,
-    /// Lines for which there was no room.
-    lost: u64,
-    /// Of the last line.
+    /// When the last line was made: nanoseconds since the Unix epoch.
     time: u64,
-    output: Arc<Output>,
+    /// Nowhere, until `on` says where.
+    output: Option<Arc<Output>>,
     /// The number of its shard, when there are several.
     shard: Option<usize>,
     /// Its guest has had no client: what it says is of its start.
     is_starting: bool,
+    /// Nobody reads standard output any more.
+    is_gone: bool,
+    /// Lines that were lost since `take_lost` was called last.
+    lost: u64,
 }
 
-/// How long the end of the log waits for a reader that does not read, and how often it looks.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-const LAST_WORDS_STEP: Duration = Duration::from_millis(5);
-
 impl Console {
-    /// A log in that format, of lines that matter as much.
+    /// A log in that format, of lines that matter as much, and that goes nowhere yet.
     pub fn new(format: Format, verbosity: Verbosity) -> Self {
-        let output = Arc::new(Output::new());
         Self {
             format,
             verbosity,
             lines: String::new(),
-            owes: false,
-            lost: 0,
             time: 0,
-            output,
+            output: None,
             shard: None,
             is_starting: false,
+            is_gone: false,
+            lost: 0,
         }
     }
 
-    /// The log of the shard of this number, with all others on the same output. What two shards say in the same words
-    /// before they have had a client is told once: it is the server that starts. Lines of JSON name the shard.
-    pub fn of_shard(mut self, number: usize, output: &Arc<Output>) -> Self {
-        self.output = output.clone();
+    /// The log of a guest, on standard output.
+    pub fn on(mut self, output: &Arc<Output>) -> Self {
+        self.output = Some(output.clone());
+        self
+    }
+
+    /// The log of the shard of this number. What two shards say in the same words before they
+    /// have had a client is told once: it is the server that starts. Lines of JSON name the
+    /// shard.
+    pub fn of_shard(mut self, number: usize) -> Self {
         self.shard = Some(number);
         self.is_starting = true;
         self
@@ -91,62 +101,58 @@ impl Console {
     /// Adds a line, stamped with nanoseconds since the Unix epoch. Control characters are escaped: what a client sends
     /// must not move the cursor of whoever reads the log.
     pub fn line(&mut self, time: u64, level: Level, message: &str) {
-        if rank(level) > self.verbosity as u8 {
+        if rank(level) > self.verbosity as u8 || self.format == Format::Off {
             return;
         }
-        self.time = time;
-        if self.is_starting
-            && let Some(shard) = self.shard
-            && self.output.is_said_at_start(shard, level, message)
-        {
-            return;
-        }
-        if self.lines.len() > limits::LOG_BYTES_WAITING_MAX {
+        if self.is_gone {
             self.lost += 1;
             return;
         }
-        match self.format {
-            Format::Text => text_line(&mut self.lines, level, message),
-            Format::Json => json_line(&mut self.lines, time, self.shard, level, message),
-            Format::Off => {}
-        }
-    }
-
-    /// Writes what is kept, as far as it is taken at once. When nobody can read the log any more, the server goes on
-    /// without.
-    pub fn flush(&mut self) {
-        self.write_lines();
-        if self.lines.is_empty() && self.lost > 0 {
-            let lost = std::mem::take(&mut self.lost);
-            self.line(self.time, Level::Warn, &format!("{lost} lines of the log were lost: nobody read them"));
-            self.write_lines();
-        }
-    }
-
-    fn write_lines(&mut self) {
-        if self.lines.is_empty() && !self.owes {
+        if self.is_starting
+            && let (Some(shard), Some(output)) = (self.shard, &self.output)
+            && output.is_said_at_start(shard, level, message)
+        {
             return;
         }
-        match self.output.write(&mut self.lines) {
-            Ok(is_all_written) => self.owes = !is_all_written,
-            Err(_) => {
-                self.format = Format::Off;
-                self.lines.clear();
-                self.owes = false;
-            }
+        self.time = time;
+        match self.format {
+            Format::Json => json_line(&mut self.lines, time, self.shard, level, message),
+            _ => text_line(&mut self.lines, level, message),
         }
+        if self.lines.len() > limits::LOG_BYTES_KEPT {
+            self.flush();
+        }
+    }
+
+    /// Hands over what is kept. When nobody can read the log any more, the server goes on without.
+    pub fn flush(&mut self) {
+        if self.lines.is_empty() {
+            return;
+        }
+        if let Some(output) = &self.output {
+            let has_warnings = rank(Level::Warn) <= self.verbosity as u8;
+            let source = Source::Log { shard: self.shard, format: self.format, has_warnings };
+            let appended = output.stream.append(source, self.time, &self.lines);
+            self.is_gone = appended.is_gone;
+            self.lost += appended.lost;
+        }
+        self.lines.clear();
+    }
+
+    /// Whether lines were lost since `take_lost` was called last.
+    pub fn has_lost(&self) -> bool {
+        self.lost > 0
+    }
+
+    /// How many lines were lost since this was called last.
+    pub fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
     }
 }
 
 impl Drop for Console {
-    /// The last lines wait for a reader, but not with the output held: another shard may still serve.
     fn drop(&mut self) {
-        let begin = Instant::now();
         self.flush();
-        while self.owes && begin.elapsed() < LAST_WORDS {
-            std::thread::sleep(LAST_WORDS_STEP);
-            self.flush();
-        }
     }
 }
 
@@ -235,77 +241,5 @@ pub fn name(level: Level) -> &'static str {
         Level::Warn => "warn",
         Level::Info => "info",
         Level::Debug => "debug",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quoted_line_says_its_level_and_stays_on_one_line() {
-        assert_eq!(quoted(Level::Info, "a\nb \"c\""), "info: a\\nb \"c\"");
-    }
-
-    #[test]
-    fn a_line_stays_one_line_and_moves_no_cursor() {
-        let mut out = String::new();
-        text_line(&mut out, Level::Warn, "a\r\nb\u{1b}[2J \"ü\"");
-        assert_eq!(out, "warn: a\\r\\nb\\u001b[2J \"ü\"\n");
-    }
-
-    #[test]
-    fn an_object_stands_in_json_as_one_and_what_only_looks_like_one_does_not() {
-        for (message, written) in [
-            (r#"{"a":[1.5,null,"\u0007"]}"#, r#"{"a":[1.5,null,"\u0007"]}"#),
-            (r#"{"a":1}} {"#, r#""{\"a\":1}} {""#),
-            (r#"{"a":1"#, r#""{\"a\":1""#),
-            ("{\n}", r#""{\n}""#),
-            ("[1]", r#""[1]""#),
-            ("", r#""""#),
-        ] {
-            let mut out = String::new();
-            json_line(&mut out, 0, None, Level::Info, message);
-            let expected =
-                format!(r#"{{"time":"1970-01-01T00:00:00.000000Z","level":"info","message":{written}}}"#) + "\n";
-            assert_eq!(out, expected);
-        }
-        let deep = "{\"a\":".repeat(100_000);
-        assert!(!is_json_object(&deep), "and none is too deep to look at");
-    }
-
-    #[test]
-    fn what_shards_say_alike_at_their_start_is_told_once_and_json_names_the_shard() {
-        let output = Arc::new(Output::new());
-        let [mut first, mut second] = [1, 2].map(|shard| {
-            let console = Console::new(Format::Json, Verbosity::Info);
-            console.of_shard(shard, &output)
-        });
-        for console in [&mut first, &mut second] {
-            console.line(0, Level::Info, "serving");
-            console.line(0, Level::Info, "");
-            console.line(0, Level::Info, "");
-            console.has_started();
-            console.line(0, Level::Info, "a client");
-        }
-        second.line(0, Level::Info, "serving");
-        let said = |console: &mut Console| {
-            let lines = std::mem::take(&mut console.lines);
-            let lines = lines.lines().map(|line| line.split_once("Z\",").expect("a time").1.to_owned());
-            lines.collect::<Vec<_>>()
-        };
-        let line = |shard, message| format!(r#""shard":{shard},"level":"info","message":"{message}"}}"#);
-        assert_eq!(said(&mut first), [line(1, "serving"), line(1, ""), line(1, ""), line(1, "a client")]);
-        assert_eq!(said(&mut second), [line(2, "a client"), line(2, "serving")]);
-    }
-
-    #[test]
-    fn json_is_escaped() {
-        let mut out = String::new();
-        json_line(&mut out, 1_784_635_200_123_456_789, None, Level::Info, "say \"\\\u{7f}\"\n");
-        assert_eq!(
-            out,
-            "{\"time\":\"2026-07-21T12:00:00.123456Z\",\"level\":\"info\",\"message\":\"say \\\"\\\\\\u007f\\\"\\n\"}\n"
-        );
     }
 }

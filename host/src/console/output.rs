@@ -1,93 +1,104 @@
-//! Standard output, on which the logs of all shards meet: no line is torn, and nobody waits for a reader who does not read.
+//! Standard output and standard error of a host that serves: no line is torn, and nobody waits
+//! for a reader.
 
-use std::io::{self, Stdout, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::fstat;
 
+use super::loss::Source;
+use super::printable;
+use super::stream::Stream;
 use crate::contract::Level;
 use crate::limits;
 
-/// Where the logs of a process go. Shared by the consoles of all shards, and by nothing else.
-pub struct Output(Mutex<State>);
-
-struct State {
-    stdout: Stdout,
-    /// What is left of a line of which the reader has taken a part: it comes before anybody else's.
-    rest: String,
+/// Where the logs of all shards meet: standard output.
+pub struct Output {
+    /// Its lines on their way.
+    pub(super) stream: Stream,
     /// What shards have said before they had a client, each with the number of its shard.
-    said_at_start: Vec<(usize, Level, String)>,
+    said_at_start: Mutex<Vec<(usize, Level, String)>>,
 }
 
-/// What a pipe that can be written to takes without blocking: `PIPE_BUF` of Linux.
-const PIECE_BYTES: usize = 4 << 10;
+/// The streams of this process, once it serves.
+static STREAMS: OnceLock<Streams> = OnceLock::new();
+
+/// They are the same stream when both descriptors are the same terminal, pipe or file: then no
+/// message stands in the middle of a line.
+struct Streams {
+    output: Stream,
+    errors: Stream,
+}
+
+/// From now on standard output and standard error are written by threads, also what is said of a
+/// panic. To be called once, before anything is written to standard output.
+pub fn start() -> io::Result<Arc<Output>> {
+    std::panic::set_hook(Box::new(|bug| {
+        let trace = Backtrace::capture();
+        let trace = if trace.status() == BacktraceStatus::Captured { format!("\n{trace}") } else { String::new() };
+        say(&format!("a bug of the host, not of the guest: {bug}{trace}"));
+    }));
+    let (output, errors) = (io::stdout(), io::stderr());
+    let are_same = is_same(&output, &errors);
+    let output = Stream::start("log", output, say)?;
+    let errors = if are_same { output.clone() } else { Stream::start("messages", errors, |_| ())? };
+    let streams = STREAMS.get_or_init(|| Streams { output, errors });
+    Ok(Arc::new(Output { stream: streams.output.clone(), said_at_start: Mutex::default() }))
+}
+
+/// Writes a message of the host to standard error. While the host serves, this does not wait.
+pub fn say(message: &str) {
+    let line = format!("pluto-host: {}\n", printable(message));
+    match STREAMS.get() {
+        Some(streams) => {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            streams.errors.append(Source::Host, now.as_nanos() as u64, &line);
+        }
+        // Nobody may be there to read it; that is no reason to end.
+        None => drop(io::Write::write_all(&mut io::stderr(), line.as_bytes())),
+    }
+}
+
+/// Waits, when it is dropped, until both streams are written, but not for long: nobody may read
+/// them. To be dropped last.
+pub struct Finish;
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        let Some(Streams { output, errors }) = STREAMS.get() else { return };
+        let until = Instant::now() + Duration::from_millis(limits::LAST_WORDS_MILLIS);
+        if let Some((lines, why)) = output.finish(until) {
+            say(&format!("{lines} lines of the log were not written: {why}"));
+        }
+        let _ = errors.finish(until + Duration::from_millis(limits::LAST_WORDS_MORE_MILLIS));
+    }
+}
+
+/// Whether two descriptors are of the same file, pipe, socket or terminal.
+fn is_same(first: &impl AsFd, second: &impl AsFd) -> bool {
+    match (fstat(first), fstat(second)) {
+        (Ok(first), Ok(second)) => (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino),
+        _ => false,
+    }
+}
 
 impl Output {
-    /// That of this process.
-    pub fn new() -> Self {
-        let stdout = io::stdout();
-        Self(Mutex::new(State { stdout, rest: String::new(), said_at_start: Vec::new() }))
-    }
-
-    /// Writes lines as far as they are taken at once, and takes them away. Whether nothing is left to write, of these or
-    /// of a line that is begun. An error means that nobody can read them any more.
-    pub fn write(&self, lines: &mut String) -> io::Result<bool> {
-        self.state().write(lines)
+    /// On this stream.
+    #[cfg(test)]
+    pub(super) fn on(stream: Stream) -> Self {
+        Self { stream, said_at_start: Mutex::default() }
     }
 
     /// Whether another shard has said this at its start; if not, it is said now.
     pub fn is_said_at_start(&self, shard: usize, level: Level, message: &str) -> bool {
-        let said = &mut self.state().said_at_start;
+        let mut said = self.said_at_start.lock().unwrap_or_else(PoisonError::into_inner);
         let is_said = said.iter().any(|(by, of, what)| *by != shard && *of == level && what == message);
         if !is_said && said.len() < limits::START_LINES_MAX {
             said.push((shard, level, message.to_owned()));
         }
         is_said
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for Output {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl State {
-    fn write(&mut self, lines: &mut String) -> io::Result<bool> {
-        let taken = self.put(&self.rest)?;
-        self.rest.drain(..taken);
-        if self.rest.is_empty() {
-            let taken = self.put(lines)?;
-            // A line that is begun is ended by whoever writes next.
-            let is_whole = taken == 0 || lines[..taken].ends_with('\n');
-            let rest = if is_whole { Some(0) } else { lines[taken..].find('\n').map(|end| end + 1) };
-            let end = rest.map_or(lines.len(), |rest| taken + rest);
-            self.rest.push_str(&lines[taken..end]);
-            lines.drain(..end);
-        }
-        Ok(lines.is_empty() && self.rest.is_empty())
-    }
-
-    /// How many bytes of a text are taken at once. What is left begins with a whole character.
-    fn put(&self, text: &str) -> io::Result<usize> {
-        let mut output = self.stdout.lock();
-        let mut taken = 0;
-        while taken < text.len() && self.takes_more() {
-            let end = text.floor_char_boundary(taken + PIECE_BYTES);
-            output.write_all(&text.as_bytes()[taken..end])?;
-            output.flush()?;
-            taken = end;
-        }
-        Ok(taken)
-    }
-
-    fn takes_more(&self) -> bool {
-        let mut output = [PollFd::new(&self.stdout, PollFlags::OUT)];
-        // An error is for `write` to tell.
-        poll(&mut output, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 }

@@ -15,6 +15,7 @@ use super::handles::Object;
 use super::{Live, Owner, Pending, Timer};
 use crate::contract::{Accepted, Error, IpAddress, Listen, Reply, SocketAddress};
 use crate::limits;
+use crate::stop::Stop;
 
 /// A port that a guest may listen on. It is bound before the guest runs, so that a port that is taken is told to the
 /// operator at once; the system refuses clients until the guest listens.
@@ -152,7 +153,18 @@ impl Live {
         if self.listeners.iter().any(|listener| listener.port == number) {
             return Err(Error::AddressInUse);
         }
-        let fd = port.listen().map_err(from_errno)?.map(Rc::new);
+        let is_as_bound = port.socket.is_some();
+        let fd = match port.listen() {
+            Ok(fd) => fd.map(Rc::new),
+            Err(Errno::ADDRINUSE) if is_as_bound => {
+                // Another process has bound the port at the same time as this one, and listened first. So the operator is to
+                // be told, as of a port that was taken before, and not the guest.
+                self.ends = Some(Stop::PortTaken(number));
+                return Err(Error::AddressInUse);
+            }
+            Err(errno) => return Err(from_errno(errno)),
+        };
+        let port = &self.ports[index];
         let connections_max = port.connections_max(wanted.connections_max);
         self.begun.push((port.address, connections_max));
         self.listens += 1;

@@ -35,6 +35,7 @@ use self::handles::{Handles, Object};
 use self::heap::Heap;
 use self::held::Total;
 use self::listen::Listener;
+use self::signals::LogLost;
 use self::waiting::Waiting;
 use self::watch::Watches;
 use super::timers::{TimerKey, Timers};
@@ -49,7 +50,7 @@ pub use self::driver::Choice as DriverChoice;
 pub use self::file::Root;
 pub use self::handles::clients_max;
 pub use self::listen::Port;
-pub use self::signals::{Signals, Stopper};
+pub use self::signals::{Operator, Signals, Stopper};
 
 /// What a guest is granted, and whom to tell.
 pub struct Grant {
@@ -93,7 +94,12 @@ pub struct Live {
     signals: Option<(Rc<OwnedFd>, Signals)>,
     /// The requests that want to be told of signals.
     signal_requests: Vec<u64>,
+    /// The operator has asked to reload before the guest has asked to be told.
+    reload_waits: bool,
     stopping: bool,
+    log_lost: LogLost,
+    /// Why the run ends, when that is known before the guest receives.
+    ends: Option<Stop>,
     /// Where a small write is copied together.
     gathered: Vec<u8>,
     /// Memory of pending writes.
@@ -131,6 +137,8 @@ enum Timer {
     Accept(u64),
     /// The guest has had its time to stop.
     Stop,
+    /// The guest is told of lost lines of its log.
+    LogLost,
     /// The heap may be given back.
     Heap,
 }
@@ -178,7 +186,10 @@ impl Live {
             waiting: HashMap::new(),
             signals,
             signal_requests: Vec::new(),
+            reload_waits: false,
             stopping: false,
+            log_lost: LogLost::default(),
+            ends: None,
             gathered: Vec::new(),
             write_bytes: Total::default(),
             ahead_bytes: Total::default(),
@@ -241,6 +252,9 @@ impl Live {
         }
         self.signal_requests.push(id);
         self.pending.insert(id, Pending::Signals);
+        if std::mem::take(&mut self.reload_waits) {
+            self.tell(Signal::Reload);
+        }
         Ok(())
     }
 
@@ -270,16 +284,17 @@ impl Live {
 
     /// Waits for the system, at most until the next timer is due, and turns what has happened into answers.
     fn poll(&mut self) -> Result<(), Stop> {
+        self.console.flush();
+        self.look_for_lost_lines();
+        if self.heap.is_worth_a_look(self.held_for_clients()) {
+            let due = self.clock.monotonic() + limits::HEAP_REST_MILLIS * 1_000_000;
+            self.timers.add(due, Timer::Heap);
+        }
         let timeout = if self.answers.is_empty() && self.digests.is_idle() {
             self.timers.wait(self.clock.monotonic())
         } else {
             Some(std::time::Duration::ZERO)
         };
-        if self.heap.is_worth_a_look(self.held_for_clients()) {
-            let due = self.clock.monotonic() + limits::HEAP_REST_MILLIS * 1_000_000;
-            self.timers.add(due, Timer::Heap);
-        }
-        self.console.flush();
         for (address, connections_max) in self.begun.drain(..) {
             (self.on_listening)(address, connections_max);
         }
@@ -312,6 +327,7 @@ impl Live {
                 }
                 Timer::Accept(serial) => self.accept_again(serial),
                 Timer::Stop => return Err(Stop::StopTooSlow),
+                Timer::LogLost => self.tell_of_lost_lines(),
                 Timer::Heap => self.heap.give_back(self.held_for_clients()),
             }
         }
@@ -322,7 +338,9 @@ impl Live {
         let Some((fd, signals)) = &mut self.signals else { return Ok(()) };
         let (stop, reload) = signals.take();
         self.driver.poll(fd, Interest::Readable, Owner::Signals);
-        if reload {
+        if reload && self.signal_requests.is_empty() {
+            self.reload_waits = true;
+        } else if reload {
             self.tell(Signal::Reload);
         }
         if stop && !self.stopping {
@@ -361,6 +379,9 @@ impl Backend for Live {
     /// What is at hand goes to the guest without a look at the network, but only so often: a guest that always has an
     /// answer must not keep its clients waiting. To look each time was tried: it cost more than the turns it saved.
     fn wait(&mut self) -> Result<Batch, Stop> {
+        if let Some(stop) = self.ends.take() {
+            return Err(stop);
+        }
         self.turns_without_poll += 1;
         if self.answers.is_empty() || self.turns_without_poll > limits::TURNS_WITHOUT_POLL_MAX {
             self.turns_without_poll = 0;

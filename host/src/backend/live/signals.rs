@@ -1,62 +1,125 @@
-//! What the operator wants: SIGINT and SIGTERM to stop, SIGHUP to read the configuration again.
+//! What the operator wants: SIGINT, SIGTERM and SIGQUIT to stop, SIGHUP to read the configuration
+//! again.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::{flag, low_level::pipe};
+use signal_hook::consts::{
+    SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
+};
+use signal_hook::iterator::Signals as Arriving;
+use signal_hook::{flag, low_level};
+
+use super::{Live, Timer};
+use crate::contract::Signal;
+use crate::limits;
+
+/// What asks the server to stop.
+const STOPS: [i32; 3] = [SIGINT, SIGTERM, SIGQUIT];
+
+/// What has no meaning here, and would end the process if nobody took it over. Faults of the
+/// process itself are not among them, and neither is SIGABRT, by which somebody asks for a core
+/// dump.
+const IGNORED: [i32; 9] = [SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGXCPU, SIGSTKFLT, SIGPWR];
+
+/// Signals of Linux that `signal_hook` has no name for.
+const SIGSTKFLT: i32 = 16;
+const SIGPWR: i32 = 30;
+
+/// The real-time signals, but for those that the C library has taken for itself.
+const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
+
+/// The signals of this process, taken over before there is any shard.
+pub struct Operator {
+    /// One for all shards: who asks to stop while it is set ends the process.
+    stop: Arc<AtomicBool>,
+    shards: Arc<Mutex<Vec<Told>>>,
+}
+
+/// How a shard is told of signals.
+struct Told {
+    reload: Arc<AtomicBool>,
+    /// The other end of `Signals::wake`.
+    wake: UnixStream,
+}
 
 /// The signals of this process, as one shard is told of them.
 pub struct Signals {
-    /// One for all shards: who asks twice ends the process.
     stop: Arc<AtomicBool>,
     reload: Arc<AtomicBool>,
     /// Readable after a signal.
     wake: UnixStream,
 }
 
-/// Tells every shard to stop, as a signal does. Held by whoever may have to: each shard, for all others.
+/// Tells every shard to stop, as a signal does. Held by whoever may have to: each shard, for all
+/// others.
 pub struct Stopper {
     stop: Arc<AtomicBool>,
-    /// The other ends of `wake`.
-    senders: Vec<UnixStream>,
+    shards: Arc<Mutex<Vec<Told>>>,
 }
 
-impl Signals {
-    /// Takes the signals over, once a process, for so many shards. A second one that asks to stop ends the process at
-    /// once, with the exit code that shells expect: 128 and the number of the signal.
-    pub fn install(shards: usize) -> std::io::Result<(Vec<Self>, Stopper)> {
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
+impl Operator {
+    /// Takes the signals over, once a process, before anything that takes time. `tell` tells the
+    /// operator of a signal that has no meaning; SIGUSR1 has one when there is a flight recorder.
+    ///
+    /// Until `shards` is called, a signal that asks to stop ends the process at once, with the
+    /// exit code that shells expect: 128 and the number of the signal. After that only the second
+    /// one does.
+    pub fn take_over(has_flight_recorder: bool, tell: fn(&str)) -> io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(true));
+        for signal in STOPS {
             // In this order: the first signal finds the flag down and only raises it.
             flag::register_conditional_shutdown(signal, 128 + signal, stop.clone())?;
             flag::register(signal, stop.clone())?;
         }
-        let (mut all, mut senders) = (Vec::new(), Vec::new());
-        for _ in 0..shards {
-            let (wake, sender) = UnixStream::pair()?;
-            wake.set_nonblocking(true)?;
-            sender.set_nonblocking(true)?;
-            let reload = Arc::new(AtomicBool::new(false));
-            flag::register(SIGHUP, reload.clone())?;
-            for signal in [SIGINT, SIGTERM, SIGHUP] {
-                pipe::register(signal, sender.try_clone()?)?;
+        // What it is about is told by the write that has failed.
+        flag::register(SIGXFSZ, Arc::default())?;
+        let all = STOPS.into_iter().chain([SIGHUP]).chain(IGNORED).chain(REAL_TIME);
+        let mut arriving = Arriving::new(all)?;
+        let shards = Arc::<Mutex<Vec<Told>>>::default();
+        let theirs = shards.clone();
+        let pass_on = move || {
+            for signal in arriving.forever() {
+                match signal {
+                    SIGUSR1 if has_flight_recorder => {}
+                    SIGHUP => wake(&theirs, true),
+                    signal if STOPS.contains(&signal) => wake(&theirs, false),
+                    signal => tell(&without_meaning(signal)),
+                }
             }
-            all.push(Self { stop: stop.clone(), reload, wake });
-            senders.push(sender);
-        }
-        Ok((all, Stopper { stop, senders }))
+        };
+        std::thread::Builder::new().name("signals".into()).spawn(pass_on)?;
+        Ok(Self { stop, shards })
     }
 
+    /// For so many shards, which are about to run. A SIGHUP that came before is forgotten:
+    /// nothing has been read yet.
+    pub fn shards(self, shards: usize) -> io::Result<(Vec<Signals>, Stopper)> {
+        let mut all = Vec::new();
+        for _ in 0..shards {
+            let (theirs, ours) = UnixStream::pair()?;
+            theirs.set_nonblocking(true)?;
+            ours.set_nonblocking(true)?;
+            let reload = Arc::<AtomicBool>::default();
+            lock(&self.shards).push(Told { reload: reload.clone(), wake: ours });
+            all.push(Signals { stop: self.stop.clone(), reload, wake: theirs });
+        }
+        self.stop.store(false, Ordering::Relaxed);
+        Ok((all, Stopper { stop: self.stop, shards: self.shards }))
+    }
+}
+
+impl Signals {
     /// What becomes readable after a signal.
-    pub fn fd(&self) -> std::io::Result<OwnedFd> {
+    pub fn fd(&self) -> io::Result<OwnedFd> {
         Ok(self.wake.try_clone()?.into())
     }
 
-    /// Takes note of the signals: whether one asked to stop, ever, and whether one asked to reload, since the last call.
+    /// Takes note of the signals: whether one asked to stop, ever, and whether one asked to
+    /// reload, since the last call.
     pub fn take(&mut self) -> (bool, bool) {
         let mut bytes = [0; 64];
         while self.wake.read(&mut bytes).is_ok_and(|count| count > 0) {}
@@ -68,10 +131,65 @@ impl Stopper {
     /// Tells them. Whether nobody had done so before.
     pub fn stop(&self) -> bool {
         let is_first = !self.stop.swap(true, Ordering::Relaxed);
-        for mut sender in &self.senders {
-            // One that is full wakes its shard anyway, and one that is closed has none any more.
-            let _ = sender.write(&[0]);
-        }
+        wake(&self.shards, false);
         is_first
     }
+}
+
+impl Live {
+    /// Lines of the guest's log were lost, perhaps: then the guest is told soon, but not too
+    /// often.
+    pub(super) fn look_for_lost_lines(&mut self) {
+        if self.console.has_lost() && !self.log_lost.is_due && !self.signal_requests.is_empty() {
+            self.log_lost.is_due = true;
+            self.timers.add(self.log_lost.not_before.max(self.clock.monotonic()), Timer::LogLost);
+        }
+    }
+
+    pub(super) fn tell_of_lost_lines(&mut self) {
+        let not_before = self.clock.monotonic() + limits::LOG_LOST_TOLD_MILLIS * 1_000_000;
+        self.log_lost = LogLost { is_due: false, not_before };
+        // The guest may have cancelled its request meanwhile.
+        if !self.signal_requests.is_empty() {
+            let lines = self.console.take_lost();
+            self.tell(Signal::LogLost(lines));
+        }
+    }
+}
+
+/// When a guest is told of lost lines of its log.
+#[derive(Default)]
+pub(super) struct LogLost {
+    /// A timer is set for that.
+    is_due: bool,
+    /// In nanoseconds of the monotonic clock.
+    not_before: u64,
+}
+
+fn wake(shards: &Mutex<Vec<Told>>, reload: bool) {
+    for shard in lock(shards).iter_mut() {
+        shard.reload.fetch_or(reload, Ordering::Relaxed);
+        // One that is full wakes its shard anyway, and one that is closed has none any more.
+        let _ = shard.wake.write(&[0]);
+    }
+}
+
+fn lock(shards: &Mutex<Vec<Told>>) -> MutexGuard<'_, Vec<Told>> {
+    shards.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the operator is told of a signal that is ignored.
+fn without_meaning(signal: i32) -> String {
+    let name = match signal {
+        SIGSTKFLT => "SIGSTKFLT".to_owned(),
+        SIGPWR => "SIGPWR".to_owned(),
+        _ if REAL_TIME.contains(&signal) => format!("SIGRTMIN+{}", signal - REAL_TIME.start()),
+        _ => low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned),
+    };
+    let meant = match signal {
+        SIGUSR1 => "; with --flight-recorder, SIGUSR1 writes what it holds",
+        SIGXCPU => "; the limit of processor time (`ulimit -t`) is reached",
+        _ => "",
+    };
+    format!("{name} is ignored: SIGHUP reloads, and SIGTERM, SIGINT or SIGQUIT stops{meant}")
 }
