@@ -339,7 +339,7 @@ fn a_disk_that_stays_full_keeps_nobody_waiting_and_the_end_says_what_is_missing(
     let output = OpenOptions::new().write(true).open("/dev/full").expect("it is there");
     let mut host = log_to(output, &["--shards", "2"], &[]);
     ask(&mut Client::new(host.connect()), 100);
-    host.wait_for_error("the log cannot be written: No space left on device");
+    // The message may have come before the one that says where the host serves.
     std::thread::sleep(Duration::from_millis(2_500));
     let ended = stop(host);
     assert_eq!(ended.errors.matches("the log cannot be written").count(), 1, "{ended:#?}");

@@ -173,14 +173,15 @@ pub const IDLE_SECONDS_DEFAULT: u64 = 60;
 pub const WRITE_SECONDS_DEFAULT: u64 = 60;
 
 /// Time for a client to take one piece of a file while others wait for a file and the host has no descriptor for it. A client of
-/// 52 kB/s takes the first piece in so long.
-pub const SCARCE_WRITE_SECONDS: u64 = 5;
+/// 87 kB/s takes the first piece in so long.
+pub const SCARCE_WRITE_SECONDS: u64 = 3;
 
 /// A file for which the host has no descriptor is asked for again after so long.
 pub const SCARCE_OPEN_MILLIS: u64 = 250;
 
-/// Such a file is asked for so often, which is twice as long as others may hold theirs then. Then its client is told to try again.
-pub const SCARCE_OPENS_MAX: u32 = 40;
+/// Such a file is asked for so often, for 15 s: five times as long as others may hold theirs then. Then its client is told to try
+/// again.
+pub const SCARCE_OPENS_MAX: u32 = 60;
 
 /// Time that the server reads on after its last response, so that no reset overtakes it (RFC 9112 §9.6); from a client that
 /// has not said itself that it sends no more.

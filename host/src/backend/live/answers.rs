@@ -7,14 +7,14 @@ use crate::limits;
 #[derive(Default)]
 pub struct Answers {
     queue: Vec<Answer>,
-    /// Memory that they hold.
+    /// Memory that they hold besides themselves: each answer is counted with its request.
     bytes: usize,
 }
 
 impl Answers {
     /// Adds an answer.
     pub fn push(&mut self, id: u64, reply: Reply) {
-        self.bytes += size_of::<Answer>() + held(&reply);
+        self.bytes += held(&reply);
         self.queue.push(Answer { id, reply });
     }
 
@@ -23,7 +23,7 @@ impl Answers {
         self.queue.is_empty()
     }
 
-    /// Memory that they hold, in bytes.
+    /// Memory that they hold besides themselves, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -77,7 +77,7 @@ mod tests {
         data.push(b'x');
         answers.push(1, Reply::Data(data));
         answers.push(2, Reply::Done);
-        assert_eq!(answers.bytes(), 100_000 + 2 * size_of::<Answer>());
+        assert_eq!(answers.bytes(), 100_000);
         let room = limits::ANSWER_BYTES_QUEUED_MAX - answers.bytes();
         assert_eq!(answers.has_room(room), Ok(()));
         assert_eq!(answers.has_room(room + 1), Err(Error::Exhausted));
