@@ -1,7 +1,7 @@
 //! One running guest: start, run, and why it ended.
 
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{ResourceLimiter, Store, UpdateDeadline, WasmCoreDump};
+use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
 use crate::admission::Admitted;
 use crate::backend::{AtPause, Backend};
@@ -12,6 +12,7 @@ use crate::image::{Mismatch, Parts};
 use crate::limits;
 use crate::stop::Stop;
 use crate::trace::How;
+use crate::trap;
 use crate::turn::Turn;
 
 /// How a run ended.
@@ -155,20 +156,8 @@ impl Guest {
 fn ended_by(error: &wasmtime::Error) -> Ended {
     match error.downcast_ref::<Stop>().cloned().or_else(|| no_memory(error)) {
         Some(stop) => Ended::Stopped(stop),
-        None => Ended::Trapped(explain(error)),
+        None => Ended::Trapped(trap::explain(error)),
     }
-}
-
-/// What wasmtime says of a trap, without the core dump that stands before it.
-fn explain(error: &wasmtime::Error) -> String {
-    let dump = error.downcast_ref::<WasmCoreDump>().map(ToString::to_string);
-    let mut causes = error.chain().map(ToString::to_string).filter(|text| Some(text) != dump.as_ref());
-    let mut text = causes.next().unwrap_or_default();
-    for (number, cause) in causes.enumerate() {
-        let heading = if number == 0 { "\n\nCaused by:" } else { "" };
-        text.push_str(&format!("{heading}\n    {}", cause.trim_end().replace('\n', "\n    ")));
-    }
-    text
 }
 
 /// Why there is no memory, if it is the system that refuses it.

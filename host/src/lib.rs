@@ -15,4 +15,5 @@ pub mod image;
 pub mod limits;
 pub mod stop;
 pub mod trace;
+pub mod trap;
 mod turn;

@@ -390,3 +390,18 @@ pub const SCENE_LOG_LINES: usize = 20;
 
 /// Kinds of difference between two guests that are told apart. More of them are no kinds.
 pub const DIFFERENCE_KINDS_MAX: usize = 1_000;
+
+/// A line of a message that names what a guest has chosen. More of a name is no help.
+pub const TOLD_LINE_BYTES_MAX: usize = 300;
+
+/// The name of a function or module in a backtrace: twenty of them fit a screen.
+pub const TOLD_NAME_BYTES_MAX: usize = 200;
+
+/// Such a message. A backtrace of twenty functions is shorter.
+pub const TOLD_BYTES_MAX: usize = 16 << 10;
+
+/// Names in a list of imports or exports that is shown.
+pub const TOLD_NAMES_MAX: usize = 50;
+
+/// A mangled name that is made readable. How long that takes can grow faster than the name.
+pub const DEMANGLED_BYTES_MAX: usize = 4 << 10;

@@ -1,5 +1,6 @@
 //! Where the guests' logs go: lines on standard output, for people or for programs.
 
+mod cut;
 mod loss;
 mod output;
 mod stream;
@@ -12,6 +13,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+pub use self::cut::{cut, cut_to, list};
 use self::loss::Source;
 pub use self::output::{Finish, Output, say, start};
 use crate::contract::Level;
