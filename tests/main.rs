@@ -5,6 +5,7 @@
 
 mod admission;
 mod attacks;
+mod bounds;
 mod changes;
 mod compression;
 mod conformance;
@@ -20,6 +21,7 @@ mod forged;
 mod golden;
 mod hostile;
 mod instructions;
+mod kept;
 mod logs;
 mod mutations;
 mod operating;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::backend::live::DriverChoice;
+use crate::compile::Product;
 use crate::console::{Format, Verbosity};
 use crate::engine::Target;
 use crate::limits;
@@ -91,6 +92,15 @@ pub enum Command {
         /// Where to write the component
         #[arg(long, short, value_name = "FILE")]
         output: PathBuf,
+    },
+    /// Compile what comes on standard input, within bounds: what this program starts when it loads a guest
+    #[command(hide = true)]
+    CompileGuest {
+        /// What is made
+        #[arg(value_enum)]
+        product: Product,
+        /// The number of the process that has started this one
+        parent: i32,
     },
 }
 

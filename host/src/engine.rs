@@ -9,16 +9,40 @@ use anyhow::{Context, Result, anyhow, bail};
 use wasmtime::component::Component;
 use wasmtime::{Config, OptLevel};
 
-use crate::code_cache::CodeCache;
+use crate::admission;
+use crate::code_cache::{self, CodeCache, Fresh, Kept};
+use crate::compile::{Compiler, Product};
+use crate::console;
 use crate::limits;
 
 /// wasmtime, configured so that a run depends on nothing but the answers that the guest receives.
 pub struct Engine {
     engine: wasmtime::Engine,
+    target: Target,
+    compiler: Compiler,
     /// Where compiled code is kept.
     cache: Option<CodeCache>,
+    /// Told what the operator should know, such as that kept code is damaged.
+    tell: fn(&str),
     /// Stops its thread when the engine is dropped.
     ticker: Ticker,
+}
+
+/// A guest's code in this process.
+pub struct Code {
+    /// To be linked and instantiated.
+    pub component: Component,
+    /// The file that is to be kept, if it is new and can be.
+    fresh: Option<Fresh>,
+}
+
+impl Code {
+    /// Keeps the code for the next start. For a guest that is admitted: what is dropped without leaves nothing behind.
+    pub fn keep(self) {
+        if let Some(fresh) = self.fresh {
+            fresh.keep();
+        }
+    }
 }
 
 /// What executes a guest. A run is the same on each, but for how deep a guest can recurse before its stack is exhausted:
@@ -49,30 +73,69 @@ impl Target {
 /// Pulley's code for a machine with addresses of 64 bits, least significant byte first.
 const PULLEY: &str = "pulley64";
 
+impl Target {
+    fn config(self) -> Result<Config> {
+        let mut config = deterministic_config();
+        if self == Self::Pulley {
+            config.target(PULLEY)?;
+        }
+        Ok(config)
+    }
+
+    /// Compiles a component in this process, for an engine of this target.
+    pub fn compile(self, component: &[u8]) -> Result<Vec<u8>> {
+        Ok(wasmtime::Engine::new(&self.config()?)?.precompile_component(component)?)
+    }
+}
+
 impl Engine {
     /// Makes the engine of the processor. Compiled code is kept in `cache` when given; an unusable folder is an error.
     pub fn new(cache: Option<PathBuf>) -> Result<Self> {
         Self::for_target(Target::Native, cache)
     }
 
-    /// Makes the engine of a target; the cache tells the targets apart.
+    /// Makes the engine of a target; the cache tells the targets apart. It compiles in this process, unless it is told
+    /// otherwise.
     pub fn for_target(target: Target, cache: Option<PathBuf>) -> Result<Self> {
-        let mut config = deterministic_config();
-        if target == Target::Pulley {
-            config.target(PULLEY)?;
-        }
         let cache = cache.map(CodeCache::open).transpose()?;
-        let engine = wasmtime::Engine::new(&config)?;
+        let engine = wasmtime::Engine::new(&target.config()?)?;
         let ticker = Ticker::start(engine.clone())?;
-        Ok(Self { engine, cache, ticker })
+        Ok(Self { engine, target, compiler: Compiler::Here, cache, tell: |_| {}, ticker })
     }
 
-    /// Compiles a component, or takes it from the cache.
-    pub fn compile(&self, component: &[u8]) -> Result<Component> {
-        match &self.cache {
-            Some(cache) => cache.compile(&self.engine, component),
-            None => Ok(Component::new(&self.engine, component)?),
+    /// The same, which has guests compiled by another, and tells the operator what he should know.
+    pub fn with(self, compiler: Compiler, tell: fn(&str)) -> Self {
+        Self { compiler, tell, ..self }
+    }
+
+    /// The code of a component that was kept when it was admitted.
+    pub fn kept(&self, component: &[u8]) -> Option<Code> {
+        match self.cache.as_ref()?.find(&self.engine, component) {
+            Kept::Whole(component) => Some(Code { component, fresh: None }),
+            Kept::Damaged(path) => {
+                (self.tell)(&format!("the kept code in {} is damaged: compiling the guest again", path.display()));
+                None
+            }
+            Kept::Nothing => None,
         }
+    }
+
+    /// Compiles a component. An error says what is wrong with it, or that it takes too much.
+    pub fn compile(&self, component: &[u8], as_compiled: &[u8]) -> Result<Code> {
+        let code = self.compiler.make(Product::code_for(self.target), as_compiled)?;
+        // A full disk is no reason not to serve.
+        let fresh = self.cache.as_ref().and_then(|cache| cache.put(&self.engine, component, &code).ok());
+        // From the file from the first start on, so that profiles and memory are the same as later.
+        if let Some((component, fresh)) = fresh {
+            return Ok(Code { component, fresh: Some(fresh) });
+        }
+        Ok(Code { component: code_cache::of_compiler(&self.engine, &code)?, fresh: None })
+    }
+
+    /// The component in a guest's bytes: they are one, or are a core module with an embedded world, which `wit-component`
+    /// turns into one.
+    pub fn componentize(&self, wasm: &[u8]) -> Result<Vec<u8>> {
+        componentize(&self.compiler, wasm)
     }
 
     /// The ticks of this engine: one each `TURN_TICK_MILLIS`.
@@ -101,29 +164,31 @@ pub fn cache_folder() -> Option<PathBuf> {
 
 /// The component in a guest's bytes: they are one, or are a core module with an embedded world, which
 /// `wit-component` turns into one.
-pub fn componentize(wasm: &[u8]) -> Result<Vec<u8>> {
+pub fn componentize(compiler: &Compiler, wasm: &[u8]) -> Result<Vec<u8>> {
     if wasmparser::Parser::is_component(wasm) {
         return Ok(wasm.to_vec());
     }
     if !wasmparser::Parser::is_core_wasm(wasm) {
         bail!("not WebAssembly: the file does not begin with a WebAssembly header");
     }
-    wit_component::ComponentEncoder::default()
-        .validate(true)
-        .module(wasm)
-        .and_then(|mut encoder| encoder.encode())
-        .map_err(|error| {
-            anyhow!(
-                "a core module that cannot be made a component: {error:#}\n\
-                 It imports {}. A guest is built against wit/ with wit-bindgen, for wasm32-unknown-unknown.",
-                list_core_imports(wasm)
-            )
-        })
+    admission::count(wasm)?;
+    compiler.make(Product::Component, wasm).map_err(|error| {
+        anyhow!(
+            "a core module that cannot be made a component: {error:#}\n\
+             It imports {}. A guest is built against wit/ with wit-bindgen, for wasm32-unknown-unknown.",
+            list_core_imports(wasm)
+        )
+    })
+}
+
+/// Makes a component of a core module in this process.
+pub fn encode_component(module: &[u8]) -> Result<Vec<u8>> {
+    wit_component::ComponentEncoder::default().validate(true).module(module)?.encode()
 }
 
 fn list_core_imports(module: &[u8]) -> String {
     let names: Vec<String> = core_imports(module).unwrap_or_default();
-    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+    if names.is_empty() { "nothing".to_owned() } else { console::list(names.iter().map(String::as_str), ", ") }
 }
 
 fn core_imports(module: &[u8]) -> Result<Vec<String>> {
@@ -185,7 +250,9 @@ fn deterministic_config() -> Config {
     config.cranelift_nan_canonicalization(true);
     config.wasm_relaxed_simd(false);
     config.wasm_memory64(false);
-    config.wasm_multi_memory(false);
+    // For the modules that the engine makes to copy between two guests' memories. A guest's own module has one memory: more
+    // are refused before they come here.
+    config.wasm_multi_memory(true);
     config.cranelift_opt_level(OptLevel::Speed);
     config.epoch_interruption(true);
     // Only a debugger would want it: the engine follows frame pointers, as `perf` does.

@@ -6,6 +6,7 @@ pub mod backend;
 pub mod cli;
 pub mod code_cache;
 pub mod command;
+pub mod compile;
 pub mod console;
 pub mod contract;
 pub mod engine;

@@ -3,14 +3,18 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use pluto_host::cli::Cli;
+use pluto_host::cli::{Cli, Command};
 use pluto_host::command::{self, Exit};
-use pluto_host::console;
+use pluto_host::{compile, console};
 
 fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(Command::CompileGuest { product, parent }) = cli.command {
+        return compile::child::run(product, parent);
+    }
     // Also when this thread panics.
     let _last = console::Finish;
-    let exit = command::run(Cli::parse()).unwrap_or_else(|error| {
+    let exit = command::run(cli).unwrap_or_else(|error| {
         command::report(&format!("{error:#}"));
         Exit::CannotStart
     });

@@ -1,9 +1,11 @@
 //! What the tests share.
 
 pub mod answers;
+pub mod binary;
 pub mod frames;
 pub mod guests;
 pub mod host;
 pub mod http;
+pub mod memory;
 pub mod site;
 pub mod traces;

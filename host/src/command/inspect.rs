@@ -7,8 +7,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::{Exit, engine, read_guest};
-use crate::admission::{self, Inspection};
-use crate::console::printable;
+use crate::admission::{self, Inspection, Names};
+use crate::compile::Compiler;
+use crate::console::{self, printable};
 use crate::engine::componentize as make_component;
 
 /// Tells what a guest is, and whether it would be admitted.
@@ -38,20 +39,25 @@ pub fn inspect(path: &Path) -> Result<Exit> {
 fn describe(path: &Path, inspection: &Inspection) -> String {
     let kind = if inspection.is_core_module { "core module (made a component when loaded)" } else { "component" };
     let sha256: String = inspection.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-    let list = |names: &[String]| if names.is_empty() { "nothing".to_owned() } else { names.join("\n          ") };
+    let list = |of: fn(&Names) -> &[String]| match inspection.names.as_ref().map(of) {
+        None => "not looked at".to_owned(),
+        Some([]) => "nothing".to_owned(),
+        Some(names) => console::list(names.iter().map(String::as_str), "\n          "),
+    };
     format!(
         "guest     {}\nkind      {kind}\nsize      {} bytes\nsha256    {sha256}\nimports   {}\nexports   {}\n",
         path.display(),
         inspection.size,
-        list(&inspection.imports),
-        list(&inspection.exports),
+        list(|names| &names.imports),
+        list(|names| &names.exports),
     )
 }
 
 /// Turns a core module into a component.
 pub fn componentize(module: &Path, output: &Path) -> Result<Exit> {
     let bytes = read_guest(module)?;
-    let component = make_component(&bytes).with_context(|| module.display().to_string())?;
+    let component =
+        make_component(&Compiler::of_this_program(), &bytes).with_context(|| module.display().to_string())?;
     std::fs::write(output, component).with_context(|| format!("cannot write {}", output.display()))?;
     Ok(Exit::Well)
 }

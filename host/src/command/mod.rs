@@ -20,6 +20,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::SIGXFSZ;
 
 use crate::cli::{Cli, Command, Form};
+use crate::compile::Compiler;
 use crate::console;
 use crate::engine::{self, Engine, Target};
 use crate::limits;
@@ -47,6 +48,7 @@ pub fn run(cli: Cli) -> Result<Exit> {
     match (cli.command, cli.run) {
         (Some(Command::Inspect { guest }), _) => inspect::inspect(&guest),
         (Some(Command::Componentize { module, output }), _) => inspect::componentize(&module, &output),
+        (Some(Command::CompileGuest { .. }), _) => bail!("this command is a process of its own"),
         (Some(Command::Replay { guest, trace, engine, loose: true, memory_max, .. }), _) => {
             diff::loose(&guest, &trace, engine, memory_max)
         }
@@ -110,12 +112,13 @@ fn engine(no_cache: bool) -> Result<Engine> {
 fn engine_for(target: Target, no_cache: bool) -> Result<Engine> {
     take_stack()?;
     let cache = if no_cache { None } else { engine::cache_folder() };
-    match Engine::for_target(target, cache.clone()) {
+    let engine = match Engine::for_target(target, cache.clone()) {
         // A read-only home is no reason not to serve.
         Err(error) if cache.is_some() => {
             report(&format!("{error:#}; going on without"));
             Engine::for_target(target, None)
         }
         result => result,
-    }
+    };
+    Ok(engine?.with(Compiler::of_this_program(), report))
 }

@@ -1,5 +1,8 @@
 //! Which guests may run: those that import the one interface, export `run`, and nothing else is asked of the host.
 
+mod census;
+mod weight;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,8 +10,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload};
 
+pub use self::census::{Census, count};
+use crate::console;
 use crate::contract::{ENTRY, INTERFACE, ServerPre};
-use crate::engine::{self, Engine};
+use crate::engine::{Code, Engine};
 use crate::guest::{self, State};
 
 /// What is in a guest's file.
@@ -19,12 +24,18 @@ pub struct Inspection {
     pub sha256: [u8; 32],
     /// Whether the file is a core module, which is made a component when it is loaded.
     pub is_core_module: bool,
-    /// What it imports, by name.
+    /// What it imports and exports; none of a guest that is refused for how much there is in it.
+    pub names: Option<Names>,
+    /// The guest, ready to be started; or why it is refused.
+    pub admitted: Result<Admitted>,
+}
+
+/// What a guest imports and exports.
+pub struct Names {
+    /// What it imports, by name, with the kind of each.
     pub imports: Vec<String>,
     /// What it exports, by name.
     pub exports: Vec<String>,
-    /// The guest, ready to be started; or why it is refused.
-    pub admitted: Result<Admitted>,
 }
 
 /// A guest that may run. A clone of it shares its code.
@@ -35,18 +46,39 @@ pub struct Admitted {
     pub(crate) component: Arc<[u8]>,
 }
 
-/// Looks at a guest. An error means that the bytes are not a component and cannot be made one.
+/// Looks at a guest. An error means that the bytes are not a component and cannot be made one. Errors name what is in the
+/// guest, cut to what can be read.
 pub fn inspect(engine: &Engine, bytes: &[u8]) -> Result<Inspection> {
-    let component = engine::componentize(bytes)?;
-    let (imports, exports) = names(&component)?;
-    Ok(Inspection {
+    look(engine, bytes).map_err(|error| told(&error))
+}
+
+fn look(engine: &Engine, bytes: &[u8]) -> Result<Inspection> {
+    let component = engine.componentize(bytes)?;
+    let of_file = Inspection {
         size: bytes.len() as u64,
         sha256: Sha256::digest(bytes).into(),
         is_core_module: Parser::is_core_wasm(bytes),
-        admitted: admit(engine, &component, &imports, &exports),
-        imports: imports.into_iter().map(|import| import.to_string()).collect(),
-        exports,
-    })
+        names: None,
+        admitted: Err(anyhow!("not looked at")),
+    };
+    // What was kept was counted before.
+    let kept = engine.kept(&component);
+    let census = match kept {
+        None => match census::count(&component) {
+            Ok(census) => census,
+            Err(error) => return Ok(Inspection { admitted: Err(told(&error)), ..of_file }),
+        },
+        Some(_) => Census::default(),
+    };
+    let (imports, exports) = names(&component)?;
+    let admitted = check_names(&imports, &exports).and_then(|()| admit(engine, &component, kept, &census));
+    let names = Names { imports: imports.iter().map(ToString::to_string).collect(), exports };
+    Ok(Inspection { names: Some(names), admitted: admitted.map_err(|error| told(&error)), ..of_file })
+}
+
+/// An error without what is too long in it.
+fn told(error: &anyhow::Error) -> anyhow::Error {
+    anyhow!("{}", console::cut(format_args!("{error:#}")))
 }
 
 /// Something that a component asks of its host.
@@ -61,21 +93,33 @@ impl fmt::Display for Import {
     }
 }
 
-/// Refuses by name before anything is compiled; then wasmtime checks the code and the types.
-fn admit(engine: &Engine, component: &[u8], imports: &[Import], exports: &[String]) -> Result<Admitted> {
+/// Refuses by name, before anything is compiled.
+fn check_names(imports: &[Import], exports: &[String]) -> Result<()> {
     let too_many: Vec<String> =
-        imports.iter().filter(|import| import.name != INTERFACE).map(|import| format!("  {import}")).collect();
+        imports.iter().filter(|import| import.name != INTERFACE).map(ToString::to_string).collect();
     if !too_many.is_empty() {
-        bail!("it imports more than {INTERFACE}:\n{}{}", too_many.join("\n"), advice(&too_many));
+        let list = console::list(too_many.iter().map(String::as_str), "\n  ");
+        bail!("it imports more than {INTERFACE}:\n  {list}{}", advice(&too_many));
     }
     if !exports.iter().any(|name| name == ENTRY) {
         bail!("it does not export the function `{ENTRY}`: a guest exports the world `server` of wit/system.wit");
     }
-    let compiled = engine.compile(component).map_err(|error| anyhow!("it does not compile: {error:#}"))?;
+    Ok(())
+}
+
+/// Compiles it, if it was not before; then wasmtime checks the types.
+fn admit(engine: &Engine, component: &[u8], kept: Option<Code>, census: &Census) -> Result<Admitted> {
+    let code = match kept {
+        Some(code) => code,
+        None => engine
+            .compile(component, &census.without_long_names(component))
+            .map_err(|error| anyhow!("it does not compile: {error:#}"))?,
+    };
     let instance = guest::link(engine)?
-        .instantiate_pre(&compiled)
+        .instantiate_pre(&code.component)
         .and_then(ServerPre::new)
         .map_err(|error| anyhow!("it does not fit the contract in wit/system.wit: {error:#}"))?;
+    code.keep();
     Ok(Admitted { instance, component: component.into() })
 }
 

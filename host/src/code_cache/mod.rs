@@ -3,9 +3,11 @@
 //! wasmtime has such a cache, which packs code and unpacks it for each start. This one maps a file as it is, as the system
 //! does with every program: of the web server's 17 ms until its first response that spares 9.
 
+mod seal;
+
 use std::fs::{self, File, Permissions};
 use std::hash::{Hash, Hasher};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ use wasmtime::component::Component;
 use crate::limits;
 
 /// A folder of compiled code.
+#[derive(Clone)]
 pub struct CodeCache {
     folder: PathBuf,
 }
@@ -29,8 +32,8 @@ const PART: &str = "part";
 /// How old the time of a file's last use may be.
 const USED_AGAIN: Duration = Duration::from_secs(60 * 60);
 
-/// A symbolic link is not followed.
-const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+/// A symbolic link is not followed, and a pipe that nobody writes to is not waited for.
+const NO_LINK_NO_WAIT: i32 = rustix::fs::OFlags::NOFOLLOW.union(rustix::fs::OFlags::NONBLOCK).bits() as i32;
 
 impl CodeCache {
     /// The cache in this folder, which is made if need be. What is in it is run as it is: a folder in which anybody but this
@@ -47,19 +50,27 @@ impl CodeCache {
         Ok(Self { folder })
     }
 
-    /// The code of a component: that which is kept, else it is compiled and kept.
-    pub fn compile(&self, engine: &wasmtime::Engine, component: &[u8]) -> Result<Component> {
+    /// The code that was kept for a component.
+    pub fn find(&self, engine: &wasmtime::Engine, component: &[u8]) -> Kept {
+        load(engine, self.path(engine, component))
+    }
+
+    /// Puts compiled code into a file of the folder, which is kept only when that is said. An error is one of the system, or
+    /// says that the code is too much.
+    pub fn put(&self, engine: &wasmtime::Engine, component: &[u8], code: &[u8]) -> Result<(Component, Fresh)> {
+        if code.len() as u64 > limits::CODE_KEPT_BYTES_MAX / 2 {
+            bail!("it would take the place of all else");
+        }
         let path = self.path(engine, component);
-        if let Some(code) = load(engine, &path) {
-            return Ok(code);
+        // Processes in two containers may have the same number.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let part = path.with_extension(format!("{}-{}.{PART}", std::process::id(), now.as_nanos()));
+        let fresh = Fresh { cache: self.clone(), part, path };
+        write(&fresh.part, code)?;
+        match load(engine, fresh.part.clone()) {
+            Kept::Whole(component) => Ok((component, fresh)),
+            _ => bail!("what was written cannot be read"),
         }
-        let code = Component::new(engine, component)?;
-        // A full disk is no reason not to serve.
-        if self.keep(&path, &code).is_err() {
-            return Ok(code);
-        }
-        // From the file from the first start on, so that profiles and memory are the same as later.
-        Ok(load(engine, &path).unwrap_or(code))
     }
 
     /// A name for the code that this engine makes of a component, and no other engine of another. wasmtime looks at a file
@@ -67,18 +78,9 @@ impl CodeCache {
     fn path(&self, engine: &wasmtime::Engine, component: &[u8]) -> PathBuf {
         let mut digest = Digesting(Sha256::new_with_prefix(component));
         engine.precompile_compatibility_hash().hash(&mut digest);
+        seal::FORMAT.hash(&mut digest);
         let name: String = digest.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         self.folder.join(name).with_extension(WHOLE)
-    }
-
-    fn keep(&self, path: &Path, code: &Component) -> Result<()> {
-        let code = code.serialize()?;
-        if code.len() as u64 > limits::CODE_KEPT_BYTES_MAX / 2 {
-            bail!("it would take the place of all else");
-        }
-        write(path, &code)?;
-        self.prune(limits::CODE_KEPT_BYTES_MAX);
-        Ok(())
     }
 
     /// Removes what was used least lately until no more than these bytes are left. A file that is mapped stays until it is not.
@@ -105,42 +107,81 @@ impl CodeCache {
     }
 }
 
-/// Writes a file that is there as a whole or not at all, also after a power failure, and never changes.
-fn write(path: &Path, code: &[u8]) -> std::io::Result<()> {
-    // Processes in two containers may have the same number.
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let part = path.with_extension(format!("{}-{}.{PART}", std::process::id(), now.as_nanos()));
-    let write = || {
-        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&part)?;
-        file.write_all(code)?;
-        file.set_permissions(Permissions::from_mode(0o444))?;
-        file.sync_all()?;
-        fs::rename(&part, path)
-    };
-    write().inspect_err(|_| drop(fs::remove_file(&part)))
+/// Code in a file that goes away when this is dropped, unless it is to be kept.
+pub struct Fresh {
+    cache: CodeCache,
+    part: PathBuf,
+    path: PathBuf,
 }
 
-/// The code in a file that was kept for this engine; nothing when there is none that is trusted.
-#[allow(unsafe_code)]
-fn load(engine: &wasmtime::Engine, path: &Path) -> Option<Component> {
-    let file = File::options().read(true).custom_flags(NO_LINK).open(path).ok()?;
-    let metadata = file.metadata().ok()?;
-    if !metadata.is_file() || !is_trusted(&metadata) {
-        return None;
+impl Fresh {
+    /// Keeps the code, in place of whatever has its name. It stays usable when that fails.
+    pub fn keep(self) {
+        if fs::rename(&self.part, &self.path).is_ok() {
+            self.cache.prune(limits::CODE_KEPT_BYTES_MAX);
+        }
     }
-    mark_used(&file, &metadata);
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        // Where it was kept, there is none of this name any more.
+        let _ = fs::remove_file(&self.part);
+    }
+}
+
+/// What there is under the name of a component's code.
+pub enum Kept {
+    /// Its code.
+    Whole(Component),
+    /// A file that is not what was written once.
+    Damaged(PathBuf),
+    /// Nothing that is trusted.
+    Nothing,
+}
+
+/// Writes a file that is whole once it is renamed, also after a power failure, and never changes.
+fn write(part: &Path, code: &[u8]) -> std::io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(part)?;
+    file.write_all(code)?;
+    file.write_all(&seal::of(code))?;
+    file.set_permissions(Permissions::from_mode(0o444))?;
+    file.sync_all()
+}
+
+/// The code in a file that was kept for this engine.
+#[allow(unsafe_code)]
+fn load(engine: &wasmtime::Engine, path: PathBuf) -> Kept {
+    let Some(file) = open(&path) else { return Kept::Nothing };
+    if !seal::is_whole(&file) {
+        return Kept::Damaged(path);
+    }
     // The very file that was looked at, whatever bears its name by now.
     let same = format!("/proc/self/fd/{}", file.as_raw_fd());
     // SAFETY: the file is this user's or root's, and nobody else could have written it or can. Who can is able to run any
-    // program as this user. We ourselves write such a file once, from what `serialize` has made, and never change it.
+    // program as this user. We ourselves write such a file once, from what the compiler has made, and never change it; its
+    // seal says that the disk has not either.
     let mapped = unsafe { Component::deserialize_file(engine, &same) };
     // Where nothing may be mapped to be executed (noexec), or there is no /proc, a copy is run.
-    mapped.ok().or_else(|| {
-        let mut copy = Vec::new();
-        (&file).read_to_end(&mut copy).ok()?;
-        // SAFETY: as above.
-        unsafe { Component::deserialize(engine, copy) }.ok()
-    })
+    mapped.or_else(|_| of_compiler(engine, &seal::content(&file)?)).map_or(Kept::Damaged(path), Kept::Whole)
+}
+
+/// Opens a file that is trusted. Nothing of that name can make it wait, as a pipe would, or do anything, as a device would.
+fn open(path: &Path) -> Option<File> {
+    let is_trusted_file = |metadata: &fs::Metadata| metadata.is_file() && is_trusted(metadata);
+    fs::symlink_metadata(path).ok().filter(is_trusted_file)?;
+    let file = File::options().read(true).custom_flags(NO_LINK_NO_WAIT).open(path).ok()?;
+    let metadata = file.metadata().ok().filter(is_trusted_file)?;
+    mark_used(&file, &metadata);
+    Some(file)
+}
+
+/// Code that the compiler has made for this engine, and that has been nowhere since but in the memory of this user's
+/// processes or in a file with an intact seal.
+#[allow(unsafe_code)]
+pub fn of_compiler(engine: &wasmtime::Engine, code: &[u8]) -> Result<Component> {
+    // SAFETY: as the sentence above says.
+    Ok(unsafe { Component::deserialize(engine, code) }?)
 }
 
 /// Notes that a file is used; at most once an hour, for that writes to the disk.
@@ -187,13 +228,21 @@ mod tests {
         (folder, cache)
     }
 
+    fn compiled(component: &[u8]) -> Vec<u8> {
+        engine(true).precompile_component(component).expect("it compiles")
+    }
+
     /// With the code of a component in it; the component, and where its code is.
     fn with_code() -> (TempDir, CodeCache, Vec<u8>, PathBuf) {
         let (folder, cache) = cache();
         let component = wat::parse_str("(component)").expect("a component");
-        cache.compile(&engine(true), &component).expect("it compiles");
+        cache.put(&engine(true), &component, &compiled(&component)).expect("there is room").1.keep();
         let path = cache.path(&engine(true), &component);
         (folder, cache, component, path)
+    }
+
+    fn is_whole(kept: &Kept) -> bool {
+        matches!(kept, Kept::Whole(_))
     }
 
     fn files(cache: &CodeCache) -> usize {
@@ -201,47 +250,70 @@ mod tests {
     }
 
     #[test]
-    fn code_is_found_again_by_the_same_engine_for_the_same_component() {
+    fn code_that_is_kept_is_found_again_by_the_same_engine_for_the_same_component() {
         let (_folder, cache) = cache();
         let component = wat::parse_str("(component)").expect("a component");
         let other = wat::parse_str("(component (component))").expect("a component");
-        let path = cache.path(&engine(true), &component);
-        assert!(load(&engine(true), &path).is_none());
-        let inode = || fs::metadata(&path).expect("a file").ino();
-        cache.compile(&engine(true), &component).expect("it compiles");
-        assert!(load(&engine(true), &path).is_some());
-        let before = inode();
-        cache.compile(&engine(true), &component).expect("it is there");
-        assert_eq!(inode(), before, "written again");
-        assert_eq!(cache.path(&engine(true), &component), path);
-        assert_ne!(cache.path(&engine(false), &component), path);
-        assert_ne!(cache.path(&engine(true), &other), path);
+        assert!(matches!(cache.find(&engine(true), &component), Kept::Nothing));
+        let (_, fresh) = cache.put(&engine(true), &component, &compiled(&component)).expect("there is room");
+        assert!(matches!(cache.find(&engine(true), &component), Kept::Nothing));
+        fresh.keep();
+        assert!(is_whole(&cache.find(&engine(true), &component)));
+        for (optimized, component) in [(false, &component), (true, &other)] {
+            assert!(matches!(cache.find(&engine(optimized), component), Kept::Nothing));
+        }
         assert_eq!(files(&cache), 1);
     }
 
     #[test]
-    fn what_is_no_code_is_compiled_again() {
+    fn code_that_is_not_to_be_kept_leaves_nothing() {
+        let (_folder, cache) = cache();
+        let component = wat::parse_str("(component)").expect("a component");
+        drop(cache.put(&engine(true), &component, &compiled(&component)).expect("there is room"));
+        assert!(cache.put(&engine(true), &component, b"no code").is_err());
+        assert_eq!(files(&cache), 0);
+    }
+
+    #[test]
+    fn what_is_damaged_in_any_way_is_seen_and_replaced() {
         let (_folder, cache, component, path) = with_code();
         let whole = fs::read(&path).expect("a file");
-        for damaged in [&b""[..], b"no code", &whole[..whole.len() / 2]] {
+        let mut damaged = vec![Vec::new(), b"no code".to_vec(), [&whole[..], b"more"].concat()];
+        for step in 0..100 {
+            let at = step * whole.len() / 100;
+            damaged.push(whole[..at].to_vec());
+            for bit in [0, 3, 7] {
+                let mut copy = whole.clone();
+                copy[at] ^= 1 << bit;
+                damaged.push(copy);
+            }
+            let mut copy = whole.clone();
+            copy[at..].iter_mut().take(4096).for_each(|byte| *byte = !*byte);
+            damaged.push(copy);
+        }
+        for damaged in damaged {
             fs::remove_file(&path).expect("it is there");
             fs::write(&path, damaged).expect("it can be written");
             fs::set_permissions(&path, Permissions::from_mode(0o444)).expect("ours");
-            cache.compile(&engine(true), &component).expect("it compiles");
-            assert_eq!(fs::read(&path).expect("a file"), whole);
+            assert!(matches!(cache.find(&engine(true), &component), Kept::Damaged(_)));
         }
+        cache.put(&engine(true), &component, &compiled(&component)).expect("there is room").1.keep();
+        assert_eq!(fs::read(&path).expect("a file"), whole);
     }
 
     #[test]
     fn what_others_may_write_to_is_not_run() {
-        let (_folder, cache, _, path) = with_code();
+        let (_folder, cache, component, path) = with_code();
         let allow = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
+        let find = || is_whole(&cache.find(&engine(true), &component));
         allow(&path, 0o666);
-        assert!(load(&engine(true), &path).is_none());
+        assert!(!find());
         allow(&path, 0o444);
-        let link = path.with_extension("link");
-        std::os::unix::fs::symlink(&path, &link).expect("a link");
-        assert!(load(&engine(true), &link).is_none() && load(&engine(true), &path).is_some());
+        assert!(find());
+        let elsewhere = path.with_extension("elsewhere");
+        fs::rename(&path, &elsewhere).expect("it can be moved");
+        std::os::unix::fs::symlink(&elsewhere, &path).expect("a link");
+        assert!(!find());
         let link = cache.folder.with_extension("link");
         std::os::unix::fs::symlink(&cache.folder, &link).expect("a link");
         assert!(CodeCache::open(link).is_err());

@@ -1,0 +1,91 @@
+//! The process that compiles: it takes its bounds upon itself, reads a guest from standard input, and writes what it makes of
+//! it to standard output. A hidden command of `pluto-host` is all of it.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{
+    DumpableBehavior, Pid, Resource, Rlimit, Signal, getppid, set_dumpable_behavior, set_parent_process_death_signal,
+    setrlimit,
+};
+
+use super::{Bounds, Product, REFUSED};
+use crate::console::cut;
+use crate::limits;
+
+/// Compiles for the process of this number, which has started this one.
+pub fn run(product: Product, parent: i32) -> ExitCode {
+    let made = confine(parent).context("cannot confine the process that compiles").and_then(|()| make(product));
+    match made {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A memory that ends early here is a disk elsewhere: there is nobody else to tell.
+            let _ = io::stderr().write_all(cut(format_args!("{error:#}")).as_bytes());
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+fn make(product: Product) -> Result<()> {
+    let input = io::stdin().lock();
+    let length = u64::try_from(rustix::fs::fstat(&input)?.st_size)?;
+    let bounds = Bounds::of(length);
+    limit(bounds)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(length)?);
+    input.take(limits::GUEST_BYTES_MAX * 2).read_to_end(&mut bytes)?;
+    let made = product.make(&bytes)?;
+    if made.len() as u64 > bounds.product {
+        bail!("what is made of it has {} bytes, and may have {}", made.len(), bounds.product);
+    }
+    let mut output = io::stdout().lock();
+    output.write_all(&made)?;
+    Ok(output.flush()?)
+}
+
+/// Ends with whoever wants the work, keeps nothing that it has open, and leaves no dump of a stranger's bytes behind.
+fn confine(parent: i32) -> Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if getppid().map(Pid::as_raw_pid) != Some(parent) {
+        bail!("process {parent} has not started this one: this command is for `pluto-host` itself");
+    }
+    close_what_was_inherited();
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    set(Resource::Core, 0, 0)
+}
+
+/// The system's own bounds. Each has an end that the other process can tell from a crash.
+fn limit(bounds: Bounds) -> Result<()> {
+    set(Resource::Cpu, bounds.seconds, bounds.seconds + 1)?;
+    set(Resource::Fsize, bounds.product, bounds.product)?;
+    set(Resource::Data, bounds.memory, bounds.memory)?;
+    let addresses = bounds.memory + limits::COMPILER_ADDRESSES;
+    set(Resource::As, addresses, addresses)
+}
+
+/// Sets a limit, unless there is a lower one.
+fn set(resource: Resource, current: u64, maximum: u64) -> Result<()> {
+    let before = rustix::process::getrlimit(resource);
+    let least = |wanted: u64, before: Option<u64>| Some(before.map_or(wanted, |before| before.min(wanted)));
+    let limit = Rlimit { current: least(current, before.current), maximum: least(maximum, before.maximum) };
+    setrlimit(resource, limit).with_context(|| format!("{resource:?}"))
+}
+
+/// Where there is no /proc, so many numbers are tried: programs leave the first ones open.
+const DESCRIPTORS_TRIED: i32 = 1_024;
+
+/// Whoever started `pluto-host` may have left it descriptors of which it knows nothing.
+#[allow(unsafe_code)]
+fn close_what_was_inherited() {
+    let numbers: Vec<i32> = match fs::read_dir("/proc/self/fd") {
+        // They are closed when the list, which has a descriptor itself, is at its end.
+        Ok(names) => names.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect(),
+        Err(_) => (0..DESCRIPTORS_TRIED).collect(),
+    };
+    for number in numbers.into_iter().filter(|number| *number > 2) {
+        // SAFETY: nothing in this process has opened a descriptor yet but the list above, which is closed already; to close a
+        // number that is not open does nothing.
+        unsafe { rustix::io::close(number) };
+    }
+}
