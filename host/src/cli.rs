@@ -40,6 +40,9 @@ pub enum Command {
     Inspect {
         /// The guest's .wasm file
         guest: PathBuf,
+        /// Compile in this process and without limits: for tools that look into one process only, such as valgrind
+        #[arg(long, hide = true)]
+        compile_here: bool,
     },
     /// Run a guest on a recorded trace, and tell whether it does what was recorded
     Replay {
@@ -99,6 +102,8 @@ pub enum Command {
         /// What is made
         #[arg(value_enum)]
         product: Product,
+        /// How many bytes come
+        length: u64,
         /// The number of the process that has started this one
         parent: i32,
     },

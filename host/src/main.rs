@@ -9,8 +9,8 @@ use pluto_host::{compile, console};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Some(Command::CompileGuest { product, parent }) = cli.command {
-        return compile::child::run(product, parent);
+    if let Some(Command::CompileGuest { product, length, parent }) = cli.command {
+        return compile::child::run(product, length, parent);
     }
     // Also when this thread panics.
     let _last = console::Finish;

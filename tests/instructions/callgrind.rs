@@ -47,7 +47,8 @@ impl Folder {
     /// same wherever the real one has AVX2, and so the code and its count; no other model was at hand to try.
     pub fn warm(&self, guest: &str) {
         let mut valgrind = self.valgrind("none");
-        let ended = valgrind.arg("inspect").arg(file(guest)).output().expect("valgrind is installed");
+        let ended =
+            valgrind.args(["inspect", "--compile-here"]).arg(file(guest)).output().expect("valgrind is installed");
         assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     }
 

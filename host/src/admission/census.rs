@@ -266,7 +266,12 @@ impl Counting<'_> {
     /// The engine could bear several, for it makes modules that copy between two guests' memories. A module of the guest
     /// has one, so that its code is what it was before the engine could.
     fn memories(&mut self, count: u32) -> Result<()> {
-        add(&mut self.memories, count, limits::MEMORIES_OF_MODULE_MAX, "memories in one core module")
+        add(
+            &mut self.memories,
+            count,
+            limits::MEMORIES_OF_MODULE_MAX,
+            "memories in one core module (multiple memories)",
+        )
     }
 
     fn segments(&mut self, count: u32) -> Result<()> {
@@ -501,8 +506,11 @@ mod tests {
 
     #[test]
     fn the_second_memory_of_a_module_is_refused() {
-        refused("(module (memory 1) (memory 1))", "2 memories in one core module");
-        refused("(module (import \"a\" \"b\" (memory 1)) (memory 1))", "2 memories in one core module");
+        refused("(module (memory 1) (memory 1))", "2 memories in one core module (multiple memories)");
+        refused(
+            "(module (import \"a\" \"b\" (memory 1)) (memory 1))",
+            "2 memories in one core module (multiple memories)",
+        );
         assert!(census("(component (core module (memory 1)) (core module (memory 1)))").is_ok());
     }
 

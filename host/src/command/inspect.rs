@@ -6,16 +6,18 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::{Exit, engine, read_guest};
+use super::{Exit, engine, read_guest, report};
 use crate::admission::{self, Inspection, Names};
 use crate::compile::Compiler;
 use crate::console::{self, printable};
 use crate::engine::componentize as make_component;
 
-/// Tells what a guest is, and whether it would be admitted.
-pub fn inspect(path: &Path) -> Result<Exit> {
+/// Tells what a guest is, and whether it would be admitted. It is compiled in a process of its own, unless that is to be
+/// this one.
+pub fn inspect(path: &Path, compile_here: bool) -> Result<Exit> {
     let bytes = read_guest(path)?;
     let engine = engine(false)?;
+    let engine = if compile_here { engine.with(Compiler::Here, report) } else { engine };
     let inspection = admission::inspect(&engine, &bytes).with_context(|| path.display().to_string())?;
     let mut text = describe(path, &inspection);
     let exit = match &inspection.admitted {

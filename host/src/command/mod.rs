@@ -46,7 +46,7 @@ pub enum Exit {
 pub fn run(cli: Cli) -> Result<Exit> {
     outlive_large_files().context("cannot take over the signal SIGXFSZ")?;
     match (cli.command, cli.run) {
-        (Some(Command::Inspect { guest }), _) => inspect::inspect(&guest),
+        (Some(Command::Inspect { guest, compile_here }), _) => inspect::inspect(&guest, compile_here),
         (Some(Command::Componentize { module, output }), _) => inspect::componentize(&module, &output),
         (Some(Command::CompileGuest { .. }), _) => bail!("this command is a process of its own"),
         (Some(Command::Replay { guest, trace, engine, loose: true, memory_max, .. }), _) => {

@@ -11,33 +11,30 @@ use rustix::process::{
     setrlimit,
 };
 
-use super::{Bounds, Product, REFUSED};
+use super::{ADVICE, Bounds, Product, REFUSED};
 use crate::console::cut;
 use crate::limits;
 
-/// Compiles for the process of this number, which has started this one.
-pub fn run(product: Product, parent: i32) -> ExitCode {
-    let made = confine(parent).context("cannot confine the process that compiles").and_then(|()| make(product));
-    match made {
+/// Compiles so many bytes for the process of this number, which has started this one.
+pub fn run(product: Product, length: u64, parent: i32) -> ExitCode {
+    let bounds = Bounds::of(length);
+    let confined = confine(parent).and_then(|()| limit(bounds)).context("cannot confine the process that compiles");
+    match confined.and_then(|()| make(product, length, bounds)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // A memory that ends early here is a disk elsewhere: there is nobody else to tell.
+            // There is nobody else to tell.
             let _ = io::stderr().write_all(cut(format_args!("{error:#}")).as_bytes());
             ExitCode::from(REFUSED)
         }
     }
 }
 
-fn make(product: Product) -> Result<()> {
-    let input = io::stdin().lock();
-    let length = u64::try_from(rustix::fs::fstat(&input)?.st_size)?;
-    let bounds = Bounds::of(length);
-    limit(bounds)?;
+fn make(product: Product, length: u64, bounds: Bounds) -> Result<()> {
     let mut bytes = Vec::with_capacity(usize::try_from(length)?);
-    input.take(limits::GUEST_BYTES_MAX * 2).read_to_end(&mut bytes)?;
+    io::stdin().lock().take(length).read_to_end(&mut bytes)?;
     let made = product.make(&bytes)?;
     if made.len() as u64 > bounds.product {
-        bail!("what is made of it has {} bytes, and may have {}", made.len(), bounds.product);
+        bail!("it becomes {} bytes, and may become {}: {ADVICE}", made.len(), bounds.product);
     }
     let mut output = io::stdout().lock();
     output.write_all(&made)?;
@@ -58,7 +55,8 @@ fn confine(parent: i32) -> Result<()> {
 /// The system's own bounds. Each has an end that the other process can tell from a crash.
 fn limit(bounds: Bounds) -> Result<()> {
     set(Resource::Cpu, bounds.seconds, bounds.seconds + 1)?;
-    set(Resource::Fsize, bounds.product, bounds.product)?;
+    // It writes no file.
+    set(Resource::Fsize, 0, 0)?;
     set(Resource::Data, bounds.memory, bounds.memory)?;
     let addresses = bounds.memory + limits::COMPILER_ADDRESSES;
     set(Resource::As, addresses, addresses)

@@ -4,18 +4,17 @@
 //! all of that is one thing: it ends, and the guest is refused.
 
 pub mod child;
+mod talk;
 
-use std::ffi::OsStr;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::Signal;
 
 use crate::console::cut_to;
@@ -124,81 +123,40 @@ impl Compiler {
 
 /// Makes something in a process of its own.
 fn make_apart(program: &Path, product: Product, bytes: &[u8]) -> Result<Vec<u8>> {
-    let bounds = Bounds::of(bytes.len() as u64);
-    let mut files = Files::new(bytes).context("no memory for what is compiled")?;
-    let status = run(program, product, &files, bounds).with_context(|| {
+    let length = bytes.len() as u64;
+    let bounds = Bounds::of(length);
+    let mut child = start(program, product, length).with_context(|| {
         let program = program.display();
         format!("cannot start the process that compiles, {program}: is there a limit of processes, as of `ulimit -u`?")
     })?;
-    let words = read(&mut files.words, limits::COMPILER_WORDS_BYTES_MAX as u64)?;
-    let words = String::from_utf8_lossy(&words);
-    let Some(status) = status else { return Err(too_long(bounds)) };
+    let deadline = Instant::now() + bounds.patience();
+    let (said, status) = talk::with(&mut child, bytes, bounds.product, deadline);
+    let words = String::from_utf8_lossy(&said.words);
+    let Some(status) = status.context("cannot wait for the process that compiles")? else {
+        return Err(too_long(bounds));
+    };
     match status.code() {
-        Some(0) => Ok(read(&mut files.product, bounds.product)?),
+        Some(0) => Ok(said.product),
         Some(code) if code == i32::from(REFUSED) => Err(anyhow!("{}", words.trim_end())),
         _ => Err(failed(status, &words, bounds)),
     }
 }
 
-/// What the two processes share, and nobody else: files in memory without a name. A pipe would have to be read while it is
-/// written, and could be held open by whoever inherits it.
-struct Files {
-    /// What is compiled.
-    input: File,
-    /// What is made of it.
-    product: File,
-    /// Errors, in words.
-    words: File,
-}
-
-impl Files {
-    fn new(bytes: &[u8]) -> io::Result<Self> {
-        let file = |name: &str| io::Result::Ok(File::from(memfd_create(name, MemfdFlags::CLOEXEC)?));
-        let (mut input, product, words) = (file("guest")?, file("code")?, file("errors")?);
-        input.write_all(bytes)?;
-        input.rewind()?;
-        Ok(Self { input, product, words })
-    }
-}
-
-fn read(file: &mut File, bytes_max: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.rewind()?;
-    file.take(bytes_max).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Runs the process to its end; none when it took too long.
-fn run(program: &Path, product: Product, files: &Files, bounds: Bounds) -> io::Result<Option<ExitStatus>> {
-    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(limits::COMPILER_THREADS_MAX));
-    let mut child = Command::new(program)
-        .args([OsStr::new(COMMAND), OsStr::new(product.name())])
-        .arg(std::process::id().to_string())
+/// Starts the process.
+fn start(program: &Path, product: Product, length: u64) -> io::Result<Child> {
+    let threads = thread::available_parallelism().map_or(1, |cores| cores.get().min(limits::COMPILER_THREADS_MAX));
+    Command::new(program)
+        .args([COMMAND, product.name(), &length.to_string(), &std::process::id().to_string()])
         .env_clear()
         .env("RAYON_NUM_THREADS", threads.to_string())
         .current_dir("/")
         // The keys of a terminal are for this process, whose end is that of the other.
         .process_group(0)
-        .stdin(files.input.try_clone().map(Stdio::from)?)
-        .stdout(files.product.try_clone().map(Stdio::from)?)
-        .stderr(files.words.try_clone().map(Stdio::from)?)
-        .spawn()?;
-    let begin = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if begin.elapsed() > bounds.patience() {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
 }
-
-/// How often it is looked whether the other process has ended.
-const LOOK_EVERY: Duration = Duration::from_micros(500);
 
 fn too_long(bounds: Bounds) -> anyhow::Error {
     let seconds = bounds.patience().as_secs();
@@ -209,17 +167,17 @@ const ADVICE: &str = "the guest is to be made smaller, above all its largest fun
 
 /// Why a process ended that had no time to say it well.
 fn failed(status: ExitStatus, words: &str, bounds: Bounds) -> anyhow::Error {
-    let Bounds { memory, seconds, product } = bounds;
+    let Bounds { memory, seconds, .. } = bounds;
     let is = |signal: Signal| status.signal() == Some(signal.as_raw());
     if is(Signal::XCPU) {
         return anyhow!("compiling it takes more than {seconds} s of processor time: {ADVICE}");
     }
-    if is(Signal::XFSZ) {
-        return anyhow!("its compiled code has more than {} MiB: {ADVICE}", product >> 20);
-    }
     // Rust's standard library says so before it aborts.
     if words.contains("memory allocation of") || words.contains("os error 12)") {
         return anyhow!("compiling it takes more than {} MiB of memory: {ADVICE}", memory >> 20);
+    }
+    if words.contains("os error 11)") {
+        return anyhow!("the process that compiles was given no threads: is there a limit, as of `ulimit -u`?");
     }
     if is(Signal::KILL) {
         return anyhow!(
@@ -253,8 +211,8 @@ mod tests {
         let says = |raw: i32, words: &str| failed(ExitStatus::from_raw(raw), words, bounds).to_string();
         for (raw, words, told) in [
             (Signal::XCPU.as_raw(), "", "more than 16 s of processor time"),
-            (Signal::XFSZ.as_raw(), "", "more than 40 MiB"),
             (Signal::ABORT.as_raw(), "memory allocation of 48 bytes failed", "more than 544 MiB of memory"),
+            (101 << 8, "panicked: Os { code: 11 } (os error 11)", "`ulimit -u`"),
             (Signal::KILL.as_raw(), "", "was killed"),
             (Signal::SEGV.as_raw(), "", "signal: 11"),
             (101 << 8, "thread 'main' panicked at a.rs:1\ninvalid\nnote: run", "a bug of the compiler"),
