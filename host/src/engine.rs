@@ -36,6 +36,22 @@ pub struct Code {
     fresh: Option<Fresh>,
 }
 
+/// A component, which may have been made of a core module.
+pub struct Made {
+    /// The component.
+    pub component: Vec<u8>,
+    fresh: Option<Fresh>,
+}
+
+impl Made {
+    /// Keeps it for the next start, as code is kept.
+    pub fn keep(self) {
+        if let Some(fresh) = self.fresh {
+            fresh.keep();
+        }
+    }
+}
+
 impl Code {
     /// Keeps the code for the next start. For a guest that is admitted: what is dropped without leaves nothing behind.
     pub fn keep(self) {
@@ -132,10 +148,17 @@ impl Engine {
         Ok(Code { component: code_cache::of_compiler(&self.engine, &code)?, fresh: None })
     }
 
-    /// The component in a guest's bytes: they are one, or are a core module with an embedded world, which `wit-component`
-    /// turns into one.
-    pub fn componentize(&self, wasm: &[u8]) -> Result<Vec<u8>> {
-        componentize(&self.compiler, wasm)
+    /// The component in a guest's bytes: they are one, or are a core module with an embedded world, of which one is made, or
+    /// was made and kept.
+    pub fn componentize(&self, wasm: &[u8]) -> Result<Made> {
+        let kept = |cache: &CodeCache| cache.find_component(&self.engine, wasm);
+        if let Some(component) = self.cache.as_ref().filter(|_| is_module(wasm)).and_then(kept) {
+            return Ok(Made { component, fresh: None });
+        }
+        let component = componentize(&self.compiler, wasm)?;
+        let put = |cache: &CodeCache| cache.put_component(&self.engine, wasm, &component).ok();
+        let fresh = self.cache.as_ref().filter(|_| is_module(wasm)).and_then(put);
+        Ok(Made { component, fresh })
     }
 
     /// The ticks of this engine: one each `TURN_TICK_MILLIS`.
@@ -168,7 +191,7 @@ pub fn componentize(compiler: &Compiler, wasm: &[u8]) -> Result<Vec<u8>> {
     if wasmparser::Parser::is_component(wasm) {
         return Ok(wasm.to_vec());
     }
-    if !wasmparser::Parser::is_core_wasm(wasm) {
+    if !is_module(wasm) {
         bail!("not WebAssembly: the file does not begin with a WebAssembly header");
     }
     admission::count(wasm)?;
@@ -179,6 +202,10 @@ pub fn componentize(compiler: &Compiler, wasm: &[u8]) -> Result<Vec<u8>> {
             list_core_imports(wasm)
         )
     })
+}
+
+fn is_module(wasm: &[u8]) -> bool {
+    wasmparser::Parser::is_core_wasm(wasm)
 }
 
 /// Makes a component of a core module in this process.

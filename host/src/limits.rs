@@ -454,6 +454,9 @@ pub const NAMES_MAX: u64 = 100_000;
 /// Bytes in the name of an import or export. Mangled names of C++ have a few thousand at most.
 pub const NAME_BYTES_MAX: u64 = 16 << 10;
 
+/// Bytes in all names of imports and exports. CPython has less than 1 MB. The host keeps them several times.
+pub const NAMES_BYTES_MAX: u64 = 8 << 20;
+
 /// Memories of one core module. The engine itself makes modules with two, which copy from one to the other.
 pub const MEMORIES_OF_MODULE_MAX: u64 = 1;
 

@@ -32,6 +32,8 @@ pub struct Census {
     pub type_bytes: u64,
     /// Imports and exports.
     pub names: u64,
+    /// Bytes of their names.
+    pub name_bytes: u64,
     /// Globals.
     pub globals: u64,
     /// Segments of data and of elements.
@@ -121,7 +123,7 @@ impl Counting<'_> {
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     let import = import.context(DAMAGED)?;
-                    check_name(import.module)?;
+                    self.name_bytes(import.module)?;
                     self.name(import.name)?;
                     if matches!(import.ty, TypeRef::Memory(_)) {
                         self.memories(1)?;
@@ -247,8 +249,15 @@ impl Counting<'_> {
     }
 
     fn name(&mut self, name: &str) -> Result<()> {
-        check_name(name)?;
+        self.name_bytes(name)?;
         add(&mut self.census.names, 1, limits::NAMES_MAX, "imports and exports")
+    }
+
+    fn name_bytes(&mut self, name: &str) -> Result<()> {
+        at_most(name.len() as u64, limits::NAME_BYTES_MAX, "bytes in the name of an import or export")?;
+        // What has passed the line above fits.
+        let (length, max) = (name.len() as u32, limits::NAMES_BYTES_MAX);
+        add(&mut self.census.name_bytes, length, max, "bytes in all names of imports and exports")
     }
 
     fn types(&mut self, count: u32) -> Result<()> {
@@ -379,10 +388,6 @@ fn at_most(found: u64, max: u64, what: &str) -> Result<()> {
         bail!("it has at least {found} {what}; a guest may have {max}");
     }
     Ok(())
-}
-
-fn check_name(name: &str) -> Result<()> {
-    at_most(name.len() as u64, limits::NAME_BYTES_MAX, "bytes in the name of an import or export")
 }
 
 /// How deep the types of components are nested in a section. wasmparser reads them by recursion, and so does everything

@@ -53,7 +53,8 @@ pub fn inspect(engine: &Engine, bytes: &[u8]) -> Result<Inspection> {
 }
 
 fn look(engine: &Engine, bytes: &[u8]) -> Result<Inspection> {
-    let component = engine.componentize(bytes)?;
+    let made = engine.componentize(bytes)?;
+    let component = &made.component;
     let of_file = Inspection {
         size: bytes.len() as u64,
         sha256: Sha256::digest(bytes).into(),
@@ -62,16 +63,19 @@ fn look(engine: &Engine, bytes: &[u8]) -> Result<Inspection> {
         admitted: Err(anyhow!("not looked at")),
     };
     // What was kept was counted before.
-    let kept = engine.kept(&component);
+    let kept = engine.kept(component);
     let census = match kept {
-        None => match census::count(&component) {
+        None => match census::count(component) {
             Ok(census) => census,
             Err(error) => return Ok(Inspection { admitted: Err(told(&error)), ..of_file }),
         },
         Some(_) => Census::default(),
     };
-    let (imports, exports) = names(&component)?;
-    let admitted = check_names(&imports, &exports).and_then(|()| admit(engine, &component, kept, &census));
+    let (imports, exports) = names(component)?;
+    let admitted = check_names(&imports, &exports).and_then(|()| admit(engine, component, kept, &census));
+    if admitted.is_ok() {
+        made.keep();
+    }
     let names = Names { imports: imports.iter().map(ToString::to_string).collect(), exports };
     Ok(Inspection { names: Some(names), admitted: admitted.map_err(|error| told(&error)), ..of_file })
 }

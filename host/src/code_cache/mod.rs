@@ -25,8 +25,9 @@ pub struct CodeCache {
     folder: PathBuf,
 }
 
-/// The end of a file's name, of one that is whole and of one that is being written.
+/// The end of a file's name, of code and of a component that are whole, and of what is being written.
 const WHOLE: &str = "code";
+const COMPONENT: &str = "component";
 const PART: &str = "part";
 
 /// How old the time of a file's last use may be.
@@ -61,16 +62,32 @@ impl CodeCache {
         if code.len() as u64 > limits::CODE_KEPT_BYTES_MAX / 2 {
             bail!("it would take the place of all else");
         }
-        let path = self.path(engine, component);
-        // Processes in two containers may have the same number.
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let part = path.with_extension(format!("{}-{}.{PART}", std::process::id(), now.as_nanos()));
-        let fresh = Fresh { cache: self.clone(), part, path };
-        write(&fresh.part, code)?;
+        let fresh = self.write(self.path(engine, component), code)?;
         match load(engine, fresh.part.clone()) {
             Kept::Whole(component) => Ok((component, fresh)),
             _ => bail!("what was written cannot be read"),
         }
+    }
+
+    /// The component that was made of a core module and kept.
+    pub fn find_component(&self, engine: &wasmtime::Engine, module: &[u8]) -> Option<Vec<u8>> {
+        let file = open(&self.path(engine, module).with_extension(COMPONENT)).filter(seal::is_whole)?;
+        seal::content(&file).ok()
+    }
+
+    /// Puts a component that was made of a core module into a file, as `put` does with code.
+    pub fn put_component(&self, engine: &wasmtime::Engine, module: &[u8], component: &[u8]) -> Result<Fresh> {
+        self.write(self.path(engine, module).with_extension(COMPONENT), component)
+    }
+
+    /// Writes a file beside the one whose place it may take.
+    fn write(&self, path: PathBuf, content: &[u8]) -> Result<Fresh> {
+        // Processes in two containers may have the same number.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let part = path.with_extension(format!("{}-{}.{PART}", std::process::id(), now.as_nanos()));
+        let fresh = Fresh { cache: self.clone(), part, path };
+        write(&fresh.part, content)?;
+        Ok(fresh)
     }
 
     /// A name for the code that this engine makes of a component, and no other engine of another. wasmtime looks at a file
@@ -85,7 +102,8 @@ impl CodeCache {
 
     /// Removes what was used least lately until no more than these bytes are left. A file that is mapped stays until it is not.
     fn prune(&self, bytes_max: u64) {
-        let is_code = |path: &Path| path.extension().is_some_and(|end| end == WHOLE || end == PART);
+        let is_code =
+            |path: &Path| path.extension().is_some_and(|end| [WHOLE, COMPONENT, PART].iter().any(|it| end == *it));
         let mut files: Vec<(SystemTime, u64, PathBuf)> = fs::read_dir(&self.folder)
             .into_iter()
             .flatten()
@@ -107,7 +125,7 @@ impl CodeCache {
     }
 }
 
-/// Code in a file that goes away when this is dropped, unless it is to be kept.
+/// Code, or a component, in a file that goes away when this is dropped, unless it is to be kept.
 pub struct Fresh {
     cache: CodeCache,
     part: PathBuf,
@@ -115,7 +133,7 @@ pub struct Fresh {
 }
 
 impl Fresh {
-    /// Keeps the code, in place of whatever has its name. It stays usable when that fails.
+    /// Keeps it, in place of whatever has its name. It stays usable when that fails.
     pub fn keep(self) {
         if fs::rename(&self.part, &self.path).is_ok() {
             self.cache.prune(limits::CODE_KEPT_BYTES_MAX);
@@ -263,6 +281,20 @@ mod tests {
             assert!(matches!(cache.find(&engine(optimized), component), Kept::Nothing));
         }
         assert_eq!(files(&cache), 1);
+    }
+
+    #[test]
+    fn a_component_that_was_made_is_kept_like_code() {
+        let (_folder, cache) = cache();
+        let put = || cache.put_component(&engine(true), b"module", b"component").expect("there is room");
+        drop(put());
+        assert_eq!((cache.find_component(&engine(true), b"module"), files(&cache)), (None, 0));
+        put().keep();
+        assert_eq!(cache.find_component(&engine(true), b"module").as_deref(), Some(&b"component"[..]));
+        let path = cache.path(&engine(true), b"module").with_extension(COMPONENT);
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("ours");
+        File::options().write(true).open(&path).and_then(|mut file| file.write_all(b"C")).expect("it can be written");
+        assert_eq!(cache.find_component(&engine(true), b"module"), None);
     }
 
     #[test]

@@ -106,9 +106,14 @@ pub const REFUSED: u8 = 10;
 impl Compiler {
     /// A process of this very program for each guest.
     pub fn of_this_program() -> Self {
-        let path = std::env::current_exe().ok().filter(|path| path.exists());
-        // Also when a newer version has taken the place of the file meanwhile.
-        Self::Program(path.unwrap_or_else(|| "/proc/self/exe".into()))
+        let link = || PathBuf::from("/proc/self/exe");
+        Self::Program(match std::env::current_exe() {
+            Ok(path) if path.exists() => path,
+            // A newer version has taken the place of the file meanwhile.
+            Ok(_) => link(),
+            // There is no /proc.
+            Err(_) => std::env::args_os().next().and_then(|path| std::path::absolute(path).ok()).unwrap_or_else(link),
+        })
     }
 
     /// Makes something of a guest's file. An error is a refusal, which says in words what is wrong with the guest, or that
@@ -174,7 +179,8 @@ fn failed(status: ExitStatus, words: &str, bounds: Bounds) -> anyhow::Error {
     }
     // Rust's standard library says so before it aborts.
     if words.contains("memory allocation of") || words.contains("os error 12)") {
-        return anyhow!("compiling it takes more than {} MiB of memory: {ADVICE}", memory >> 20);
+        let mib = memory >> 20;
+        return anyhow!("compiling it takes more than {mib} MiB of memory, or than the system gives: {ADVICE}");
     }
     if words.contains("os error 11)") {
         return anyhow!("the process that compiles was given no threads: is there a limit, as of `ulimit -u`?");
