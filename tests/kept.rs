@@ -47,18 +47,21 @@ impl World {
         Ended { code: output.status.code(), output: text(output.stdout), errors: text(output.stderr) }
     }
 
-    /// The one file of compiled code. Beside it is the component, for the guest is a core module; and nothing else.
+    /// The one file of compiled code.
     fn code(&self) -> PathBuf {
-        let mut files = self.files();
-        files.sort_by_key(|file| file.extension().map(ToOwned::to_owned));
-        let ends: Vec<_> = files.iter().map(|file| file.extension().unwrap_or_default()).collect();
-        assert_eq!(ends, ["code", "component"]);
-        files.remove(0)
+        self.only_file_in("code")
     }
 
-    fn files(&self) -> Vec<PathBuf> {
-        let files = fs::read_dir(self.folder.path().join("pluto-host/code")).expect("a folder");
-        files.map(|file| file.expect("a file").path()).collect()
+    /// The one component, for the guest is a core module.
+    fn component(&self) -> PathBuf {
+        self.only_file_in("components")
+    }
+
+    fn only_file_in(&self, folder: &str) -> PathBuf {
+        let files = fs::read_dir(self.folder.path().join("pluto-host").join(folder)).expect("a folder");
+        let files: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files[0].clone()
     }
 
     /// Puts other bytes in the place of the code.
@@ -105,8 +108,7 @@ fn every_damaged_copy_is_told_once_and_replaced() {
 fn a_damaged_component_of_a_core_module_is_made_again() {
     let world = World::new();
     assert_eq!(world.start().code, Some(0));
-    let is_component = |file: &PathBuf| file.extension().is_some_and(|end| end == "component");
-    let path = world.files().into_iter().find(is_component).expect("a component");
+    let path = world.component();
     let whole = fs::read(&path).expect("a file");
     for at in (0..whole.len()).step_by(whole.len() / 20) {
         let mut damaged = whole.clone();

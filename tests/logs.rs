@@ -337,7 +337,7 @@ fn a_half_line_is_finished_when_there_is_room_again() {
 #[test]
 fn a_disk_that_stays_full_keeps_nobody_waiting_and_the_end_says_what_is_missing() {
     let output = OpenOptions::new().write(true).open("/dev/full").expect("it is there");
-    let mut host = log_to(output, &["--shards", "2"], &[]);
+    let host = log_to(output, &["--shards", "2"], &[]);
     ask(&mut Client::new(host.connect()), 100);
     // The message may have come before the one that says where the host serves.
     std::thread::sleep(Duration::from_millis(2_500));

@@ -30,6 +30,9 @@ const WHOLE: &str = "code";
 const COMPONENT: &str = "component";
 const PART: &str = "part";
 
+/// Where components are kept.
+const COMPONENTS: &str = "components";
+
 /// How old the time of a file's last use may be.
 const USED_AGAIN: Duration = Duration::from_secs(60 * 60);
 
@@ -71,13 +74,19 @@ impl CodeCache {
 
     /// The component that was made of a core module and kept.
     pub fn find_component(&self, engine: &wasmtime::Engine, module: &[u8]) -> Option<Vec<u8>> {
-        let file = open(&self.path(engine, module).with_extension(COMPONENT)).filter(seal::is_whole)?;
-        seal::content(&file).ok()
+        let path = self.beside().ok()?.path(engine, module).with_extension(COMPONENT);
+        seal::content(&open(&path).filter(seal::is_whole)?).ok()
     }
 
     /// Puts a component that was made of a core module into a file, as `put` does with code.
     pub fn put_component(&self, engine: &wasmtime::Engine, module: &[u8], component: &[u8]) -> Result<Fresh> {
-        self.write(self.path(engine, module).with_extension(COMPONENT), component)
+        let beside = self.beside()?;
+        beside.write(beside.path(engine, module).with_extension(COMPONENT), component)
+    }
+
+    /// The folder for components, beside that for code.
+    fn beside(&self) -> Result<Self> {
+        Self::open(self.folder.with_file_name(COMPONENTS))
     }
 
     /// Writes a file beside the one whose place it may take.
@@ -288,10 +297,11 @@ mod tests {
         let (_folder, cache) = cache();
         let put = || cache.put_component(&engine(true), b"module", b"component").expect("there is room");
         drop(put());
-        assert_eq!((cache.find_component(&engine(true), b"module"), files(&cache)), (None, 0));
+        assert_eq!(cache.find_component(&engine(true), b"module"), None);
         put().keep();
         assert_eq!(cache.find_component(&engine(true), b"module").as_deref(), Some(&b"component"[..]));
-        let path = cache.path(&engine(true), b"module").with_extension(COMPONENT);
+        assert_eq!(files(&cache), 0, "it is kept in a folder of its own");
+        let path = cache.beside().expect("a folder").path(&engine(true), b"module").with_extension(COMPONENT);
         fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("ours");
         File::options().write(true).open(&path).and_then(|mut file| file.write_all(b"C")).expect("it can be written");
         assert_eq!(cache.find_component(&engine(true), b"module"), None);

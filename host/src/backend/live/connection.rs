@@ -57,6 +57,7 @@ struct Outgoing {
 }
 
 /// What a write waits for.
+#[derive(Clone, Copy)]
 enum Wait {
     /// The socket takes more.
     Socket(Token),
