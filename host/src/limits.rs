@@ -152,13 +152,13 @@ pub const BUFFER_BYTES_MAX: u64 = 16 << 20;
 /// Threads of a shard that wait for the disk. A disk that stalls takes all of them; then its other files wait with them.
 pub const DISK_THREADS_MAX: usize = 16;
 
-/// Calls that are done and wait for the shard: then the threads wait for it. Each may hold a descriptor.
+/// Calls that threads make, or that are done and wait for the shard: each may hold a descriptor. With more the threads wait.
 pub const DISK_DONE_MAX: usize = 16;
 
 /// A thread that has had nothing to do for so long ends.
 pub const DISK_THREAD_IDLE_SECONDS: u64 = 10;
 
-/// Content that a thread reads at a time, so that it is in the system's memory.
+/// Content that a thread reads at a time: into the system's memory, or of a remote file for a write.
 pub const DISK_BUFFER_BYTES: usize = 64 << 10;
 
 /// A part of a file up to this size is taken to be in the system's memory when its beginning is: the system reads ahead as much.

@@ -341,7 +341,8 @@ impl Conversation {
         }
         self.deadline.set(Duration::from_secs(self.server.options.write_seconds));
         let waiting = self.deadline.limit(writing);
-        let written = match holds_files {
+        // The requests behind it may have their files already.
+        let written = match holds_files || !self.exchanges.is_empty() {
             // Boxed, for an idle client would have room for it too.
             true => Box::pin(scarcity::holding(waiting)).await.unwrap_or(Err(Elapsed)),
             false => waiting.await,

@@ -10,8 +10,7 @@ use rustix::io::Errno;
 use super::driver::Token;
 use super::errors::{from_errno, from_io};
 use super::held::{Held, Total};
-use super::transfer::{Progress, Segment, Socket, Transfer};
-use super::waiting::Waiting;
+use super::transfer::{Fetched, Progress, Segment, Socket, Transfer};
 use super::{Live, Owner, Pending};
 use crate::contract::{Error, Part, Range, Read, Reply, Write};
 use crate::limits;
@@ -181,6 +180,15 @@ impl Live {
         connection.ahead.get_or_insert_with(|| Box::new(Ahead::new(&self.ahead_bytes))).add(result);
     }
 
+    /// A receive has ended without a word of the client: it is begun again if a read waits for it, else with the next one.
+    pub(super) fn ended_receiving(&mut self, handle: u64) {
+        let Ok(connection) = self.handles.connection(handle) else { return };
+        connection.receiving = None;
+        if connection.read.is_some() {
+            self.receive(handle);
+        }
+    }
+
     pub(super) fn end_read(&mut self, handle: u64) {
         if let Ok(connection) = self.handles.connection(handle) {
             connection.read = None;
@@ -221,8 +229,7 @@ impl Live {
     /// Waits for what a write needs to go on.
     fn wait_with_write(&mut self, handle: u64, progress: Progress) -> Result<Wait, Error> {
         if let Progress::WaitsForDisk(part) = progress {
-            let bytes = part.length;
-            return Ok(Wait::Disk(self.wait_for_content(part, |_| Waiting::Write(handle, bytes))));
+            return Ok(Wait::Disk(self.wait_for_part(handle, &part)));
         }
         let connection = self.handles.connection(handle)?;
         let token = self.driver.poll(connection.socket.fd(), Interest::Writable, Owner::Write(handle));
@@ -314,13 +321,13 @@ impl Live {
         self.written(handle, reply);
     }
 
-    /// The next part of a file is in the system's memory, so many bytes of it; or it cannot be read.
-    pub(super) fn go_on_with_write(&mut self, handle: u64, cached: Result<u64, Errno>) {
-        match cached {
-            Ok(bytes) => {
+    /// The next part of a file was fetched, or cannot be.
+    pub(super) fn go_on_with_write(&mut self, handle: u64, fetched: Result<Fetched, Errno>) {
+        match fetched {
+            Ok(fetched) => {
                 let Ok(connection) = self.handles.connection(handle) else { return };
                 let Some(outgoing) = &mut connection.write else { return };
-                outgoing.transfer.has_cached(bytes);
+                outgoing.transfer.has_fetched(fetched);
                 self.advance(handle);
             }
             Err(errno) => self.written(handle, Reply::Failed(from_errno(errno))),

@@ -129,8 +129,7 @@ impl Live {
     /// Has a thread read the whole file: what it waited for is mostly not all that it would wait for.
     fn digest_on_thread(&mut self, id: u64, file: Rc<File>) {
         let (fd, size) = (file.fd.clone(), file.size);
-        let waiting = Waiting::Digest { id, _file: file };
-        self.wait_for_disk(waiting, Box::new(move || Outcome::Digested(digest_of(&fd, size))));
+        self.wait_for_disk(Waiting::Digest(id, file), Box::new(move || Outcome::Digested(digest_of(&fd, size))));
     }
 }
 

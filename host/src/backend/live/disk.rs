@@ -28,8 +28,10 @@ pub enum Outcome {
     Listed(Result<Vec<Entry>, Error>),
     /// A file's content was digested, or could not be read.
     Digested(Result<Reply, Errno>),
-    /// A part of a file was read into the system's memory.
-    Cached(Result<(), Errno>),
+    /// A part of a file was read.
+    Read(Result<Vec<u8>, Errno>),
+    /// A part of a file was read into the system's memory: so many bytes of it.
+    Cached(Result<u64, Errno>),
 }
 
 /// A call that nobody makes yet.
@@ -63,6 +65,8 @@ struct State {
     lists: bool,
     threads: usize,
     idle: usize,
+    /// Calls that threads are making.
+    running: usize,
     /// The shard has ended.
     closed: bool,
 }
@@ -101,6 +105,13 @@ impl Disk {
         self.serial
     }
 
+    /// Nobody waits for a call any more. Whether nobody makes it either: else a thread is about it, and holds what it needs.
+    pub fn forget(&mut self, serial: u64) -> bool {
+        let queue = &mut self.shared.state().queue;
+        let place = queue.iter().position(|queued| queued.serial == serial);
+        place.and_then(|place| queue.remove(place)).is_some()
+    }
+
     /// Whether a call is done.
     pub fn has_done(&self) -> bool {
         self.shared.has_done.load(Ordering::Acquire)
@@ -112,6 +123,14 @@ impl Disk {
         let mut state = self.shared.state();
         let done = std::mem::take(&mut state.done);
         state.lists &= !done.iter().any(|(_, outcome)| matches!(outcome, Outcome::Listed(_)));
+        // Where the system gave no thread, nobody else makes what is left.
+        while state.threads == 0 && state.next().is_some() {
+            if self.shared.start_thread() {
+                state.threads += 1;
+            } else {
+                state = self.shared.make_next(state);
+            }
+        }
         drop(state);
         self.shared.changed.notify_all();
         done
@@ -130,9 +149,10 @@ impl Drop for Disk {
 }
 
 impl State {
-    /// The place of the call that is to be made next. None is while the shard has not taken what is done: that holds descriptors.
+    /// The place of the call that is to be made next. None is while the shard has not taken what is done: that holds descriptors,
+    /// and so does what is about to be done.
     fn next(&self) -> Option<usize> {
-        if self.done.len() >= limits::DISK_DONE_MAX {
+        if self.done.len() + self.running >= limits::DISK_DONE_MAX {
             return None;
         }
         self.queue.iter().position(|queued| !queued.lists || !self.lists)
@@ -175,9 +195,11 @@ impl Shared {
             return state;
         };
         state.lists |= lists;
+        state.running += 1;
         drop(state);
         let outcome = call();
         let mut state = self.state();
+        state.running -= 1;
         state.done.push((serial, outcome));
         self.has_done.store(true, Ordering::Release);
         self.waker.wake_by_ref();
@@ -195,7 +217,7 @@ mod tests {
     fn call(work: impl FnOnce() + Send + 'static) -> Call {
         Box::new(move || {
             work();
-            Outcome::Cached(Ok(()))
+            Outcome::Cached(Ok(0))
         })
     }
 
@@ -218,6 +240,31 @@ mod tests {
             done.extend(disk.done().into_iter().map(|(serial, _)| serial));
         }
         assert_eq!(done, [quick, slow]);
+    }
+
+    #[test]
+    fn a_call_that_nobody_waits_for_is_not_made() {
+        let mut disk = Disk::new(Waker::noop().clone());
+        let (release, wait) = channel::<()>();
+        let wait = Arc::new(Mutex::new(wait));
+        let slow: Vec<u64> = (0..limits::DISK_THREADS_MAX)
+            .map(|_| {
+                let wait = wait.clone();
+                disk.call(call(move || assert!(wait.lock().expect("nobody panics").recv().is_err(), "it is released")))
+            })
+            .collect();
+        let begin = Instant::now();
+        while disk.shared.state().running < slow.len() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "all threads are busy");
+        }
+        let forgotten = disk.call(call(|| unreachable!("nobody waits for it")));
+        assert!(disk.forget(forgotten) && !disk.forget(slow[0]), "one is queued, the other is under way");
+        drop(release);
+        let mut done = 0;
+        while done < slow.len() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "they are done");
+            done += disk.done().len();
+        }
     }
 
     #[test]

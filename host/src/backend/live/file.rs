@@ -13,7 +13,7 @@ use super::Live;
 use super::disk::Outcome;
 use super::errors::from_errno;
 use super::handles::{Buffer, File, Object};
-use super::reading::{Medium, read_at_once, read_range};
+use super::reading::{Medium, read_at_once};
 use super::transfer::Part;
 use super::waiting::Waiting;
 use crate::contract::{Entry, Error, Kind, Loaded, Metadata, Open, Opened, Range, Reply};
@@ -121,17 +121,9 @@ impl Live {
         if read_at_once(&file, range.offset, length, &mut bytes).map_err(from_errno)?.is_some() {
             return Ok(Some(data(bytes)));
         }
-        let part = Part { file, offset: range.offset, length };
-        self.wait_for_content(part, |part| Waiting::ReadFile(id, part));
+        let waiting = Waiting::ReadFile(id, file.clone());
+        self.wait_for_bytes(&Part { file, offset: range.offset, length }, waiting);
         Ok(None)
-    }
-
-    /// Reads a part of a file that was waited for.
-    pub(super) fn read_part(&mut self, part: &Part) -> Result<Reply, Error> {
-        self.answers.has_room(part.length as usize)?;
-        let mut bytes = Vec::new();
-        read_range(&part.file.fd, part.offset, part.length, &mut bytes).map_err(from_errno)?;
-        Ok(data(bytes))
     }
 
     pub(super) fn load(&mut self, id: u64, range: &Range) -> Result<Option<Reply>, Error> {
@@ -140,24 +132,19 @@ impl Live {
         }
         let file = self.handles.file(range.handle)?.clone();
         // Before anything is read, for a guest can ask again and again.
-        self.buffer_bytes.hold(range.length.min(file.size), limits::BUFFERS_BYTES_MAX)?;
+        let room = self.buffer_bytes.hold(range.length.min(file.size), limits::BUFFERS_BYTES_MAX)?;
         let mut bytes = Vec::new();
         if read_at_once(&file, range.offset, range.length, &mut bytes).map_err(from_errno)?.is_some() {
+            drop(room);
             return self.loaded(bytes).map(Some);
         }
-        let part = Part { file, offset: range.offset, length: range.length };
-        self.wait_for_content(part, |part| Waiting::Load(id, part));
+        let waiting = Waiting::Load(id, file.clone(), room);
+        self.wait_for_bytes(&Part { file, offset: range.offset, length: range.length }, waiting);
         Ok(None)
     }
 
-    /// Loads a part of a file that was waited for.
-    pub(super) fn load_part(&mut self, part: &Part) -> Result<Reply, Error> {
-        let mut bytes = Vec::new();
-        read_range(&part.file.fd, part.offset, part.length, &mut bytes).map_err(from_errno)?;
-        self.loaded(bytes)
-    }
-
-    fn loaded(&mut self, mut bytes: Vec<u8>) -> Result<Reply, Error> {
+    /// Gives a buffer with these bytes its handle.
+    pub(super) fn loaded(&mut self, mut bytes: Vec<u8>) -> Result<Reply, Error> {
         bytes.shrink_to_fit();
         let length = bytes.len() as u64;
         let buffer = Rc::new(Buffer::new(bytes, &self.buffer_bytes)?);

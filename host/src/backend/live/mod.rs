@@ -290,7 +290,8 @@ impl Live {
             let due = self.clock.monotonic() + limits::HEAP_REST_MILLIS * 1_000_000;
             self.timers.add(due, Timer::Heap);
         }
-        let timeout = if self.answers.is_empty() && self.digests.is_idle() {
+        // The queue may have noticed already that a thread wakes it.
+        let timeout = if self.answers.is_empty() && self.digests.is_idle() && !self.disk.has_done() {
             self.timers.wait(self.clock.monotonic())
         } else {
             Some(std::time::Duration::ZERO)
@@ -308,6 +309,7 @@ impl Live {
                 (Owner::Listener(serial), Event::Failed(_)) => self.rest_from_accepting(serial),
                 (Owner::Listener(serial), _) => self.accept(serial),
                 (Owner::Receive(handle), Event::Received { bytes, goes_on }) => self.received(handle, bytes, goes_on),
+                (Owner::Receive(handle), Event::Ended) => self.ended_receiving(handle),
                 (Owner::Receive(handle), Event::Failed(error)) => self.received(handle, Err(error), false),
                 (Owner::Receive(_), Event::Ready) => unreachable!("what a receive waits for is bytes"),
                 (Owner::Write(handle), Event::Failed(_)) => self.fail_write(handle),

@@ -115,8 +115,8 @@ pub fn is_cached(file: &File, offset: u64, length: u64) -> bool {
     }
 }
 
-/// Reads a part of a file so that it is in the system's memory. Waits for that.
-pub fn cache(file: &OwnedFd, offset: u64, length: u64) -> Result<(), Errno> {
+/// Reads a part of a file so that it is in the system's memory, and returns its length. Waits for that.
+pub fn cache(file: &OwnedFd, offset: u64, length: u64) -> Result<u64, Errno> {
     let mut buffer = vec![0; limits::DISK_BUFFER_BYTES];
     let mut at = 0;
     while at < length {
@@ -128,7 +128,15 @@ pub fn cache(file: &OwnedFd, offset: u64, length: u64) -> Result<(), Errno> {
             Err(errno) => return Err(errno),
         }
     }
-    Ok(())
+    Ok(length)
+}
+
+/// The bytes of a range of a file; fewer where the file ends before. Waits for them.
+pub fn read_part(file: &OwnedFd, offset: u64, length: u64) -> Result<Vec<u8>, Errno> {
+    let mut bytes = Vec::new();
+    read_range(file, offset, length, &mut bytes)?;
+    bytes.shrink_to_fit();
+    Ok(bytes)
 }
 
 /// Adds the bytes of a range of a file to others; fewer where the file ends before. Returns how many. Waits for them.

@@ -76,6 +76,14 @@ impl From<Errno> for Halt {
     }
 }
 
+/// What was fetched of a part of a file.
+pub enum Fetched {
+    /// So many bytes are in the system's memory.
+    Cached(u64),
+    /// These are its first bytes; none at the end of the file.
+    Read(Vec<u8>),
+}
+
 /// A part of a file.
 pub struct Part {
     /// The file.
@@ -203,10 +211,20 @@ impl Transfer {
         Progress::Done(self.sent)
     }
 
-    /// The part of a file that comes next is in the system's memory, so many bytes of it.
-    pub fn has_cached(&mut self, bytes: u64) {
-        if let Some(Segment::File { cached, .. }) = self.segments.front_mut() {
-            *cached = bytes;
+    /// Takes what was fetched of the part of a file that comes next.
+    pub fn has_fetched(&mut self, fetched: Fetched) {
+        let Some(Segment::File { offset, length, cached, .. }) = self.segments.front_mut() else { return };
+        match fetched {
+            Fetched::Cached(bytes) => *cached = bytes,
+            Fetched::Read(bytes) if bytes.is_empty() => self.truncate(0),
+            Fetched::Read(bytes) => {
+                *offset += bytes.len() as u64;
+                *length -= bytes.len() as u64;
+                if *length == 0 {
+                    self.segments.pop_front();
+                }
+                self.segments.push_front(Segment::Bytes { bytes, start: 0 });
+            }
         }
     }
 
@@ -230,7 +248,14 @@ impl Transfer {
             *cached = count;
         }
         let count = count.min(*cached);
-        let sent = rustix::fs::sendfile(&socket.fd, &file.fd, Some(offset), count as usize)? as u64;
+        let sent = match rustix::fs::sendfile(&socket.fd, &file.fd, Some(offset), count as usize) {
+            Err(Errno::AGAIN) => {
+                // The client may take its time, and the system may need its memory.
+                *cached = 0;
+                return Err(Errno::AGAIN.into());
+            }
+            sent => sent? as u64,
+        };
         *length -= sent;
         *cached -= sent;
         self.sent += sent;

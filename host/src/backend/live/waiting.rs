@@ -5,13 +5,15 @@ use std::rc::Rc;
 use super::disk::{Call, Outcome};
 use super::errors::from_errno;
 use super::handles::File;
-use super::reading::cache;
-use super::transfer::Part;
+use super::held::Held;
+use super::reading::{Medium, cache, read_part};
+use super::transfer::{Fetched, Part};
 use super::{Live, Pending};
 use crate::contract::{Error, Reply};
 use crate::limits;
 
-/// Something that waits for a thread, which waits for the disk.
+/// Something that waits for a thread, which waits for the disk. It owns what the call holds, so that this is counted until the
+/// call is done.
 pub enum Waiting {
     /// The `open` of this id.
     Open(u64),
@@ -19,19 +21,16 @@ pub enum Waiting {
     List(u64),
     /// The `watch` of this id.
     Watch(u64),
-    /// The `read-file` of this id, for this part.
-    ReadFile(u64, Part),
-    /// The `load` of this id, for this part.
-    Load(u64, Part),
+    /// The `read-file` of this id.
+    ReadFile(u64, Rc<File>),
+    /// The `load` of this id, and its room among the buffers.
+    Load(u64, Rc<File>, Held),
     /// The `digest` of this id.
-    Digest {
-        /// Its id.
-        id: u64,
-        /// Counts as open until it is done.
-        _file: Rc<File>,
-    },
-    /// The write of the connection of this handle, for so many bytes.
-    Write(u64, u64),
+    Digest(u64, Rc<File>),
+    /// The write of the connection of this handle.
+    Write(u64, Rc<File>),
+    /// Nobody: it was cancelled while a thread was about it.
+    Nobody { _file: Option<Rc<File>> },
 }
 
 impl Waiting {
@@ -39,8 +38,19 @@ impl Waiting {
     fn request(&self) -> Option<u64> {
         match self {
             Self::Open(id) | Self::List(id) | Self::Watch(id) => Some(*id),
-            Self::ReadFile(id, _) | Self::Load(id, _) | Self::Digest { id, .. } => Some(*id),
-            Self::Write(..) => None,
+            Self::ReadFile(id, _) | Self::Load(id, ..) | Self::Digest(id, _) => Some(*id),
+            Self::Write(..) | Self::Nobody { .. } => None,
+        }
+    }
+
+    /// The file that its call reads.
+    fn into_file(self) -> Option<Rc<File>> {
+        match self {
+            Self::Open(_) | Self::List(_) | Self::Watch(_) => None,
+            Self::ReadFile(_, file) | Self::Load(_, file, _) | Self::Digest(_, file) | Self::Write(_, file) => {
+                Some(file)
+            }
+            Self::Nobody { _file } => _file,
         }
     }
 }
@@ -59,16 +69,30 @@ impl Live {
         serial
     }
 
-    /// Has a thread read the beginning of a part of a file, so that it is in the system's memory: all of it, if it is at most
-    /// `BUFFER_BYTES_MAX`.
-    pub(super) fn wait_for_content(&mut self, part: Part, waiting: impl FnOnce(Part) -> Waiting) -> u64 {
-        let (fd, offset, length) = (part.file.fd.clone(), part.offset, part.length.min(limits::BUFFER_BYTES_MAX));
-        self.wait_for_disk(waiting(part), Box::new(move || Outcome::Cached(cache(&fd, offset, length))))
+    /// Has a thread read a part of a file.
+    pub(super) fn wait_for_bytes(&mut self, part: &Part, waiting: Waiting) -> u64 {
+        let (fd, offset, length) = (part.file.fd.clone(), part.offset, part.length);
+        self.wait_for_disk(waiting, Box::new(move || Outcome::Read(read_part(&fd, offset, length))))
+    }
+
+    /// Has a thread fetch a part of a file that a write of this connection is to send: into the system's memory, where that keeps
+    /// it; the first bytes of it themselves, where another machine may be asked again.
+    pub(super) fn wait_for_part(&mut self, handle: u64, part: &Part) -> u64 {
+        let waiting = Waiting::Write(handle, part.file.clone());
+        if part.file.medium.get() == Medium::Remote {
+            let length = part.length.min(limits::DISK_BUFFER_BYTES as u64);
+            return self.wait_for_bytes(&Part { file: part.file.clone(), length, ..*part }, waiting);
+        }
+        let (fd, offset, length) = (part.file.fd.clone(), part.offset, part.length);
+        self.wait_for_disk(waiting, Box::new(move || Outcome::Cached(cache(&fd, offset, length))))
     }
 
     /// Nothing waits for this call any more. What it brings is dropped.
     pub(super) fn forget_disk(&mut self, serial: u64) {
-        self.waiting.remove(&serial);
+        let Some(waiting) = self.waiting.remove(&serial) else { return };
+        if !self.disk.forget(serial) {
+            self.waiting.insert(serial, Waiting::Nobody { _file: waiting.into_file() });
+        }
     }
 
     /// Goes on with what has waited.
@@ -102,18 +126,24 @@ impl Live {
                     self.answers.push(id, Reply::Failed(error));
                 }
             }
-            (Waiting::ReadFile(id, part), Outcome::Cached(cached)) => {
-                let reply = cached.map_err(from_errno).and_then(|()| self.read_part(&part));
+            (Waiting::ReadFile(id, _), Outcome::Read(read)) => {
+                let reply =
+                    read.map(Reply::Data).map_err(from_errno).and_then(|reply| self.answers.has_room_for(reply));
                 self.answer(id, reply);
             }
-            (Waiting::Load(id, part), Outcome::Cached(cached)) => {
-                let reply = cached.map_err(from_errno).and_then(|()| self.load_part(&part));
+            (Waiting::Load(id, _, room), Outcome::Read(read)) => {
+                drop(room);
+                let reply = read.map_err(from_errno).and_then(|bytes| self.loaded(bytes));
                 self.answer(id, reply);
             }
-            (Waiting::Digest { id, .. }, Outcome::Digested(reply)) => self.answer(id, reply.map_err(from_errno)),
-            (Waiting::Write(handle, bytes), Outcome::Cached(cached)) => {
-                self.go_on_with_write(handle, cached.map(|()| bytes));
+            (Waiting::Digest(id, _), Outcome::Digested(reply)) => self.answer(id, reply.map_err(from_errno)),
+            (Waiting::Write(handle, _), Outcome::Cached(cached)) => {
+                self.go_on_with_write(handle, cached.map(Fetched::Cached));
             }
+            (Waiting::Write(handle, _), Outcome::Read(read)) => {
+                self.go_on_with_write(handle, read.map(Fetched::Read));
+            }
+            (Waiting::Nobody { .. }, _) => {}
             _ => unreachable!("each call has an outcome of its own kind"),
         }
     }

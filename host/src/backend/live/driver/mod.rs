@@ -46,6 +46,8 @@ pub enum Event {
     Failed(io::Error),
     /// Bytes received; none at the end of the stream. When the wait goes on, there is more of it to come.
     Received { bytes: io::Result<Vec<u8>>, goes_on: bool },
+    /// A receive that goes on has ended for a reason of the queue's, and has lost nothing: it can be begun again.
+    Ended,
 }
 
 /// The waits of one thread. `O` says whose each is.
@@ -265,12 +267,15 @@ impl<O: Copy> Driver<O> {
         let bytes = match last {
             Err(key) => return self.go_on(token, Wait::Receive(Receive { key, fd })),
             Ok(Ok(buffer)) => Ok(buffer.map_or_else(Vec::new, |bytes| bytes.to_vec())),
-            // All buffers were taken in this turn. They are back by now.
+            // All buffers were taken in this turn, or the socket is non-blocking, for `sendfile`. Whether it is begun again is for
+            // its owner to say, who knows whether anybody reads.
+            Ok(Err(error)) if is_multishot && is_of_the_queue(&error) => return Some(Event::Ended),
+            // The buffers are back by now.
             Ok(Err(error)) if error.kind() == io::ErrorKind::ResourceBusy => {
-                let wait = self.receive_pooled(token, fd, is_multishot);
+                let wait = self.receive_pooled(token, fd, false);
                 return self.go_on(token, wait);
             }
-            // The socket is non-blocking, for `sendfile`; then io_uring does not wait for bytes.
+            // io_uring does not wait for bytes of a non-blocking socket.
             Ok(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                 let wait = self.receive_later(token, fd);
                 return self.go_on(token, wait);
@@ -383,6 +388,11 @@ fn received_nothing(error: io::Error) -> Event {
 fn last_buffer<R: ResultTakeBuffer<Buffer = BufferRef>>(result: R) -> io::Result<Option<BufferRef>> {
     // SAFETY: the length is the kernel's own count of what it wrote into this buffer.
     unsafe { result.take_buffer() }
+}
+
+/// Whether an error says something of the queue alone: it found no buffer, or could not wait.
+fn is_of_the_queue(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock)
 }
 
 /// Whether the system is this version of Linux or a later one.
