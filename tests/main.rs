@@ -17,6 +17,7 @@ mod digest;
 mod echo;
 mod explain;
 mod flight;
+mod floods;
 mod forged;
 mod golden;
 mod hostile;

@@ -155,6 +155,10 @@ pub const DISK_THREADS_MAX: usize = 16;
 /// Calls that threads make, or that are done and wait for the shard: each may hold a descriptor. With more the threads wait.
 pub const DISK_DONE_MAX: usize = 16;
 
+/// Paths of all requests that wait for a thread, in bytes. Room for as many requests as can be
+/// pending, with paths of 80 bytes each: a guest that names longer ones can have fewer at once.
+pub const PATH_BYTES_WAITING_MAX: u64 = 64 << 20;
+
 /// A thread that has had nothing to do for so long ends.
 pub const DISK_THREAD_IDLE_SECONDS: u64 = 10;
 
@@ -249,6 +253,10 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 
 /// Connections accepted before anything else is looked at.
 pub const ACCEPT_BATCH_MAX: usize = 64;
+
+/// A guest that listens and stops again leaves a socket to the queue each time. After so many, the
+/// queue gives them up before there is another.
+pub const LISTENS_STOPPED_MAX: u32 = 16;
 
 /// After the system refused to give a connection (no descriptors, no memory), accepting rests for so long.
 pub const ACCEPT_REST_MILLIS: u64 = 100;

@@ -4,7 +4,7 @@
 //! byte goes with the digest, so that the guest can tell whether it changed meanwhile. A file of which a piece is not in the
 //! system's memory is read by a thread, and the digests behind it go on.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -24,8 +24,8 @@ use crate::limits;
 /// The digests that are under way.
 #[derive(Default)]
 pub struct Digests {
-    /// In the order in which they were asked for; only the first is begun.
-    queue: VecDeque<Job>,
+    /// By their serial numbers, which is the order in which they were asked for; only the first is begun.
+    queue: BTreeMap<u64, Job>,
     /// How many were ever put into the queue.
     serial: u64,
     /// Bytes that were read since the world last looked at the network.
@@ -36,8 +36,6 @@ pub struct Digests {
 
 struct Job {
     id: u64,
-    /// Tells it from another of the same id, when it was cancelled.
-    serial: u64,
     file: Rc<File>,
     offset: u64,
     hash: Option<Box<Xxh3>>,
@@ -47,6 +45,11 @@ impl Digests {
     /// Whether nothing is left to do.
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// Forgets one that was cancelled, with all that it holds. A guest can ask and cancel faster than files are read.
+    pub fn forget(&mut self, serial: u64) {
+        self.queue.remove(&serial);
     }
 
     /// Reads the next piece of a file, fewer bytes than there should be when it ends before; nothing when that would wait.
@@ -93,7 +96,7 @@ impl Live {
         }
         self.digests.serial += 1;
         let serial = self.digests.serial;
-        self.digests.queue.push_back(Job { id, serial, file, offset: 0, hash: None });
+        self.digests.queue.insert(serial, Job { id, file, offset: 0, hash: None });
         self.pending.insert(id, Pending::Digest(serial));
         Ok(None)
     }
@@ -102,14 +105,11 @@ impl Live {
     pub(super) fn advance_digests(&mut self) {
         self.digests.read = 0;
         while self.digests.read < limits::DIGEST_TURN_BYTES_MAX
-            && let Some(mut job) = self.digests.queue.pop_front()
+            && let Some((serial, mut job)) = self.digests.queue.pop_first()
         {
-            if !matches!(self.pending.get(&job.id), Some(Pending::Digest(serial)) if *serial == job.serial) {
-                continue;
-            }
             let reply = match self.digests.advance(&mut job) {
                 Ok(Step::More) => {
-                    self.digests.queue.push_front(job);
+                    self.digests.queue.insert(serial, job);
                     continue;
                 }
                 Ok(Step::Waits) => {

@@ -3,7 +3,7 @@
 //! What is in the system's memory is answered at once, by the shard itself, for a thread costs more than most of these calls do.
 //! Only what would wait goes to a thread. The threads are made when they are needed and end when they are not.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -34,12 +34,15 @@ pub enum Outcome {
     Cached(Result<u64, Errno>),
 }
 
-/// A call that nobody makes yet.
+/// A call that is to be made now.
 struct Queued {
     serial: u64,
     call: Call,
     lists: bool,
 }
+
+/// Calls that nobody makes yet, by their numbers: the order in which they were asked for.
+type Queue = BTreeMap<u64, Call>;
 
 /// The calls of one shard that are under way.
 pub struct Disk {
@@ -59,7 +62,9 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Queued>,
+    queue: Queue,
+    /// Those that list a directory, of which one is made at a time.
+    lists_queue: Queue,
     done: Vec<(u64, Outcome)>,
     /// A directory is being listed, or was and the shard has not taken the entries.
     lists: bool,
@@ -91,8 +96,9 @@ impl Disk {
     fn queue(&mut self, call: Call, lists: bool) -> u64 {
         self.serial += 1;
         let mut state = self.shared.state();
-        state.queue.push_back(Queued { serial: self.serial, call, lists });
-        if state.queue.len() > state.idle && state.threads < limits::DISK_THREADS_MAX {
+        let queue = if lists { &mut state.lists_queue } else { &mut state.queue };
+        queue.insert(self.serial, call);
+        if state.queued() > state.idle && state.threads < limits::DISK_THREADS_MAX {
             if self.shared.start_thread() {
                 state.threads += 1;
             } else if state.threads == 0 {
@@ -105,11 +111,14 @@ impl Disk {
         self.serial
     }
 
-    /// Nobody waits for a call any more. Whether nobody makes it either: else a thread is about it, and holds what it needs.
+    /// Takes a call back that nobody makes yet, with all that it holds: a guest can ask and cancel faster than a disk answers.
+    /// Whether that was so; else a thread is about it, and holds what it needs.
     pub fn forget(&mut self, serial: u64) -> bool {
-        let queue = &mut self.shared.state().queue;
-        let place = queue.iter().position(|queued| queued.serial == serial);
-        place.and_then(|place| queue.remove(place)).is_some()
+        let mut state = self.shared.state();
+        let call = state.lists_queue.remove(&serial).or_else(|| state.queue.remove(&serial));
+        // What it holds is given back without the lock.
+        drop(state);
+        call.is_some()
     }
 
     /// Whether a call is done.
@@ -124,7 +133,7 @@ impl Disk {
         let done = std::mem::take(&mut state.done);
         state.lists &= !done.iter().any(|(_, outcome)| matches!(outcome, Outcome::Listed(_)));
         // Where the system gave no thread, nobody else makes what is left.
-        while state.threads == 0 && state.next().is_some() {
+        while state.threads == 0 && state.has_next() {
             if self.shared.start_thread() {
                 state.threads += 1;
             } else {
@@ -143,19 +152,34 @@ impl Drop for Disk {
         let mut state = self.shared.state();
         state.closed = true;
         state.queue.clear();
+        state.lists_queue.clear();
         drop(state);
         self.shared.changed.notify_all();
     }
 }
 
 impl State {
-    /// The place of the call that is to be made next. None is while the shard has not taken what is done: that holds descriptors,
-    /// and so does what is about to be done.
-    fn next(&self) -> Option<usize> {
-        if self.done.len() + self.running >= limits::DISK_DONE_MAX {
+    fn queued(&self) -> usize {
+        self.queue.len() + self.lists_queue.len()
+    }
+
+    /// Whether a call can be made now. None is while the shard has not taken what is done: that holds descriptors, and so does
+    /// what is about to be done.
+    fn has_next(&self) -> bool {
+        let can_list = !self.lists && !self.lists_queue.is_empty();
+        self.done.len() + self.running < limits::DISK_DONE_MAX && (can_list || !self.queue.is_empty())
+    }
+
+    /// Takes the call that is to be made next.
+    fn take_next(&mut self) -> Option<Queued> {
+        if !self.has_next() {
             return None;
         }
-        self.queue.iter().position(|queued| !queued.lists || !self.lists)
+        let first = |queue: &Queue| queue.keys().next().copied();
+        let list = first(&self.lists_queue).filter(|_| !self.lists);
+        let lists = list.is_some_and(|list| first(&self.queue).is_none_or(|other| list < other));
+        let queue = if lists { &mut self.lists_queue } else { &mut self.queue };
+        queue.pop_first().map(|(serial, call)| Queued { serial, call, lists })
     }
 }
 
@@ -173,7 +197,7 @@ impl Shared {
     fn work(&self) {
         let mut state = self.state();
         while !state.closed {
-            if state.next().is_some() {
+            if state.has_next() {
                 state = self.make_next(state);
                 continue;
             }
@@ -182,7 +206,7 @@ impl Shared {
             let (woken, waited) = self.changed.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner);
             state = woken;
             state.idle -= 1;
-            if waited.timed_out() && state.queue.is_empty() {
+            if waited.timed_out() && state.queued() == 0 {
                 break;
             }
         }
@@ -191,9 +215,7 @@ impl Shared {
 
     /// Makes the next call, without the lock, and tells the shard.
     fn make_next<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        let Some(Queued { serial, call, lists }) = state.next().and_then(|next| state.queue.remove(next)) else {
-            return state;
-        };
+        let Some(Queued { serial, call, lists }) = state.take_next() else { return state };
         state.lists |= lists;
         state.running += 1;
         drop(state);

@@ -91,12 +91,13 @@ impl Live {
             let metadata = metadata(&rustix::fs::fstat(&file).map_err(from_errno)?);
             return self.opened(file, metadata).map(Some);
         }
+        let waiting = Waiting::Open(self.wait_with_path(id, &path)?);
         let open = move || {
             let file = root.resolve(&path, OPEN_FLAGS, links)?;
             let metadata = metadata(&rustix::fs::fstat(&file)?);
             Ok((file, metadata))
         };
-        self.wait_for_disk(Waiting::Open(id), Box::new(move || Outcome::Opened(open())));
+        self.wait_for_disk(waiting, Box::new(move || Outcome::Opened(open())));
         Ok(None)
     }
 
@@ -160,7 +161,8 @@ impl Live {
         if root.medium != Medium::Remote {
             return list(&root, &path, room).map(|entries| Some(Reply::Listed(entries)));
         }
-        self.wait_for_disk(Waiting::List(id), Box::new(move || Outcome::Listed(list(&root, &path, room))));
+        let waiting = Waiting::List(self.wait_with_path(id, &path)?);
+        self.wait_for_disk(waiting, Box::new(move || Outcome::Listed(list(&root, &path, room))));
         Ok(None)
     }
 

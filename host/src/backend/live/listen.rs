@@ -200,6 +200,12 @@ impl Live {
             self.driver.cancel(token);
         }
         listener.stop();
+        drop(listener);
+        self.listens_stopped += 1;
+        if self.listens_stopped >= limits::LISTENS_STOPPED_MAX {
+            self.listens_stopped = 0;
+            self.driver.settle();
+        }
     }
 
     /// Waits for the next client, unless the listener waits already or has as many as it may have.

@@ -84,12 +84,16 @@ pub struct Live {
     listeners: Vec<Listener>,
     /// How often a guest has listened.
     listens: u64,
+    /// How many of them have been ended since the queue was last told to give up their sockets.
+    listens_stopped: u32,
     root: Option<Root>,
     watches: Watches,
     digests: Digests,
     disk: Disk,
     /// What waits for the disk, by the number of the call.
     waiting: HashMap<u64, Waiting>,
+    /// Memory of the paths that wait for the disk.
+    path_bytes: Total,
     /// With what the queue waits on.
     signals: Option<(Rc<OwnedFd>, Signals)>,
     /// The requests that want to be told of signals.
@@ -179,11 +183,13 @@ impl Live {
             ports: grant.ports,
             listeners: Vec::new(),
             listens: 0,
+            listens_stopped: 0,
             root: grant.root,
             watches: Watches::default(),
             digests: Digests::default(),
             disk,
             waiting: HashMap::new(),
+            path_bytes: Total::default(),
             signals,
             signal_requests: Vec::new(),
             reload_waits: false,
@@ -266,8 +272,7 @@ impl Live {
             Pending::Write(handle) => self.end_write(handle),
             Pending::Sleep(key) => self.timers.remove(key),
             Pending::Watch(watch) => self.end_watch(target, watch),
-            // What is left of it is dropped when its turn comes.
-            Pending::Digest(_) => {}
+            Pending::Digest(serial) => self.digests.forget(serial),
             Pending::Disk(serial) => self.forget_disk(serial),
             Pending::Signals => self.signal_requests.retain(|request| *request != target),
         }

@@ -1,5 +1,6 @@
 //! What waits for the disk, and how it goes on.
 
+use std::ffi::CStr;
 use std::rc::Rc;
 
 use super::disk::{Call, Outcome};
@@ -15,12 +16,12 @@ use crate::limits;
 /// Something that waits for a thread, which waits for the disk. It owns what the call holds, so that this is counted until the
 /// call is done.
 pub enum Waiting {
-    /// The `open` of this id.
-    Open(u64),
-    /// The `list` of this id.
-    List(u64),
-    /// The `watch` of this id.
-    Watch(u64),
+    /// An `open`.
+    Open(Path),
+    /// A `list`.
+    List(Path),
+    /// A `watch`.
+    Watch(Path),
     /// The `read-file` of this id.
     ReadFile(u64, Rc<File>),
     /// The `load` of this id, and its room among the buffers.
@@ -33,11 +34,19 @@ pub enum Waiting {
     Nobody { _file: Option<Rc<File>> },
 }
 
+/// A request that names a path.
+pub struct Path {
+    /// Its id.
+    id: u64,
+    /// Counts the path among all that wait.
+    _held: Held,
+}
+
 impl Waiting {
     /// The request that `cancel` can end. A write has another way to be ended.
     fn request(&self) -> Option<u64> {
         match self {
-            Self::Open(id) | Self::List(id) | Self::Watch(id) => Some(*id),
+            Self::Open(path) | Self::List(path) | Self::Watch(path) => Some(path.id),
             Self::ReadFile(id, _) | Self::Load(id, ..) | Self::Digest(id, _) => Some(*id),
             Self::Write(..) | Self::Nobody { .. } => None,
         }
@@ -59,7 +68,7 @@ impl Live {
     /// Has a thread make a call, and goes on with what waits for it when it is done. Returns the number of the call.
     pub(super) fn wait_for_disk(&mut self, waiting: Waiting, call: Call) -> u64 {
         let serial = match waiting {
-            Waiting::List(_) => self.disk.call_to_list(call),
+            Waiting::List(..) => self.disk.call_to_list(call),
             _ => self.disk.call(call),
         };
         if let Some(id) = waiting.request() {
@@ -87,12 +96,18 @@ impl Live {
         self.wait_for_disk(waiting, Box::new(move || Outcome::Cached(cache(&fd, offset, length))))
     }
 
-    /// Nothing waits for this call any more. What it brings is dropped.
+    /// Nothing waits for this call any more. It is not made, or what it brings is dropped.
     pub(super) fn forget_disk(&mut self, serial: u64) {
         let Some(waiting) = self.waiting.remove(&serial) else { return };
         if !self.disk.forget(serial) {
             self.waiting.insert(serial, Waiting::Nobody { _file: waiting.into_file() });
         }
+    }
+
+    /// The request of this id, with a path that waits for the disk: `Exhausted` when there is no room for it.
+    pub(super) fn wait_with_path(&self, id: u64, path: &CStr) -> Result<Path, Error> {
+        let bytes = path.to_bytes_with_nul().len() as u64;
+        Ok(Path { id, _held: self.path_bytes.hold(bytes, limits::PATH_BYTES_WAITING_MAX)? })
     }
 
     /// Goes on with what has waited.
@@ -112,15 +127,15 @@ impl Live {
             self.pending.remove(&id);
         }
         match (waiting, outcome) {
-            (Waiting::Open(id), Outcome::Opened(opened)) => {
+            (Waiting::Open(Path { id, .. }), Outcome::Opened(opened)) => {
                 let opened = opened.map_err(from_errno).and_then(|(file, metadata)| self.opened(file, metadata));
                 self.answer(id, opened);
             }
-            (Waiting::List(id), Outcome::Listed(entries)) => {
+            (Waiting::List(Path { id, .. }), Outcome::Listed(entries)) => {
                 let reply = entries.map(Reply::Listed).and_then(|reply| self.answers.has_room_for(reply));
                 self.answer(id, reply);
             }
-            (Waiting::Watch(id), Outcome::Resolved(target)) => {
+            (Waiting::Watch(Path { id, .. }), Outcome::Resolved(target)) => {
                 let watched = target.map_err(from_errno).and_then(|target| self.watch_target(id, &target));
                 if let Err(error) = watched {
                     self.answers.push(id, Reply::Failed(error));

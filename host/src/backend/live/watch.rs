@@ -46,8 +46,9 @@ impl Live {
         match self.resolve_at_once(&root, &path, OFlags::PATH, ResolveFlags::empty()) {
             Some(target) => self.watch_target(id, &target.map_err(from_errno)?),
             None => {
+                let waiting = Waiting::Watch(self.wait_with_path(id, &path)?);
                 let resolve = move || root.resolve(&path, OFlags::PATH, ResolveFlags::empty());
-                self.wait_for_disk(Waiting::Watch(id), Box::new(move || Outcome::Resolved(resolve())));
+                self.wait_for_disk(waiting, Box::new(move || Outcome::Resolved(resolve())));
                 Ok(())
             }
         }
