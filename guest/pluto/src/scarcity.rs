@@ -9,7 +9,6 @@
 use crate::limits::{PIPELINE_MAX, SCARCE_OPEN_MILLIS, SCARCE_WRITE_SECONDS};
 use pluto_sdk::{now, sleep};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::pin::pin;
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -20,9 +19,10 @@ thread_local! {
 
 /// The writes that are under way and hold files of their own.
 struct Holders {
-    /// By the number under which each came.
-    writes: BTreeMap<u64, Holder>,
-    next: u64,
+    /// Each in its place.
+    writes: Vec<Option<Holder>>,
+    /// The places that are free.
+    free: Vec<usize>,
     /// When a file was last wanted in vain: nanoseconds since the Unix epoch.
     wanted: Option<u64>,
     /// When a write last ended: nanoseconds since the Unix epoch.
@@ -43,13 +43,13 @@ pub struct GivenUp;
 
 impl Holders {
     const fn new() -> Holders {
-        Holders { writes: BTreeMap::new(), next: 0, wanted: None, ended: None }
+        Holders { writes: Vec::new(), free: Vec::new(), wanted: None, ended: None }
     }
 
     /// Gives up the writes that have taken too long for times like these.
     fn give_up(&mut self, now: u64) {
         self.wanted = Some(now);
-        for write in self.writes.values_mut() {
+        for write in self.writes.iter_mut().flatten() {
             if now.saturating_sub(write.began) >= SCARCE_WRITE_SECONDS * 1_000_000_000 && !write.given_up {
                 write.given_up = true;
                 write.waker.wake_by_ref();
@@ -77,7 +77,7 @@ pub async fn moment() -> bool {
     let is_worth_it = HOLDERS.with_borrow_mut(|holders| {
         holders.give_up(now());
         // What was held until now may be given back only just then.
-        !holders.writes.is_empty() || is_lately(holders.ended)
+        holders.writes.len() > holders.free.len() || is_lately(holders.ended)
     });
     if is_worth_it {
         sleep(Duration::from_millis(SCARCE_OPEN_MILLIS)).await;
@@ -97,26 +97,31 @@ pub fn files_at_once() -> usize {
 }
 
 /// A write's place among the holders, until it is dropped.
-struct Place(u64);
+struct Place(usize);
 
 impl Place {
     fn new(waker: &Waker) -> Place {
         HOLDERS.with_borrow_mut(|holders| {
-            holders.next += 1;
-            holders.writes.insert(holders.next, Holder { began: now(), waker: waker.clone(), given_up: false });
-            Place(holders.next)
+            let holder = Some(Holder { began: now(), waker: waker.clone(), given_up: false });
+            if let Some(place) = holders.free.pop() {
+                holders.writes[place] = holder;
+                return Place(place);
+            }
+            holders.writes.push(holder);
+            Place(holders.writes.len() - 1)
         })
     }
 
     fn is_given_up(&self) -> bool {
-        HOLDERS.with_borrow(|holders| holders.writes.get(&self.0).is_some_and(|holder| holder.given_up))
+        HOLDERS.with_borrow(|holders| holders.writes[self.0].as_ref().is_some_and(|holder| holder.given_up))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         HOLDERS.with_borrow_mut(|holders| {
-            holders.writes.remove(&self.0);
+            holders.writes[self.0] = None;
+            holders.free.push(self.0);
             holders.ended = Some(now());
         });
     }
