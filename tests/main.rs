@@ -14,6 +14,7 @@ mod contract;
 mod determinism;
 mod difference;
 mod digest;
+mod disk;
 mod echo;
 mod explain;
 mod flight;

@@ -8,4 +8,5 @@ pub mod host;
 pub mod http;
 pub mod memory;
 pub mod site;
+pub mod slow_disk;
 pub mod traces;
