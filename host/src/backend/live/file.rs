@@ -208,19 +208,21 @@ fn list(root: &Root, path: &CStr, bytes_max: usize) -> Result<Vec<Entry>, Error>
         root.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY, ResolveFlags::empty()).map_err(from_errno)?;
     let (mut entries, mut bytes) = (Vec::new(), 0);
     for entry in Dir::read_from(&directory).map_err(from_errno)? {
-        let name = entry.map_err(from_errno)?.file_name().to_owned();
+        let entry = entry.map_err(from_errno)?;
+        let name = entry.file_name();
         if matches!(name.to_bytes(), b"." | b"..") {
             continue;
         }
         if entries.len() == limits::LIST_ENTRIES_MAX {
             return Err(Error::TooLarge);
         }
-        bytes += name.as_bytes().len() + size_of::<Entry>();
+        bytes += name.count_bytes() + size_of::<Entry>();
         if bytes > bytes_max {
             return Err(Error::Exhausted);
         }
-        match rustix::fs::statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => entries.push(Entry { name: name.into_bytes(), metadata: metadata(&stat) }),
+        match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+            // No byte more than was counted: a `CString` would keep the place of its final zero.
+            Ok(stat) => entries.push(Entry { name: name.to_bytes().to_vec(), metadata: metadata(&stat) }),
             // It went away in the meantime.
             Err(Errno::NOENT) => {}
             Err(errno) => return Err(from_errno(errno)),
