@@ -7,13 +7,13 @@ use crate::http::request::{Method, Request, Terms};
 use crate::http::response::{Envelope, Persistence};
 use crate::limits::{PIECE_BYTES_START, READ_BYTES};
 use crate::outbox::{Gathered, Outbox, next_piece};
-use crate::scarcity;
+use crate::scarcity::{self, Holder};
 use crate::server::{Answering, Server};
 use crate::site::representation::Content;
 use crate::site::response::{self, Body, Response};
 use crate::site::{Answer, Found};
 use pluto_sdk::net::Read;
-use pluto_sdk::{Client, Deadline, Elapsed, Error, Level, Pending, now, warn};
+use pluto_sdk::{Client, Error, Level, Pending, now, warn};
 use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -58,7 +58,7 @@ struct Conversation {
     server: Rc<Server>,
     /// The client's address as the access log has it, once that is asked for.
     peer: OnceCell<String>,
-    deadline: Deadline,
+    deadline: Holder,
     inbound: Inbound,
     /// A read that was sent ahead, with the last write.
     reading: Option<Pending<Read>>,
@@ -89,7 +89,7 @@ impl Conversation {
         server.metrics.connected();
         Conversation {
             peer: OnceCell::new(),
-            deadline: Deadline::new(),
+            deadline: Holder::default(),
             inbound: Inbound::new(server.options.head, server.options.body_bytes)
                 .log_fields(server.options.access_log.has_fields()),
             reading: None,
@@ -340,13 +340,12 @@ impl Conversation {
             self.reading = Some(self.client.connection.read(self.inbound.room()));
         }
         self.deadline.set(Duration::from_secs(self.server.options.write_seconds));
-        let waiting = self.deadline.limit(writing);
         // The requests behind it may have their files already.
-        let written = match holds_files || !self.exchanges.is_empty() {
-            // Boxed, for an idle client would have room for it too.
-            true => Box::pin(scarcity::holding(waiting)).await.unwrap_or(Err(Elapsed)),
-            false => waiting.await,
-        };
+        if holds_files || !self.exchanges.is_empty() {
+            self.deadline.begin();
+        }
+        let written = self.deadline.limit(writing).await;
+        self.deadline.end();
         if content >= self.piece {
             self.piece = next_piece(self.piece, now() - began);
         }
