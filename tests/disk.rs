@@ -130,6 +130,11 @@ fn a_stalled_read_keeps_no_other_client_waiting() {
 }
 
 #[test]
+fn a_stalled_close_keeps_no_other_client_waiting() {
+    with_each_driver(|driver| stalls(driver, Operation::Close));
+}
+
+#[test]
 fn a_listing_that_stalls_keeps_no_other_client_waiting() {
     with_each_driver(|driver| {
         let files = Files::default()

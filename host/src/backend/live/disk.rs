@@ -20,8 +20,10 @@ pub type Call = Box<dyn FnOnce() -> Outcome + Send>;
 
 /// What has come of a call.
 pub enum Outcome {
-    /// A file was opened, and looked at.
-    Opened(Result<(OwnedFd, Metadata), Errno>),
+    /// A regular file was opened, and looked at.
+    Opened(Result<(OwnedFd, Metadata), Error>),
+    /// A file was closed.
+    Closed,
     /// What a path names was found.
     Resolved(Result<OwnedFd, Errno>),
     /// A directory was listed. At most one of these waits for the shard, for it may hold `ANSWER_BYTES_QUEUED_MAX`.
@@ -63,6 +65,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     queue: Queue,
+    /// Those that close a file. They come before all others, for these may open more.
+    closes_queue: Queue,
     /// Those that list a directory, of which one is made at a time.
     lists_queue: Queue,
     done: Vec<(u64, Outcome)>,
@@ -85,19 +89,23 @@ impl Disk {
 
     /// Makes a call, on a thread, or here where the system gives none. Returns its number.
     pub fn call(&mut self, call: Call) -> u64 {
-        self.queue(call, false)
+        self.queue(call, |state| &mut state.queue)
+    }
+
+    /// Makes a call that closes a file, before all others.
+    pub fn call_to_close(&mut self, call: Call) -> u64 {
+        self.queue(call, |state| &mut state.closes_queue)
     }
 
     /// Makes a call that lists a directory, one after the other.
     pub fn call_to_list(&mut self, call: Call) -> u64 {
-        self.queue(call, true)
+        self.queue(call, |state| &mut state.lists_queue)
     }
 
-    fn queue(&mut self, call: Call, lists: bool) -> u64 {
+    fn queue(&mut self, call: Call, queue: fn(&mut State) -> &mut Queue) -> u64 {
         self.serial += 1;
         let mut state = self.shared.state();
-        let queue = if lists { &mut state.lists_queue } else { &mut state.queue };
-        queue.insert(self.serial, call);
+        queue(&mut state).insert(self.serial, call);
         if state.queued() > state.idle && state.threads < limits::DISK_THREADS_MAX {
             if self.shared.start_thread() {
                 state.threads += 1;
@@ -152,6 +160,7 @@ impl Drop for Disk {
         let mut state = self.shared.state();
         state.closed = true;
         state.queue.clear();
+        state.closes_queue.clear();
         state.lists_queue.clear();
         drop(state);
         self.shared.changed.notify_all();
@@ -160,20 +169,24 @@ impl Drop for Disk {
 
 impl State {
     fn queued(&self) -> usize {
-        self.queue.len() + self.lists_queue.len()
+        self.queue.len() + self.closes_queue.len() + self.lists_queue.len()
     }
 
     /// Whether a call can be made now. None is while the shard has not taken what is done: that holds descriptors, and so does
     /// what is about to be done.
     fn has_next(&self) -> bool {
         let can_list = !self.lists && !self.lists_queue.is_empty();
-        self.done.len() + self.running < limits::DISK_DONE_MAX && (can_list || !self.queue.is_empty())
+        let has_any = can_list || !self.queue.is_empty() || !self.closes_queue.is_empty();
+        self.done.len() + self.running < limits::DISK_DONE_MAX && has_any
     }
 
     /// Takes the call that is to be made next.
     fn take_next(&mut self) -> Option<Queued> {
         if !self.has_next() {
             return None;
+        }
+        if let Some((serial, call)) = self.closes_queue.pop_first() {
+            return Some(Queued { serial, call, lists: false });
         }
         let first = |queue: &Queue| queue.keys().next().copied();
         let list = first(&self.lists_queue).filter(|_| !self.lists);

@@ -87,29 +87,28 @@ impl Live {
         let links = if open.follow_symlinks { ResolveFlags::empty() } else { ResolveFlags::NO_SYMLINKS };
         let (root, path) = self.beneath_root(&open.path)?;
         if let Some(file) = self.resolve_at_once(&root, &path, OPEN_FLAGS, links) {
-            let file = file.map_err(from_errno)?;
-            let metadata = metadata(&rustix::fs::fstat(&file).map_err(from_errno)?);
+            let (file, metadata) = look_at(file.map_err(from_errno)?)?;
             return self.opened(file, metadata).map(Some);
         }
         let waiting = Waiting::Open(self.wait_with_path(id, &path)?);
-        let open = move || {
-            let file = root.resolve(&path, OPEN_FLAGS, links)?;
-            let metadata = metadata(&rustix::fs::fstat(&file)?);
-            Ok((file, metadata))
-        };
+        let open = move || look_at(root.resolve(&path, OPEN_FLAGS, links).map_err(from_errno)?);
         self.wait_for_disk(waiting, Box::new(move || Outcome::Opened(open())));
         Ok(None)
     }
 
     /// Gives a file that was opened its handle.
     pub(super) fn opened(&mut self, file: OwnedFd, metadata: Metadata) -> Result<Reply, Error> {
-        match metadata.kind {
-            Kind::Regular => {}
-            Kind::Directory => return Err(Error::IsDirectory),
-            Kind::Symlink | Kind::Other => return Err(Error::NotRegular),
-        }
         let medium = self.root.as_ref().map_or(Medium::Memory, |root| root.medium);
-        let file = Rc::new(File::new(file, metadata.size, medium, self.handles.room_for_file()?));
+        let room = match self.handles.room_for_file() {
+            Ok(room) => room,
+            Err(error) => {
+                if medium == Medium::Remote {
+                    self.close_on_thread(file, None);
+                }
+                return Err(error);
+            }
+        };
+        let file = Rc::new(File::new(file, metadata.size, medium, room, &self.closing));
         let file = self.handles.insert(Object::File(file))?;
         Ok(Reply::Opened(Opened { file, metadata }))
     }
@@ -193,6 +192,16 @@ impl Live {
             }
             resolved => Some(resolved),
         }
+    }
+}
+
+/// A file that was opened, with its metadata. What is no regular file is closed again.
+fn look_at(file: OwnedFd) -> Result<(OwnedFd, Metadata), Error> {
+    let metadata = metadata(&rustix::fs::fstat(&file).map_err(from_errno)?);
+    match metadata.kind {
+        Kind::Regular => Ok((file, metadata)),
+        Kind::Directory => Err(Error::IsDirectory),
+        Kind::Symlink | Kind::Other => Err(Error::NotRegular),
     }
 }
 

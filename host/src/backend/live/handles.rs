@@ -1,6 +1,6 @@
 //! What handles name. A handle is the number of a slot and how often that slot was used, so none is given out twice.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,8 +30,18 @@ pub struct File {
     /// Whether reading it may wait.
     pub medium: Cell<Medium>,
     /// Counts it among the files, of which each takes a descriptor.
-    _held: Held,
+    held: Option<Held>,
+    /// Where it goes to be closed, if closing it may wait.
+    closing: Option<Closing>,
 }
+
+/// Files that nobody uses any more and that have yet to be closed. Closing a file waits for whoever
+/// has it, where that is another machine or another program: a thread has to do it.
+#[derive(Clone, Default)]
+pub struct Closing(Rc<RefCell<Vec<Unused>>>);
+
+/// A file that nobody uses any more, with its place among the files that are open.
+pub type Unused = (Arc<OwnedFd>, Option<Held>);
 
 /// Bytes that the host holds. They live as long as their handle, or a write that sends from them.
 pub struct Buffer {
@@ -42,9 +52,26 @@ pub struct Buffer {
 }
 
 impl File {
-    /// A file on a medium, for which there is `room`.
-    pub fn new(fd: OwnedFd, size: u64, medium: Medium, room: Held) -> Self {
-        Self { fd: Arc::new(fd), size, medium: Cell::new(medium), _held: room }
+    /// A file on a medium, for which there is `room`. Unless it can be closed at once, it goes to
+    /// `closing` when it is dropped.
+    pub fn new(fd: OwnedFd, size: u64, medium: Medium, room: Held, closing: &Closing) -> Self {
+        let closing = (medium == Medium::Remote).then(|| closing.clone());
+        Self { fd: Arc::new(fd), size, medium: Cell::new(medium), held: Some(room), closing }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        if let Some(Closing(files)) = &self.closing {
+            files.borrow_mut().push((self.fd.clone(), self.held.take()));
+        }
+    }
+}
+
+impl Closing {
+    /// The files that have come since the last call.
+    pub fn take(&self) -> Vec<Unused> {
+        self.0.take()
     }
 }
 
@@ -219,7 +246,7 @@ mod tests {
 
     fn file(handles: &Handles) -> Result<Object, Error> {
         let fd = OwnedFd::from(std::io::pipe().expect("a pipe").0);
-        Ok(Object::File(Rc::new(File::new(fd, 0, Medium::Memory, handles.room_for_file()?))))
+        Ok(Object::File(Rc::new(File::new(fd, 0, Medium::Memory, handles.room_for_file()?, &Closing::default()))))
     }
 
     fn client(handles: &mut Handles) -> Result<u64, Error> {

@@ -31,7 +31,7 @@ use self::clock::Clock;
 use self::digest::Digests;
 use self::disk::Disk;
 use self::driver::{Driver, Event};
-use self::handles::{Handles, Object};
+use self::handles::{Closing, Handles, Object};
 use self::heap::Heap;
 use self::held::Total;
 use self::listen::Listener;
@@ -90,6 +90,8 @@ pub struct Live {
     watches: Watches,
     digests: Digests,
     disk: Disk,
+    /// Files that a thread has yet to close.
+    closing: Closing,
     /// What waits for the disk, by the number of the call.
     waiting: HashMap<u64, Waiting>,
     /// Memory of the paths that wait for the disk.
@@ -188,6 +190,7 @@ impl Live {
             watches: Watches::default(),
             digests: Digests::default(),
             disk,
+            closing: Closing::default(),
             waiting: HashMap::new(),
             path_bytes: Total::default(),
             signals,
@@ -289,6 +292,7 @@ impl Live {
 
     /// Waits for the system, at most until the next timer is due, and turns what has happened into answers.
     fn poll(&mut self) -> Result<(), Stop> {
+        self.close_unused();
         self.console.flush();
         self.look_for_lost_lines();
         if self.heap.is_worth_a_look(self.held_for_clients()) {

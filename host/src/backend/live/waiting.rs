@@ -32,6 +32,8 @@ pub enum Waiting {
     Write(u64, Rc<File>),
     /// Nobody: it was cancelled while a thread was about it.
     Nobody { _file: Option<Rc<File>> },
+    /// Nothing but the place of a file that is being closed among the open ones, if it has one.
+    Close { _held: Option<Held> },
 }
 
 /// A request that names a path.
@@ -48,14 +50,14 @@ impl Waiting {
         match self {
             Self::Open(path) | Self::List(path) | Self::Watch(path) => Some(path.id),
             Self::ReadFile(id, _) | Self::Load(id, ..) | Self::Digest(id, _) => Some(*id),
-            Self::Write(..) | Self::Nobody { .. } => None,
+            Self::Write(..) | Self::Nobody { .. } | Self::Close { .. } => None,
         }
     }
 
     /// The file that its call reads.
     fn into_file(self) -> Option<Rc<File>> {
         match self {
-            Self::Open(_) | Self::List(_) | Self::Watch(_) => None,
+            Self::Open(_) | Self::List(_) | Self::Watch(_) | Self::Close { .. } => None,
             Self::ReadFile(_, file) | Self::Load(_, file, _) | Self::Digest(_, file) | Self::Write(_, file) => {
                 Some(file)
             }
@@ -110,6 +112,22 @@ impl Live {
         Ok(Path { id, _held: self.path_bytes.hold(bytes, limits::PATH_BYTES_WAITING_MAX)? })
     }
 
+    /// Has threads close the files that nobody uses any more, where closing them may wait.
+    pub(super) fn close_unused(&mut self) {
+        for (file, held) in self.closing.take() {
+            self.close_on_thread(file, held);
+        }
+    }
+
+    /// Has a thread close a file, whose place among the open ones is held until it is closed.
+    pub(super) fn close_on_thread(&mut self, file: impl Send + 'static, held: Option<Held>) {
+        let serial = self.disk.call_to_close(Box::new(move || {
+            drop(file);
+            Outcome::Closed
+        }));
+        self.waiting.insert(serial, Waiting::Close { _held: held });
+    }
+
     /// Goes on with what has waited.
     pub(super) fn disk_has_done(&mut self) {
         if !self.disk.has_done() {
@@ -128,7 +146,7 @@ impl Live {
         }
         match (waiting, outcome) {
             (Waiting::Open(Path { id, .. }), Outcome::Opened(opened)) => {
-                let opened = opened.map_err(from_errno).and_then(|(file, metadata)| self.opened(file, metadata));
+                let opened = opened.and_then(|(file, metadata)| self.opened(file, metadata));
                 self.answer(id, opened);
             }
             (Waiting::List(Path { id, .. }), Outcome::Listed(entries)) => {
@@ -158,7 +176,9 @@ impl Live {
             (Waiting::Write(handle, _), Outcome::Read(read)) => {
                 self.go_on_with_write(handle, read.map(Fetched::Read));
             }
-            (Waiting::Nobody { .. }, _) => {}
+            // Only a disk that may wait has a thread open a file.
+            (Waiting::Nobody { .. }, Outcome::Opened(Ok((file, _)))) => self.close_on_thread(file, None),
+            (Waiting::Nobody { .. }, _) | (Waiting::Close { .. }, Outcome::Closed) => {}
             _ => unreachable!("each call has an outcome of its own kind"),
         }
     }
