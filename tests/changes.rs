@@ -1,6 +1,5 @@
 //! A guest that was changed on purpose: what differs is found where it is, and what does not matter is no difference.
 
-use std::fs;
 use std::path::Path;
 
 use crate::support::guests;
@@ -8,23 +7,6 @@ use crate::support::host;
 use crate::support::http::Client;
 use crate::support::site;
 use crate::support::traces::{ENGINES, Folder, as_text, record, replays, text};
-
-/// The web server with other bytes in place of some that are in it, as many.
-fn patched(folder: &Folder, from: &str, to: &str) -> String {
-    assert_eq!(from.len(), to.len(), "{from:?} and {to:?}");
-    let mut guest = fs::read(guests::built("pluto")).expect("it is built");
-    let places: Vec<usize> = guest
-        .windows(from.len())
-        .enumerate()
-        .filter(|(_, bytes)| *bytes == from.as_bytes())
-        .map(|(at, _)| at)
-        .collect();
-    assert!(!places.is_empty(), "{from:?} is not in the web server");
-    places.into_iter().for_each(|at| guest[at..at + to.len()].copy_from_slice(to.as_bytes()));
-    let path = folder.path("patched.wasm");
-    fs::write(&path, guest).expect("a file");
-    path
-}
 
 /// A visit of many requests, among them one of each kind that the tests look for.
 fn visit(trace: &str) {
@@ -98,7 +80,7 @@ fn each_change_of_a_response_is_found_at_its_turn_in_its_request_and_line() {
             ["\"X-Content-Type-Options: nosniff\\r\\n\"", "\"X-A: 1\\r\\n\""],
         ),
     ] {
-        let guest = patched(&folder, from, to);
+        let guest = text(&folder.pluto_with(&[(from, to)]));
         for engine in ENGINES {
             let ended = host::run(["replay", "--engine", engine, &guest, &trace]);
             assert_eq!(ended.code, Some(3), "{ended:#?}");
@@ -118,7 +100,7 @@ fn another_log_line_is_no_difference() {
     let trace = folder.path("run.trace");
     visit(&trace);
     for (from, to) in [("listening on port ", "a word about port "), ("stopping: ", "an end of ")] {
-        replays(Path::new(&patched(&folder, from, to)), &trace, "to its end");
+        replays(Path::new(&text(&folder.pluto_with(&[(from, to)]))), &trace, "to its end");
     }
 }
 

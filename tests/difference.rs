@@ -16,52 +16,20 @@ use pluto_host::contract::{Level, Submission};
 use pluto_host::engine::Engine;
 use pluto_host::guest::{self, Guest};
 use pluto_host::stop::Stop;
-use tempfile::TempDir;
 
 use crate::support::guests;
 use crate::support::host::{self, Ended, Host};
 use crate::support::http::Client;
+use crate::support::traces::{Folder, record, text, wait_until_recorded};
 
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(TempDir::new().expect("a folder"))
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.path().join(name).display().to_string()
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.0.path().join(name);
-        fs::create_dir_all(path.parent().expect("it is in the folder")).expect("a folder");
-        fs::write(&path, bytes).expect("a file");
-        path
-    }
-
-    /// The web server with strings replaced by others of the same length.
-    fn pluto_with(&self, replacements: &[(&str, &str)]) -> PathBuf {
-        let mut bytes = fs::read(guests::built("pluto")).expect("it is built");
-        for (from, to) in replacements {
-            assert_eq!(from.len(), to.len());
-            let places: Vec<usize> =
-                (0..bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from.as_bytes())).collect();
-            assert!(!places.is_empty(), "{from} is not in the web server");
-            places.into_iter().for_each(|at| bytes[at..at + to.len()].copy_from_slice(to.as_bytes()));
-        }
-        self.write("changed.wasm", &bytes)
-    }
-
-    /// The echo server by another hand.
-    fn echo(&self, name: &str, echo: &Echo) -> PathBuf {
-        let text = include_str!("guests/echo.wat")
-            .replace("READ", echo.read)
-            .replace("SIGNAL", echo.signal)
-            .replace("BEFORE", echo.before)
-            .replace("AFTER", echo.after);
-        self.write(name, &guests::module(&text))
-    }
+/// The echo server by another hand.
+fn echo_guest(folder: &Folder, name: &str, echo: &Echo) -> PathBuf {
+    let text = include_str!("guests/echo.wat")
+        .replace("READ", echo.read)
+        .replace("SIGNAL", echo.signal)
+        .replace("BEFORE", echo.before)
+        .replace("AFTER", echo.after);
+    folder.write(name, &guests::module(&text))
 }
 
 /// What an echo server does, in text.
@@ -78,17 +46,6 @@ const ECHO: Echo = Echo {
     before: "",
     after: "(call $read (local.get $connection))",
 };
-
-fn text(path: &Path) -> String {
-    path.display().to_string()
-}
-
-fn record(driver: &str, trace: &str, guest: &Path, arguments: &[&str]) -> Host {
-    let guest = text(guest);
-    let mut all = vec!["--driver", driver, "--log", "off", "--record", trace, &guest, "0"];
-    all.extend(arguments);
-    Host::serve(all)
-}
 
 fn stop(host: Host) {
     host.signal("TERM");
@@ -142,7 +99,7 @@ fn key_frames_of_a_recording_do_not_disturb_another_guest() {
     assert!(written.matches("\nkey-frame ").count() > 0, "{written}");
     is_same(&echo, &trace, "to its end");
     // For this one each signal means the end.
-    let other = folder.echo("other.wasm", &ECHO);
+    let other = echo_guest(&folder, "other.wasm", &ECHO);
     is_same(&other, &trace, "to its end");
     let pulley = host::run(["replay", "--loose", "--engine", "pulley", &text(&other), &trace]);
     assert_eq!(pulley.code, Some(0), "{pulley:#?}");
@@ -256,7 +213,7 @@ fn a_recording_that_breaks_off_is_compared_as_far_as_it_goes() {
     for path in ["/", "/none", "/", "/index.html", "/"] {
         client.get(path);
     }
-    std::thread::sleep(Duration::from_millis(50));
+    wait_until_recorded(&trace, |text| text.matches(" written ").count() == 5);
     host.signal("KILL");
     drop(host.wait());
     is_same(&pluto, &trace, "the host was killed");
@@ -339,10 +296,10 @@ fn visited_echo(folder: &Folder) -> String {
 fn an_echo_server_by_another_hand_is_the_same_to_its_clients() {
     let folder = Folder::new();
     let trace = visited_echo(&folder);
-    let other = folder.echo("other.wasm", &ECHO);
+    let other = echo_guest(&folder, "other.wasm", &ECHO);
     assert_eq!(host::run(["replay", &text(&other), &trace]).code, Some(3), "it is another run");
     is_same(&other, &trace, "2 connections, on which clients sent something 5 times");
-    let all_at_once = folder.echo("all.wasm", &Echo { read: "16384", ..ECHO });
+    let all_at_once = echo_guest(&folder, "all.wasm", &Echo { read: "16384", ..ECHO });
     let ended = diff(&trace, &other, &all_at_once);
     assert_eq!(ended.code, Some(0), "{ended:#?}");
 }
@@ -403,7 +360,7 @@ fn an_echo_server_that_does_something_else_is_told_by_kind() {
             "found:    ends it after 7 of 44 bytes of the client",
         ),
     ] {
-        let ended = loose(&folder.echo("changed.wasm", &echo), &trace);
+        let ended = loose(&echo_guest(&folder, "changed.wasm", &echo), &trace);
         differs(&ended, &ended.errors, expected, &[says]);
         assert!(ended.errors.contains(says), "{name}: {ended:#?}");
     }
@@ -477,7 +434,7 @@ fn the_same_guest_in_the_same_world_does_the_same() {
     assert!(first.len() > 50, "{first:#?}");
     assert!(first == submissions(&trace, &guests::built("pluto")));
     let trace = visited_echo(&folder);
-    for guest in [guests::built("echo"), folder.echo("other.wasm", &ECHO)] {
+    for guest in [guests::built("echo"), echo_guest(&folder, "other.wasm", &ECHO)] {
         let first = submissions(&trace, &guest);
         assert!(first.len() > 20 && first == submissions(&trace, &guest), "{first:#?}");
     }

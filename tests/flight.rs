@@ -6,37 +6,18 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
 use crate::support::guests;
 use crate::support::host::{self, Ended, Host, PATIENCE};
 use crate::support::http::Client;
+use crate::support::traces::Folder;
 
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(TempDir::new().expect("a folder"))
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.path().join(name).display().to_string()
-    }
-
-    fn guest(&self, name: &str, body: &str) -> String {
-        let path = self.path(name);
-        fs::write(&path, guests::module(body)).expect("a file");
-        path
-    }
-
-    /// What a flight recorder has left here under its own name.
-    fn found(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.0.path()).expect("the folder");
-        let paths = entries.map(|entry| entry.expect("an entry").path());
-        paths
-            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("pluto-host.")))
-            .collect()
-    }
+/// What a flight recorder has left in a folder under its own name.
+fn found(folder: &Folder) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder.root()).expect("the folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("pluto-host.")))
+        .collect()
 }
 
 fn built(name: &str) -> String {
@@ -257,7 +238,7 @@ fn it_is_written_when_something_is_wrong_and_only_then() {
         let folder = Folder::new();
         let guest = folder.guest(&format!("{name}.wasm"), &sleeper(600, PAUSES, end));
         let mut command = std::process::Command::new(host::command());
-        let command = command.current_dir(folder.0.path()).args([
+        let command = command.current_dir(folder.root()).args([
             "--memory-max",
             "16M",
             "--shards",
@@ -269,7 +250,7 @@ fn it_is_written_when_something_is_wrong_and_only_then() {
         ]);
         let output = command.output().expect("it runs");
         assert_eq!(output.status.code(), Some(code), "{name}: {output:?}");
-        let found = folder.found();
+        let found = found(&folder);
         assert_eq!(found.len(), usize::from(code != 0), "{name}: {found:?}, {output:?}");
         if let Some(trace) = found.first() {
             replays(&guest, &trace.display().to_string(), &[], &["to its end"]);
@@ -315,12 +296,12 @@ fn a_signal_writes_it_under_load_and_the_run_goes_on() {
     }
 }
 
-/// A guest that must be compiled takes its time to start.
 /// A small flight recorder beside the web server.
 fn flying<'a>(trace: &'a str, pluto: &'a str) -> [&'a str; 11] {
     ["--log", "off", "--shards", "1", "--flight-recorder", "1M", "--record", trace, pluto, "0", "html/"]
 }
 
+/// A guest that must be compiled takes its time to start.
 #[test]
 fn a_signal_at_the_start_is_kept_until_there_is_something_to_write() {
     let (folder, pluto) = (Folder::new(), built("pluto"));
@@ -460,9 +441,12 @@ fn a_memory_that_cannot_be_copied_ends_no_run() {
     );
     let guest = folder.guest("guest.wasm", &grown);
     let trace = folder.path("run.trace");
-    // 4 GiB of them are reserved for the guest.
     let arguments = ["--no-cache", "--key-frame-every", "4K", "--record", &trace, &guest, "0"];
-    let (code, errors) = with_limit("-v 4900000", folder.0.path(), &arguments);
+    // The run alone, and half of what a copy of the grown memory takes: 15,000 pages of 64 KiB.
+    let alone = host::measured(["--no-cache", "--log", "off", &guest, "0"]);
+    assert_eq!(alone.code, Some(0), "{alone:#?}");
+    let limit = alone.peak_addresses_kib + 15_000 * 64 / 2;
+    let (code, errors) = with_limit(&format!("-v {limit}"), folder.root(), &arguments);
     assert_eq!(code, Some(0), "{errors}");
     assert_eq!(errors.matches("no memory for a copy of its own").count(), 1, "{errors}");
     replays(&guest, &trace, &[], &["to its end"]);
@@ -473,17 +457,17 @@ fn a_disk_that_fills_up_ends_the_recording_and_not_the_run() {
     let folder = Folder::new();
     let guest = folder.guest("guest.wasm", &sleeper(3_000, PAUSES, "(return (call $exit (i32.const 0)))"));
     let trace = folder.path("run.trace");
-    let (code, errors) = with_limit("-f 32", folder.0.path(), &["--no-cache", "--record", &trace, &guest, "0"]);
+    let (code, errors) = with_limit("-f 32", folder.root(), &["--no-cache", "--record", &trace, &guest, "0"]);
     assert_eq!(code, Some(0), "the run goes on to its end: {errors}");
     assert_eq!(errors.matches("recording has ended: File too large").count(), 1, "{errors}");
     replays(&guest, &trace, &[], &["as far as it was recorded"]);
     // What the flight recorder cannot write, it does not leave half written.
     let traps = folder.guest("traps.wasm", &sleeper(3_000, PAUSES, "unreachable"));
     let (code, errors) =
-        with_limit("-f 8", folder.0.path(), &["--no-cache", "--shards", "1", "--flight-recorder", "16K", &traps, "0"]);
+        with_limit("-f 8", folder.root(), &["--no-cache", "--shards", "1", "--flight-recorder", "16K", &traps, "0"]);
     assert_eq!(code, Some(4), "{errors}");
     assert!(errors.contains("the flight recorder cannot write") && errors.contains("File too large"), "{errors}");
-    assert_eq!(folder.found(), <[PathBuf; 0]>::default());
+    assert_eq!(found(&folder), <[PathBuf; 0]>::default());
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn listing(out: &mut Vec<u8>, entries: u64) {
 /// Runs a command on a trace; it must end with a message, and take no more than so much.
 fn bounded(arguments: &[&str], kib_max: u64, says: &str) -> Measured {
     let measured = host::measured(arguments);
-    let Measured { code, errors, peak_kib, time } = &measured;
+    let Measured { code, errors, peak_kib, time, .. } = &measured;
     assert!(code.is_some(), "{arguments:?}: ended by a signal: {errors}");
     assert!(!errors.contains("panicked"), "{arguments:?}: {errors}");
     assert!(errors.contains(says), "{arguments:?}: no {says:?} in {errors:?}");

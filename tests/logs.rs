@@ -87,7 +87,7 @@ fn a_terminal_that_nobody_reads_stops_neither_shards_nor_the_end() {
     drop(clients);
     let pid = fs::read_to_string(&pid).expect("its number").trim().to_owned();
     let begin = Instant::now();
-    assert!(Command::new("kill").arg(&pid).status().expect("kill runs").success());
+    host::signal(pid.parse().expect("a number"), "TERM");
     // Not the end of `script`, which waits for whoever reads it.
     while is_running(&pid) {
         assert!(begin.elapsed() < END, "it does not end");
@@ -132,10 +132,9 @@ fn standard_error_that_nobody_reads_stops_nobody() {
         .spawn()
         .expect("it starts");
     assert_eq!(connect(port).get("/").status, 200);
-    let kill = |signal| assert!(Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().is_ok());
-    kill("USR2");
+    host::signal(child.id(), "USR2");
     assert_eq!(connect(port).get("/").status, 200);
-    kill("TERM");
+    host::signal(child.id(), "TERM");
     let begin = Instant::now();
     while child.try_wait().expect("it can be waited for").is_none() {
         assert!(begin.elapsed() < END, "it does not end");

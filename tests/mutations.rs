@@ -7,11 +7,12 @@
 use std::fs;
 use std::time::Duration;
 
+use fastrand::Rng;
 use pluto_host::trace::Header;
 use pluto_host::trace::wire::put_number;
 
 use crate::flight::{PAUSES, sleeper};
-use crate::support::frames::{PREAMBLE_BYTES, blocks, of_blocks};
+use crate::support::frames::{PREAMBLE_BYTES, blocks, framed, of_blocks};
 use crate::support::guests;
 use crate::support::host;
 use crate::support::http::Client;
@@ -28,36 +29,20 @@ const PEAK_KIB_MAX: u64 = 600 << 10;
 /// What any of them may take of time: some turns that the turn limit ends.
 const TIME_MAX: Duration = Duration::from_secs(60);
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
-    }
-}
-
 /// Changes bytes: a bit, a byte, a number in the place of another, a piece twice or not at all.
-fn damage(random: &mut Random, bytes: &mut Vec<u8>) {
-    let at = random.below(bytes.len());
-    let until = bytes.len().min(at + 1 + random.below(30));
-    match random.below(6) {
-        0 | 1 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
-        2 if at < bytes.len() => bytes[at] = random.next() as u8,
+fn damage(random: &mut Rng, bytes: &mut Vec<u8>) {
+    let at = random.usize(..bytes.len().max(1));
+    let until = bytes.len().min(at + 1 + random.usize(..30));
+    match random.usize(..6) {
+        0 | 1 if at < bytes.len() => bytes[at] ^= 1 << random.usize(..8),
+        2 if at < bytes.len() => bytes[at] = random.u8(..),
         3 => drop(bytes.drain(at..until)),
         4 => {
             let piece = bytes[at..until].to_vec();
             drop(bytes.splice(at..at, piece));
         }
         _ => {
-            let number = [u64::MAX, u64::MAX >> 1, 1 << 32, 1 << 20, 100_000, 786_432, 256, 1][random.below(8)];
+            let number = [u64::MAX, u64::MAX >> 1, 1 << 32, 1 << 20, 100_000, 786_432, 256, 1][random.usize(..8)];
             let mut encoded = Vec::new();
             put_number(&mut encoded, number);
             drop(bytes.splice(at..until.min(at + 1), encoded));
@@ -69,14 +54,14 @@ fn damage(random: &mut Random, bytes: &mut Vec<u8>) {
 /// or the guest. The header then names the guest that is there, for else it would be refused at
 /// once.
 fn mutated(seed: u64, trace: &[u8]) -> Vec<u8> {
-    let (mut random, mut all) = (Random(seed), blocks(trace));
-    for _ in 0..=random.below(3) {
-        let which = match random.below(12) {
+    let (mut random, mut all) = (Rng::with_seed(seed), blocks(trace));
+    for _ in 0..=random.usize(..3) {
+        let which = match random.usize(..12) {
             0 => 0,
             1 => 1,
-            _ => (2 + random.below(all.len() - 2)).min(all.len() - 1),
+            _ => (2 + random.usize(..(all.len() - 2).max(1))).min(all.len() - 1),
         };
-        match random.below(20) {
+        match random.usize(..20) {
             0 if which > 1 => drop(all.remove(which)),
             1 => all.push(all[which].clone()),
             2 if which > 1 => all.swap(which, 2),
@@ -158,4 +143,30 @@ fn a_trace_with_anything_changed_is_told_apart_and_hurts_nobody() {
     }
     println!("{count} mutations: exit codes {codes:?}, at most {most} KiB and {longest:?}");
     assert!(count < MUTATIONS || (codes[0] > 0 && codes[1] > 0 && codes[3] > 0), "each kind of end: {codes:?}");
+}
+
+/// A length that was damaged must not look like a host that was killed in the midst of a block:
+/// the trace would seem to end there.
+#[test]
+fn a_damaged_length_of_a_block_is_damage_and_no_early_end() {
+    let folder = Folder::new();
+    let (guest, trace) = recorded_small(&folder);
+    let path = folder.path("damaged.trace");
+    let (mut at, lengths) = (PREAMBLE_BYTES, blocks(&trace));
+    assert!(lengths.len() > 3, "{} blocks", lengths.len());
+    for block in &lengths {
+        // The lowest bit, one of 64 KiB, and one that makes it longer than any file.
+        for (byte, bit) in [(0, 0), (2, 0), (3, 7)] {
+            let mut damaged = trace.clone();
+            damaged[at + byte] ^= 1 << bit;
+            fs::write(&path, damaged).expect("a file");
+            for arguments in [&["trace", "text", &path][..], &["replay", &guest, &path]] {
+                let ended = host::run(arguments);
+                assert_eq!(ended.code, Some(1), "{arguments:?}, block at {at}: {ended:#?}");
+                assert!(ended.errors.contains("damaged"), "{arguments:?}, block at {at}: {ended:#?}");
+            }
+        }
+        at += framed(block).len();
+    }
+    assert_eq!(at, trace.len());
 }

@@ -1,7 +1,6 @@
 //! What an operator does with a web server that runs: reload it, watch it, read its log.
 
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
@@ -12,11 +11,6 @@ use crate::support::http::Client;
 
 fn pluto() -> String {
     guests::built("pluto").display().to_string()
-}
-
-fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill").args(["-s", name, &pid.to_string()]).status();
-    assert!(status.is_ok_and(|status| status.success()), "kill -s {name}");
 }
 
 /// What stands for the second port on standard error.
@@ -162,7 +156,7 @@ fn reloads_under_load_lose_no_request_and_no_connection() {
         let reloading = scope.spawn(|| {
             let mut reloads = 0;
             while reloads < 100 || !done.load(Ordering::Relaxed) {
-                signal(pid, "HUP");
+                host::signal(pid, "HUP");
                 reloads += 1;
             }
         });
@@ -170,7 +164,7 @@ fn reloads_under_load_lose_no_request_and_no_connection() {
         done.store(true, Ordering::Relaxed);
         reloading.join().expect("it can be signalled");
     });
-    signal(pid, "TERM");
+    host::signal(pid, "TERM");
     let ended = host.wait();
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     assert!(ended.output.contains("reloaded: "), "{}", ended.output);

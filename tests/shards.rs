@@ -116,7 +116,7 @@ fn no_line_of_the_log_is_torn_whoever_reads_it_and_when() {
         text
     });
     visit(100);
-    assert!(Command::new("kill").arg(child.id().to_string()).status().expect("kill runs").success());
+    host::signal(child.id(), "TERM");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
     let lines = lines(&reading.join().expect("it reads"));
     assert_eq!(lines.iter().filter(|line| line["message"]["status"] == 404).count(), 16 * 120);

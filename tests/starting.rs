@@ -36,8 +36,7 @@ fn start_together(shards: &str, arguments: &[&str]) -> Vec<Ended> {
     let index = threads.iter().position(|(_, thread)| !thread.is_finished()).expect("one serves");
     let (pid, serves) = threads.swap_remove(index);
     let refused = threads.into_iter().map(|(_, thread)| thread.join().expect("it ended")).collect();
-    let killed = std::process::Command::new("kill").arg(pid.to_string()).status();
-    assert!(killed.is_ok_and(|status| status.success()), "nobody serves");
+    host::signal(pid, "TERM");
     let ended = serves.join().expect("it ended");
     assert!(ended.code == Some(0) && ended.errors.contains("serving "), "{ended:#?}");
     refused

@@ -65,14 +65,9 @@ fn busy_client(host: &Host) -> TcpStream {
 #[test]
 fn what_is_under_way_is_finished_and_new_clients_are_refused() {
     let host = serve("echo");
-    let address = host.address();
     let mut client = busy_client(&host);
     host.signal("TERM");
-    let refused = (0..500).any(|_| {
-        std::thread::sleep(Duration::from_millis(10));
-        TcpStream::connect(address).is_err()
-    });
-    assert!(refused, "it still accepts");
+    host.wait_until_it_refuses();
     let mut back = Vec::new();
     client.read_to_end(&mut back).expect("the answer goes on to its end");
     assert!(back.len() > 100_000, "{} bytes", back.len());
@@ -88,7 +83,8 @@ fn a_second_signal_ends_at_once() {
         let host = serve("echo");
         let _client = busy_client(&host);
         host.signal(signal);
-        std::thread::sleep(Duration::from_millis(300));
+        // Two signals that come together are one: the first must have been obeyed.
+        host.wait_until_it_refuses();
         host.signal(signal);
         assert_eq!(host.wait().code, Some(code));
     }
@@ -147,7 +143,7 @@ fn a_reader_of_the_log_who_does_not_read_delays_no_client() {
         text
     });
     assert_eq!(client.get("/last").status, 404);
-    assert!(Command::new("kill").arg(child.id().to_string()).status().expect("kill runs").success());
+    host::signal(child.id(), "TERM");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
     let text = reading.join().expect("it reads");
     assert!(text.contains("lines of the log were lost"), "{} bytes of log and none lost", text.len());

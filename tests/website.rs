@@ -179,10 +179,15 @@ fn a_fifo_a_device_and_a_socket_are_not_found_and_do_not_block() {
     let fifo = folder.path().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
     let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).expect("a socket");
+    // Like /dev/zero, which can be read for ever. Not everybody may make one.
+    let device = Command::new("mknod").arg(folder.path().join("device")).args(["c", "1", "5"]).output();
+    if !device.as_ref().is_ok_and(|made| made.status.success()) {
+        eprintln!("NOT TESTED: a device, which takes the right to make one: {device:?}");
+    }
     for driver in DRIVERS {
         let host = serve(driver, folder.path());
         let mut client = Client::new(host.connect());
-        for path in ["/fifo", "/socket", "/nothing"] {
+        for path in ["/fifo", "/socket", "/device", "/nothing"] {
             assert_eq!(client.get(path).status, 404, "{path}");
         }
     }

@@ -46,6 +46,12 @@ pub fn run(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Ended {
     Host::spawn(arguments).wait()
 }
 
+/// Sends a process a signal, by name.
+pub fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill").args(["-s", name, &pid.to_string()]).status();
+    assert!(status.is_ok_and(|status| status.success()), "kill -s {name}");
+}
+
 /// A run that has ended, with what it took.
 #[derive(Debug)]
 pub struct Measured {
@@ -55,6 +61,8 @@ pub struct Measured {
     pub errors: String,
     /// The most memory that it had, in KiB.
     pub peak_kib: u64,
+    /// The most addresses that it had, in KiB: what `ulimit -v` limits.
+    pub peak_addresses_kib: u64,
     /// How long it took.
     pub time: Duration,
 }
@@ -71,14 +79,16 @@ pub fn measured(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Measu
         let _ = stderr.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     });
-    // The system tells the peak as long as the process has not ended, and it only grows: the last
+    // The system tells the peaks as long as the process has not ended, and they only grow: the last
     // look is what counts.
-    let (status, mut peak_kib) = (format!("/proc/{}/status", child.id()), 0);
+    let (status, mut peaks) = (format!("/proc/{}/status", child.id()), [0; 2]);
     let code = loop {
         let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let peak = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        peak_kib = peak_kib.max(peak.unwrap_or(0));
+        for (peak, name) in peaks.iter_mut().zip(["VmHWM:", "VmPeak:"]) {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+            *peak = now.unwrap_or(0).max(*peak);
+        }
         if let Some(status) = child.try_wait().expect("it can be waited for") {
             break status.code();
         }
@@ -87,7 +97,8 @@ pub fn measured(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Measu
         }
         std::thread::sleep(Duration::from_millis(1));
     };
-    Measured { code, errors: errors.join().expect("it reads"), peak_kib, time: begin.elapsed() }
+    let ([peak_kib, peak_addresses_kib], time) = (peaks, begin.elapsed());
+    Measured { code, errors: errors.join().expect("it reads"), peak_kib, peak_addresses_kib, time }
 }
 
 impl Host {
@@ -164,8 +175,16 @@ impl Host {
 
     /// Sends it a signal, by name.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
-        assert!(status.is_ok_and(|status| status.success()), "kill -s {name}");
+        signal(self.pid(), name);
+    }
+
+    /// Waits until nobody new is let in.
+    pub fn wait_until_it_refuses(&self) {
+        let begin = Instant::now();
+        while TcpStream::connect(self.address()).is_ok() {
+            assert!(begin.elapsed() < PATIENCE, "it still accepts");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Waits for a line on standard error that contains `text`.

@@ -1,12 +1,13 @@
 //! Recordings, and what replays them.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use super::guests;
-use super::host::{self, Ended, Host};
+use super::host::{self, Ended, Host, PATIENCE};
 
 /// The engines that `replay` knows.
 pub const ENGINES: [&str; 2] = ["native", "pulley"];
@@ -25,11 +26,49 @@ impl Folder {
         self.0.path().join(name).display().to_string()
     }
 
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Writes a file in it, beneath folders that are made for it; the file's path.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::create_dir_all(path.parent().expect("it is in the folder")).expect("a folder");
+        fs::write(&path, bytes).expect("a file");
+        path
+    }
+
     /// The path of a guest in it, made of a module's text.
     pub fn guest(&self, name: &str, body: &str) -> String {
-        let path = self.path(name);
-        fs::write(&path, guests::module(body)).expect("a file");
-        path
+        text(&self.write(name, &guests::module(body)))
+    }
+
+    /// The web server with strings replaced by others of the same length.
+    pub fn pluto_with(&self, replacements: &[(&str, &str)]) -> PathBuf {
+        let mut bytes = fs::read(guests::built("pluto")).expect("it is built");
+        for (from, to) in replacements {
+            assert_eq!(from.len(), to.len(), "{from:?} and {to:?}");
+            let places: Vec<usize> =
+                (0..bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from.as_bytes())).collect();
+            assert!(!places.is_empty(), "{from:?} is not in the web server");
+            places.into_iter().for_each(|at| bytes[at..at + to.len()].copy_from_slice(to.as_bytes()));
+        }
+        self.write("changed.wasm", &bytes)
+    }
+}
+
+/// Waits until a recording under way has what is looked for: the recorder writes it down a few
+/// milliseconds after it has happened. Then a host can be killed, and what is left is known.
+pub fn wait_until_recorded(trace: &str, has: impl Fn(&str) -> bool) {
+    let begin = Instant::now();
+    loop {
+        let ended = host::run(["trace", "text", trace]);
+        if ended.code == Some(0) && has(&ended.output) {
+            return;
+        }
+        assert!(begin.elapsed() < PATIENCE, "it is not recorded: {ended:#?}");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
