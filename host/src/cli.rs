@@ -12,8 +12,8 @@ use crate::engine::Target;
 use crate::limits;
 use crate::trace::explain::Filter;
 
-/// Runs a server that is a WebAssembly component which can do four things: send requests, receive answers, read the
-/// time, log.
+/// Runs a server that is a WebAssembly component and can do four things: send requests, receive
+/// answers, read the time, and log.
 #[derive(Debug, Parser)]
 #[command(
     name = "pluto-host",
@@ -36,67 +36,70 @@ pub struct Cli {
 /// Commands besides running a guest.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Tell what a guest imports and exports, and whether it would be admitted
+    /// Show what a guest imports and exports, and whether the host would run it
     Inspect {
         /// The guest's .wasm file
         guest: PathBuf,
-        /// Compile in this process and without limits: for tools that look into one process only, such as valgrind
+        /// Compile in this process and without limits: for tools that look into one process only,
+        /// such as valgrind
         #[arg(long, hide = true)]
         compile_here: bool,
     },
-    /// Run a guest on a recorded trace, and tell whether it does what was recorded
+    /// Run a guest on a recorded trace, and check that it sends the recorded requests
     Replay {
         /// The guest's .wasm file
         guest: PathBuf,
-        /// What `--record` has written
+        /// The trace that `--record` has written
         trace: PathBuf,
-        /// What executes the guest; the run is the same on each
+        /// Choose what executes the guest. The run is the same on each
         #[arg(long, value_name = "ENGINE", value_enum, default_value_t)]
         engine: Target,
-        /// Compare only what clients and the file system see: the bytes of each connection and its end, and which files
-        /// are opened or listed. The guest may be another one, in another language, with other requests in another order.
-        /// HTTP dates may lie 2 s apart
+        /// Compare only what clients and the file system see: the bytes and the end of each
+        /// connection, and which files are opened or listed. The guest may be rewritten, and send
+        /// other requests in another order. HTTP dates may be 2 s apart
         #[arg(long)]
         loose: bool,
-        /// Begin at the last key frame before this turn, or at it, and not at the beginning. Only the recorded guest can
+        /// Begin at the last key frame at or before this turn, counted from 0, instead of at the
+        /// beginning. Only the recorded guest can begin there
         #[arg(long, value_name = "TURN", conflicts_with = "loose")]
         from: Option<u64>,
-        /// Memory that a guest may have, whatever the trace says: bytes, or with K, M or G
+        /// Limit the memory of a guest, whatever the trace says. In bytes, or with K, M or G
         #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
         memory_max: u64,
     },
-    /// Tell what a guest answers differently from another to the clients of a recorded run, by kind of difference
+    /// Run two guests with the clients of a recorded run, and summarise how their responses differ
     #[command(after_help = DIFF_HELP)]
     Diff {
-        /// What `--record` has written: the clients
+        /// The trace that `--record` has written, from which the clients are taken
         trace: PathBuf,
-        /// The .wasm file of the guest that is expected
+        /// The .wasm file of the guest whose responses are expected
         #[arg(value_name = "GUEST_A")]
         first: PathBuf,
-        /// The .wasm file of the guest that is held against it
+        /// The .wasm file of the guest that is compared with it
         #[arg(value_name = "GUEST_B")]
         second: PathBuf,
-        /// Memory that a guest may have, whatever the trace says: bytes, or with K, M or G
+        /// Limit the memory of a guest, whatever the trace says. In bytes, or with K, M or G
         #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
         memory_max: u64,
     },
-    /// Tell what happened in a recorded run, turn by turn
+    /// Show what happened in a recorded run, turn by turn
     Explain(Explain),
-    /// Turn a trace into text for people, and back
+    /// Convert a trace to text for people, or text to a trace
     Trace {
-        /// Into which form
+        /// The form to convert to
         #[command(subcommand)]
         form: Form,
     },
-    /// Turn a core module with an embedded world into a component
+    /// Convert a core module with an embedded world to a component
     Componentize {
-        /// The core module, as a compiler for wasm32-unknown-unknown makes it
+        /// The core module, as a compiler writes it for wasm32-unknown-unknown
         module: PathBuf,
-        /// Where to write the component
+        /// Write the component to this file
         #[arg(long, short, value_name = "FILE")]
         output: PathBuf,
     },
-    /// Compile what comes on standard input, within bounds: what this program starts when it loads a guest
+    /// Compile what comes on standard input, within bounds: what this program starts when it
+    /// loads a guest
     #[command(hide = true)]
     CompileGuest {
         /// What is made
@@ -112,20 +115,21 @@ pub enum Command {
 /// The two forms of a trace.
 #[derive(Debug, Subcommand)]
 pub enum Form {
-    /// Write a trace as text to standard output: all of it but the guest, which the text names by its SHA-256
+    /// Write a trace as text to standard output. The text names the guest by its SHA-256 and does
+    /// not contain it
     Text {
-        /// What `--record` or `trace binary` has written
+        /// The trace that `--record` or `trace binary` has written
         trace: PathBuf,
     },
-    /// Make a trace of a text, to be replayed
+    /// Make a trace from text, to be replayed
     Binary {
-        /// What `trace text` has written, perhaps edited. Requests that are not known are written `sent ?`, and not
-        /// compared in a replay
+        /// The text that `trace text` has written. Where you have edited it, write `sent ?` for
+        /// the requests that you do not know: a replay does not compare them
         text: PathBuf,
-        /// The guest's .wasm file, which goes into the trace. Its SHA-256 must be the one in the text
+        /// Put this guest into the trace: a .wasm file with the SHA-256 that the text names
         #[arg(long, value_name = "FILE")]
         guest: PathBuf,
-        /// Where to write the trace
+        /// Write the trace to this file
         #[arg(long, short, value_name = "FILE")]
         output: PathBuf,
     },
@@ -138,64 +142,71 @@ pub struct Run {
     #[arg(value_name = "GUEST")]
     pub guest: PathBuf,
 
-    /// The port that the guest may listen on, and its first argument; 0 lets the system choose
+    /// The port that the guest may listen on. It is also the guest's first argument. 0 lets the
+    /// system choose a port
     #[arg(value_name = "PORT", value_parser = port)]
     pub port: u16,
 
-    /// The folder that the guest may read, and its second argument; then the guest's own arguments. Without a folder,
-    /// or when the first of them begins with a dash, the guest can read nothing
+    /// The folder that the guest may read, which is also its second argument; then the guest's
+    /// own arguments. If the folder is missing, or the first argument begins with a dash, the
+    /// guest can read no file
     #[arg(value_name = "ROOT] [GUEST ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 
-    /// The address to listen on; 0.0.0.0 or :: for every network of this machine
+    /// Listen on this address. 0.0.0.0 or :: accepts connections from every network of this
+    /// machine
     #[arg(long, value_name = "ADDR", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub listen: IpAddr,
 
-    /// A further port that the guest may listen on, such as that of its metrics; 0 lets the system choose. Without an
-    /// address only this machine reaches it, whatever --listen says. Can be given several times
+    /// Let the guest listen on a further port, such as one for metrics. 0 lets the system choose
+    /// a port. Without an address, the port accepts connections from this machine only, whatever
+    /// --listen says. Can be repeated
     #[arg(long = "grant-port", value_name = "[ADDR:]PORT", value_parser = address)]
     pub grant_ports: Vec<SocketAddr>,
 
-    /// The system's queue to use
+    /// Choose the I/O backend
     #[arg(long, value_name = "DRIVER", value_enum, default_value_t = DriverChoice::Auto)]
     pub driver: DriverChoice,
 
-    /// How many threads serve, each with an instance of the guest that knows nothing of the others; the system shares the
-    /// clients out. Without it one for each core that this process may use; one while a run is recorded, for a trace is
-    /// the run of one instance
+    /// Serve with this many threads, each with its own instance of the guest. The system
+    /// distributes clients among them [default: one for each core that this process may use; 1
+    /// with --record, because a trace is the run of one instance]
     #[arg(long, value_name = "N", value_parser = shards)]
     shards: Option<usize>,
 
-    /// Memory that the guest may have, in each shard: bytes, or with K, M or G
+    /// Limit the memory of the guest in each shard. In bytes, or with K, M or G
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
     pub memory_max: u64,
 
-    /// How the guest's log is written to standard output
+    /// Choose how the guest's log is written to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     pub log: Format,
 
-    /// Which lines of the log are written
+    /// Write only log lines of this level or a more important one
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = Verbosity::Info)]
     pub log_level: Verbosity,
 
-    /// Record the run, to be replayed exactly: all that the guest receives, and the guest itself. With several --shards
-    /// each records its own: to run.1.trace, run.2.trace and so on for run.trace. A pipe must have
-    /// its reader before
+    /// Record the run in this file, to be replayed exactly: everything that the guest receives,
+    /// and the guest itself. With several --shards, run.trace becomes run.1.trace, run.2.trace
+    /// and so on. If the file is a pipe, its reader must be there first
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 
-    /// While recording: put the state of the guest into the trace after every so many bytes, so that a replay can begin
-    /// there. The guest must ask for signals, as those on the SDK do
+    /// Put a key frame into the trace after this many bytes of it: the guest's memory, at which a
+    /// replay can begin. In bytes, or with K, M or G. The guest must ask for signals, as guests
+    /// on the SDK do [default: 32M]
     #[arg(long, value_name = "SIZE", default_value_t = limits::KEY_FRAME_BYTES_BETWEEN, hide_default_value = true, value_parser = size, requires = "record")]
     pub key_frame_every: u64,
 
-    /// Record into memory only, and keep the last so many bytes. They are written when the guest traps, fails or is ended
-    /// by the host, and at each SIGUSR1: to the FILE of --record, or to pluto-host.PID.trace in the current folder; of several
-    /// shards each has its own, with its number in the name
+    /// Record in memory, and keep only this much of the end of the trace. In bytes, or with K, M
+    /// or G. The host writes them when the guest traps, fails or is ended by the host, and at
+    /// each SIGUSR1, to the FILE of --record or to pluto-host.PID.trace in the current folder.
+    /// Several shards write a file each, with the shard's number in its name
     #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "key_frame_every")]
     pub flight_recorder: Option<u64>,
 
-    /// Do not keep compiled code in ~/.cache/pluto-host/code (or $XDG_CACHE_HOME/pluto-host/code)
+    /// Compile the guest at every start, and keep no compiled code in ~/.cache/pluto-host/code (or
+    /// $XDG_CACHE_HOME/pluto-host/code)
     #[arg(long)]
     pub no_cache: bool,
 }
@@ -203,31 +214,34 @@ pub struct Run {
 /// What to tell of a recorded run.
 #[derive(Args, Debug)]
 pub struct Explain {
-    /// What `--record` has written
+    /// The trace that `--record` has written
     #[arg(value_name = "TRACE")]
     pub trace: PathBuf,
 
-    /// Only what concerns this connection: they are numbered from 1, as they were accepted
+    /// Show only what concerns this connection. Connections are numbered from 1 in the order in
+    /// which they were accepted
     #[arg(long, value_name = "N")]
     pub connection: Option<u64>,
 
-    /// Only what happened at this time or later: seconds since the start, or with a unit, such as 1.5 or 250ms
+    /// Show only what happened at this time or later. In seconds since the start, or with a unit,
+    /// such as 1.5 or 250ms
     #[arg(long, value_name = "TIME", value_parser = nanoseconds)]
     pub from: Option<u64>,
 
-    /// Only what happened at this time or before
+    /// Show only what happened at this time or earlier
     #[arg(long, value_name = "TIME", value_parser = nanoseconds)]
     pub to: Option<u64>,
 
-    /// Leave out what clients sent and were sent, paths, names, arguments and log lines; tell their lengths only
+    /// Replace what clients sent and were sent, paths, names, arguments and log lines by their
+    /// lengths
     #[arg(long)]
     pub no_data: bool,
 
-    /// Write a page for a browser instead of text
+    /// Write a page for a browser to this file, instead of text to standard output
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 
-    /// Memory that a guest may have, whatever the trace says: bytes, or with K, M or G
+    /// Limit the memory of the guest, whatever the trace says. In bytes, or with K, M or G
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
     pub memory_max: u64,
 }
@@ -241,32 +255,36 @@ impl Explain {
 
 /// The last part of the help text of `diff`.
 const DIFF_HELP: &str = "\
-Both guests meet the clients of the trace, which send what they sent, when they sent it, whatever they are answered. Files
-are what they were; a path that was never asked for is not found.
+Both guests meet the clients of the trace. The clients send what they sent, when they sent it,
+whatever they are answered. Files are what they were. A path that nobody asked for in the recording
+does not exist.
 
 Exit codes:
   0    nothing differs
-  3    something differs: each kind is told, with its count and one example
+  3    something differs; each kind of difference is shown with its count and one example
 
 Example:
   pluto-host diff run.trace old.wasm target/guests/pluto.wasm";
 
 /// The last part of the help text.
 const AFTER_HELP: &str = "\
-The options of the host stand before GUEST; what follows ROOT is for the guest. The web server tells its own
-options, with its limits and timeouts, when it is asked:
+Options of the host stand before GUEST. What follows ROOT is for the guest. The web server lists its
+own options, with its limits and timeouts:
   pluto-host target/guests/pluto.wasm 0 html/ --help
 
-Exit codes (of several shards, that of the first which did not end well):
-  0    the guest ended well, or was stopped by Ctrl-C, SIGTERM or SIGQUIT
-  1    the host could not start: the message says what to change
+Exit codes (with several shards, that of the first that did not end well):
+  0    the guest ended without error, or was stopped by Ctrl-C, SIGTERM or SIGQUIT
+  1    the host could not start; the message says what to change
   2    the command line could not be understood
-  3    a replay is not the run that was recorded, or two guests differ
-  4    the host ended the guest: it trapped, or exceeded a limit
+  3    a replay differs from the recorded run, or two guests differ
+  4    the host ended the guest, because it trapped or exceeded a limit
   5    the guest ended with an error of its own
-  130  a second Ctrl-C ended everything at once, or one before the guest ran (143: SIGTERM, 131: SIGQUIT)
+  130  a second Ctrl-C, or one before the guest ran, ended the process at once
+  131  the same by SIGQUIT
+  143  the same by SIGTERM
 
-Signals: INT, TERM and QUIT stop, HUP reloads, USR1 writes the flight recorder. Others are ignored, with a line.
+Signals: INT, TERM and QUIT stop the server, HUP reloads it, USR1 writes the flight recorder. Others
+are ignored; a message says so.
 
 Example:
   pluto-host target/guests/pluto.wasm 8000 html/";
@@ -411,6 +429,16 @@ mod tests {
         }
         for text in ["", "0", "M", "-1", "1.5G", "5 M", "5Q"] {
             assert!(size(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_help_names_the_defaults_that_hold() {
+        let mut command = Cli::command();
+        let help = command.render_long_help().to_string();
+        for (default, bytes) in [("1G", limits::MEMORY_BYTES_DEFAULT), ("32M", limits::KEY_FRAME_BYTES_BETWEEN)] {
+            assert!(help.contains(&format!("[default: {default}]")), "{default}: {help}");
+            assert_eq!(size(default), Ok(bytes));
         }
     }
 

@@ -117,10 +117,10 @@ pub fn help() -> Vec<String> {
     let mut lines: Vec<String> = [
         "Serves the files beneath ROOT over HTTP/1.1.",
         "",
-        "usage: pluto-host [OPTIONS OF THE HOST] pluto.wasm PORT ROOT [OPTIONS]",
+        "Usage: pluto-host [HOST OPTIONS] pluto.wasm PORT ROOT [OPTIONS]",
         "",
-        "The host's options, such as --listen and --grant-port, stand before pluto.wasm: pluto-host --help lists them.",
-        "In brackets stands what holds without the option. SIGHUP has the files read again, SIGTERM ends it in order.",
+        "Options of the host, such as --listen and --grant-port, stand before pluto.wasm: pluto-host --help lists them.",
+        "Brackets show the default. SIGHUP reloads the configuration and the files. SIGTERM stops the server gracefully.",
     ]
     .map(str::to_owned)
     .into();

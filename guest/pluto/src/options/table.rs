@@ -50,10 +50,10 @@ const DAY_SECONDS: u64 = 24 * 60 * 60;
 const BYTES_MAX: u64 = 1 << 40;
 
 const FILES: &str = "Files";
-const SITE: &str = "The site; its configuration file says the same, and more";
+const SITE: &str = "Site (the configuration file has the same settings, and more)";
 const WATCHING: &str = "Log and metrics";
-const LIMITS: &str = "Limits against what is too much";
-const TIMES: &str = "Times against what is too slow, in seconds";
+const LIMITS: &str = "Limits on what a client may send";
+const TIMES: &str = "Time limits, in seconds";
 
 /// A limit, with its fields of [`Options`].
 macro_rules! number {
@@ -86,94 +86,94 @@ pub(super) static OPTIONS: [Spec; 26] = [
         group: FILES,
         name: "--symlinks",
         value: "follow|deny",
-        help: "symbolic links inside the root; none leads out of it",
+        help: "follow or refuse symbolic links inside the root; none leads out",
         kind: Kind::Word { default: "follow", set: symlinks },
     },
     Spec {
         group: FILES,
         name: "--allow-hidden",
         value: "",
-        help: "serve names that begin with a dot; .well-known always is",
+        help: "serve names that begin with a dot; /.well-known/ is always served",
         kind: Kind::Flag(|options| options.allow_hidden = true),
     },
     Spec {
         group: FILES,
         name: "--compress",
         value: "",
-        help: "gzip what is text, from 1 KiB to 1 MiB, where no file beside it is",
+        help: "gzip text files of 1 KiB to 1 MiB without a precompressed file beside them",
         kind: Kind::Flag(|options| options.compress = true),
     },
     Spec {
         group: SITE,
         name: "--config",
         value: "FILE",
-        help: "the site's configuration, beneath ROOT",
+        help: "read the configuration from this file beneath ROOT",
         kind: Kind::Word { default: ".pluto.toml, if it is there", set: config },
     },
     Spec {
         group: SITE,
         name: "--check",
         value: "",
-        help: "check the configuration, say what is wrong with it, and end",
+        help: "check the configuration, report every mistake, and exit",
         kind: Kind::Flag(|options| options.check_only = true),
     },
     Spec {
         group: SITE,
         name: "--virtual-hosts",
         value: "",
-        help: "each host has the folder ROOT/HOST, the others ROOT/default",
+        help: "serve each host from the folder ROOT/HOST, and others from ROOT/default",
         kind: Kind::Flag(|options| options.virtual_hosts = true),
     },
     Spec {
         group: SITE,
         name: "--directory-listing",
         value: "",
-        help: "list a folder that has no index.html",
+        help: "list folders that have no index.html",
         kind: Kind::Flag(|options| options.site.directory_listing = true),
     },
     Spec {
         group: SITE,
         name: "--page-fallback",
         value: "FILE",
-        help: "the page for what is missing, as single-page sites need it",
+        help: "serve this page in place of missing pages, for single-page applications",
         kind: Kind::Word { default: "none", set: page_fallback },
     },
     Spec {
         group: SITE,
         name: "--clean-urls",
         value: "",
-        help: "serve a.html as /a",
+        help: "serve a.html as /a, and redirect /a.html to /a",
         kind: Kind::Flag(|options| options.site.clean_urls = true),
     },
     Spec {
         group: SITE,
         name: "--security-headers",
         value: "",
-        help: "fields that make browsers careful with what they show",
+        help: "send fields that make browsers stricter: frames, referrers, permissions",
         kind: Kind::Flag(|options| options.site.always = security(None)),
     },
     Spec {
         group: WATCHING,
         name: "--access-log",
         value: "FORM",
-        help: "a line for each request: common, combined, json or off",
+        help: "log a line for each request: common, combined, json or off",
         kind: Kind::Word { default: "common", set: access_log },
     },
     Spec {
         group: WATCHING,
         name: "--no-access-log",
         value: "",
-        help: "the same as --access-log off, which is faster",
+        help: "log no requests, as with --access-log off",
         kind: Kind::Flag(|options| options.access_log = Form::Off),
     },
     Spec {
         group: WATCHING,
         name: "--metrics-port",
         value: "PORT",
-        help: "/metrics and /healthz on a port granted with the host's --grant-port",
+        help: "serve /metrics and /healthz on a port granted with the host's --grant-port",
         kind: Kind::Word { default: "none", set: metrics_port },
     },
-    Spec { group: WATCHING, name: "--help", value: "", help: "explain the options", kind: Kind::Flag(|_| ()) },
+    Spec { group: WATCHING, name: "--help", value: "", help: "show this text", kind: Kind::Flag(|_| ()) },
     number!(
         LIMITS,
         "--connections",
@@ -181,7 +181,7 @@ pub(super) static OPTIONS: [Spec; 26] = [
         1,
         CONNECTIONS_MAX,
         connections,
-        "clients that are connected at once; more wait"
+        "serve up to this many clients at once; others wait"
     ),
     number!(
         LIMITS,
@@ -190,7 +190,7 @@ pub(super) static OPTIONS: [Spec; 26] = [
         256,
         HEAD_BYTES_MAX as u64,
         head.bytes,
-        "of a request head; a longer one gets 431"
+        "accept request heads up to this size; a longer one gets 431"
     ),
     number!(
         LIMITS,
@@ -199,9 +199,17 @@ pub(super) static OPTIONS: [Spec; 26] = [
         64,
         HEAD_BYTES_MAX as u64,
         head.target_bytes,
-        "of a request target, path and query; a longer one gets 414"
+        "accept request targets up to this size (path and query); a longer one gets 414"
     ),
-    number!(LIMITS, "--fields", "N", 1, FIELDS_MAX as u64, head.fields, "fields of a request; more of them get 431"),
+    number!(
+        LIMITS,
+        "--fields",
+        "N",
+        1,
+        FIELDS_MAX as u64,
+        head.fields,
+        "accept up to this many fields in a request; more get 431"
+    ),
     number!(
         LIMITS,
         "--body-bytes",
@@ -209,15 +217,39 @@ pub(super) static OPTIONS: [Spec; 26] = [
         1,
         BYTES_MAX,
         body_bytes,
-        "of a request body, dropped to keep the connection"
+        "read and drop request bodies up to this size; after a longer one, close"
     ),
-    number!(LIMITS, "--linger-bytes", "BYTES", 1, BYTES_MAX, linger_bytes, "dropped after the last response"),
-    seconds!("--head-seconds", head_seconds, "for a request head, from its first byte to its last; then 408"),
-    seconds!("--body-seconds", body_seconds, "for a request body, which is dropped; then 408"),
-    seconds!("--idle-seconds", idle_seconds, "that a client may be connected without a request"),
-    seconds!("--write-seconds", write_seconds, "for a client to take the next piece of a response"),
-    seconds!("--linger-seconds", linger_seconds, "to read on after the last response, so that it gets there"),
-    seconds!("--grace-seconds", grace_seconds, "for clients still served at a stop; the host allows 9"),
+    number!(
+        LIMITS,
+        "--linger-bytes",
+        "BYTES",
+        1,
+        BYTES_MAX,
+        linger_bytes,
+        "read and drop up to this much after the last response, then close"
+    ),
+    seconds!(
+        "--head-seconds",
+        head_seconds,
+        "wait this long for a request head, from its first byte to its last; then 408"
+    ),
+    seconds!("--body-seconds", body_seconds, "wait this long for a request body; then 408"),
+    seconds!("--idle-seconds", idle_seconds, "close a connection without a request after this time"),
+    seconds!(
+        "--write-seconds",
+        write_seconds,
+        "close when a client has not taken the next piece of a response by then"
+    ),
+    seconds!(
+        "--linger-seconds",
+        linger_seconds,
+        "read on this long after the last response, so that the client receives it"
+    ),
+    seconds!(
+        "--grace-seconds",
+        grace_seconds,
+        "finish what is under way within this time at a stop; the host allows 9"
+    ),
 ];
 
 fn symlinks(options: &mut Options, word: &str) -> Result<(), &'static str> {
