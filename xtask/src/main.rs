@@ -48,9 +48,6 @@ fn main() -> ExitCode {
         ["serve", "--", args @ ..] | ["serve", args @ ..] => serve::serve(args),
         ["test"] => test::test(),
         ["bench", options @ ..] => bench::bench(options),
-        // The load generators of `bench`, which are processes of their own.
-        ["open-loop", words @ ..] => bench::open_loop(words),
-        ["hold", words @ ..] => bench::hold(words),
         ["count", options @ ..] => workspace::build().and_then(|()| count::count(options)),
         ["tidy"] => tidy::tidy(),
         ["judge"] => judge::judge(),

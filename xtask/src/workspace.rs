@@ -64,6 +64,16 @@ pub(crate) fn output(program: &str, args: &[&str]) -> Option<String> {
     output.status.success().then(|| text.trim().to_owned())
 }
 
+/// Returns the standard output of a command. What the command says on standard error is shown.
+pub(crate) fn answer(command: &mut Command) -> Result<String> {
+    let output = command.stderr(std::process::Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("cannot run `{}`: {error}", line(command)))?;
+    if !output.status.success() {
+        return Err(format!("`{}` failed: {}", line(command), output.status));
+    }
+    String::from_utf8(output.stdout).map_err(|_| format!("`{}` printed what is no UTF-8", line(command)))
+}
+
 /// Tells what is about to happen, or why.
 pub(crate) fn say(what: &str) {
     eprintln!("xtask: {what}");

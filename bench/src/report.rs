@@ -3,125 +3,16 @@
 use std::fmt::Write;
 use std::fs;
 
-use super::figures::Line;
-use super::load::Sample;
-use super::plot::plot;
-use super::servers::Server;
-use super::works::Work;
-use super::{Effort, machine};
-use crate::Result;
-use crate::workspace::{self, say};
-
-/// A work, and the rounds of its servers.
-pub(super) struct Measured {
-    work: &'static Work,
-    /// Of each round, in the order of the work's servers.
-    rounds: Vec<Vec<Sample>>,
-}
-
-/// The middle of several figures, with the least and the greatest.
-#[derive(Clone, Copy)]
-pub(super) struct Spread {
-    pub(super) least: f64,
-    pub(super) median: f64,
-    pub(super) greatest: f64,
-}
-
-impl Spread {
-    /// That of at least one.
-    pub(super) fn of(mut figures: Vec<f64>) -> Self {
-        figures.sort_by(f64::total_cmp);
-        let (least, greatest) = (figures[0], figures[figures.len() - 1]);
-        Self { least, median: figures[figures.len() / 2], greatest }
-    }
-}
-
-impl std::fmt::Display for Spread {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let digits = f.precision().unwrap_or(2);
-        write!(f, "{:.digits$} ({:.digits$} – {:.digits$})", self.median, self.least, self.greatest)
-    }
-}
-
-impl Measured {
-    pub(super) fn new(work: &'static Work) -> Self {
-        Self { work, rounds: Vec::new() }
-    }
-
-    pub(super) fn add(&mut self, round: Vec<Sample>) {
-        self.rounds.push(round);
-    }
-
-    fn place(&self, server: Server) -> Option<usize> {
-        self.work.servers.iter().position(|it| *it == server)
-    }
-
-    /// CPU time for each request, in microseconds.
-    fn micros(&self, server: Server) -> Option<Spread> {
-        let place = self.place(server)?;
-        Some(Spread::of(self.rounds.iter().map(|round| round[place].micros()).collect()))
-    }
-
-    /// The first server's part of that of another, within a round.
-    pub(super) fn ratio(&self, other: Server) -> Option<Spread> {
-        self.between(self.work.servers[0], other)
-    }
-
-    /// A server's part of that of another, within a round.
-    pub(super) fn between(&self, one: Server, other: Server) -> Option<Spread> {
-        let (one, other) = (self.place(one)?, self.place(other)?);
-        Some(Spread::of(self.rounds.iter().map(|round| round[one].micros() / round[other].micros()).collect()))
-    }
-
-    pub(super) fn name(&self) -> &'static str {
-        self.work.name
-    }
-
-    /// Whether it is about the server as it is used.
-    pub(super) fn is_of_pluto(&self) -> bool {
-        self.work.servers[0] == Server::Pluto
-    }
-
-    /// The ratio to a server that is to be reached.
-    pub(super) fn goal(&self, server: Server) -> Option<f64> {
-        self.work.goals.iter().find(|(other, _)| *other == server).map(|(_, goal)| *goal)
-    }
-
-    /// Whether all goals are reached.
-    fn is_met(&self) -> Option<bool> {
-        let goals = self.work.goals;
-        let met = |(other, goal): &(Server, f64)| self.ratio(*other).is_some_and(|ratio| ratio.median <= *goal);
-        (!goals.is_empty()).then(|| goals.iter().all(met))
-    }
-
-    /// System time, as a part of the first server's.
-    fn system(&self) -> f64 {
-        Spread::of(
-            self.rounds
-                .iter()
-                .map(|round| round[0].cpu[1].as_secs_f64() / (round[0].cpu[0] + round[0].cpu[1]).as_secs_f64())
-                .collect(),
-        )
-        .median
-    }
-
-    /// In a line, while the others are being measured.
-    pub(super) fn line(&self) -> String {
-        let others = self
-            .work
-            .servers
-            .iter()
-            .skip(1)
-            .filter_map(|server| Some(format!("{} of {}", self.ratio(*server)?, server.name())));
-        let first = self.work.servers[0];
-        let micros = self.micros(first).map_or_else(String::new, |it| it.to_string());
-        format!("{}: {} {micros} µs; {}", self.work.name, first.name(), others.collect::<Vec<_>>().join(", "))
-    }
-}
+use crate::machine;
+use crate::plot::plot;
+use crate::results::{Effort, Line, Measured, Spread};
+use crate::servers::Server;
+use crate::works::Work;
+use crate::workspace::{self, Result, say};
 
 /// All that was measured.
 #[derive(Default)]
-pub(super) struct Report {
+pub(crate) struct Report {
     works: Vec<Measured>,
     figures: Vec<Line>,
     /// What was left out, and why.
@@ -131,20 +22,20 @@ pub(super) struct Report {
 const PEERS: [Server; 3] = [Server::Nginx, Server::Lighttpd, Server::H2o];
 
 impl Report {
-    pub(super) fn add(&mut self, measured: Measured) {
+    pub(crate) fn add(&mut self, measured: Measured) {
         self.works.push(measured);
     }
 
-    pub(super) fn add_figures(&mut self, lines: Vec<Line>) {
+    pub(crate) fn add_figures(&mut self, lines: Vec<Line>) {
         self.figures.extend(lines);
     }
 
-    pub(super) fn skip(&mut self, why: String) {
+    pub(crate) fn skip(&mut self, why: String) {
         self.skipped.push(why);
     }
 
     /// The tables, and how they came about.
-    pub(super) fn markdown(&self, effort: Effort) -> String {
+    pub(crate) fn markdown(&self, effort: Effort) -> String {
         let (works, ways): (Vec<&Measured>, Vec<&Measured>) = self.works.iter().partition(|it| it.is_of_pluto());
         let mut out = String::new();
         if !works.is_empty() {
@@ -170,7 +61,7 @@ impl Report {
     }
 
     /// Writes the table and the plot into the documentation.
-    pub(super) fn write(&self, effort: Effort) -> Result<()> {
+    pub(crate) fn write(&self, effort: Effort) -> Result<()> {
         let docs = workspace::root().join("docs");
         let text = format!(
             "# Speed\n\n`cargo xtask bench` measures this, and writes it here.\n\n![CPU time for each request, as a part of nginx's](speed.svg)\n\n{}",
@@ -185,7 +76,7 @@ impl Report {
     }
 
     /// The works, as a picture.
-    pub(super) fn plot(&self) -> String {
+    pub(crate) fn plot(&self) -> String {
         plot(&self.works)
     }
 }
@@ -237,7 +128,7 @@ fn method(Effort { rounds, seconds, latency }: Effort) -> String {
         "CPU time of the server (user and system) for each request, and ratios of it within a round: the median of {rounds} rounds of \
          {seconds} s (recorded: four times as many; latency: {latency_rounds} rounds; two shards: twice; documentation, skewed: at least 3 s, just started: 2 s), with the least and the greatest. The servers take turns within a round; each has one thread and one core, and wrk another \
          core; 64 connections where nothing else is said. `of itself` is the noise: the same server measured twice. The *floor* is a server without any \
-         logic (`tests/floor.rs`), which sends what pluto has sent: less than that no server costs with `epoll`, `recv` and `send`. *Warm* and *just \
+         logic (`bench/floor.rs`), which sends what pluto has sent: less than that no server costs with `epoll`, `recv` and `send`. *Warm* and *just \
          started* are about what a server keeps: the page cache is warm for all. Two shards and one of them share all cores with wrk, with 64 connections and a thread of wrk for each; their goal is \
          1.9 times the work for twice the CPU time. Latency is counted from when a request was due, at a fixed rate (half of what nginx can do at \
          most) over 64 connections, whatever the answers do. Start is the least that a client sees who tries every 0.1 ms. Memory for a connection is \

@@ -6,36 +6,35 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::folder;
-use super::servers::{Running, Server, answer as answer_of_pluto};
-use super::site::Site;
-use crate::Result;
+use crate::servers::{Running, Server, answer as answer_of_pluto};
+use crate::site::Site;
+use crate::workspace::{Result, folder};
 
 /// A kind of requests, and who answers them.
-pub(super) struct Work {
+pub(crate) struct Work {
     /// In tables.
-    pub(super) name: &'static str,
-    pub(super) site: Site,
+    pub(crate) name: &'static str,
+    pub(crate) site: Site,
     /// Asked for, unless there is a script.
-    pub(super) path: &'static str,
+    pub(crate) path: &'static str,
     /// Of each request.
-    pub(super) fields: &'static [&'static str],
-    pub(super) connections: u32,
+    pub(crate) fields: &'static [&'static str],
+    pub(crate) connections: u32,
     /// Of each answer.
-    pub(super) status: u16,
+    pub(crate) status: u16,
     asks: Asks,
     /// The first is the one whose ratio to each of the others is told.
-    pub(super) servers: &'static [Server],
+    pub(crate) servers: &'static [Server],
     /// Everybody writes an access log.
-    pub(super) logs: bool,
+    pub(crate) logs: bool,
     /// Each sample is of a server that was just started.
-    pub(super) cold: bool,
+    pub(crate) cold: bool,
     /// Servers and load share all cores.
-    pub(super) spread: bool,
+    pub(crate) spread: bool,
     /// How many times the usual rounds it takes, where a few percent are to be told from noise.
-    pub(super) rounds: usize,
+    pub(crate) rounds: usize,
     /// The ratio that is to be reached, and to whom.
-    pub(super) goals: &'static [(Server, f64)],
+    pub(crate) goals: &'static [(Server, f64)],
 }
 
 /// In which order paths are asked for.
@@ -57,7 +56,7 @@ const PEERS_AND_FLOOR: &[Server] =
 const NGINX: &[Server] = &[Server::Pluto, Server::Again, Server::Nginx];
 
 /// The one that the others are variations of.
-pub(super) const KEPT: Work = Work {
+pub(crate) const KEPT: Work = Work {
     name: "1 KiB",
     site: Site::Sizes,
     path: "/1k.bin",
@@ -87,7 +86,7 @@ const SKEWED: Work = Work {
 const NOT_MODIFIED: &[&str] = &["If-Modified-Since: Wed, 01 Jan 2020 00:00:00 GMT"];
 
 /// All of them.
-pub(super) static WORKS: &[Work] = &[
+pub(crate) static WORKS: &[Work] = &[
     KEPT,
     Work { name: "304", fields: NOT_MODIFIED, status: 304, goals: &[(Server::Nginx, 0.65)], ..KEPT },
     Work { name: "404", path: "/none", status: 404, goals: &[(Server::Nginx, 0.65)], ..KEPT },
@@ -202,7 +201,7 @@ pub(super) static WORKS: &[Work] = &[
 ];
 
 /// Those of `--quick`.
-pub(super) const QUICK: &[&str] = &["1 KiB", "404", "100 KiB"];
+pub(crate) const QUICK: &[&str] = &["1 KiB", "404", "100 KiB"];
 
 /// How many requests a script has, which then begins again.
 const SKEWED_REQUESTS: usize = 1 << 16;
@@ -219,7 +218,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 impl Work {
     /// How long a sample takes, of so many seconds. What a server does first is not to be all that is seen of one that was just
     /// started; nor of one that others have had their turn before, for in a second everything that is kept becomes old.
-    pub(super) fn seconds(&self, usual: u64) -> u64 {
+    pub(crate) fn seconds(&self, usual: u64) -> u64 {
         match self.asks {
             Asks::Skewed if self.cold => usual.max(COLD_SECONDS_MIN),
             Asks::Skewed => usual.max(WARM_SECONDS_MIN),
@@ -228,7 +227,7 @@ impl Work {
     }
 
     /// What wrk is told besides its options, when one path is not all.
-    pub(super) fn script(&self, root: &Path) -> Result<Option<PathBuf>> {
+    pub(crate) fn script(&self, root: &Path) -> Result<Option<PathBuf>> {
         let paths: Vec<String> = match self.asks {
             Asks::One => return Ok(None),
             Asks::Pipelined => vec![self.path.to_owned()],
@@ -255,7 +254,7 @@ end
     }
 
     /// Asks once, and looks at the status.
-    pub(super) fn check(&self, server: &Running) -> Result<()> {
+    pub(crate) fn check(&self, server: &Running) -> Result<()> {
         let mut begin = [0; 12];
         let failed = |error: std::io::Error| format!("{} does not answer: {error}", server.name);
         self.ask(server).and_then(|mut stream| stream.read_exact(&mut begin)).map_err(failed)?;
@@ -269,7 +268,7 @@ end
     }
 
     /// Asks once, and keeps the answer for `Server::Floor`.
-    pub(super) fn keep_answer(&self, server: &Running) -> Result<()> {
+    pub(crate) fn keep_answer(&self, server: &Running) -> Result<()> {
         let mut answer = vec![0; ANSWER_BYTES_MAX];
         let mut length = 0;
         let kept = self.ask(server).and_then(|mut stream| {

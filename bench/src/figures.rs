@@ -7,36 +7,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::open_loop::{self, Held, Latencies};
-use super::report::Spread;
-use super::servers::{CONNECTIONS_MAX, Running, Server, Settings, free_port, trace};
-use super::site::Site;
-use super::works::KEPT;
-use super::{Effort, load, machine};
-use crate::Result;
-use crate::workspace::{self, run};
+use crate::open_loop::{self, Held, Latencies};
+use crate::results::{Effort, Line, Spread};
+use crate::servers::{CONNECTIONS_MAX, Running, Server, Settings, free_port, trace};
+use crate::site::Site;
+use crate::works::KEPT;
+use crate::workspace::{self, Result, run};
+use crate::{load, machine};
 
 /// Something that is measured in a way of its own.
-pub(super) struct Figure {
-    pub(super) name: &'static str,
-    pub(super) measure: fn(Effort) -> Result<Vec<Line>>,
-}
-
-/// A line of the table.
-pub(super) struct Line {
-    pub(super) what: String,
-    pub(super) pluto: String,
-    /// The same of nginx.
-    pub(super) nginx: String,
-    /// Ours as a part of nginx's.
-    pub(super) ratio: Option<Spread>,
-    pub(super) goal: &'static str,
-    /// Whether the goal is reached, where there is one and it could be measured.
-    pub(super) met: Option<bool>,
+pub(crate) struct Figure {
+    pub(crate) name: &'static str,
+    pub(crate) measure: fn(Effort) -> Result<Vec<Line>>,
 }
 
 /// All of them.
-pub(super) static FIGURES: &[Figure] = &[
+pub(crate) static FIGURES: &[Figure] = &[
     Figure { name: "latency", measure: latency },
     Figure { name: "start", measure: start },
     Figure { name: "memory", measure: memory },
@@ -45,7 +31,7 @@ pub(super) static FIGURES: &[Figure] = &[
 ];
 
 /// Those of `--quick`.
-pub(super) const QUICK: &[&str] = &["latency", "start", "memory"];
+pub(crate) const QUICK: &[&str] = &["latency", "start", "memory"];
 
 const PATH: &str = "/1k.bin";
 const CONNECTIONS: usize = 64;

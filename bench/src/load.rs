@@ -2,36 +2,19 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use super::machine::{self, load_cores};
-use super::servers::Running;
-use super::works::Work;
-use crate::Result;
-use crate::workspace::say;
-
-/// What a run has shown.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sample {
-    /// Requests that were answered.
-    pub(super) requests: u64,
-    /// CPU time of the server: user and system.
-    pub(super) cpu: [Duration; 2],
-}
-
-impl Sample {
-    /// CPU time for each request, in microseconds.
-    pub(super) fn micros(&self) -> f64 {
-        (self.cpu[0] + self.cpu[1]).as_secs_f64() * 1e6 / self.requests as f64
-    }
-}
+use crate::machine::{self, load_cores};
+use crate::results::Sample;
+use crate::servers::Running;
+use crate::works::Work;
+use crate::workspace::{Result, say};
 
 /// So many clients take a second to connect, and are given one to do so.
 const CONNECTIONS_A_SECOND: u64 = 2_000;
 
 /// Loads a server for so many seconds. When nobody is answered at all, which a busy machine can bring about, it is said and
 /// done once more.
-pub(super) fn run(server: &Running, work: &Work, script: Option<&Path>, seconds: u64) -> Result<Sample> {
+pub(crate) fn run(server: &Running, work: &Work, script: Option<&Path>, seconds: u64) -> Result<Sample> {
     run_once(server, work, script, seconds).or_else(|why| {
         say(&format!("once more, since it failed: {why}"));
         run_once(server, work, script, seconds)

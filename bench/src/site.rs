@@ -5,13 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::folder;
-use crate::Result;
-use crate::workspace::output;
+use crate::workspace::{Result, folder, output};
 
 /// A site to serve.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Site {
+pub(crate) enum Site {
     /// Files of several sizes.
     Sizes,
     /// The Rust documentation, which comes with the toolchain.
@@ -28,7 +26,7 @@ const SIZES: [(&str, usize); 4] =
 
 impl Site {
     /// Its folder, with everything in it.
-    pub(super) fn make(self) -> Result<PathBuf> {
+    pub(crate) fn make(self) -> Result<PathBuf> {
         let failed = |error: std::io::Error| format!("cannot make the files to serve: {error}");
         match self {
             Site::Sizes => {
@@ -62,7 +60,7 @@ impl Site {
 
     /// The paths of its files, as a request has them; in an order that has nothing to do with their names, and is always
     /// the same.
-    pub(super) fn paths(root: &Path) -> Vec<String> {
+    pub(crate) fn paths(root: &Path) -> Vec<String> {
         let (mut folders, mut paths) = (vec![root.to_path_buf()], Vec::new());
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {

@@ -6,14 +6,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::machine::{self, SERVER_CORE};
-use super::{folder, proxy};
-use crate::Result;
-use crate::workspace;
+use crate::machine::{self, SERVER_CORE};
+use crate::workspace::{self, Result, folder};
 
 /// A server, in one of the ways in which it is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Server {
+pub(crate) enum Server {
     /// pluto-host with the web server.
     Pluto,
     /// The same once more: how far two measurements of one thing are apart.
@@ -38,16 +36,16 @@ pub(super) enum Server {
 }
 
 /// A server that runs.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
-    pub(super) name: &'static str,
-    pub(super) shards: u32,
-    pub(super) port: u16,
+    pub(crate) name: &'static str,
+    pub(crate) shards: u32,
+    pub(crate) port: u16,
 }
 
 impl Running {
     /// The process that was started.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 }
@@ -65,12 +63,16 @@ impl Drop for Running {
     }
 }
 
+/// The variable in which `cargo xtask bench` names the program `wasmtime`, and beside which it has
+/// put that program's guest, `target/bench/proxy.wasm`.
+const WASMTIME_VARIABLE: &str = "PLUTO_BENCH_WASMTIME";
+
 /// How long a server may take until it accepts.
 const START_SECONDS_MAX: u64 = 10;
 
 impl Server {
     /// Its name in tables.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Server::Pluto => "pluto",
             Server::Again => "pluto again",
@@ -87,18 +89,29 @@ impl Server {
         }
     }
 
+    /// The program that must be there besides our own; `wasmtime` is built by `cargo xtask bench`.
+    pub(crate) fn program(self) -> Option<&'static str> {
+        match self {
+            Server::Nginx => Some("nginx"),
+            Server::Lighttpd => Some("lighttpd"),
+            Server::H2o => Some("h2o"),
+            Server::WasmtimeServe => Some("wasmtime"),
+            _ => None,
+        }
+    }
+
     /// Its threads, each of which is to have as many clients as one has alone, and a load generator's.
-    pub(super) fn shards(self) -> u32 {
+    pub(crate) fn shards(self) -> u32 {
         if self == Server::TwoShards { 2 } else { 1 }
     }
 
     /// Starts it on the server's core, and waits until it accepts.
-    pub(super) fn start(self, root: &Path, logs: bool) -> Result<Running> {
+    pub(crate) fn start(self, root: &Path, logs: bool) -> Result<Running> {
         self.start_with(root, Settings { logs, ..Settings::default() })
     }
 
     /// The same, with settings.
-    pub(super) fn start_with(self, root: &Path, settings: Settings) -> Result<Running> {
+    pub(crate) fn start_with(self, root: &Path, settings: Settings) -> Result<Running> {
         let port = free_port()?;
         let command = self.command(root, port, settings)?;
         let cores =
@@ -117,7 +130,7 @@ impl Server {
     }
 
     /// Starts it, and does not wait.
-    pub(super) fn spawn(self, command: &mut Command, port: u16) -> Result<Running> {
+    pub(crate) fn spawn(self, command: &mut Command, port: u16) -> Result<Running> {
         let output =
             |name: &str| fs::File::create(log(self, name)).map_err(|error| format!("cannot write a log: {error}"));
         command.stdin(Stdio::null()).stdout(output("out")?).stderr(output("err")?);
@@ -126,15 +139,17 @@ impl Server {
     }
 
     /// The command line that starts it.
-    pub(super) fn command(self, root: &Path, port: u16, settings: Settings) -> Result<Command> {
+    pub(crate) fn command(self, root: &Path, port: u16, settings: Settings) -> Result<Command> {
         let Settings { logs, .. } = settings;
         let (program, option, text) = match self {
             Server::Nginx => ("nginx", "-c", nginx(root, port, settings)),
             Server::Lighttpd => ("lighttpd", "-f", lighttpd(root, port, logs)),
             Server::H2o => ("h2o", "-c", h2o(root, port, logs)),
             Server::WasmtimeServe => {
-                let mut serve = Command::new(proxy::program()?);
-                serve.args(["serve", "--addr", &format!("127.0.0.1:{port}")]).arg(proxy::guest());
+                let program = std::env::var_os(WASMTIME_VARIABLE)
+                    .ok_or("`wasmtime serve` is not here: `cargo xtask bench` builds it, or says why it cannot")?;
+                let mut serve = Command::new(program);
+                serve.args(["serve", "--addr", &format!("127.0.0.1:{port}")]).arg(folder().join("proxy.wasm"));
                 return Ok(serve);
             }
             Server::Floor => {
@@ -181,27 +196,27 @@ impl Server {
 }
 
 /// The most that our web server's `--connections` can be told: `CONNECTIONS_MAX` of guest/pluto/src/limits.rs.
-pub(super) const CONNECTIONS_MAX: u32 = 50_000;
+pub(crate) const CONNECTIONS_MAX: u32 = 50_000;
 
 /// How a server is started.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     /// It writes an access log.
-    pub(super) logs: bool,
+    pub(crate) logs: bool,
     /// Ours compiles the guest.
-    pub(super) no_cache: bool,
+    pub(crate) no_cache: bool,
     /// It bears that very many clients do nothing for long, on any address of this machine: one address of theirs has
     /// ports for 28,000.
-    pub(super) idle: bool,
+    pub(crate) idle: bool,
 }
 
 /// What `Server::Floor` sends.
-pub(super) fn answer() -> std::path::PathBuf {
+pub(crate) fn answer() -> std::path::PathBuf {
     log(Server::Floor, "answer")
 }
 
 /// What `Server::Recorded` writes.
-pub(super) fn trace() -> std::path::PathBuf {
+pub(crate) fn trace() -> std::path::PathBuf {
     log(Server::Recorded, "trace")
 }
 
@@ -210,7 +225,7 @@ fn log(server: Server, name: &str) -> std::path::PathBuf {
 }
 
 /// Another server may take it before ours does; then ours says so.
-pub(super) fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(|error| format!("there is no free port: {error}"))
 }

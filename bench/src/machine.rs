@@ -5,27 +5,26 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::Result;
-use crate::workspace::output;
+use crate::workspace::{Result, output};
 
 /// The core of the server; the load generator has all others.
-pub(super) const SERVER_CORE: &str = "0";
+pub(crate) const SERVER_CORE: &str = "0";
 
 /// The kernel counts CPU time for /proc in hundredths of a second (`USER_HZ`, the same on all of Linux).
 const TICK: Duration = Duration::from_millis(10);
 
 /// How many cores we may use.
-pub(super) fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, Into::into)
 }
 
 /// The cores of the load generator, as `taskset` takes them.
-pub(super) fn load_cores() -> String {
+pub(crate) fn load_cores() -> String {
     format!("1-{}", cores() - 1)
 }
 
 /// All cores, as `taskset` takes them.
-pub(super) fn all_cores() -> String {
+pub(crate) fn all_cores() -> String {
     format!("0-{}", cores() - 1)
 }
 
@@ -33,7 +32,7 @@ pub(super) fn all_cores() -> String {
 const FILES_WANTED: u32 = 110_000;
 
 /// How many files a process may have open here: as wanted, or what the hard limit allows.
-pub(super) fn files_max() -> u32 {
+pub(crate) fn files_max() -> u32 {
     static MAX: OnceLock<u32> = OnceLock::new();
     *MAX.get_or_init(|| {
         let wanted = format!("--nofile={FILES_WANTED}:{FILES_WANTED}");
@@ -47,7 +46,7 @@ pub(super) fn files_max() -> u32 {
 }
 
 /// A command on these cores, with as many open files as it may have.
-pub(super) fn on_cores(cores: &str, command: &Command) -> Command {
+pub(crate) fn on_cores(cores: &str, command: &Command) -> Command {
     let files = files_max();
     let mut all = Command::new("taskset");
     all.args(["--cpu-list", cores, "prlimit", &format!("--nofile={files}:{files}")]);
@@ -56,7 +55,7 @@ pub(super) fn on_cores(cores: &str, command: &Command) -> Command {
 }
 
 /// Resident memory of a process and of those that it has started, in bytes.
-pub(super) fn resident(pid: u32) -> Result<u64> {
+pub(crate) fn resident(pid: u32) -> Result<u64> {
     let of = |process: u32| {
         let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -67,7 +66,7 @@ pub(super) fn resident(pid: u32) -> Result<u64> {
 }
 
 /// User and system time of all our children that have ended.
-pub(super) fn children_time() -> Result<Duration> {
+pub(crate) fn children_time() -> Result<Duration> {
     let fields = stat(std::process::id()).ok_or("cannot read /proc")?;
     // By the numbering of proc_pid_stat(5).
     let ticks = [16, 17].map(|field| fields[field - 3].parse::<u32>().unwrap_or_default());
@@ -75,7 +74,7 @@ pub(super) fn children_time() -> Result<Duration> {
 }
 
 /// User and system time of a process and of its children that still run.
-pub(super) fn cpu_time(pid: u32) -> Result<[Duration; 2]> {
+pub(crate) fn cpu_time(pid: u32) -> Result<[Duration; 2]> {
     let mut sum = [Duration::ZERO; 2];
     for process in family(pid) {
         let fields = stat(process).ok_or_else(|| format!("process {process} has ended"))?;
@@ -103,7 +102,7 @@ fn stat(pid: u32) -> Option<Vec<String>> {
 }
 
 /// The machine, for whoever reads the figures.
-pub(super) fn describe() -> String {
+pub(crate) fn describe() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model =
         cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("\t: a processor without a name");

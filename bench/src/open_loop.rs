@@ -9,25 +9,28 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::num::NonZeroU64;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::machine;
-use crate::Result;
+use clap::Args;
+
+use crate::machine;
+use crate::workspace::Result;
 
 /// Latencies, in microseconds, by how many of a thousand requests had no more.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Latencies {
-    pub(super) p50: f64,
-    pub(super) p99: f64,
-    pub(super) p999: f64,
+pub(crate) struct Latencies {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
 }
 
 /// How long answers are waited for behind the last request.
 const REST: Duration = Duration::from_secs(5);
 
 /// Asks a server so many times a second, over so many connections.
-pub(super) fn ask(port: u16, rate: u64, seconds: u64, connections: usize, path: &str) -> Result<Latencies> {
+pub(crate) fn ask(port: u16, rate: u64, seconds: u64, connections: usize, path: &str) -> Result<Latencies> {
     let mut own = own_command("open-loop")?;
     own.args([port.to_string(), rate.to_string(), seconds.to_string(), connections.to_string(), path.to_owned()]);
     let output = machine::on_cores(&machine::load_cores(), &own).output();
@@ -41,11 +44,11 @@ pub(super) fn ask(port: u16, rate: u64, seconds: u64, connections: usize, path: 
 }
 
 /// Connections that were used once, and are idle until this is dropped.
-pub(super) struct Held(Child);
+pub(crate) struct Held(Child);
 
 impl Held {
     /// Opens so many, each with a request that was answered.
-    pub(super) fn open(port: u16, connections: usize, path: &str) -> Result<Self> {
+    pub(crate) fn open(port: u16, connections: usize, path: &str) -> Result<Self> {
         let mut own = own_command("hold")?;
         own.args([port.to_string(), connections.to_string(), path.to_owned()]);
         let mut command = machine::on_cores(&machine::load_cores(), &own);
@@ -74,27 +77,44 @@ fn own_command(task: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// `open-loop PORT RATE SECONDS CONNECTIONS PATH`: what `ask` starts.
-pub(crate) fn open_loop(words: &[&str]) -> Result<()> {
-    let [port, rate, seconds, connections, path] = words else { return Err("it is for `bench` alone".into()) };
-    let number = |word: &str| word.parse::<u64>().map_err(|_| format!("expected a number, found {word:?}"));
-    let (rate, seconds, connections) = (number(rate)?, number(seconds)?, number(connections)?);
-    let clients = (0..connections).map(|_| Client::connect(&format!("127.0.0.1:{port}"), path));
+/// What the clients of a fixed rate are told.
+#[derive(Debug, Args)]
+pub(crate) struct OpenLoop {
+    port: u16,
+    /// Requests a second.
+    rate: NonZeroU64,
+    seconds: u64,
+    connections: usize,
+    path: String,
+}
+
+/// What the idle clients are told.
+#[derive(Debug, Args)]
+pub(crate) struct Hold {
+    port: u16,
+    connections: u32,
+    path: String,
+}
+
+/// Does what `ask` starts: `open-loop PORT RATE SECONDS CONNECTIONS PATH`.
+pub(crate) fn open_loop(options: &OpenLoop) -> Result<()> {
+    let OpenLoop { port, rate, seconds, connections, path } = options;
+    let rate = rate.get();
+    let clients = (0..*connections).map(|_| Client::connect(&format!("127.0.0.1:{port}"), path));
     let mut clients = clients.collect::<Result<Vec<Client>>>()?;
-    let mut micros = run(&mut clients, Duration::from_nanos(1_000_000_000 / rate.max(1)), rate * seconds)?;
+    let mut micros = run(&mut clients, Duration::from_nanos(1_000_000_000 / rate), rate * seconds)?;
     micros.sort_by(f64::total_cmp);
     let part = |thousandth: usize| micros[(micros.len() * thousandth / 1_000).min(micros.len() - 1)];
     println!("{:.1} {:.1} {:.1}", part(500), part(990), part(999));
     Ok(())
 }
 
-/// `hold PORT CONNECTIONS PATH`: what `Held::open` starts.
-pub(crate) fn hold(words: &[&str]) -> Result<()> {
-    let [port, connections, path] = words else { return Err("it is for `bench` alone".into()) };
-    let connections: u32 = connections.parse().map_err(|_| "expected a number of connections")?;
+/// Does what `Held::open` starts: `hold PORT CONNECTIONS PATH`.
+pub(crate) fn hold(options: &Hold) -> Result<()> {
+    let Hold { port, connections, path } = options;
     // An address of the server has ports for 28,000 clients of one address.
     let address = |number: u32| format!("127.0.0.{}:{port}", 1 + number / 20_000);
-    let clients = (0..connections).map(|number| Client::connect(&address(number), path));
+    let clients = (0..*connections).map(|number| Client::connect(&address(number), path));
     let clients = clients.collect::<Result<Vec<Client>>>()?;
     println!("ready");
     // Until we are killed, or whoever has started us has ended.

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::report::{Measured, Spread};
-use super::servers::Server;
+use crate::results::{Measured, Spread};
+use crate::servers::Server;
 
 /// Width of the picture, and where the axis begins and ends.
 const WIDTH: f64 = 900.0;
@@ -29,7 +29,7 @@ const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#1f2937}.t{font-si
 @media(prefers-color-scheme:dark){text{fill:#e5e7eb}.s{fill:#9ca3af}.g{stroke:#374151}.one,.h{stroke:#9ca3af}.r{stroke:#60a5fa}.p{fill:#60a5fa}.m{stroke:#fbbf24}}";
 
 /// The works that nginx takes part in, each with the range of its ratios, the peers, and the goal.
-pub(super) fn plot(works: &[Measured]) -> String {
+pub(crate) fn plot(works: &[Measured]) -> String {
     let works: Vec<&Measured> =
         works.iter().filter(|it| it.is_of_pluto() && it.ratio(Server::Nginx).is_some()).collect();
     let bottom = TOP + ROW * works.len() as f64;

@@ -1,0 +1,100 @@
+//! `cargo xtask bench`: builds everything that is measured, sees to it that the other servers are
+//! here, and starts the benchmark, which is a crate of its own (`bench/`).
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::toolchain::{self, TARGET};
+use crate::workspace::{answer, build, cargo, host, root, run, say, target};
+use crate::{Result, debian};
+
+/// Debian's packages of the programs that the benchmark may ask for.
+const PACKAGES: [&str; 5] = ["wrk", "nginx", "lighttpd", "h2o", "util-linux"];
+
+/// The program that no package has.
+const WASMTIME: &str = "wasmtime";
+
+/// The parts of `wasmtime-cli` that serve HTTP.
+const WASMTIME_FEATURES: &str = "serve,run,cranelift,parallel-compilation,pooling-allocator,component-model-async";
+
+/// The variable in which the benchmark finds the program `wasmtime`.
+const WASMTIME_VARIABLE: &str = "PLUTO_BENCH_WASMTIME";
+
+/// Measures what `options` choose, which are those of the benchmark.
+pub(crate) fn bench(options: &[&str]) -> Result<()> {
+    // The benchmark alone first: a mistake in its options should not wait for wasmtime.
+    run(cargo("cargo").args(["build", "--quiet", "--release", "--workspace", "--bin", "bench"]))?;
+    let program = target().join("release/bench");
+    let mut bench = Command::new(&program);
+    bench.args(options).current_dir(root());
+    if options.iter().any(|option| matches!(*option, "--help" | "-h")) {
+        return run(&mut bench);
+    }
+    let asks = answer(Command::new(&program).args(options).arg("--needs"))?;
+    build()?;
+    if !debian::installed(&PACKAGES) {
+        debian::install(&PACKAGES)?;
+    }
+    if asks.lines().any(|name| name == WASMTIME) {
+        match wasmtime_serve() {
+            Ok(program) => drop(bench.env(WASMTIME_VARIABLE, program)),
+            Err(why) => say(&format!("`wasmtime serve` cannot be measured: {why}")),
+        }
+    }
+    run(&mut bench)
+}
+
+/// The folder of the benchmark's files.
+fn folder() -> PathBuf {
+    target().join("bench")
+}
+
+/// Builds `wasmtime serve` from the crate registry, which takes about ten minutes the first time, and
+/// its guest from `bench/proxy/`. Returns the program.
+fn wasmtime_serve() -> Result<PathBuf> {
+    let version = version()?;
+    let installation = folder().join(format!("wasmtime-{version}"));
+    let program = installation.join("bin/wasmtime");
+    if !program.is_file() {
+        say("compiling `wasmtime serve`, which takes about ten minutes");
+        let mut install = cargo("cargo");
+        install.args(["install", "wasmtime-cli", "--version", &version, "--locked", "--no-default-features"]);
+        install.args(["--features", WASMTIME_FEATURES, "--root"]).arg(installation);
+        run(install.env("CARGO_TARGET_DIR", folder().join("wasmtime-target")))?;
+    }
+    let target = folder().join("proxy-target");
+    let mut build = toolchain::set_up()?.cargo();
+    build
+        .args(["build", "--release", "--target", TARGET, "--manifest-path"])
+        .arg(root().join("bench/proxy/Cargo.toml"));
+    run(build.arg("--target-dir").arg(&target))?;
+    let core = target.join(TARGET).join("release/proxy.wasm");
+    run(Command::new(host()).arg("componentize").arg(core).arg("--output").arg(folder().join("proxy.wasm")))?;
+    Ok(program)
+}
+
+/// The version of wasmtime that the host has.
+fn version() -> Result<String> {
+    let lock =
+        fs::read_to_string(root().join("Cargo.lock")).map_err(|error| format!("cannot read Cargo.lock: {error}"))?;
+    locked(&lock, "wasmtime").map(str::to_owned).ok_or_else(|| "Cargo.lock has no wasmtime".into())
+}
+
+/// The version of a package in a Cargo.lock.
+fn locked<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
+    let (_, rest) = lock.split_once(&format!("name = \"{package}\"\nversion = \""))?;
+    rest.split('"').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::locked;
+
+    #[test]
+    fn a_version_is_that_of_the_package_of_this_name() {
+        let lock = "[[package]]\nname = \"wasmtime-cache\"\nversion = \"1.0.0\"\n\n[[package]]\nname = \"wasmtime\"\nversion = \"2.0.0\"\n";
+        assert_eq!(locked(lock, "wasmtime"), Some("2.0.0"));
+        assert_eq!(locked(lock, "wasm"), None);
+    }
+}
