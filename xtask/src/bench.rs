@@ -5,12 +5,20 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::build::build;
+use crate::install::{self, Asked, Need};
 use crate::toolchain::{self, TARGET};
-use crate::workspace::{answer, build, cargo, host, root, run, say, target};
-use crate::{Result, debian};
+use crate::workspace::{Result, answer, cargo, host, path, root, run, say, target};
 
 /// Debian's packages of the programs that the benchmark may ask for.
-const PACKAGES: [&str; 5] = ["wrk", "nginx", "lighttpd", "h2o", "util-linux"];
+const PACKAGES: [Need; 6] = [
+    Need { program: "wrk", package: "wrk" },
+    Need { program: "nginx", package: "nginx" },
+    Need { program: "lighttpd", package: "lighttpd" },
+    Need { program: "h2o", package: "h2o" },
+    Need { program: "taskset", package: "util-linux" },
+    Need { program: "prlimit", package: "util-linux" },
+];
 
 /// The program that no package has.
 const WASMTIME: &str = "wasmtime";
@@ -22,22 +30,21 @@ const WASMTIME_FEATURES: &str = "serve,run,cranelift,parallel-compilation,poolin
 const WASMTIME_VARIABLE: &str = "PLUTO_BENCH_WASMTIME";
 
 /// Measures what `options` choose, which are those of the benchmark.
-pub(crate) fn bench(options: &[&str]) -> Result<()> {
+pub(crate) fn bench(options: &[&str], asked: Asked) -> Result<()> {
     // The benchmark alone first: a mistake in its options should not wait for wasmtime.
     run(cargo("cargo").args(["build", "--quiet", "--release", "--workspace", "--bin", "bench"]))?;
     let program = target().join("release/bench");
     let mut bench = Command::new(&program);
-    bench.args(options).current_dir(root());
+    bench.args(options).current_dir(root()).env("PATH", path());
     if options.iter().any(|option| matches!(*option, "--help" | "-h")) {
         return run(&mut bench);
     }
     let asks = answer(Command::new(&program).args(options).arg("--needs"))?;
-    build()?;
-    if !debian::installed(&PACKAGES) {
-        debian::install(&PACKAGES)?;
-    }
+    let needs: Vec<Need> = asks.lines().filter_map(|name| PACKAGES.into_iter().find(|it| it.program == name)).collect();
+    install::ensure("bench", &needs, asked)?;
+    build(asked)?;
     if asks.lines().any(|name| name == WASMTIME) {
-        match wasmtime_serve() {
+        match wasmtime_serve(asked) {
             Ok(program) => drop(bench.env(WASMTIME_VARIABLE, program)),
             Err(why) => say(&format!("`wasmtime serve` cannot be measured: {why}")),
         }
@@ -52,7 +59,7 @@ fn folder() -> PathBuf {
 
 /// Builds `wasmtime serve` from the crate registry, which takes about ten minutes the first time, and
 /// its guest from `bench/proxy/`. Returns the program.
-fn wasmtime_serve() -> Result<PathBuf> {
+fn wasmtime_serve(asked: Asked) -> Result<PathBuf> {
     let version = version()?;
     let installation = folder().join(format!("wasmtime-{version}"));
     let program = installation.join("bin/wasmtime");
@@ -64,9 +71,9 @@ fn wasmtime_serve() -> Result<PathBuf> {
         run(install.env("CARGO_TARGET_DIR", folder().join("wasmtime-target")))?;
     }
     let target = folder().join("proxy-target");
-    let mut build = toolchain::set_up()?.cargo();
+    let mut build = toolchain::set_up(asked)?.cargo();
     build
-        .args(["build", "--release", "--target", TARGET, "--manifest-path"])
+        .args(["build", "--locked", "--release", "--target", TARGET, "--manifest-path"])
         .arg(root().join("bench/proxy/Cargo.toml"));
     run(build.arg("--target-dir").arg(&target))?;
     let core = target.join(TARGET).join("release/proxy.wasm");

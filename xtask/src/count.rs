@@ -1,11 +1,19 @@
 //! `cargo xtask count`: what a request costs in instructions, held against what it cost before. The counting itself is in
 //! `tests/instructions/`; `test` does this too.
 
-use crate::workspace::{self, cargo, run};
-use crate::{Result, debian};
+use crate::install::{self, Asked, Need};
+use crate::workspace::{Result, cargo, run};
 
-/// Counts on a build that is there already, and fails when a request costs more than before. `options` are those of the
-/// command line.
+/// Counts instructions.
+const VALGRIND: Need = Need { program: "valgrind", package: "valgrind" };
+
+/// Sees to it that valgrind is here.
+pub(crate) fn set_up(asked: Asked) -> Result<()> {
+    install::ensure("count", &[VALGRIND], asked)
+}
+
+/// Counts on a build that is there already, by a valgrind that is here, and fails when a request costs
+/// more than before. `options` are those of the command line.
 pub(crate) fn count(options: &[&str]) -> Result<()> {
     let mut test = cargo("cargo");
     test.args(["test", "--release", "--workspace", "--test", "all", "--", "--ignored", "--nocapture", "--quiet"]);
@@ -18,11 +26,6 @@ pub(crate) fn count(options: &[&str]) -> Result<()> {
             "--only" => test.env("PLUTO_COUNT_ONLY", value()?),
             other => return Err(format!("count: expected --only WORD or --update REASON, found {other:?}")),
         };
-    }
-    if workspace::output("valgrind", &["--version"]).is_none() {
-        debian::install(&["valgrind"]).map_err(|why| {
-            format!("counting instructions wants valgrind, which is not here and could not be installed: {why}")
-        })?;
     }
     run(&mut test)
 }

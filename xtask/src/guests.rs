@@ -5,9 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
-use crate::Result;
 use crate::toolchain::{TARGET, Toolchain};
-use crate::workspace::{host, root, run, say, target};
+use crate::workspace::{Result, host, root, run, say, target};
 
 /// The profile of the root Cargo.toml that guests are compiled in, and the name of the folder they end in.
 const PROFILE: &str = "guest";
@@ -19,7 +18,7 @@ pub(crate) fn build(toolchain: &Toolchain) -> Result<()> {
     for name in &names {
         let mut cargo = toolchain.cargo();
         // cargo optimises across crates only what is nothing but a `cdylib`; for the tests, a guest is an `rlib` as well.
-        cargo.args(["rustc", "--lib", "--crate-type", "cdylib", "--package", name]);
+        cargo.args(["rustc", "--locked", "--lib", "--crate-type", "cdylib", "--package", name]);
         cargo.args(["--target", TARGET, "--profile", PROFILE, "--target-dir"]).arg(&cores);
         run(&mut cargo)?;
     }
@@ -44,7 +43,7 @@ fn names() -> Result<Vec<String>> {
 }
 
 /// The name of the package in a manifest, when it is a guest.
-fn guest_name(manifest: &str) -> Option<String> {
+pub(crate) fn guest_name(manifest: &str) -> Option<String> {
     let value = |key| manifest.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));
     value("crate-type")?.contains("\"cdylib\"").then_some(())?;
     Some(value("name")?.trim().trim_matches('"').to_owned())

@@ -4,9 +4,10 @@
 //! becomes the host, so its exit code is the host's.
 
 mod bench;
+mod build;
 mod count;
-mod debian;
 mod guests;
+mod install;
 mod judge;
 mod serve;
 mod source;
@@ -17,8 +18,10 @@ mod workspace;
 
 use std::process::ExitCode;
 
+use install::Asked;
+
 const USAGE: &str = "\
-Usage: cargo xtask COMMAND
+Usage: cargo xtask COMMAND [OPTIONS]
 
 Commands:
   build            build the host and the guests: target/release/pluto-host, target/guests/NAME.wasm
@@ -31,28 +34,32 @@ Commands:
                    --rounds N and --seconds N (5 of 3) say how often and how long each is measured
   count [OPTIONS]  count the instructions of a request, and fail when there are more than before (`test` does this too);
                    --only WORD takes some kinds of requests, --update REASON writes the new counts down
-  judge            let httplint and REDbot look at the web server's responses (wants PyPI)
-  judge --grid     ask nginx, lighttpd, apache2 and h2o every case of tests/conformance too (wants these four)
-  setup            install only what compiling guests needs (`build` does this too)
+  judge            let httplint and REDbot look at the web server's responses (needs PyPI)
+  judge --grid     ask nginx, lighttpd, apache2 and h2o every case of tests/conformance too
+  setup            get only what compiling guests needs (`build` does this too)
   help             print this text
-";
 
-/// What can go wrong is always for a person to read: what was expected, what was found, what to do.
-type Result<T, E = String> = std::result::Result<T, E>;
+Options of build, serve, test, bench, count, judge and setup:
+  --install        install missing packages of Debian. CI=true means the same, and so does being root where there is apt-get
+  --no-install     install nothing, and say which command is missing and how to get it
+";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (asked, words) = asked(&words);
     let done = match words.as_slice() {
-        ["build"] => workspace::build(),
-        ["serve", "--", args @ ..] | ["serve", args @ ..] => serve::serve(args),
-        ["test"] => test::test(),
-        ["bench", options @ ..] => bench::bench(options),
-        ["count", options @ ..] => workspace::build().and_then(|()| count::count(options)),
+        ["build"] => build::build(asked),
+        ["serve", "--", args @ ..] | ["serve", args @ ..] => serve::serve(args, asked),
+        ["test"] => test::test(asked),
+        ["bench", options @ ..] => bench::bench(options, asked),
+        ["count", options @ ..] => {
+            count::set_up(asked).and_then(|()| build::build(asked)).and_then(|()| count::count(options))
+        }
         ["tidy"] => tidy::tidy(),
-        ["judge"] => judge::judge(),
-        ["judge", "--grid"] => judge::grid(),
-        ["setup"] => toolchain::set_up().map(|_| workspace::say("guests can be compiled on this machine")),
+        ["judge"] => judge::judge(asked),
+        ["judge", "--grid"] => judge::grid(asked),
+        ["setup"] => toolchain::set_up(asked).map(|_| workspace::say("guests can be compiled on this machine")),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())
@@ -68,5 +75,41 @@ fn main() -> ExitCode {
             eprintln!("xtask: {why}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Takes `--install` and `--no-install` out of a command line; the last of them counts. Behind `serve`
+/// they stand before everything else, because what follows is the host's.
+fn asked<'a>(words: &[&'a str]) -> (Asked, Vec<&'a str>) {
+    let mut asked = Asked::Nothing;
+    let mut rest: Vec<&str> = Vec::new();
+    for &word in words {
+        let is_ours = rest.len() == 1 || rest.first() != Some(&"serve");
+        match word {
+            "--install" if is_ours && !rest.is_empty() => asked = Asked::Install,
+            "--no-install" if is_ours && !rest.is_empty() => asked = Asked::NoInstall,
+            _ => rest.push(word),
+        }
+    }
+    (asked, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Asked, asked};
+
+    #[test]
+    fn options_about_installing_are_found_in_a_command_line() {
+        let check = |words: &str, expected: Asked, rest: &str| {
+            let words: Vec<&str> = words.split(' ').collect();
+            assert_eq!(asked(&words), (expected, rest.split(' ').collect()), "{words:?}");
+        };
+        check("build", Asked::Nothing, "build");
+        check("build --install", Asked::Install, "build");
+        check("count --only 304 --no-install", Asked::NoInstall, "count --only 304");
+        check("test --install --no-install", Asked::NoInstall, "test");
+        check("serve --install a.wasm 80", Asked::Install, "serve a.wasm 80");
+        check("serve -- a.wasm 80 --install", Asked::Nothing, "serve -- a.wasm 80 --install");
+        check("serve a.wasm --install", Asked::Nothing, "serve a.wasm --install");
     }
 }

@@ -3,15 +3,16 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::Result;
-use crate::workspace;
+use crate::build::build;
+use crate::install::Asked;
+use crate::workspace::{self, Result};
 
 /// What is served when nothing is said, beneath the workspace's folder.
 const DEFAULT_ARGS: [&str; 3] = ["target/guests/pluto.wasm", "8000", "html/"];
 
 /// Builds everything and becomes the host, so that signals reach it and its exit code is ours.
-pub(crate) fn serve(args: &[&str]) -> Result<()> {
-    workspace::build()?;
+pub(crate) fn serve(args: &[&str], asked: Asked) -> Result<()> {
+    build(asked)?;
     let mut host = Command::new(workspace::host());
     if args.is_empty() {
         host.args(DEFAULT_ARGS).current_dir(workspace::root());

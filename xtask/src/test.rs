@@ -2,39 +2,90 @@
 
 use std::time::Instant;
 
-use crate::workspace::{self, cargo, run};
-use crate::{Result, count, tidy};
+use crate::build::build;
+use crate::install::Asked;
+use crate::workspace::{Result, cargo, is_ci, run};
+use crate::{count, tidy};
 
-/// A name, what it stands for, and what it does.
-type Step = (&'static str, &'static str, fn() -> Result<()>);
+/// How a step has ended, when it has not failed.
+enum Done {
+    Passed,
+    /// It could not be done here, for this reason.
+    Skipped(String),
+}
+
+/// Its name, what it stands for, and what it does.
+type Step = (&'static str, &'static str, fn(Asked) -> Result<Done>);
 
 const STEPS: [Step; 6] = [
-    ("format", "cargo fmt --all --check", || run(cargo("cargo").args(["fmt", "--all", "--check"]))),
-    ("tidy", "the house rules", tidy::tidy),
-    ("build", "the host and the guests", workspace::build),
-    ("clippy", "cargo clippy --release --workspace --all-targets -- -D warnings", clippy),
-    ("count", "instructions for each request, against tests/instructions.toml", || count::count(&[])),
-    ("tests", "cargo test --release --workspace", || run(cargo("cargo").args(["test", "--release", "--workspace"]))),
+    ("format", "cargo fmt --all --check", |_| passed(run(cargo("cargo").args(["fmt", "--all", "--check"])))),
+    ("tidy", "the house rules", |_| passed(tidy::tidy())),
+    ("build", "the host and the guests", |asked| passed(build(asked))),
+    ("clippy", "cargo clippy --release --workspace --all-targets -- -D warnings", |_| passed(clippy())),
+    ("count", "instructions for each request, against tests/instructions.toml", counted),
+    ("tests", "cargo test --release --workspace", |_| {
+        passed(run(cargo("cargo").args(["test", "--release", "--workspace"])))
+    }),
 ];
 
 /// Runs the steps in their order and stops at the first that fails.
-pub(crate) fn test() -> Result<()> {
+pub(crate) fn test(asked: Asked) -> Result<()> {
     let start = Instant::now();
+    let mut skipped = Vec::new();
     for (number, (name, what, step)) in (1..).zip(STEPS) {
         eprintln!("\n==== {number}/{} {name}: {what}", STEPS.len());
         let step_start = Instant::now();
-        let done = step();
+        let done = step(asked);
         let seconds = step_start.elapsed().as_secs_f64();
-        if let Err(why) = done {
-            eprintln!("==== {name} FAILED after {seconds:.1} s");
-            return Err(format!("{why}\nxtask: test failed at step {number} of {}: {name}", STEPS.len()));
+        match done {
+            Ok(Done::Passed) => eprintln!("==== {name} passed in {seconds:.1} s"),
+            Ok(Done::Skipped(why)) => {
+                eprintln!("==== {name} SKIPPED: {why}");
+                skipped.push((name, why));
+            }
+            Err(why) => {
+                eprintln!("==== {name} FAILED after {seconds:.1} s");
+                return Err(format!("{why}\nxtask: test failed at step {number} of {}: {name}", STEPS.len()));
+            }
         }
-        eprintln!("==== {name} passed in {seconds:.1} s");
     }
-    eprintln!("\nxtask: all {} steps passed in {:.1} s", STEPS.len(), start.elapsed().as_secs_f64());
+    let seconds = start.elapsed().as_secs_f64();
+    eprintln!("\nxtask: {} of {} steps passed in {seconds:.1} s", STEPS.len() - skipped.len(), STEPS.len());
+    for (name, why) in skipped {
+        eprintln!("\nxtask: WARNING: the step `{name}` was SKIPPED, so this is less than CI does. {why}");
+    }
     Ok(())
+}
+
+fn passed(result: Result<()>) -> Result<Done> {
+    result.map(|()| Done::Passed)
+}
+
+/// Counts where there is valgrind. Without valgrind the step is skipped, except in CI.
+fn counted(asked: Asked) -> Result<Done> {
+    match count::set_up(asked) {
+        Ok(()) => passed(count::count(&[])),
+        Err(why) => skipped_unless_ci(why, is_ci()),
+    }
+}
+
+fn skipped_unless_ci(why: String, ci: bool) -> Result<Done> {
+    if ci { Err(why) } else { Ok(Done::Skipped(why)) }
 }
 
 fn clippy() -> Result<()> {
     run(cargo("cargo").args(["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Done, skipped_unless_ci};
+
+    #[test]
+    fn ci_leaves_nothing_out() {
+        assert!(skipped_unless_ci("no valgrind".into(), true).is_err());
+        assert!(
+            matches!(skipped_unless_ci("no valgrind".into(), false), Ok(Done::Skipped(why)) if why == "no valgrind")
+        );
+    }
 }

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::Result;
 use crate::source::{code_of, is_word, lines_naming};
-use crate::workspace::{output, root, say};
+use crate::workspace::{Result, output, root, say};
 
 /// A file that does not fit in one reader's head is more than one room.
 const FILE_LINES_MAX: usize = 600;

@@ -8,8 +8,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::workspace::{self, output, say};
-use crate::{Result, debian};
+use crate::install::{self, Asked, Need};
+use crate::workspace::{self, Result, output, say};
 
 /// What guests are compiled for: no WASI, so a guest imports nothing but the contract.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
@@ -17,9 +17,9 @@ pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 /// The compiler and cargo, and the sources of the standard library of the same version.
 const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 
-/// Debian's linker for WebAssembly, for a machine without rustup's. A name with a version, because the plain package
-/// `lld` of Debian 12 is LLVM 14, older than the compiler's.
-const DEBIAN_LINKER: (&str, &str) = ("lld-19", "/usr/bin/wasm-ld-19");
+/// Debian's linker for WebAssembly, for a machine without rustup's. Its name has a version, because
+/// the plain package `lld` of Debian 12 is LLVM 14, older than the compiler's.
+const DEBIAN_LINKER: Need = Need { program: "wasm-ld-19", package: "lld-19" };
 
 /// How long rustup may take: it downloads about 20 MB, and without a network it fails in less than a second.
 const RUSTUP_SECONDS_MAX: u64 = 300;
@@ -36,7 +36,8 @@ pub(crate) enum Toolchain {
 }
 
 impl Toolchain {
-    /// A cargo that compiles guests; the caller adds what to build, beginning with the subcommand.
+    /// Returns a cargo that compiles guests of this workspace, with its `Cargo.lock` as it is. The caller
+    /// adds what to build, beginning with the subcommand.
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = match self {
             Toolchain::Active => workspace::cargo("cargo"),
@@ -57,32 +58,30 @@ fn debian_cargo(linker: &Path) -> Command {
         .env("RUSTC_BOOTSTRAP", "1") // -Z on a stable compiler
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker)
         .env_remove("LD_LIBRARY_PATH") // `cargo run` put the libraries of rustup's compiler there
-        .args(["-Zbuild-std=std,panic_abort", "--locked"]);
+        .arg("-Zbuild-std=std,panic_abort");
     cargo
 }
 
-/// Finds a toolchain for guests; when there is none, installs one.
-pub(crate) fn set_up() -> Result<Toolchain> {
+/// Finds a toolchain for guests. When there is none, tries rustup, which needs no administrator rights,
+/// and then Debian's packages, which are installed only when that is allowed.
+pub(crate) fn set_up(asked: Asked) -> Result<Toolchain> {
     if active_has_target() {
         return Ok(Toolchain::Active);
     }
-    if debian::installed(&DEBIAN_PACKAGES) {
+    if install::are_installed(&DEBIAN_PACKAGES) {
         say(&format!("the active toolchain has no {TARGET}: guests are compiled by Debian's, {}", DEBIAN_PACKAGES[0]));
-        return debian_toolchain();
+        return debian_toolchain(asked);
     }
     say(&format!("the active toolchain has no {TARGET}, which guests are compiled for: trying rustup"));
     let Err(no_rustup) = rustup_add_target() else { return Ok(Toolchain::Active) };
     say(&format!("{no_rustup}: trying Debian's packages"));
-    debian::install(&DEBIAN_PACKAGES).and_then(|()| debian_toolchain()).map_err(|no_debian| {
+    let what = format!("a compiler for {TARGET}");
+    let installed = install::install("build", &what, &DEBIAN_PACKAGES, asked);
+    installed.and_then(|()| debian_toolchain(asked)).map_err(|no_debian| {
         format!(
-            "no way to compile guests on this machine. Tried:\n  \
-             - {no_rustup}\n  \
-             - {no_debian}\n\
-             Do one of these, then try again:\n  \
-             - where rustup reaches its server: `rustup target add {TARGET}`\n  \
-             - on Debian 12 or later, as root: `apt-get install --no-install-recommends {}`\n  \
-             - on another system: install its package of Rust's standard library for {TARGET}",
-            DEBIAN_PACKAGES.join(" ")
+            "guests cannot be compiled on this machine yet: {no_rustup}.\n\
+             Where rustup reaches its server, `rustup target add {TARGET}` is enough. Debian 12 and later have packages.\n\
+             {no_debian}"
         )
     })
 }
@@ -116,16 +115,13 @@ fn rustup_add_target() -> Result<()> {
 }
 
 /// Debian's toolchain, once its packages are there.
-fn debian_toolchain() -> Result<Toolchain> {
+fn debian_toolchain(asked: Asked) -> Result<Toolchain> {
     if let Some(linker) = rustup_linker() {
         return Ok(Toolchain::Debian { linker });
     }
-    let (package, program) = DEBIAN_LINKER;
-    if !Path::new(program).exists() {
-        say("there is no rust-lld in the active toolchain, which would link guests");
-        debian::install(&[package])?;
-    }
-    Ok(Toolchain::Debian { linker: program.into() })
+    // The active toolchain has no rust-lld, which would link guests too.
+    install::ensure("build", &[DEBIAN_LINKER], asked)?;
+    Ok(Toolchain::Debian { linker: DEBIAN_LINKER.program.into() })
 }
 
 /// The linker that comes with rustup's toolchains.

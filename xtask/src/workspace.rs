@@ -1,9 +1,11 @@
-//! The workspace: where it is, how cargo is called in it, how all of it is built.
+//! The workspace: where it is, and how cargo and other programs are called in it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Result, guests, toolchain};
+/// An error is a text for a person: it says what was expected, what was found, and what to do.
+pub(crate) type Result<T, E = String> = std::result::Result<T, E>;
 
 /// The folder of the workspace.
 pub(crate) fn root() -> PathBuf {
@@ -12,8 +14,8 @@ pub(crate) fn root() -> PathBuf {
     own.parent().map(Path::to_path_buf).expect("xtask/ is inside the workspace")
 }
 
-/// The folder of everything built. Always `target/`, whatever `CARGO_TARGET_DIR` says, because README, tests and
-/// scripts name `target/release/pluto-host` and `target/guests/`.
+/// The folder of everything built. It is always `target/`, whatever `CARGO_TARGET_DIR` says, because
+/// README, tests and scripts name `target/release/pluto-host` and `target/guests/`.
 pub(crate) fn target() -> PathBuf {
     root().join("target")
 }
@@ -23,19 +25,13 @@ pub(crate) fn host() -> PathBuf {
     target().join("release/pluto-host")
 }
 
-/// Builds the host and the guests.
-pub(crate) fn build() -> Result<()> {
-    build_host()?;
-    guests::build(&toolchain::set_up()?)
+/// Whether this run is one of continuous integration, which may change its machine and must leave
+/// nothing out.
+pub(crate) fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true")
 }
 
-/// Builds the whole workspace for this machine. Every command of ours selects `--workspace` in the release profile:
-/// another selection unites the features of the crates differently, and wasmtime would be compiled once more.
-fn build_host() -> Result<()> {
-    run(cargo("cargo").args(["build", "--release", "--workspace"]))
-}
-
-/// A cargo that works in this workspace as if it had been started by hand.
+/// Returns a cargo that works in this workspace as if a person had started it.
 pub(crate) fn cargo(program: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root()).env("CARGO_TARGET_DIR", target());
@@ -51,13 +47,14 @@ pub(crate) fn cargo(program: &str) -> Command {
     command
 }
 
-/// Runs a command to its end; an exit code other than 0 is an error.
+/// Runs a command to its end. An exit code other than 0 is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().map_err(|error| format!("cannot run `{}`: {error}", line(command)))?;
     if status.success() { Ok(()) } else { Err(format!("`{}` failed: {status}", line(command))) }
 }
 
-/// What a command prints on its standard output, without the spaces around it; none when it cannot run or fails.
+/// Returns the standard output of a command without the spaces around it, or nothing when the
+/// command cannot run or fails.
 pub(crate) fn output(program: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).current_dir(root()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
@@ -74,7 +71,7 @@ pub(crate) fn answer(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).map_err(|_| format!("`{}` printed what is no UTF-8", line(command)))
 }
 
-/// Tells what is about to happen, or why.
+/// Tells on standard error what happens next, or why.
 pub(crate) fn say(what: &str) {
     eprintln!("xtask: {what}");
 }
@@ -82,4 +79,15 @@ pub(crate) fn say(what: &str) {
 fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// Debian's folders of programs that serve, which are not in the `PATH` of ordinary users.
+const FOLDERS_OF_SERVERS: [&str; 2] = ["/usr/sbin", "/sbin"];
+
+/// The `PATH` in which programs are looked for: ours, then the folders of programs that serve.
+pub(crate) fn path() -> OsString {
+    let ours = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&ours).chain(FOLDERS_OF_SERVERS.map(PathBuf::from));
+    // A name with a colon cannot be among them, for it was split at colons.
+    std::env::join_paths(folders).unwrap_or(ours)
 }

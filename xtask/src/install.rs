@@ -1,0 +1,248 @@
+//! Programs that a task needs: whether they are here, and whether they may be installed.
+//!
+//! Nothing is installed with administrator rights unasked. Somebody asks by `--install`, by `CI=true`,
+//! or by being root on a machine with `apt-get`, which is how a fresh Debian machine is set up.
+
+use std::io::IsTerminal;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use crate::workspace::{Result, is_ci, output, path, run, say};
+
+/// How long apt waits for one server.
+const APT_SECONDS_MAX: u64 = 30;
+
+/// A program, and Debian's package that has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Need {
+    pub(crate) program: &'static str,
+    pub(crate) package: &'static str,
+}
+
+/// What the command line says about installing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// `--install`: do it.
+    Install,
+    /// `--no-install`: only say what is missing.
+    NoInstall,
+    /// Neither of them.
+    Nothing,
+}
+
+/// What decides about installing a package.
+#[derive(Clone, Copy, Debug)]
+struct Circumstances {
+    asked: Asked,
+    /// Whether `CI=true`.
+    ci: bool,
+    /// Whether there is `apt-get`.
+    apt: bool,
+    /// Whether we are root.
+    root: bool,
+    /// Whether sudo can make us root: without a password, or where somebody can be asked for one.
+    sudo: bool,
+}
+
+/// Whether packages are installed.
+#[derive(Debug, PartialEq, Eq)]
+enum Decision {
+    /// They are, for this reason.
+    Install { by_sudo: bool, because: &'static str },
+    /// They are not, for this reason.
+    Tell { because: &'static str },
+}
+
+fn decide(circumstances: Circumstances) -> Decision {
+    let Circumstances { asked, ci, apt, root, sudo } = circumstances;
+    let because = match asked {
+        Asked::NoInstall => return Decision::Tell { because: "--no-install was given" },
+        Asked::Install => "--install was given",
+        Asked::Nothing if ci => "CI=true",
+        Asked::Nothing if root && apt => {
+            "this is root on a machine with apt-get; --no-install only says what is missing"
+        }
+        Asked::Nothing => return Decision::Tell { because: "nothing is installed unasked" },
+    };
+    if !apt {
+        return Decision::Tell { because: "there is no apt-get: this is not a Debian-like system" };
+    }
+    match (root, sudo) {
+        (true, _) => Decision::Install { by_sudo: false, because },
+        (false, true) => Decision::Install { by_sudo: true, because },
+        (false, false) => {
+            Decision::Tell { because: "apt-get needs root: this is another user, and sudo does not help" }
+        }
+    }
+}
+
+impl Circumstances {
+    fn of_this_machine(asked: Asked) -> Self {
+        // sudo can ask for a password where somebody sits.
+        let ask: &[&str] = if std::io::stdin().is_terminal() { &["--version"] } else { &["--non-interactive", "true"] };
+        Self {
+            asked,
+            ci: is_ci(),
+            apt: output("apt-get", &["--version"]).is_some(),
+            root: output("id", &["-u"]).is_some_and(|user| user == "0"),
+            sudo: output("sudo", ask).is_some(),
+        }
+    }
+}
+
+/// Sees to it that the programs are here, and installs those that are not when that is allowed. The
+/// error names them, and says how to get them. `task` is the command of ours that needs them.
+pub(crate) fn ensure(task: &str, needs: &[Need], asked: Asked) -> Result<()> {
+    let missing = || needs.iter().filter(|need| !is_here(need.program)).copied().collect::<Vec<_>>();
+    let absent = missing();
+    if absent.is_empty() {
+        return Ok(());
+    }
+    let programs: Vec<&str> = absent.iter().map(|need| need.program).collect();
+    let mut packages: Vec<&str> = absent.iter().map(|need| need.package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    install(task, &programs.join(", "), &packages, asked)?;
+    match missing().first() {
+        None => Ok(()),
+        Some(Need { program, package }) => {
+            Err(format!("the package {package} is installed, and still there is no program {program}: look at PATH"))
+        }
+    }
+}
+
+/// Installs packages when that is allowed. The error says why not, and how to get them. `what` is
+/// the name of what is missing.
+pub(crate) fn install(task: &str, what: &str, packages: &[&str], asked: Asked) -> Result<()> {
+    let circumstances = Circumstances::of_this_machine(asked);
+    match decide(circumstances) {
+        Decision::Install { by_sudo, because } => {
+            say(&format!("installing {} ({what}), because {because}", packages.join(" ")));
+            apt_install(packages, by_sudo)
+        }
+        Decision::Tell { because } => Err(advice(task, what, packages, circumstances, because)),
+    }
+}
+
+/// What a person can do about packages that were not installed.
+fn advice(task: &str, what: &str, packages: &[&str], circumstances: Circumstances, because: &str) -> String {
+    let Circumstances { apt, root, .. } = circumstances;
+    let names = packages.join(" ");
+    let mut advice = format!("`cargo xtask {task}` needs {what}, which is missing here, and {because}.");
+    if apt {
+        let sudo = if root { "" } else { "sudo " };
+        advice += &format!(
+            "\nDo one of these, then try again:\n  \
+             - {sudo}apt-get install --no-install-recommends {names}\n  \
+             - cargo xtask {task} --install"
+        );
+    } else {
+        advice += &format!("\nInstall it as this system does; Debian's packages are called {names}. Then try again.");
+    }
+    advice
+}
+
+/// Whether a program can be started by its name.
+pub(crate) fn is_here(program: &str) -> bool {
+    std::env::split_paths(&path()).any(|folder| {
+        let file = folder.join(program).metadata();
+        file.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    })
+}
+
+/// Whether all of these packages of Debian are installed.
+pub(crate) fn are_installed(packages: &[&str]) -> bool {
+    let query = [["--show", "--showformat", "${db:Status-Status}\n"].as_slice(), packages].concat();
+    output("dpkg-query", &query).is_some_and(|states| states.lines().all(|state| state == "installed"))
+}
+
+fn apt_install(packages: &[&str], by_sudo: bool) -> Result<()> {
+    let apt = |args: &[&str]| {
+        let mut apt = Command::new(if by_sudo { "sudo" } else { "env" });
+        if by_sudo {
+            // Without a terminal sudo fails at once instead of waiting for a password.
+            apt.args(if std::io::stdin().is_terminal() { &["env"][..] } else { &["--non-interactive", "env"] });
+        }
+        apt.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"])
+            .args(["--option", "DPkg::Lock::Timeout=120", "--option"])
+            .arg(format!("Acquire::http::Timeout={APT_SECONDS_MAX}"))
+            .args(args);
+        apt
+    };
+    say("asking Debian's package servers what they have: apt-get update");
+    if let Err(why) = run(&mut apt(&["update"])) {
+        say(&format!("{why}; going on with what apt knows already"));
+    }
+    // --no-remove: another Rust that was installed on purpose is not ours to take away.
+    let mut install = apt(&["install", "--yes", "--no-remove", "--no-install-recommends"]);
+    run(install.args(packages)).map_err(|why| format!("cannot install {}: {why}", packages.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Asked, Circumstances, Decision, advice, decide, is_here};
+
+    /// An ordinary user of a Debian machine on which sudo wants a password.
+    const USER: Circumstances = Circumstances { asked: Asked::Nothing, ci: false, apt: true, root: false, sudo: false };
+
+    fn installs(circumstances: Circumstances) -> bool {
+        matches!(decide(circumstances), Decision::Install { .. })
+    }
+
+    #[test]
+    fn an_ordinary_user_is_only_told() {
+        assert!(!installs(USER));
+        assert!(!installs(Circumstances { sudo: true, ..USER }), "also where sudo would do it");
+    }
+
+    #[test]
+    fn who_asks_gets_it_by_root_or_by_sudo() {
+        for circumstances in [Circumstances { asked: Asked::Install, ..USER }, Circumstances { ci: true, ..USER }] {
+            assert!(!installs(circumstances), "nobody is root: {circumstances:?}");
+            let by_sudo = decide(Circumstances { sudo: true, ..circumstances });
+            assert!(matches!(by_sudo, Decision::Install { by_sudo: true, .. }), "{by_sudo:?}");
+            let by_root = decide(Circumstances { root: true, sudo: true, ..circumstances });
+            assert!(matches!(by_root, Decision::Install { by_sudo: false, .. }), "{by_root:?}");
+        }
+    }
+
+    #[test]
+    fn root_on_debian_has_asked_unless_it_says_no() {
+        let root = Circumstances { root: true, ..USER };
+        assert!(installs(root));
+        for refused in [root, Circumstances { ci: true, ..root }, Circumstances { sudo: true, ..USER }] {
+            assert!(!installs(Circumstances { asked: Asked::NoInstall, ..refused }), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn without_apt_nobody_installs() {
+        for (asked, ci) in [(Asked::Install, false), (Asked::Nothing, true), (Asked::Nothing, false)] {
+            for (root, sudo) in [(true, false), (false, true), (false, false)] {
+                let circumstances = Circumstances { asked, ci, apt: false, root, sudo };
+                assert!(!installs(circumstances), "{circumstances:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_advice_is_a_command_that_can_be_copied() {
+        let told = advice("count", "valgrind", &["valgrind"], USER, "nothing is installed unasked");
+        for part in [
+            "needs valgrind",
+            "nothing is installed unasked",
+            "\n  - sudo apt-get install --no-install-recommends valgrind\n",
+            "cargo xtask count --install",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        let elsewhere = advice("count", "valgrind", &["valgrind"], Circumstances { apt: false, ..USER }, "");
+        assert!(!elsewhere.contains("apt-get") && elsewhere.contains("valgrind"), "{elsewhere}");
+    }
+
+    #[test]
+    fn programs_are_looked_for_in_the_path() {
+        assert!(is_here("sh"));
+        assert!(!is_here("a-program-of-this-name-is-nowhere"));
+    }
+}
