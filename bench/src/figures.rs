@@ -1,4 +1,5 @@
-//! What is not told by CPU time for each request: latency, start, memory, idle clients, the cost of the sandbox.
+//! What is not told by CPU time for each request: latency, start, memory, idle clients, the cost
+//! of the sandbox.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -40,8 +41,8 @@ const MIB: f64 = (1 << 20) as f64;
 /// One of several latencies.
 type Part = fn(&Latencies) -> f64;
 
-/// Latency at half of what nginx can do at most, for each server in turn. In more rounds than usual: what lasts a millisecond on
-/// this machine, whoever does it, is in the p99 of a round.
+/// Latency at half of what nginx can do at most, for each server in turn. In more rounds than
+/// usual: what lasts a millisecond on this machine, whoever does it, is in the p99 of a round.
 fn latency(effort: Effort) -> Result<Vec<Line>> {
     let root = Site::Sizes.make()?;
     let servers = [Server::Pluto, Server::Nginx].map(|server| server.start(&root, false));
@@ -144,7 +145,8 @@ fn settle(server: &Running) -> Result<()> {
     Ok(())
 }
 
-/// Clients that are connected and do nothing, and a busy one among them: 10,000, then as many as there can be.
+/// Clients that are connected and do nothing, and a busy one among them: 10,000, then as many as
+/// there can be.
 fn idle(effort: Effort) -> Result<Vec<Line>> {
     let most = idle_max();
     let mut lines = idle_of(most.min(10_000), effort)?;
@@ -165,8 +167,8 @@ fn idle(effort: Effort) -> Result<Vec<Line>> {
 /// How many are to be held at once.
 const IDLE_WANTED: usize = 50_000;
 
-/// How many can be: the web server takes no more than `CONNECTIONS_MAX`, and the host keeps a quarter of its descriptors
-/// for files.
+/// How many can be: the web server takes no more than `CONNECTIONS_MAX`, and the host keeps a
+/// quarter of its descriptors for files.
 fn idle_max() -> usize {
     let files = machine::files_max() as usize;
     (files - files / 4 - 200).min(CONNECTIONS_MAX as usize).min(IDLE_WANTED)
@@ -208,7 +210,8 @@ fn idle_of(connections: usize, effort: Effort) -> Result<Vec<Line>> {
     ])
 }
 
-/// What a request costs on this side of the system calls: a recorded run is run again, without sockets and files.
+/// What a request costs on this side of the system calls: a recorded run is run again, without
+/// sockets and files.
 fn sandbox(effort: Effort) -> Result<Vec<Line>> {
     let root = Site::Sizes.make()?;
     // Without load first: starting, compiling and ending are no part of it.

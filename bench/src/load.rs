@@ -12,8 +12,8 @@ use crate::workspace::{Result, say};
 /// So many clients take a second to connect, and are given one to do so.
 const CONNECTIONS_A_SECOND: u64 = 2_000;
 
-/// Loads a server for so many seconds. When nobody is answered at all, which a busy machine can bring about, it is said and
-/// done once more.
+/// Loads a server for so many seconds. When nobody is answered at all, which a busy machine can
+/// bring about, it is said and done once more.
 pub(crate) fn run(server: &Running, work: &Work, script: Option<&Path>, seconds: u64) -> Result<Sample> {
     run_once(server, work, script, seconds).or_else(|why| {
         say(&format!("once more, since it failed: {why}"));

@@ -10,7 +10,8 @@ use crate::workspace::{Result, output};
 /// The core of the server; the load generator has all others.
 pub(crate) const SERVER_CORE: &str = "0";
 
-/// The kernel counts CPU time for /proc in hundredths of a second (`USER_HZ`, the same on all of Linux).
+/// The kernel counts CPU time for /proc in hundredths of a second (`USER_HZ`, the same on all of
+/// Linux).
 const TICK: Duration = Duration::from_millis(10);
 
 /// How many cores we may use.

@@ -1,9 +1,10 @@
-//! The benchmark: the web server against its peers, in CPU time for each request. `cargo xtask bench`
-//! builds everything and starts this program.
+//! The benchmark: the web server against its peers, in CPU time for each request. `cargo xtask
+//! bench` builds everything and starts this program.
 //!
-//! A server has one core, and the load generator another. All servers of a work are measured in turn,
-//! for several rounds, so that other load on the machine hits each of them. Ratios are taken within a
-//! round. The web server takes part twice: the distance between its two results is the noise.
+//! A server has one core, and the load generator another. All servers of a work are measured in
+//! turn, for several rounds, so that other load on the machine hits each of them. Ratios are taken
+//! within a round. The web server takes part twice: the distance between its two results is the
+//! noise.
 //!
 //! Exit codes: 0 when all was measured, 1 when not, 2 when the command line was not understood.
 

@@ -1,10 +1,12 @@
-//! Clients that ask at a fixed rate, whatever they are answered, and clients that hold a connection and do nothing.
+//! Clients that ask at a fixed rate, whatever they are answered, and clients that hold a
+//! connection and do nothing.
 //!
-//! A client that waits for an answer before it asks again asks a slow server less often, and so does not see how slow it is
-//! (*coordinated omission*). Here each request has a moment at which it is due, and its latency is counted from then, also
-//! when no connection was free to send it. One thread looks at all connections without ever sleeping, so that nothing is
-//! measured of how long a sleeper takes to wake: it wants a core of its own. It is a process of its own, by which its core
-//! and its limit of open files are set.
+//! A client that waits for an answer before it asks again asks a slow server less often, and so
+//! does not see how slow it is (*coordinated omission*). Here each request has a moment at which
+//! it is due, and its latency is counted from then, also when no connection was free to send it.
+//! One thread looks at all connections without ever sleeping, so that nothing is measured of how
+//! long a sleeper takes to wake: it wants a core of its own. It is a process of its own, by which
+//! its core and its limit of open files are set.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};

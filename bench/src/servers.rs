@@ -100,7 +100,8 @@ impl Server {
         }
     }
 
-    /// Its threads, each of which is to have as many clients as one has alone, and a load generator's.
+    /// Its threads, each of which is to have as many clients as one has alone, and a load
+    /// generator's.
     pub(crate) fn shards(self) -> u32 {
         if self == Server::TwoShards { 2 } else { 1 }
     }
@@ -195,7 +196,8 @@ impl Server {
     }
 }
 
-/// The most that our web server's `--connections` can be told: `CONNECTIONS_MAX` of guest/pluto/src/limits.rs.
+/// The most that our web server's `--connections` can be told: `CONNECTIONS_MAX` of
+/// guest/pluto/src/limits.rs.
 pub(crate) const CONNECTIONS_MAX: u32 = 50_000;
 
 /// How a server is started.
@@ -205,8 +207,8 @@ pub(crate) struct Settings {
     pub(crate) logs: bool,
     /// Ours compiles the guest.
     pub(crate) no_cache: bool,
-    /// It bears that very many clients do nothing for long, on any address of this machine: one address of theirs has
-    /// ports for 28,000.
+    /// It bears that very many clients do nothing for long, on any address of this machine: one
+    /// address of theirs has ports for 28,000.
     pub(crate) idle: bool,
 }
 

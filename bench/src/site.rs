@@ -18,7 +18,8 @@ pub(crate) enum Site {
     Many(u32),
 }
 
-/// When the files of ours were last changed, so that a request can ask for newer ones: 1 January 2020.
+/// When the files of ours were last changed, so that a request can ask for newer ones: 1 January
+/// 2020.
 const MODIFIED_SECONDS: u64 = 1_577_836_800;
 
 const SIZES: [(&str, usize); 4] =
@@ -58,8 +59,8 @@ impl Site {
         }
     }
 
-    /// The paths of its files, as a request has them; in an order that has nothing to do with their names, and is always
-    /// the same.
+    /// The paths of its files, as a request has them; in an order that has nothing to do with
+    /// their names, and is always the same.
     pub(crate) fn paths(root: &Path) -> Vec<String> {
         let (mut folders, mut paths) = (vec![root.to_path_buf()], Vec::new());
         while let Some(folder) = folders.pop() {

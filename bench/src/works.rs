@@ -44,7 +44,8 @@ enum Asks {
     One,
     /// The same, sixteen at a time.
     Pipelined,
-    /// All files, by a skewed popularity: the file of rank n is asked for about 1/n as often as the first (Zipf's law).
+    /// All files, by a skewed popularity: the file of rank n is asked for about 1/n as often as
+    /// the first (Zipf's law).
     Skewed,
     /// All files, each once, and then again.
     Each,
@@ -108,7 +109,8 @@ pub(crate) static WORKS: &[Work] = &[
         site: Site::Documentation,
         path: "/",
         asks: Asks::Each,
-        // lighttpd keeps files open for a while, and answers 503 when these take all of its descriptors.
+        // lighttpd keeps files open for a while, and answers 503 when these take all of its
+        // descriptors.
         servers: &[Server::Pluto, Server::Again, Server::Nginx, Server::H2o],
         goals: &[(Server::Nginx, 0.80)],
         ..KEPT
@@ -216,8 +218,9 @@ const WARM_SECONDS_MIN: u64 = 3;
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 impl Work {
-    /// How long a sample takes, of so many seconds. What a server does first is not to be all that is seen of one that was just
-    /// started; nor of one that others have had their turn before, for in a second everything that is kept becomes old.
+    /// How long a sample takes, of so many seconds. What a server does first is not to be all that
+    /// is seen of one that was just started; nor of one that others have had their turn before,
+    /// for in a second everything that is kept becomes old.
     pub(crate) fn seconds(&self, usual: u64) -> u64 {
         match self.asks {
             Asks::Skewed if self.cold => usual.max(COLD_SECONDS_MIN),

@@ -57,8 +57,8 @@ fn folder() -> PathBuf {
     target().join("bench")
 }
 
-/// Builds `wasmtime serve` from the crate registry, which takes about ten minutes the first time, and
-/// its guest from `bench/proxy/`. Returns the program.
+/// Builds `wasmtime serve` from the crate registry, which takes about ten minutes the first time,
+/// and its guest from `bench/proxy/`. Returns the program.
 fn wasmtime_serve(asked: Asked) -> Result<PathBuf> {
     let version = version()?;
     let installation = folder().join(format!("wasmtime-{version}"));

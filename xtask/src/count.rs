@@ -1,5 +1,5 @@
-//! `cargo xtask count`: what a request costs in instructions, held against what it cost before. The counting itself is in
-//! `tests/instructions/`; `test` does this too.
+//! `cargo xtask count`: what a request costs in instructions, held against what it cost before.
+//! The counting itself is in `tests/instructions/`; `test` does this too.
 
 use crate::install::{self, Asked, Need};
 use crate::workspace::{Result, cargo, run};
@@ -12,8 +12,8 @@ pub(crate) fn set_up(asked: Asked) -> Result<()> {
     install::ensure("count", &[VALGRIND], asked)
 }
 
-/// Counts on a build that is there already, by a valgrind that is here, and fails when a request costs
-/// more than before. `options` are those of the command line.
+/// Counts on a build that is there already, by a valgrind that is here, and fails when a request
+/// costs more than before. `options` are those of the command line.
 pub(crate) fn count(options: &[&str]) -> Result<()> {
     let mut test = cargo("cargo");
     test.args(["test", "--release", "--workspace", "--test", "all", "--", "--ignored", "--nocapture", "--quiet"]);

@@ -1,4 +1,5 @@
-//! The guests: each crate beneath `guest/` that is a `cdylib`, from its sources to a component in `target/guests/`.
+//! The guests: each crate beneath `guest/` that is a `cdylib`, from its sources to a component in
+//! `target/guests/`.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,8 @@ use std::time::SystemTime;
 use crate::toolchain::{TARGET, Toolchain};
 use crate::workspace::{Result, host, root, run, say, target};
 
-/// The profile of the root Cargo.toml that guests are compiled in, and the name of the folder they end in.
+/// The profile of the root Cargo.toml that guests are compiled in, and the name of the folder they
+/// end in.
 const PROFILE: &str = "guest";
 
 /// Builds every guest. The host must have been built: it turns the core modules into components.
@@ -17,7 +19,8 @@ pub(crate) fn build(toolchain: &Toolchain) -> Result<()> {
     let cores = target().join("wasm");
     for name in &names {
         let mut cargo = toolchain.cargo();
-        // cargo optimises across crates only what is nothing but a `cdylib`; for the tests, a guest is an `rlib` as well.
+        // cargo optimises across crates only what is nothing but a `cdylib`; for the tests, a
+        // guest is an `rlib` as well.
         cargo.args(["rustc", "--locked", "--lib", "--crate-type", "cdylib", "--package", name]);
         cargo.args(["--target", TARGET, "--profile", PROFILE, "--target-dir"]).arg(&cores);
         run(&mut cargo)?;
@@ -49,7 +52,8 @@ pub(crate) fn guest_name(manifest: &str) -> Option<String> {
     Some(value("name")?.trim().trim_matches('"').to_owned())
 }
 
-/// Lets the host turn a core module into a component, unless the component is newer than both of them.
+/// Lets the host turn a core module into a component, unless the component is newer than both of
+/// them.
 fn componentize(core: &Path, component: &Path) -> Result<()> {
     if let Some(made) = modified(component)
         && modified(core).is_some_and(|time| time < made)

@@ -1,7 +1,8 @@
 //! Programs that a task needs: whether they are here, and whether they may be installed.
 //!
-//! Nothing is installed with administrator rights unasked. Somebody asks by `--install`, by `CI=true`,
-//! or by being root on a machine with `apt-get`, which is how a fresh Debian machine is set up.
+//! Nothing is installed with administrator rights unasked. Somebody asks by `--install`, by
+//! `CI=true`, or by being root on a machine with `apt-get`, which is how a fresh Debian machine is
+//! set up.
 
 use std::io::IsTerminal;
 use std::os::unix::fs::PermissionsExt;
@@ -90,8 +91,8 @@ impl Circumstances {
     }
 }
 
-/// Sees to it that the programs are here, and installs those that are not when that is allowed. The
-/// error names them, and says how to get them. `task` is the command of ours that needs them.
+/// Sees to it that the programs are here, and installs those that are not when that is allowed.
+/// The error names them, and says how to get them. `task` is the command of ours that needs them.
 pub(crate) fn ensure(task: &str, needs: &[Need], asked: Asked) -> Result<()> {
     let missing = || needs.iter().filter(|need| !is_here(need.program)).copied().collect::<Vec<_>>();
     let absent = missing();

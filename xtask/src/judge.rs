@@ -1,4 +1,5 @@
-//! `cargo xtask judge`: judges that need more than this repository look at the web server. It is no part of `test`.
+//! `cargo xtask judge`: judges that need more than this repository look at the web server. It is
+//! no part of `test`.
 
 use std::process::Command;
 

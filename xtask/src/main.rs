@@ -1,7 +1,7 @@
 //! The tasks of this workspace that cargo cannot do by itself. `cargo xtask help` lists them.
 //!
-//! Exit codes: 0 when all went well, 1 when a step failed, 2 when the command line was not understood. `serve`
-//! becomes the host, so its exit code is the host's.
+//! Exit codes: 0 when all went well, 1 when a step failed, 2 when the command line was not
+//! understood. `serve` becomes the host, so its exit code is the host's.
 
 mod bench;
 mod build;
@@ -9,8 +9,8 @@ mod count;
 mod guests;
 mod install;
 mod judge;
+mod metadata;
 mod serve;
-mod source;
 mod test;
 mod tidy;
 mod toolchain;
@@ -28,7 +28,9 @@ Commands:
   serve [-- ARGS]  build, then run the host with ARGS
                    (default: target/guests/pluto.wasm 8000 html/, in the workspace's folder)
   test             run every check and every test; stop at the first that fails
-  tidy             check the house rules only (`test` does this too)
+  tidy             check the house rules only (`test` does this too);
+                   --count takes what was mended off the lists of exceptions
+  graph            draw the crates and their dependencies into ARCHITECTURE.md
   bench [OPTIONS]  measure the web server against nginx, lighttpd and h2o, and write docs/speed.md;
                    --quick takes a minute or two and writes nothing, --only WORD takes all with that word in its name,
                    --rounds N and --seconds N (5 of 3) say how often and how long each is measured
@@ -57,6 +59,8 @@ fn main() -> ExitCode {
             count::set_up(asked).and_then(|()| build::build(asked)).and_then(|()| count::count(options))
         }
         ["tidy"] => tidy::tidy(),
+        ["tidy", "--count"] => tidy::count(),
+        ["graph"] => tidy::draw(),
         ["judge"] => judge::judge(asked),
         ["judge", "--grid"] => judge::grid(asked),
         ["setup"] => toolchain::set_up(asked).map(|_| workspace::say("guests can be compiled on this machine")),
@@ -78,8 +82,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Takes `--install` and `--no-install` out of a command line; the last of them counts. Behind `serve`
-/// they stand before everything else, because what follows is the host's.
+/// Takes `--install` and `--no-install` out of a command line; the last of them counts. Behind
+/// `serve` they stand before everything else, because what follows is the host's.
 fn asked<'a>(words: &[&'a str]) -> (Asked, Vec<&'a str>) {
     let mut asked = Asked::Nothing;
     let mut rest: Vec<&str> = Vec::new();

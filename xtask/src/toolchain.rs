@@ -1,7 +1,9 @@
-//! The toolchain for guests: a compiler with a standard library for `wasm32-unknown-unknown`, found or installed.
+//! The toolchain for guests: a compiler with a standard library for `wasm32-unknown-unknown`,
+//! found or installed.
 //!
-//! Where rustup reaches no server, the standard library is built from Debian's sources by Debian's compiler of the
-//! same version; rustup's own compiler cannot build them, because its version differs.
+//! Where rustup reaches no server, the standard library is built from Debian's sources by Debian's
+//! compiler of the same version; rustup's own compiler cannot build them, because its version
+//! differs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,11 +19,12 @@ pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 /// The compiler and cargo, and the sources of the standard library of the same version.
 const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 
-/// Debian's linker for WebAssembly, for a machine without rustup's. Its name has a version, because
-/// the plain package `lld` of Debian 12 is LLVM 14, older than the compiler's.
+/// Debian's linker for WebAssembly, for a machine without rustup's. Its name has a version,
+/// because the plain package `lld` of Debian 12 is LLVM 14, older than the compiler's.
 const DEBIAN_LINKER: Need = Need { program: "wasm-ld-19", package: "lld-19" };
 
-/// How long rustup may take: it downloads about 20 MB, and without a network it fails in less than a second.
+/// How long rustup may take: it downloads about 20 MB, and without a network it fails in less than
+/// a second.
 const RUSTUP_SECONDS_MAX: u64 = 300;
 
 /// How guests are compiled on this machine.
@@ -36,15 +39,15 @@ pub(crate) enum Toolchain {
 }
 
 impl Toolchain {
-    /// Returns a cargo that compiles guests of this workspace, with its `Cargo.lock` as it is. The caller
-    /// adds what to build, beginning with the subcommand.
+    /// Returns a cargo that compiles guests of this workspace, with its `Cargo.lock` as it is. The
+    /// caller adds what to build, beginning with the subcommand.
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = match self {
             Toolchain::Active => workspace::cargo("cargo"),
             Toolchain::Debian { linker } => debian_cargo(linker),
         };
-        // Flags meant for this machine's own programs (`-C target-cpu=native`) have no place in a guest. None at all is said here
-        // because that outranks what cargo's configuration says.
+        // Flags meant for this machine's own programs (`-C target-cpu=native`) have no place in a
+        // guest. None at all is said here because that outranks what cargo's configuration says.
         cargo.env("CARGO_ENCODED_RUSTFLAGS", "");
         cargo
     }
@@ -62,8 +65,8 @@ fn debian_cargo(linker: &Path) -> Command {
     cargo
 }
 
-/// Finds a toolchain for guests. When there is none, tries rustup, which needs no administrator rights,
-/// and then Debian's packages, which are installed only when that is allowed.
+/// Finds a toolchain for guests. When there is none, tries rustup, which needs no administrator
+/// rights, and then Debian's packages, which are installed only when that is allowed.
 pub(crate) fn set_up(asked: Asked) -> Result<Toolchain> {
     if active_has_target() {
         return Ok(Toolchain::Active);

@@ -14,8 +14,8 @@ pub(crate) fn root() -> PathBuf {
     own.parent().map(Path::to_path_buf).expect("xtask/ is inside the workspace")
 }
 
-/// The folder of everything built. It is always `target/`, whatever `CARGO_TARGET_DIR` says, because
-/// README, tests and scripts name `target/release/pluto-host` and `target/guests/`.
+/// The folder of everything built. It is always `target/`, whatever `CARGO_TARGET_DIR` says,
+/// because README, tests and scripts name `target/release/pluto-host` and `target/guests/`.
 pub(crate) fn target() -> PathBuf {
     root().join("target")
 }

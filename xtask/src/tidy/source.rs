@@ -20,6 +20,55 @@ pub(crate) fn code_of(source: &str) -> String {
     String::from_utf8_lossy(&code).into_owned()
 }
 
+/// For each line whether it has a comment, or a part of one.
+pub(crate) fn comment_lines(source: &str) -> Vec<bool> {
+    let bytes = source.as_bytes();
+    let mut has_comment = vec![false; source.lines().count()];
+    let (mut at, mut line) = (0, 0);
+    while at < bytes.len() {
+        let in_word = at > 0 && is_word(bytes[at - 1]);
+        let is_comment = matches!(bytes[at..], [b'/', b'/' | b'*', ..]);
+        let end = bytes.len().min(at + blank_length(&bytes[at..], in_word).max(1));
+        let lines = bytes[at..end].iter().filter(|&&byte| byte == b'\n').count();
+        if is_comment {
+            has_comment[line..=line + lines].fill(true);
+        }
+        (at, line) = (end, line + lines);
+    }
+    has_comment
+}
+
+/// The code without what is compiled for tests alone: modules and items behind `#[cfg(test)]`.
+/// Lines stay where they are.
+pub(crate) fn without_tests(code: &str) -> String {
+    let mut rest = code;
+    let mut kept = String::with_capacity(code.len());
+    while let Some((before, test)) = rest.split_once("#[cfg(test)]") {
+        kept.push_str(before);
+        let length = item_length(test);
+        kept.extend(test[..length].chars().filter(|&letter| letter == '\n'));
+        rest = &test[length..];
+    }
+    kept + rest
+}
+
+/// The length of the item that a code begins with: up to its semicolon, or to the end of its
+/// braces.
+fn item_length(code: &str) -> usize {
+    let mut depth = 0;
+    for (at, letter) in code.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 && matches!(letter, '}' | ';') {
+            return at + 1;
+        }
+    }
+    code.len()
+}
+
 /// The length of the comment or literal that `rest` begins with; 0 when it begins with code.
 fn blank_length(rest: &[u8], in_word: bool) -> usize {
     match rest {
@@ -75,8 +124,8 @@ fn until(bytes: &[u8], end: &[u8]) -> usize {
     bytes.windows(end.len()).position(|window| window == end).map_or(bytes.len(), |at| at + end.len())
 }
 
-/// The lines, from 1, on which code names `name`: an identifier, a macro with its `!`, or a path of two parts such
-/// as `std::fs`, which is found in `use std::{fs, io}` too.
+/// The lines, from 1, on which code names `name`: an identifier, a macro with its `!`, or a path
+/// of two parts such as `std::fs`, which is found in `use std::{fs, io}` too.
 pub(crate) fn lines_naming(code: &str, name: &str) -> Vec<usize> {
     let mut found: Vec<usize> = positions(code, name).collect();
     if let Some((first, second)) = name.split_once("::") {
@@ -97,7 +146,8 @@ fn positions<'a>(code: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 
     })
 }
 
-/// The first word of each member of a `use` group, and where it stands; `group` begins after the group's brace.
+/// The first word of each member of a `use` group, and where it stands; `group` begins after the
+/// group's brace.
 fn heads(group: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut depth = 1;
     let mut begins = true;
@@ -121,7 +171,21 @@ pub(crate) fn is_word(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{code_of, lines_naming};
+    use super::{code_of, comment_lines, lines_naming, without_tests};
+
+    #[test]
+    fn lines_with_comments_are_found() {
+        let check = |source: &str, expected: &[bool]| assert_eq!(comment_lines(source), expected, "{source}");
+        check("a // b\nc\n/* d\ne */ f\ng", &[true, false, true, true, false]);
+        check("\"// a\"\nr#\"/* b\"#\n'/'\n//", &[false, false, false, true]);
+        check("", &[]);
+    }
+
+    #[test]
+    fn tests_are_left_out() {
+        let code = "use a;\n#[cfg(test)]\nuse b;\nfn c() {}\n#[cfg(test)]\nmod tests {\n fn d() { e() }\n}\nfn f() {}";
+        assert_eq!(without_tests(code), "use a;\n\n\nfn c() {}\n\n\n\n\nfn f() {}");
+    }
 
     #[test]
     fn only_code_is_left() {

@@ -1,0 +1,167 @@
+//! Names that may stand only in some files.
+
+use super::source::{code_of, lines_naming, without_tests};
+
+/// A rule about names.
+struct Rule {
+    /// Identifiers, macros with their `!`, or paths of two parts.
+    names: &'static [&'static str],
+    /// The files that the rule is for: paths that begin so.
+    within: &'static [&'static str],
+    /// The files that may use the names: how their paths begin, and the reason.
+    allowed: &'static [(&'static str, &'static str)],
+    /// Whether tests must keep the rule too.
+    in_tests: bool,
+    /// The rule and its reason, as the error says it.
+    why: &'static str,
+}
+
+const RULES: [Rule; 6] = [
+    Rule {
+        names: &["dbg!", "todo!", "unimplemented!"],
+        within: &[""],
+        allowed: &[],
+        in_tests: true,
+        why: "is for work in progress: finish it, or say what does not work in an error",
+    },
+    Rule {
+        names: &["unsafe", "allow(unsafe_code", "expect(unsafe_code"],
+        within: &[""],
+        allowed: &[
+            ("host/src/backend/live/driver/", "the length of a buffer that the system has filled, a field of an entry"),
+            ("host/src/backend/live/heap.rs", "a call of the system's allocator"),
+            ("host/src/turn.rs", "a call of the C library: what a thread has computed"),
+            ("host/src/code_cache/mod.rs", "code that we have compiled, in a file of our own"),
+            ("host/src/compile/child.rs", "descriptors that somebody else has left open"),
+            ("guest/sdk/src/compare.rs", "C's `memcmp`, by its signature"),
+            ("guest/sdk/src/contract.rs", "generated bindings: the ABI of WebAssembly is raw pointers"),
+            ("guest/sdk/src/lib.rs", "the generated export, in the macro that writes a guest's main"),
+            ("guest/sdk/src/memory.rs", "an allocator of its own, inside the sandbox"),
+            ("guest/pluto/tests/memory.rs", "a test's allocator that counts"),
+        ],
+        in_tests: true,
+        why: "is allowed only where xtask/src/tidy/names.rs lists the file and the reason",
+    },
+    Rule {
+        names: &["bindgen!", "generate!"],
+        within: &[""],
+        allowed: &[
+            ("host/src/contract.rs", "the host's bindings"),
+            ("guest/sdk/src/contract.rs", "the guests' bindings"),
+        ],
+        in_tests: true,
+        why: "belongs in contract.rs: only that file names generated types, on either side of the wall",
+    },
+    Rule {
+        names: &["std::fs", "std::net", "rustix", "socket2", "signal_hook"],
+        within: &["host/"],
+        allowed: &[
+            ("host/src/backend/live", "the live world"),
+            ("host/src/command/", "for the operator: the guest's file, the port, the limit of descriptors"),
+            ("host/src/console/", "the terminal, or whoever reads the log"),
+            ("host/src/code_cache/", "for the operator: compiled code"),
+            ("host/src/compile/", "for the operator: the process that compiles"),
+            ("host/src/engine.rs", "errors of the system, as types only"),
+            ("host/src/cli.rs", "addresses, as types only"),
+        ],
+        in_tests: true,
+        why: "touches the operating system: for a guest only the live world does, so that its answers determine a run",
+    },
+    Rule {
+        names: &["Instant::now", "SystemTime::now", "std::env", "std::process"],
+        within: &["host/", "guest/"],
+        allowed: &[
+            ("host/src/main.rs", "the exit code of the program"),
+            ("host/src/backend/live", "the live world: the clock that guests are told of"),
+            ("host/src/command/", "for the operator: how long the start takes, names of files, the exit code"),
+            ("host/src/console/", "the stamps of log lines, and how long the last ones are waited for"),
+            ("host/src/code_cache/", "how old compiled code is, and names of files that nobody else has"),
+            ("host/src/compile/", "the process that compiles, and how long it may take"),
+            ("host/src/engine.rs", "the operator's folder of compiled code, and the name of this processor"),
+            ("host/src/backend/record/tape.rs", "how long a disk may take for the end of a recording"),
+        ],
+        in_tests: false,
+        why: "asks for the time, the environment or a process: a run is determined by its answers, so only the live \
+              world may, and what xtask/src/tidy/names.rs lists with its reason",
+    },
+    Rule {
+        names: &["compio_driver", "compio_buf"],
+        within: &["host/"],
+        allowed: &[("host/src/backend/live", "the live world")],
+        in_tests: true,
+        why: "is the completion queue: only the live world knows that there is one",
+    },
+];
+
+/// Reports the names that do not belong in a file of Rust.
+pub(crate) fn misplaced(file: &str, text: &str) -> Vec<String> {
+    let begins = |paths: &[&str]| paths.iter().any(|path| file.starts_with(path));
+    let code = code_of(text);
+    let without_tests = if is_test(file) { String::new() } else { without_tests(&code) };
+    let mut breaches = Vec::new();
+    for rule in RULES.iter().filter(|rule| begins(rule.within)) {
+        if rule.allowed.iter().any(|(path, _)| file.starts_with(path)) {
+            continue;
+        }
+        let code = if rule.in_tests { &code } else { &without_tests };
+        for name in rule.names {
+            let lines = lines_naming(code, name);
+            breaches.extend(lines.iter().map(|line| format!("{file}:{line}: `{name}` {}", rule.why)));
+        }
+    }
+    breaches
+}
+
+/// Whether a file is compiled for tests alone.
+fn is_test(file: &str) -> bool {
+    file.contains("/tests/") || file.ends_with("/tests.rs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::misplaced;
+
+    fn check(file: &str, code: &str, breaches: usize) {
+        let found = misplaced(file, code);
+        assert_eq!(found.len(), breaches, "{file}: {found:?}");
+    }
+
+    #[test]
+    fn names_are_bound_to_their_files() {
+        check("host/src/exchange.rs", "use std::fs;", 1);
+        check("host/src/backend/live/file.rs", "use std::fs; unsafe {}", 1);
+        check("host/src/backend/live/driver/mod.rs", "use compio_driver::op; unsafe {}", 0);
+        check("host/src/backend/sim.rs", "use compio_driver::Proactor; rustix::io::read()", 2);
+        check("host/other/src/lib.rs", "use std::{fmt, fs};", 1);
+        check("tests/src/main.rs", "use std::fs;\nunsafe {}", 1);
+        check("host/src/guest.rs", "bindgen!({})", 1);
+        check("guest/echo/src/lib.rs", concat!("#[allow(unsafe_code)] ", "todo", "!()"), 2);
+    }
+
+    #[test]
+    fn only_the_live_world_asks_for_time_environment_and_processes() {
+        for code in [
+            "let begin = Instant::now();",
+            "let begin = std::time::Instant::now();",
+            "SystemTime::now().elapsed()",
+            "std::env::var(NAME)",
+            "use std::{env, fmt};",
+            "use std::process::Command;",
+        ] {
+            check("host/src/exchange.rs", code, 1);
+            check("host/src/backend/replay.rs", code, 1);
+            check("guest/pluto/src/server.rs", code, 1);
+            check("host/src/backend/live/clock.rs", code, 0);
+            check("host/src/exchange.rs", &format!("#[cfg(test)]\nmod tests {{ {code} }}"), 0);
+            check("host/src/trace/tests.rs", code, 0);
+            check("xtask/src/main.rs", code, 0);
+        }
+        check("host/src/exchange.rs", "fn at(now: SystemTime, begin: Instant) -> Duration { now - begin }", 0);
+    }
+
+    #[test]
+    fn a_breach_names_its_place() {
+        let breach = misplaced("host/src/guest.rs", "a\nunsafe {}").concat();
+        assert!(breach.starts_with("host/src/guest.rs:2: `unsafe` "), "{breach}");
+    }
+}
