@@ -6,6 +6,9 @@
 mod bench;
 mod build;
 mod count;
+mod deny;
+mod docs;
+mod examples;
 mod guests;
 mod install;
 mod judge;
@@ -31,6 +34,9 @@ Commands:
   tidy             check the house rules only (`test` does this too);
                    --count takes what was mended off the lists of exceptions
   graph            draw the crates and their dependencies into ARCHITECTURE.md
+  deny             check the dependencies' licences and sources against deny.toml (`test` does this too)
+  docs             compile the documentation, private items included, without a warning (`test` does this too)
+  examples         build each guest of examples/ as a stranger would, and inspect it (`test` does this too)
   bench [OPTIONS]  measure the web server against nginx, lighttpd and h2o, and write docs/speed.md;
                    --quick takes a minute or two and writes nothing, --only WORD takes all with that word in its name,
                    --rounds N and --seconds N (5 of 3) say how often and how long each is measured
@@ -61,6 +67,9 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::tidy(),
         ["tidy", "--count"] => tidy::count(),
         ["graph"] => tidy::draw(),
+        ["deny"] => deny::deny(),
+        ["docs"] => docs::docs(),
+        ["examples"] => build::build(asked).and_then(|()| examples::examples(asked)),
         ["judge"] => judge::judge(asked),
         ["judge", "--grid"] => judge::grid(asked),
         ["setup"] => toolchain::set_up(asked).map(|_| workspace::say("guests can be compiled on this machine")),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::build::build;
 use crate::install::Asked;
 use crate::workspace::{Result, cargo, is_ci, run};
-use crate::{count, tidy};
+use crate::{count, deny, docs, examples, tidy};
 
 /// How a step has ended, when it has not failed.
 enum Done {
@@ -17,11 +17,14 @@ enum Done {
 /// Its name, what it stands for, and what it does.
 type Step = (&'static str, &'static str, fn(Asked) -> Result<Done>);
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 9] = [
     ("format", "cargo fmt --all --check", |_| passed(run(cargo("cargo").args(["fmt", "--all", "--check"])))),
     ("tidy", "the house rules", |_| passed(tidy::tidy())),
     ("build", "the host and the guests", |asked| passed(build(asked))),
+    ("deny", "licences and sources of the dependencies, against deny.toml", |_| passed(deny::deny())),
     ("clippy", "cargo clippy --release --workspace --all-targets -- -D warnings", |_| passed(clippy())),
+    ("docs", "the documentation without a warning", |_| passed(docs::docs())),
+    ("examples", "each guest of examples/, as a stranger builds it", |asked| passed(examples::examples(asked))),
     ("count", "instructions for each request, against tests/instructions.toml", counted),
     ("tests", "cargo test --release --workspace", |_| {
         passed(run(cargo("cargo").args(["test", "--release", "--workspace"])))
