@@ -58,22 +58,16 @@ fn decide(circumstances: Circumstances) -> Decision {
     let Circumstances { asked, ci, apt, root, sudo } = circumstances;
     let because = match asked {
         Asked::NoInstall => return Decision::Tell { because: "--no-install was given" },
+        _ if !apt => return Decision::Tell { because: "there is no apt-get, which would get it" },
         Asked::Install => "--install was given",
         Asked::Nothing if ci => "CI=true",
-        Asked::Nothing if root && apt => {
-            "this is root on a machine with apt-get; --no-install only says what is missing"
-        }
+        Asked::Nothing if root => "this is root on a machine with apt-get; --no-install only says what is missing",
         Asked::Nothing => return Decision::Tell { because: "nothing is installed unasked" },
     };
-    if !apt {
-        return Decision::Tell { because: "there is no apt-get: this is not a Debian-like system" };
-    }
     match (root, sudo) {
         (true, _) => Decision::Install { by_sudo: false, because },
         (false, true) => Decision::Install { by_sudo: true, because },
-        (false, false) => {
-            Decision::Tell { because: "apt-get needs root: this is another user, and sudo does not help" }
-        }
+        (false, false) => Decision::Tell { because: "this is not root, and sudo is missing or asks for a password" },
     }
 }
 
@@ -127,20 +121,23 @@ pub(crate) fn install(task: &str, what: &str, packages: &[&str], asked: Asked) -
 
 /// What a person can do about packages that were not installed.
 fn advice(task: &str, what: &str, packages: &[&str], circumstances: Circumstances, because: &str) -> String {
-    let Circumstances { apt, root, .. } = circumstances;
+    let Circumstances { asked, apt, root, sudo, .. } = circumstances;
     let names = packages.join(" ");
-    let mut advice = format!("`cargo xtask {task}` needs {what}, which is missing here, and {because}.");
-    if apt {
-        let sudo = if root { "" } else { "sudo " };
-        advice += &format!(
-            "\nDo one of these, then try again:\n  \
-             - {sudo}apt-get install --no-install-recommends {names}\n  \
-             - cargo xtask {task} --install"
-        );
-    } else {
-        advice += &format!("\nInstall it as this system does; Debian's packages are called {names}. Then try again.");
+    let advice = format!("`cargo xtask {task}` needs {what}, which is missing here: {because}.");
+    if !apt {
+        return format!("{advice}\nInstall it as this system does, then try again. Debian has it as: {names}");
     }
-    advice
+    let how = match (root, sudo) {
+        (true, _) => "",
+        (false, true) => "sudo ",
+        (false, false) => "as root: ",
+    };
+    let command = format!("{how}apt-get install --no-install-recommends {names}");
+    if asked != Asked::Install && (root || sudo) {
+        format!("{advice}\nDo one of these, then try again:\n  - {command}\n  - cargo xtask {task} --install")
+    } else {
+        format!("{advice}\nDo this, then try again:\n  - {command}")
+    }
 }
 
 /// Whether a program can be started by its name.
@@ -228,17 +225,21 @@ mod tests {
 
     #[test]
     fn the_advice_is_a_command_that_can_be_copied() {
-        let told = advice("count", "valgrind", &["valgrind"], USER, "nothing is installed unasked");
-        for part in [
-            "needs valgrind",
-            "nothing is installed unasked",
-            "\n  - sudo apt-get install --no-install-recommends valgrind\n",
-            "cargo xtask count --install",
-        ] {
-            assert!(told.contains(part), "{part}: {told}");
-        }
-        let elsewhere = advice("count", "valgrind", &["valgrind"], Circumstances { apt: false, ..USER }, "");
-        assert!(!elsewhere.contains("apt-get") && elsewhere.contains("valgrind"), "{elsewhere}");
+        let check = |circumstances: Circumstances, expected: &str| {
+            let told = advice("count", "valgrind", &["valgrind", "wrk"], circumstances, "why");
+            assert_eq!(told, format!("`cargo xtask count` needs valgrind, which is missing here: why.\n{expected}"));
+        };
+        let apt = "apt-get install --no-install-recommends valgrind wrk";
+        let both =
+            |how: &str| format!("Do one of these, then try again:\n  - {how}{apt}\n  - cargo xtask count --install");
+        check(Circumstances { sudo: true, ..USER }, &both("sudo "));
+        check(Circumstances { root: true, ..USER }, &both(""));
+        check(USER, &format!("Do this, then try again:\n  - as root: {apt}"));
+        // It was given already.
+        let asked = Circumstances { asked: Asked::Install, root: true, ..USER };
+        check(asked, &format!("Do this, then try again:\n  - {apt}"));
+        let elsewhere = "Install it as this system does, then try again. Debian has it as: valgrind wrk";
+        check(Circumstances { apt: false, ..USER }, elsewhere);
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub(crate) fn set_up(asked: Asked) -> Result<Toolchain> {
     }
     say(&format!("the active toolchain has no {TARGET}, which guests are compiled for: trying rustup"));
     let Err(no_rustup) = rustup_add_target() else { return Ok(Toolchain::Active) };
-    say(&format!("{no_rustup}: trying Debian's packages"));
+    say(&format!("{no_rustup}: now Debian's packages"));
     let what = format!("a compiler for {TARGET}");
     let installed = install::install("build", &what, &DEBIAN_PACKAGES, asked);
     installed.and_then(|()| debian_toolchain(asked)).map_err(|no_debian| {
