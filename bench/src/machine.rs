@@ -112,10 +112,11 @@ pub(crate) fn describe() -> String {
     let rust = output("rustc", &["--version"]).unwrap_or_default();
     let commit = output("git", &["rev-parse", "--short", "HEAD"]).unwrap_or_default();
     let date = output("date", &["--utc", "+%Y-%m-%d"]).unwrap_or_default();
-    let versions = ["nginx", "lighttpd", "h2o"].map(|package| {
-        let version = output("dpkg-query", &["--show", "--showformat", "${Version}", package]).unwrap_or_default();
-        format!("{package} {version}")
-    });
+    let version = |package| {
+        let version = output("dpkg-query", &["--show", "--showformat", "${Version}", package])?;
+        (!version.is_empty()).then(|| format!("{package} {version}"))
+    };
+    let versions: Vec<String> = ["nginx", "lighttpd", "h2o"].into_iter().filter_map(version).collect();
     let cores = cores();
     format!("{date}, commit {commit}, {rust}; {cores} cores of {model}, {kernel}; {}", versions.join(", "))
 }

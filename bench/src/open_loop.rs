@@ -16,6 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use hdrhistogram::Histogram;
 
 use crate::machine;
 use crate::workspace::Result;
@@ -27,6 +28,13 @@ pub(crate) struct Latencies {
     pub(crate) p99: f64,
     pub(crate) p999: f64,
 }
+
+/// How exactly latencies are counted: to a thousandth of each.
+const LATENCY_DIGITS: u8 = 3;
+
+/// The longest latency that is told from longer ones: an hour. The histogram has all its memory
+/// from the beginning, 250 KB, since to grow it would take time that is measured.
+const LATENCY_NANOS_MAX: u64 = 3_600_000_000_000;
 
 /// How long answers are waited for behind the last request.
 const REST: Duration = Duration::from_secs(5);
@@ -104,10 +112,9 @@ pub(crate) fn open_loop(options: &OpenLoop) -> Result<()> {
     let rate = rate.get();
     let clients = (0..*connections).map(|_| Client::connect(&format!("127.0.0.1:{port}"), path));
     let mut clients = clients.collect::<Result<Vec<Client>>>()?;
-    let mut micros = run(&mut clients, Duration::from_nanos(1_000_000_000 / rate), rate * seconds)?;
-    micros.sort_by(f64::total_cmp);
-    let part = |thousandth: usize| micros[(micros.len() * thousandth / 1_000).min(micros.len() - 1)];
-    println!("{:.1} {:.1} {:.1}", part(500), part(990), part(999));
+    let latencies = run(&mut clients, Duration::from_nanos(1_000_000_000 / rate), rate * seconds)?;
+    let micros = |quantile: f64| latencies.value_at_quantile(quantile) as f64 / 1e3;
+    println!("{:.1} {:.1} {:.1}", micros(0.5), micros(0.99), micros(0.999));
     Ok(())
 }
 
@@ -189,18 +196,19 @@ fn response_bytes(bytes: &[u8]) -> Option<usize> {
     Some(head + length.trim().parse::<usize>().ok()?)
 }
 
-/// Sends as many requests, one each `interval`; latencies in microseconds.
-fn run(clients: &mut [Client], interval: Duration, requests: u64) -> Result<Vec<f64>> {
-    let mut micros = Vec::with_capacity(usize::try_from(requests).unwrap_or_default());
+/// Sends as many requests, one each `interval`. Returns their latencies in nanoseconds.
+fn run(clients: &mut [Client], interval: Duration, requests: u64) -> Result<Histogram<u64>> {
+    let mut latencies = Histogram::new_with_bounds(1, LATENCY_NANOS_MAX, LATENCY_DIGITS)
+        .map_err(|error| format!("no histogram: {error}"))?;
     let mut free: Vec<usize> = (0..clients.len()).collect();
     let (mut busy, mut waiting): (Vec<usize>, VecDeque<Instant>) = Default::default();
     let (begin, mut sent) = (Instant::now(), 0);
     let end = begin + interval * u32::try_from(requests).map_err(|_| "too many requests")? + REST;
     let mut piece = vec![0; 64 << 10];
-    while (micros.len() as u64) < requests {
+    while latencies.len() < requests {
         let now = Instant::now();
         if now > end {
-            return Err(format!("{} of {requests} requests were not answered", requests - micros.len() as u64));
+            return Err(format!("{} of {requests} requests were not answered", requests - latencies.len()));
         }
         while sent < requests && begin + interval * sent as u32 <= now {
             waiting.push_back(begin + interval * sent as u32);
@@ -218,12 +226,60 @@ fn run(clients: &mut [Client], interval: Duration, requests: u64) -> Result<Vec<
             let client = busy[at];
             match clients[client].answered(&mut piece)? {
                 Some(due) => {
-                    micros.push(due.elapsed().as_secs_f64() * 1e6);
+                    let nanos = u64::try_from(due.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                    latencies.saturating_record(nanos);
                     free.push(busy.swap_remove(at));
                 }
                 None => at += 1,
             }
         }
     }
-    Ok(micros)
+    Ok(latencies)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::{Client, response_bytes, run};
+
+    const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+    /// A server of one client, which answers its second request late.
+    fn late_server(late: Duration) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        let address = listener.local_addr().expect("it listens").to_string();
+        thread::spawn(move || {
+            let (mut client, _) = listener.accept().expect("a client comes");
+            let mut request = [0; 1_024];
+            for number in 0.. {
+                match client.read(&mut request) {
+                    Ok(1..) if number == 1 => thread::sleep(late),
+                    Ok(1..) => {}
+                    _ => return,
+                }
+                client.write_all(RESPONSE).expect("the client is there");
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn a_latency_is_counted_from_when_a_request_was_due() {
+        let address = late_server(Duration::from_millis(100));
+        let mut clients = vec![Client::connect(&address, "/").unwrap_or_else(|why| panic!("{why}"))];
+        let latencies = run(&mut clients, Duration::from_millis(1), 50).unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!(latencies.len(), 50);
+        // The last is due after 49 ms, and waits behind the one that is answered after 100.
+        assert!(latencies.min() >= 50_000_000, "{}", latencies.min());
+    }
+
+    #[test]
+    fn the_length_of_a_response_is_in_its_head() {
+        assert_eq!(response_bytes(RESPONSE), Some(RESPONSE.len()));
+        assert_eq!(response_bytes(&RESPONSE[..20]), None);
+    }
 }

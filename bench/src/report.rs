@@ -53,9 +53,9 @@ impl Report {
             out.push_str("\n| besides | pluto | nginx | of nginx | goal | reached |\n|---|---|---|---|---|---|\n");
         }
         self.figures.iter().for_each(|line| out.push_str(&figure_row(line)));
-        let _ = write!(out, "\n{}\n\n{}\n", method(effort), machine::describe());
+        let _ = write!(out, "\n{}\n{}", wrapped(&method(effort)), wrapped(&machine::describe()));
         self.skipped.iter().for_each(|why| {
-            let _ = writeln!(out, "\nNot measured: {why}.");
+            let _ = write!(out, "\n{}", wrapped(&format!("Not measured: {why}.")));
         });
         out
     }
@@ -136,7 +136,46 @@ fn method(Effort { rounds, seconds, latency }: Effort) -> String {
     )
 }
 
+/// The last column of prose in the documentation.
+const COLUMNS_MAX: usize = 99;
+
+/// A paragraph, in lines that are no longer than prose may be.
+fn wrapped(text: &str) -> String {
+    let mut out = String::new();
+    let mut columns = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        let begins = columns == 0;
+        if !begins && columns + 1 + length > COLUMNS_MAX {
+            out.push('\n');
+            columns = 0;
+        } else if !begins {
+            out.push(' ');
+            columns += 1;
+        }
+        out.push_str(word);
+        columns += length;
+    }
+    out + "\n"
+}
+
 fn goals(work: &Work) -> String {
     let goals = work.goals.iter().map(|(server, goal)| format!("{goal:.2} of {}", server.name()));
     goals.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COLUMNS_MAX, wrapped};
+
+    #[test]
+    fn paragraphs_are_wrapped() {
+        assert_eq!(wrapped("a  few\nwords"), "a few words\n");
+        let text = wrapped(&"fünf ".repeat(100));
+        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS_MAX), "{text}");
+        assert_eq!(text.lines().next().map(|line| line.chars().count()), Some(99));
+        assert_eq!(text.split_whitespace().count(), 100);
+        let word = "a".repeat(200);
+        assert_eq!(wrapped(&format!("b {word} c")), format!("b\n{word}\nc\n"));
+    }
 }
