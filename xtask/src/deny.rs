@@ -38,8 +38,8 @@ struct Rules {
     licenses: Vec<Licensee>,
     /// `NAME@VERSION`: may be there beside a newer version.
     skipped: Vec<String>,
-    /// Names of crates that may not be there.
-    banned: Vec<String>,
+    /// Names of crates that may not be there, but for what these packages use.
+    banned: Vec<(String, Vec<String>)>,
 }
 
 /// Checks all dependencies, and reports every breach.
@@ -63,13 +63,14 @@ impl Rules {
         let licensee = |name: &str| Licensee::parse(name).map_err(|error| format!("{FILE}: licenses.allow: {error}"));
         Ok(Self {
             licenses: texts(&file, "/licenses/allow").iter().map(|name| licensee(name)).collect::<Result<_>>()?,
-            skipped: crates(&file, "/bans/skip")?,
+            skipped: crates(&file, "/bans/skip")?.into_iter().map(|(name, _)| name).collect(),
             banned: crates(&file, "/bans/deny")?,
         })
     }
 
     fn breaches(&self, graph: &Graph) -> Vec<String> {
         let mut breaches: Vec<String> = graph.packages.iter().flat_map(|it| self.of_package(it)).collect();
+        breaches.extend(self.of_users(graph));
         breaches.extend(self.of_versions(graph));
         breaches
     }
@@ -81,14 +82,28 @@ impl Rules {
         if let Err(why) = self.check_license(package.license.as_deref()) {
             breach(why);
         }
-        if self.banned.contains(name) {
-            breach(format!("is banned: see bans.deny in {FILE}"));
-        }
         if let Some(source) = source.as_ref().filter(|source| *source != CRATES_IO) {
             breach(format!("comes from {source}; expected crates.io"));
         }
         let wild = package.dependencies.iter().filter(|it| it.versions == "*" && !it.is_path);
         wild.for_each(|it| breach(format!("asks for any version of {}: name one", it.name)));
+        breaches
+    }
+
+    /// Banned crates, and those that only some packages may use.
+    fn of_users(&self, graph: &Graph) -> Vec<String> {
+        let mut breaches = Vec::new();
+        for (place, package) in graph.packages.iter().enumerate() {
+            let Some((name, wrappers)) = self.banned.iter().find(|(name, _)| *name == package.name) else { continue };
+            let users = users(graph, place);
+            if wrappers.is_empty() || users.iter().any(|user| !wrappers.iter().any(|it| it == user)) {
+                breaches.push(format!(
+                    "{name}: is banned by bans.deny of {FILE}, and {} depends on it; allowed there: {}",
+                    users.join(" and "),
+                    if wrappers.is_empty() { "none".to_owned() } else { wrappers.join(", ") }
+                ));
+            }
+        }
         breaches
     }
 
@@ -112,7 +127,8 @@ impl Rules {
             let others: Vec<usize> =
                 places.iter().copied().filter(|&place| !self.skipped.contains(&title(place))).collect();
             if others.len() > 1 {
-                let users = others.iter().map(|&place| format!("{} for {}", title(place), users(graph, place)));
+                let users =
+                    others.iter().map(|&place| format!("{} for {}", title(place), users(graph, place).join(" and ")));
                 breaches.push(format!(
                     "{} versions of one crate: {}; bring them together, or put the older into bans.skip of {FILE}",
                     others.len(),
@@ -131,9 +147,9 @@ impl Rules {
 }
 
 /// The names of the packages that use the one at this place.
-fn users(graph: &Graph, place: usize) -> String {
+fn users(graph: &Graph, place: usize) -> Vec<&str> {
     let users = graph.uses.iter().filter(|(_, used)| used.contains(&place));
-    users.map(|(user, _)| graph.packages[*user].name.as_str()).collect::<Vec<_>>().join(" and ")
+    users.map(|(user, _)| graph.packages[*user].name.as_str()).collect()
 }
 
 /// Every key must be one that is checked here.
@@ -163,13 +179,14 @@ fn texts(file: &Value<'_>, pointer: &str) -> Vec<String> {
     values.filter_map(|value| value.as_str().map(str::to_owned)).collect()
 }
 
-/// The crates of a list of `{ crate = "NAME", reason = "..." }`.
-fn crates(file: &Value<'_>, pointer: &str) -> Result<Vec<String>> {
+/// The crates of a list of `{ crate = "NAME", reason = "..." }`, each with its `wrappers`.
+fn crates(file: &Value<'_>, pointer: &str) -> Result<Vec<(String, Vec<String>)>> {
     let values = file.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
     let name = |value: &Value<'_>| {
         let reason = value.pointer("/reason").and_then(Value::as_str).filter(|reason| !reason.is_empty());
         let name = value.pointer("/crate").and_then(Value::as_str).filter(|_| reason.is_some());
-        name.map(str::to_owned).ok_or_else(|| format!("{FILE}: {pointer}: expected {{ crate = ..., reason = ... }}"))
+        name.map(|name| (name.to_owned(), texts(value, "/wrappers")))
+            .ok_or_else(|| format!("{FILE}: {pointer}: expected {{ crate = ..., reason = ... }}"))
     };
     values.map(name).collect()
 }
@@ -186,7 +203,10 @@ mod tests {
         multiple-versions = "deny"
         wildcards = "deny"
         skip = [{ crate = "old@1.0.0", reason = "somebody" }]
-        deny = [{ crate = "bad", reason = "it is bad" }]
+        deny = [
+            { crate = "bad", reason = "it is bad" },
+            { crate = "old", wrappers = ["user", "other"], reason = "only some may" },
+        ]
         [sources]
         unknown-registry = "deny"
         unknown-git = "deny"
@@ -200,7 +220,7 @@ mod tests {
     /// Two versions of `old`, which is what the file has an exception for.
     fn with(package: Package) -> Graph {
         let packages = vec![self::package("old", "1.0.0", "MIT"), self::package("old", "2.0.0", "MIT"), package];
-        Graph { packages, uses: vec![(2, vec![0, 1])] }
+        Graph { packages, uses: vec![] }
     }
 
     fn check(graph: &Graph, expected: &[&str]) {
@@ -240,7 +260,10 @@ mod tests {
 
     #[test]
     fn bans_are_kept() {
-        check(&with(package("bad", "1.0.0", "MIT")), &["is banned"]);
+        let used_by = |name: &str| Graph { uses: vec![(2, vec![0])], ..with(package(name, "1.0.0", "MIT")) };
+        check(&with(package("bad", "1.0.0", "MIT")), &["bad: is banned"]);
+        check(&used_by("user"), &[]);
+        check(&used_by("stranger"), &["stranger depends on it; allowed there: user, other"]);
         let wild = |is_path| Dependency { name: "any".into(), versions: "*".into(), is_dev: false, is_path };
         check(&with(Package { dependencies: vec![wild(true)], ..package("a", "1.0.0", "MIT") }), &[]);
         check(
@@ -251,7 +274,7 @@ mod tests {
 
     #[test]
     fn two_versions_need_an_exception_and_an_exception_needs_two() {
-        check(&with(package("old", "3.0.0", "MIT")), &["2 versions of one crate: old@2.0.0 for old, old@3.0.0 for "]);
+        check(&with(package("old", "3.0.0", "MIT")), &["2 versions of one crate: old@2.0.0 for , old@3.0.0 for "]);
         check(&Graph { packages: vec![package("old", "1.0.0", "MIT")], uses: vec![] }, &["no longer twice"]);
     }
 

@@ -8,11 +8,11 @@ use std::process::Command;
 use crate::guests::guest_name;
 use crate::install::Asked;
 use crate::toolchain::{self, TARGET};
-use crate::workspace::{Result, host, root, run, say, target};
+use crate::workspace::{Result, cargo, host, root, run, say, target};
 
-/// Builds each example for WebAssembly, and lets the host look at the result. The host must have
-/// been built. All examples share one folder of what is built, so that Debian's standard library
-/// is built once.
+/// Builds each example for WebAssembly, lets the host look at the result, and runs the example's
+/// own tests. The host must have been built. All examples share one folder of what is built, so
+/// that Debian's standard library is built once.
 pub(crate) fn examples(asked: Asked) -> Result<()> {
     let folder = root().join("examples");
     let manifests = manifests(&folder)?;
@@ -33,6 +33,10 @@ pub(crate) fn examples(asked: Asked) -> Result<()> {
         run(build.current_dir(folder.join(&manifest)))?;
         let module = built.join(TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
         run(Command::new(host()).arg("inspect").arg(module))?;
+        let mut test = cargo("cargo");
+        // In the same profile, so that the macros that are compiled for it are those of the build.
+        test.args(["test", "--release"]).arg("--target-dir").arg(&built);
+        run(test.current_dir(folder.join(&manifest)))?;
     }
     Ok(())
 }

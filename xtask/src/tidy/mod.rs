@@ -55,7 +55,7 @@ struct Tracked {
 pub(crate) fn tidy() -> Result<()> {
     let files = files()?;
     let names: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
-    let mut breaches = Vec::new();
+    let mut breaches = names::stale(&names);
     for Tracked { name, bytes, text } in &files {
         breaches.extend(check_size(name, bytes));
         breaches.extend(paths::broken(name, text, &names));

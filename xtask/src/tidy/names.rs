@@ -112,6 +112,14 @@ pub(crate) fn misplaced(file: &str, text: &str) -> Vec<String> {
     breaches
 }
 
+/// Reports the files that may use names and that are not there any more.
+pub(crate) fn stale(files: &[String]) -> Vec<String> {
+    let allowed = RULES.iter().flat_map(|rule| rule.allowed);
+    let gone = allowed.filter(|(path, _)| !files.iter().any(|file| file.starts_with(path)));
+    gone.map(|(path, why)| format!("xtask/src/tidy/names.rs:1: {path} ({why}) is not there: take it off its list"))
+        .collect()
+}
+
 /// Whether a file is compiled for tests alone.
 fn is_test(file: &str) -> bool {
     file.contains("/tests/") || file.ends_with("/tests.rs")
@@ -119,7 +127,7 @@ fn is_test(file: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::misplaced;
+    use super::{RULES, misplaced, stale};
 
     fn check(file: &str, code: &str, breaches: usize) {
         let found = misplaced(file, code);
@@ -157,6 +165,15 @@ mod tests {
             check("xtask/src/main.rs", code, 0);
         }
         check("host/src/exchange.rs", "fn at(now: SystemTime, begin: Instant) -> Duration { now - begin }", 0);
+    }
+
+    #[test]
+    fn a_file_that_is_gone_is_taken_off_the_lists() {
+        let mut files: Vec<String> =
+            RULES.iter().flat_map(|rule| rule.allowed).map(|(path, _)| format!("{path}x.rs")).collect();
+        assert_eq!(stale(&files), [] as [&str; 0]);
+        files.retain(|file| !file.contains("/heap.rs"));
+        assert!(stale(&files).concat().contains("host/src/backend/live/heap.rs"));
     }
 
     #[test]
