@@ -24,11 +24,25 @@ struct Source {
 
 /// The files that stand in a circle, each counted once.
 pub(crate) fn circles(files: &[(String, String)]) -> Counts {
-    let crates: BTreeSet<&str> = files.iter().filter_map(|(file, _)| file.split_once("/src/")).map(|it| it.0).collect();
-    crates.into_iter().flat_map(|name| of_crate(&format!("{name}/src/"), files)).collect()
+    let roots: BTreeSet<&str> = files.iter().filter_map(|(file, _)| root(file)).collect();
+    let of_root = |root: &&str| {
+        let deepest = |file: &str| roots.iter().rfind(|root| file.starts_with(**root)).copied();
+        let own: Vec<&(String, String)> = files.iter().filter(|(file, _)| deepest(file) == Some(*root)).collect();
+        of_crate(root, &own)
+    };
+    roots.iter().flat_map(of_root).collect()
 }
 
-fn of_crate(src: &str, files: &[(String, String)]) -> Counts {
+/// The folder of a crate's modules: `src/`, or the folder of a `main.rs` or `lib.rs` elsewhere.
+fn root(file: &str) -> Option<&str> {
+    let after = |end: &str| file.find(end).map(|at| &file[..at + end.len()]);
+    let is_root = |name: &str| matches!(name, "main.rs" | "lib.rs");
+    after("/src/").or_else(|| {
+        file.rsplit_once('/').filter(|(_, name)| is_root(name)).and_then(|(folder, _)| file.get(..=folder.len()))
+    })
+}
+
+fn of_crate(src: &str, files: &[&(String, String)]) -> Counts {
     let mut sources: BTreeMap<Module, Source> = BTreeMap::new();
     let is_library = files.iter().any(|(file, _)| file.strip_prefix(src) == Some("lib.rs"));
     for (file, text) in files {
@@ -235,6 +249,19 @@ mod tests {
             ],
             &[],
         );
+    }
+
+    #[test]
+    fn tests_and_programs_elsewhere_are_crates_too() {
+        let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        let files = [
+            file("tests/main.rs", "mod b; mod c;"),
+            file("tests/b.rs", "use crate::c::C;"),
+            file("tests/c.rs", "use crate::b::B;"),
+            file("tests/proxy/lib.rs", "mod d;"),
+            file("tests/proxy/d.rs", "use crate::e;"),
+        ];
+        assert_eq!(circles(&files).into_keys().collect::<Vec<_>>(), ["tests/b.rs", "tests/c.rs"]);
     }
 
     #[test]
