@@ -6,12 +6,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use pluto_host::backend::Backend;
 use pluto_host::backend::live::{Board, DriverChoice, Grant, Live, Port, Root};
 use pluto_host::console::{Console, Format, Verbosity};
 use pluto_host::contract::*;
 use pluto_host::limits;
 use pluto_host::stop::Stop;
+use pluto_host::world::World as _;
 use tempfile::TempDir;
 
 /// Handles that these worlds have.

@@ -8,12 +8,13 @@ use std::path::Path;
 use std::process::Command;
 
 use pluto_host::admission;
-use pluto_host::backend::Batch;
 use pluto_host::backend::script::Script;
+use pluto_host::checkpoints::WithoutCheckpoints;
 use pluto_host::contract::{Answer, Reply, Request};
 use pluto_host::engine::{Engine, Target};
 use pluto_host::guest::{Ended, Guest};
 use pluto_host::limits;
+use pluto_host::world::Batch;
 use tempfile::TempDir;
 
 use crate::support::guests;
@@ -34,7 +35,8 @@ fn tells(target: Target, guest: &[u8], batches: &[Batch]) -> (Vec<u64>, Ended) {
     let engine = Engine::for_target(target, None).expect("the engine starts");
     let admitted = admission::inspect(&engine, guest).and_then(|guest| guest.admitted).expect("it is admitted");
     let (script, transcript) = Script::new(1_000, batches.iter().cloned());
-    let ended = Guest::new(&engine, admitted, Box::new(script), limits::MEMORY_BYTES_DEFAULT).run(&["0".to_owned()]);
+    let ended = Guest::new(&engine, admitted, Box::new(WithoutCheckpoints(script)), limits::MEMORY_BYTES_DEFAULT)
+        .run(&["0".to_owned()]);
     let transcript = transcript.borrow();
     let numbers = transcript.sent.iter().flatten().map(|submission| match submission.request {
         Request::Sleep(number) => number,

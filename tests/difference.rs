@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use pluto_host::admission;
 use pluto_host::backend::sim::Sim;
-use pluto_host::backend::{Backend, Batch};
+use pluto_host::checkpoints::WithoutCheckpoints;
 use pluto_host::command::Stage;
 use pluto_host::contract::{Level, Submission};
 use pluto_host::engine::Engine;
 use pluto_host::guest::{self, Guest};
 use pluto_host::stop::Stop;
+use pluto_host::world::{Batch, World};
 
 use crate::support::guests;
 use crate::support::host::{self, Ended, Host};
@@ -392,7 +393,12 @@ fn submissions(trace: &str, guest: &Path) -> Vec<String> {
     let (world, _) = Sim::new(stage.scene.clone(), stage.store.clone());
     let tee = Tee { inner: world, sent: sent.clone() };
     let admitted = admission::inspect(&engine, &fs::read(guest).expect("a guest")).and_then(|it| it.admitted);
-    let mut guest = Guest::new(&engine, admitted.expect("it is admitted"), Box::new(tee), stage.scene.memory_max);
+    let mut guest = Guest::new(
+        &engine,
+        admitted.expect("it is admitted"),
+        Box::new(WithoutCheckpoints(tee)),
+        stage.scene.memory_max,
+    );
     let ended = guest.run(&stage.scene.arguments);
     assert!(matches!(ended, guest::Ended::Exit(0)), "{ended:?}");
     drop(guest);
@@ -405,7 +411,7 @@ struct Tee {
     sent: Rc<RefCell<Vec<String>>>,
 }
 
-impl Backend for Tee {
+impl World for Tee {
     fn start(&mut self) -> u64 {
         self.inner.start()
     }

@@ -256,7 +256,7 @@ fn a_key_frame_takes_no_more_than_it_may() {
     let folder = Folder::new();
     let (module, guest) = (guests::module(WAITS), folder.guest("waits.wasm", WAITS));
     let key = |pending: u64, image: Vec<u8>| {
-        let pending = (0..pending).map(|id| (id, pluto_host::exchange::Arity::Once)).collect();
+        let pending = (0..pending).map(|id| (id, pluto_host::contract::Arity::Once)).collect();
         let key = KeyFrame { turn: 7, time: 7, sent: Sent::UNKNOWN, requests: 9, pending, image };
         binary::key_frame(&key).expect("it fits")
     };

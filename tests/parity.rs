@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use pluto_host::admission;
-use pluto_host::backend::Batch;
 use pluto_host::backend::script::Script;
+use pluto_host::checkpoints::WithoutCheckpoints;
 use pluto_host::command::Stage;
 use pluto_host::engine::Engine;
 use pluto_host::guest::{Ended, Guest};
@@ -17,6 +17,7 @@ use pluto_host::stop::Stop;
 use pluto_host::trace::binary::{self, Block};
 use pluto_host::trace::difference::{Sides, TOLERANCE, compare};
 use pluto_host::trace::{End, Header, How, Sent};
+use pluto_host::world::Batch;
 use pluto_sdk::contract as sdk;
 use pluto_sdk::testing::{World, run_on_answers};
 use std::time::Duration;
@@ -74,7 +75,7 @@ fn run_component(name: &str, arguments: &[&str], start: u64, batches: &[(u64, Ve
         .iter()
         .map(|(time, answers)| Batch { time: *time, answers: answers.iter().cloned().map(answer).collect() });
     let (script, transcript) = Script::new(start, batches);
-    let mut guest = Guest::new(&engine, admitted, Box::new(script), limits::MEMORY_BYTES_DEFAULT);
+    let mut guest = Guest::new(&engine, admitted, Box::new(WithoutCheckpoints(script)), limits::MEMORY_BYTES_DEFAULT);
     let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
     let exit = match guest.run(&arguments) {
         Ended::Exit(code) => Some(code),

@@ -18,3 +18,30 @@ pub const SOURCE: &str = include_str!("../../wit/system.wit");
 
 /// The one function that a guest must export.
 pub const ENTRY: &str = "run";
+
+/// How often a request is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arity {
+    /// The first answer is the final one.
+    Once,
+    /// Only `failed` is.
+    Many,
+}
+
+impl Arity {
+    /// That of a request.
+    pub fn of(request: &Request) -> Self {
+        match request {
+            Request::Listen(_) | Request::Watch(_) | Request::Signals => Self::Many,
+            _ => Self::Once,
+        }
+    }
+
+    /// Whether this is the final answer to a request.
+    pub fn is_final(self, reply: &Reply) -> bool {
+        match self {
+            Self::Once => true,
+            Self::Many => matches!(reply, Reply::Failed(_)),
+        }
+    }
+}

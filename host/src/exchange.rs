@@ -2,16 +2,14 @@
 
 use hashbrown::HashMap;
 
-use crate::backend::{AtPause, Backend};
-use crate::contract::{Answer, Level, Reply, Request, Submission};
-use crate::image::{Image, Mismatch};
+use crate::contract::{Answer, Arity, Level, Submission};
 use crate::limits;
 use crate::stop::Stop;
-use crate::trace::{How, KeyFrame};
+use crate::world::World;
 
 /// One guest's side of a world.
-pub struct Exchange {
-    backend: Box<dyn Backend>,
+pub struct Exchange<W: ?Sized> {
+    world: Box<W>,
     /// The requests whose final answer the guest has not received, by id.
     pending: HashMap<u64, Arity>,
     /// Of the last batch: nanoseconds since the Unix epoch.
@@ -19,20 +17,11 @@ pub struct Exchange {
     has_received: bool,
 }
 
-/// How often a request is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arity {
-    /// The first answer is the final one.
-    Once,
-    /// Only `failed` is.
-    Many,
-}
-
-impl Exchange {
-    /// An exchange with `backend`, at the time at which that begins.
-    pub fn new(mut backend: Box<dyn Backend>) -> Self {
-        let time = backend.start();
-        Self { backend, pending: HashMap::new(), time, has_received: false }
+impl<W: World + ?Sized> Exchange<W> {
+    /// An exchange with `world`, at the time at which that begins.
+    pub fn new(mut world: Box<W>) -> Self {
+        let time = world.start();
+        Self { world, pending: HashMap::new(), time, has_received: false }
     }
 
     /// One request of the contract's `send`.
@@ -43,7 +32,7 @@ impl Exchange {
         if self.pending.len() > limits::REQUESTS_PENDING_MAX {
             return Err(Stop::RequestsPending);
         }
-        self.backend.submit(submission);
+        self.world.submit(submission);
         Ok(())
     }
 
@@ -52,7 +41,7 @@ impl Exchange {
         if self.pending.is_empty() {
             return Err(Stop::NothingPending);
         }
-        let batch = self.backend.wait()?;
+        let batch = self.world.wait()?;
         self.has_received = true;
         self.time = self.time.max(batch.time);
         for answer in &batch.answers {
@@ -73,57 +62,30 @@ impl Exchange {
 
     /// The contract's `log`.
     pub fn log(&mut self, level: Level, message: &str) {
-        self.backend.log(level, shorten(message));
+        self.world.log(level, shorten(message));
     }
 
-    /// Where the run begins, when that is not its beginning. What is pending and what time it is are then as they were.
-    pub fn resume(&mut self) -> Option<KeyFrame> {
-        let key = self.backend.resume()?;
-        self.pending = key.pending.iter().copied().collect();
-        self.time = key.time;
-        Some(key)
+    /// Takes the place of another exchange in the midst of its run, with the requests that were
+    /// pending there, at the time of its last batch.
+    pub fn resume(&mut self, pending: &[(u64, Arity)], time: u64) {
+        self.pending = pending.iter().copied().collect();
+        self.time = time;
     }
 
-    /// What the world wants of the state of a guest that has paused.
-    pub fn paused(&mut self) -> Result<AtPause, Stop> {
-        self.backend.paused()
+    /// The requests that are pending, in no order.
+    pub fn pending(&self) -> Vec<(u64, Arity)> {
+        self.pending.iter().map(|(id, arity)| (*id, *arity)).collect()
     }
 
-    /// Gives the world the image that it wanted, or says why there is none.
-    pub fn captured(&mut self, image: Result<Image, String>) {
-        let pending = || self.pending.iter().map(|(id, arity)| (*id, *arity)).collect();
-        self.backend.captured(image.map(|image| (image, pending())));
-    }
-
-    /// Tells the world whether the guest's state is that of its image.
-    pub fn compared(&mut self, result: Result<(), Mismatch>) -> Result<(), Stop> {
-        self.backend.compared(result)
-    }
-
-    /// Tells the world that the run has ended.
-    pub fn ended(&mut self, how: &How) {
-        self.backend.ended(how);
+    /// The world itself.
+    pub fn world(&mut self) -> &mut W {
+        &mut self.world
     }
 
     /// Frees the id of a final answer. An answer that fits no request frees nothing.
     fn settle(&mut self, answer: &Answer) {
-        let is_final = match self.pending.get(&answer.id) {
-            Some(Arity::Once) => true,
-            Some(Arity::Many) => matches!(answer.reply, Reply::Failed(_)),
-            None => false,
-        };
-        if is_final {
+        if self.pending.get(&answer.id).is_some_and(|arity| arity.is_final(&answer.reply)) {
             self.pending.remove(&answer.id);
-        }
-    }
-}
-
-impl Arity {
-    /// That of a request.
-    pub fn of(request: &Request) -> Self {
-        match request {
-            Request::Listen(_) | Request::Watch(_) | Request::Signals => Self::Many,
-            _ => Self::Once,
         }
     }
 }

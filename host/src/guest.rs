@@ -4,7 +4,7 @@ use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
 use crate::admission::Admitted;
-use crate::backend::{AtPause, Backend};
+use crate::checkpoints::{AtPause, CheckpointedWorld};
 use crate::contract::{self, Answer, Level, Outcome, Server, Submission};
 use crate::engine::{self, Engine};
 use crate::exchange::Exchange;
@@ -27,7 +27,8 @@ pub enum Ended {
 }
 
 impl Ended {
-    fn how(&self) -> How {
+    /// The same without what wasmtime said of a trap.
+    pub fn how(&self) -> How {
         match self {
             Self::Exit(code) => How::Exit(*code),
             Self::Stopped(stop) => How::Stopped(stop.clone()),
@@ -45,16 +46,16 @@ pub struct Guest {
 }
 
 pub(crate) struct State {
-    exchange: Exchange,
+    exchange: Exchange<dyn CheckpointedWorld>,
     limits: MemoryLimits,
     turn: Turn,
 }
 
 impl Guest {
     /// Puts an admitted guest into a world. Nothing of it has run yet.
-    pub fn new(engine: &Engine, admitted: Admitted, backend: Box<dyn Backend>, memory_bytes_max: u64) -> Self {
+    pub fn new(engine: &Engine, admitted: Admitted, world: Box<dyn CheckpointedWorld>, memory_bytes_max: u64) -> Self {
         let state = State {
-            exchange: Exchange::new(backend),
+            exchange: Exchange::new(world),
             limits: MemoryLimits { bytes: 0, bytes_max: memory_bytes_max, elements: 0 },
             turn: Turn::new(engine.ticks()),
         };
@@ -72,7 +73,7 @@ impl Guest {
     /// Runs it to its end. A guest that pauses is called again at once.
     pub fn run(&mut self, arguments: &[String]) -> Ended {
         let ended = self.run_to_its_end(arguments);
-        self.store.data_mut().exchange.ended(&ended.how());
+        self.world().ended(&ended.how());
         ended
     }
 
@@ -107,7 +108,8 @@ impl Guest {
 
     /// Puts the state in place with which the run begins, when that is not its beginning.
     fn resume(&mut self) -> Result<(), Stop> {
-        let Some(key) = self.store.data_mut().exchange.resume() else { return Ok(()) };
+        let Some(key) = self.world().resume() else { return Ok(()) };
+        self.store.data_mut().exchange.resume(&key.pending, key.time);
         self.find_parts();
         let restored = match &self.parts {
             Some(Ok(parts)) => parts.restore(&mut self.store, &key.image),
@@ -115,12 +117,12 @@ impl Guest {
             None => Ok(()),
         };
         self.store.data_mut().turn.begin();
-        self.store.data_mut().exchange.compared(restored)
+        self.world().compared(restored)
     }
 
     /// Does what the world wants with the state of a guest that has paused.
     fn pause(&mut self) -> Result<(), Stop> {
-        let wanted = self.store.data_mut().exchange.paused()?;
+        let wanted = self.world().paused()?;
         if wanted == AtPause::GoOn {
             return Ok(());
         }
@@ -129,21 +131,30 @@ impl Guest {
         match (wanted, parts) {
             (AtPause::Compare(packed), Ok(parts)) => {
                 let compared = parts.compare(&mut self.store, &packed);
-                self.store.data_mut().exchange.compared(compared)?;
+                self.world().compared(compared)?;
             }
             (AtPause::Capture, Ok(parts)) => {
                 let image = parts.capture(&mut self.store);
-                self.store.data_mut().exchange.captured(image);
+                let pending = self.store.data().exchange.pending();
+                self.world().captured(image.map(|image| (image, pending)));
             }
             (AtPause::Compare(_), Err(why)) => {
-                self.store.data_mut().exchange.compared(Err(Mismatch::Guest(why.clone())))?;
+                let why = why.clone();
+                self.world().compared(Err(Mismatch::Guest(why)))?;
             }
-            (AtPause::Capture, Err(why)) => self.store.data_mut().exchange.captured(Err(why.clone())),
+            (AtPause::Capture, Err(why)) => {
+                let why = why.clone();
+                self.world().captured(Err(why));
+            }
             (AtPause::GoOn, _) => {}
         }
         // Copying is the host's work, and not the guest's.
         self.store.data_mut().turn.begin();
         Ok(())
+    }
+
+    fn world(&mut self) -> &mut dyn CheckpointedWorld {
+        self.store.data_mut().exchange.world()
     }
 
     fn find_parts(&mut self) {

@@ -3,6 +3,7 @@
 
 pub mod admission;
 pub mod backend;
+pub mod checkpoints;
 pub mod cli;
 pub mod code_cache;
 pub mod command;
@@ -18,3 +19,4 @@ pub mod stop;
 pub mod trace;
 pub mod trap;
 mod turn;
+pub mod world;

@@ -5,13 +5,14 @@ use std::cell::RefCell;
 use std::io::Read;
 use std::rc::Rc;
 
-use super::{AtPause, Backend, Batch};
-use crate::contract::{Answer, Level, Submission};
-use crate::image::Mismatch;
+use crate::checkpoints::{AtPause, Checkpoints};
+use crate::contract::{Answer, Arity, Level, Submission};
+use crate::image::{Image, Mismatch};
 use crate::limits;
 use crate::stop::Stop;
 use crate::trace::binary::{TraceError, TraceReader};
 use crate::trace::{End, How, KeyFrame, Record, Sent, Sum};
+use crate::world::{Batch, World};
 
 /// The world of a trace.
 pub struct Replay<R> {
@@ -181,7 +182,7 @@ impl<R: Read> Replay<R> {
     }
 }
 
-impl<R: Read> Backend for Replay<R> {
+impl<R: Read> World for Replay<R> {
     fn start(&mut self) -> u64 {
         self.trace.header.start
     }
@@ -193,26 +194,6 @@ impl<R: Read> Backend for Replay<R> {
         if self.kept <= limits::REPLAY_BYTES_KEPT_MAX {
             outcome.sent.push(submission);
         }
-    }
-
-    fn resume(&mut self) -> Option<KeyFrame> {
-        let key = self.key_frame()?;
-        self.sum.take();
-        self.kept = 0;
-        self.time = key.time;
-        *self.outcome.borrow_mut() = Outcome { begin: key.turn, turns: key.turn, ..Outcome::default() };
-        Some(key)
-    }
-
-    fn paused(&mut self) -> Result<AtPause, Stop> {
-        let Some(key) = self.key_frame() else { return Ok(AtPause::GoOn) };
-        self.compare(key.sent)?;
-        let compares = self.compares_images && !key.image.is_empty();
-        Ok(if compares { AtPause::Compare(key.image) } else { AtPause::GoOn })
-    }
-
-    fn compared(&mut self, result: Result<(), Mismatch>) -> Result<(), Stop> {
-        result.map_err(|mismatch| self.diverge(Divergence::Image(mismatch)))
     }
 
     fn wait(&mut self) -> Result<Batch, Stop> {
@@ -257,6 +238,32 @@ impl<R: Read> Backend for Replay<R> {
             log.remove(0);
         }
         log.push((level, message.to_owned()));
+    }
+}
+
+impl<R: Read> Checkpoints for Replay<R> {
+    fn resume(&mut self) -> Option<KeyFrame> {
+        let key = self.key_frame()?;
+        self.sum.take();
+        self.kept = 0;
+        self.time = key.time;
+        *self.outcome.borrow_mut() = Outcome { begin: key.turn, turns: key.turn, ..Outcome::default() };
+        Some(key)
+    }
+
+    fn paused(&mut self) -> Result<AtPause, Stop> {
+        let Some(key) = self.key_frame() else { return Ok(AtPause::GoOn) };
+        self.compare(key.sent)?;
+        let compares = self.compares_images && !key.image.is_empty();
+        Ok(if compares { AtPause::Compare(key.image) } else { AtPause::GoOn })
+    }
+
+    fn captured(&mut self, _: Result<(Image, Vec<(u64, Arity)>), String>) {
+        unreachable!("a replay compares, and never wants an image");
+    }
+
+    fn compared(&mut self, result: Result<(), Mismatch>) -> Result<(), Stop> {
+        result.map_err(|mismatch| self.diverge(Divergence::Image(mismatch)))
     }
 
     fn ended(&mut self, how: &How) {

@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::{Backend, Batch};
 use crate::contract::{Level, Submission};
 use crate::stop::Stop;
+use crate::world::{Batch, World};
 
 /// Gives the batches of a list, whatever it is asked for, and writes down what it is asked for.
 pub struct Script {
@@ -42,7 +42,7 @@ impl Script {
     }
 }
 
-impl Backend for Script {
+impl World for Script {
     fn start(&mut self) -> u64 {
         self.start
     }

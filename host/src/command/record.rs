@@ -18,12 +18,13 @@ use signal_hook::consts::SIGUSR1;
 use signal_hook::low_level::pipe;
 
 use super::report;
-use crate::backend::Backend;
 use crate::backend::live::Live;
 use crate::backend::record::{Flight, Record, Snapshot, Snapshots, Tape};
+use crate::checkpoints::{CheckpointedWorld, WithoutCheckpoints};
 use crate::cli::Run;
 use crate::limits;
 use crate::trace::{Header, How, binary};
+use crate::world::World as _;
 
 /// Where each SIGUSR1 is told.
 pub struct Demands(UnixStream);
@@ -49,11 +50,11 @@ pub fn recorded(
     shard: Option<usize>,
     guest: &[u8],
     demands: Option<Demands>,
-) -> Result<Box<dyn Backend>> {
+) -> Result<Box<dyn CheckpointedWorld>> {
     let start = live.start();
     let beginning = || binary::begin(&Header::new(guest, run.memory_max, run.guest_arguments(), start), guest);
     Ok(match (run.flight_recorder, &run.record) {
-        (None, None) => Box::new(live),
+        (None, None) => Box::new(WithoutCheckpoints(live)),
         (None, Some(path)) => {
             let path = of_shard(path, shard);
             let name = path.display().to_string();

@@ -11,6 +11,7 @@ use super::trace::{Memory, begins_at, open, play};
 use crate::admission;
 use crate::backend::replay::Step;
 use crate::backend::sim::{Sim, Unknown};
+use crate::checkpoints::WithoutCheckpoints;
 use crate::console::{printable, quoted};
 use crate::engine::Engine;
 use crate::guest::{Ended, Guest};
@@ -99,16 +100,16 @@ impl Stage {
         let admitted = admission::inspect(engine, guest).and_then(|guest| guest.admitted);
         let admitted = admitted.with_context(|| name.to_string())?;
         let (world, seen) = Sim::new(self.scene.clone(), self.store.clone());
-        let mut guest = Guest::new(engine, admitted, Box::new(world), self.memory.allowed());
+        let mut guest = Guest::new(engine, admitted, Box::new(WithoutCheckpoints(world)), self.memory.allowed());
         let ended = guest.run(&self.scene.arguments);
         drop(guest);
         self.memory.was_enough(&ended).with_context(|| name.to_string())?;
         let seen = Rc::into_inner(seen).context("the run has ended, and nobody looks at it any more")?.into_inner();
-        if let Ended::Trapped(message) = ended {
+        if let Ended::Trapped(message) = &ended {
             report(&format!("{name}: it trapped: {message}"));
             seen.log().iter().for_each(|(level, line)| report(&format!("log: {}", quoted(*level, line))));
         }
-        Ok(seen.into_behaviour())
+        Ok(seen.into_behaviour(&ended.how()))
     }
 }
 

@@ -28,9 +28,9 @@ mod tests;
 
 use sha2::{Digest, Sha256};
 
+use crate::contract::Arity;
 use crate::contract::{self, Answer};
 use crate::engine::Target;
-use crate::exchange::Arity;
 use crate::limits;
 use crate::stop::Stop;
 

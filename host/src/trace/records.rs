@@ -4,7 +4,7 @@ use super::codec::{ANSWER_BYTES_MIN, Facts, Room, put_answer, read_answer};
 use super::wire::{Malformed, Reader, put_bytes, put_halves, put_number};
 use super::{End, Header, How, KeyFrame, Record, Sent};
 use crate::contract::Answer;
-use crate::exchange::Arity;
+use crate::contract::Arity;
 use crate::limits;
 use crate::stop::Stop;
 

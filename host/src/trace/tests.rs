@@ -7,10 +7,10 @@ use super::binary::{TraceError, TraceReader};
 use super::codec::{ERRORS, KINDS, SIGNALS};
 use super::text::{Text, TextError, TextWriter};
 use super::{End, Header, How, KeyFrame, Record, Sent, Turn};
+use crate::contract::Arity;
 use crate::contract::{
     Accepted, Answer, Digested, Entry, IpAddress, Loaded, Metadata, Opened, Reply, Signal, SocketAddress,
 };
-use crate::exchange::Arity;
 use crate::stop::Stop;
 
 /// SplitMix64: small, and good enough to choose damage.

@@ -39,11 +39,11 @@ use self::signals::LogLost;
 use self::waiting::Waiting;
 use self::watch::Watches;
 use super::timers::{TimerKey, Timers};
-use super::{Backend, Batch};
 use crate::console::Console;
 use crate::contract::{Error, Level, Reply, Request, Signal, Submission};
 use crate::limits;
 use crate::stop::Stop;
+use crate::world::{Batch, World};
 
 pub use self::board::Board;
 pub use self::driver::Choice as DriverChoice;
@@ -378,7 +378,7 @@ impl Drop for Live {
     }
 }
 
-impl Backend for Live {
+impl World for Live {
     fn start(&mut self) -> u64 {
         self.clock.stamp()
     }

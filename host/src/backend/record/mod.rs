@@ -11,20 +11,20 @@ mod tests;
 
 pub use self::flight::Flight;
 pub use self::tape::{Snapshot, Snapshots, Tape};
-use super::{AtPause, Backend, Batch};
-use crate::contract::{Answer, Level, Reply, Request, Signal, Submission};
-use crate::exchange::Arity;
-use crate::image::Image;
+use crate::checkpoints::{AtPause, Checkpoints};
+use crate::contract::{Answer, Arity, Level, Reply, Request, Signal, Submission};
+use crate::image::{Image, Mismatch};
 use crate::limits;
 use crate::stop::Stop;
 use crate::trace::binary::Block;
 use crate::trace::{End, How, KeyFrame, Sum};
+use crate::world::{Batch, World};
 
 /// A world whose answers go onto a tape.
 pub struct Record {
     /// Before the world, whose end may take a while: the last block is written first.
     tape: Tape,
-    inner: Box<dyn Backend>,
+    inner: Box<dyn World>,
     sum: Sum,
     keys: Keys,
     /// How many turns there were.
@@ -42,7 +42,7 @@ pub type OnEnd = Box<dyn FnMut(&How)>;
 impl Record {
     /// Records `inner` onto `tape`, with a key frame after every so many bytes. None is closer to the last than so many
     /// times its own size.
-    pub fn new(inner: Box<dyn Backend>, tape: Tape, every: u64, factor: u64) -> Self {
+    pub fn new(inner: Box<dyn World>, tape: Tape, every: u64, factor: u64) -> Self {
         let keys = Keys { every, factor, since: 0, signals: None, state: State::Running };
         Self { tape, inner, sum: Sum::default(), keys, turns: 0, requests: 0, time: 0, on_end: None }
     }
@@ -54,7 +54,7 @@ impl Record {
     }
 }
 
-impl Backend for Record {
+impl World for Record {
     fn start(&mut self) -> u64 {
         self.time = self.inner.start();
         self.tape.begin(self.time);
@@ -91,6 +91,12 @@ impl Backend for Record {
     fn log(&mut self, level: Level, message: &str) {
         self.inner.log(level, message);
     }
+}
+
+impl Checkpoints for Record {
+    fn resume(&mut self) -> Option<KeyFrame> {
+        None
+    }
 
     fn paused(&mut self) -> Result<AtPause, Stop> {
         Ok(if self.keys.state == State::Asked { AtPause::Capture } else { AtPause::GoOn })
@@ -114,10 +120,13 @@ impl Backend for Record {
         }
     }
 
+    fn compared(&mut self, _: Result<(), Mismatch>) -> Result<(), Stop> {
+        unreachable!("a recorder wants images, and has none to compare")
+    }
+
     fn ended(&mut self, how: &How) {
         let end = End { sent: self.sum.take(), how: how.clone() };
         self.tape.add(self.turns, self.time, |block| block.end(&end));
-        self.inner.ended(how);
         if let Some(on_end) = &mut self.on_end {
             on_end(how);
         }

@@ -24,13 +24,13 @@ use hashbrown::HashMap;
 use self::clients::Connection;
 use self::files::File;
 use super::timers::{TimerKey, Timers};
-use super::{Backend, Batch};
 use crate::contract::{Answer, Error, Level, Reply, Request, Signal, Submission};
 use crate::limits;
 use crate::stop::Stop;
 use crate::trace::How;
 use crate::trace::behaviour::{Behaviour, Ended, Store, Witness};
 use crate::trace::scene::Scene;
+use crate::world::{Batch, World};
 
 pub use self::files::Unknown;
 
@@ -67,8 +67,6 @@ pub struct Sim {
     turns: u64,
     turns_max: u64,
     seen: Rc<RefCell<Seen>>,
-    /// Why it can go on no more.
-    over: Option<Ended>,
 }
 
 /// What came of a run in a scene.
@@ -76,6 +74,10 @@ pub struct Seen {
     witness: Witness,
     unknown: Unknown,
     log: Vec<(Level, String)>,
+    /// The time in the world: nanoseconds since the Unix epoch.
+    time: u64,
+    /// Why the world could go on no more.
+    over: Option<Ended>,
 }
 
 /// What happens later.
@@ -125,8 +127,10 @@ struct Listener {
 }
 
 impl Seen {
-    /// What the guest did, once the run has ended.
-    pub fn into_behaviour(self) -> (Behaviour, Unknown) {
+    /// What the guest did in a run that has ended so.
+    pub fn into_behaviour(mut self, how: &How) -> (Behaviour, Unknown) {
+        let ended = self.over.unwrap_or_else(|| Ended::How(how.clone()));
+        self.witness.ended(self.time, ended);
         (self.witness.into_behaviour(), self.unknown)
     }
 
@@ -139,7 +143,8 @@ impl Seen {
 impl Sim {
     /// The world of `scene`, and what will be seen of the guest in it. Bytes and paths are kept in `store`.
     pub fn new(scene: Rc<Scene>, store: Rc<RefCell<Store>>) -> (Self, Rc<RefCell<Seen>>) {
-        let seen = Seen { witness: Witness::new(store), unknown: Unknown::default(), log: Vec::new() };
+        let (witness, time) = (Witness::new(store), scene.start);
+        let seen = Seen { witness, unknown: Unknown::default(), log: Vec::new(), time, over: None };
         let seen = Rc::new(RefCell::new(seen));
         let mut timers = Timers::new();
         for (index, change) in scene.changes.iter().enumerate() {
@@ -169,7 +174,6 @@ impl Sim {
             turns: 0,
             turns_max: limits::SCENE_TURNS_MIN.saturating_add(scene.turns.saturating_mul(limits::SCENE_TURNS_FACTOR)),
             seen: seen.clone(),
-            over: None,
             scene,
         };
         (sim, seen)
@@ -327,7 +331,7 @@ impl Sim {
     /// Whether the run must end here: there is a named limit for everything that a guest could do without end.
     fn is_over(&mut self, next: Option<u64>) -> bool {
         let broken_off = self.scene.ended.is_none() && next.is_none_or(|next| next > self.scene.end);
-        self.over = if broken_off && self.answers.is_empty() {
+        let over = if broken_off && self.answers.is_empty() {
             Some(Ended::BrokenOff)
         } else if self.turns >= self.turns_max {
             Some(Ended::Bounded("it receives far more often than the recorded guest did"))
@@ -336,21 +340,12 @@ impl Sim {
         } else {
             None
         };
-        self.over.is_some()
-    }
-}
-
-impl Backend for Sim {
-    fn start(&mut self) -> u64 {
-        self.scene.start
+        let is_over = over.is_some();
+        self.seen.borrow_mut().over = over;
+        is_over
     }
 
-    fn submit(&mut self, submission: Submission) {
-        self.seen.borrow_mut().witness.request(self.now, &submission);
-        self.take(&submission);
-    }
-
-    fn wait(&mut self) -> Result<Batch, Stop> {
+    fn next_batch(&mut self) -> Result<Batch, Stop> {
         self.happen()?;
         while self.answers.is_empty() {
             let next = self.next();
@@ -368,6 +363,23 @@ impl Backend for Sim {
         answers.iter().for_each(|answer| seen.witness.answer(answer));
         Ok(Batch { time: self.now, answers })
     }
+}
+
+impl World for Sim {
+    fn start(&mut self) -> u64 {
+        self.scene.start
+    }
+
+    fn submit(&mut self, submission: Submission) {
+        self.seen.borrow_mut().witness.request(self.now, &submission);
+        self.take(&submission);
+    }
+
+    fn wait(&mut self) -> Result<Batch, Stop> {
+        let batch = self.next_batch();
+        self.seen.borrow_mut().time = self.now;
+        batch
+    }
 
     fn log(&mut self, level: Level, message: &str) {
         let log = &mut self.seen.borrow_mut().log;
@@ -375,10 +387,5 @@ impl Backend for Sim {
             log.remove(0);
         }
         log.push((level, message.to_owned()));
-    }
-
-    fn ended(&mut self, how: &How) {
-        let ended = self.over.take().unwrap_or_else(|| Ended::How(how.clone()));
-        self.seen.borrow_mut().witness.ended(self.now, ended);
     }
 }

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::{NANOS, Seen, Sim};
-use crate::backend::Backend;
 use crate::contract::{
     Entry, Error, IpAddress, Kind, Listen, Metadata, Open, Part, Range, Read, Reply, Request, Signal, SocketAddress,
     Submission, Write,
@@ -14,6 +13,7 @@ use crate::stop::Stop;
 use crate::trace::behaviour::Behaviour;
 use crate::trace::scene::{Change, Client, Scene, Segment, Wait};
 use crate::trace::{Header, How};
+use crate::world::World as _;
 
 const START: u64 = 1_000 * NANOS;
 
@@ -67,11 +67,10 @@ impl World {
     }
 
     /// The run ends; what was seen.
-    fn end(mut self) -> Behaviour {
-        self.sim.ended(&How::Exit(0));
+    fn end(self) -> Behaviour {
         let Self { sim, seen } = self;
         drop(sim);
-        Rc::into_inner(seen).expect("nobody else looks").into_inner().into_behaviour().0
+        Rc::into_inner(seen).expect("nobody else looks").into_inner().into_behaviour(&How::Exit(0)).0
     }
 
     /// Listens as id 1, and accepts the first client.

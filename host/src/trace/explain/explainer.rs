@@ -9,8 +9,8 @@ use super::words::{Name, Words, count, span};
 use super::{Event, Filter, Kind, Lane, Mark};
 use crate::backend::replay::{Outcome, Step};
 use crate::console::{self, printable};
+use crate::contract::Arity;
 use crate::contract::{Answer, Level, Reply, Request, Submission};
-use crate::exchange::Arity;
 use crate::limits;
 use crate::trace::{Header, How, KeyFrame, Turn};
 

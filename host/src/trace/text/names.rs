@@ -1,7 +1,7 @@
 //! The contract's cases by their names in the WIT.
 
+use crate::contract::Arity;
 use crate::contract::{Error, Kind, Signal};
-use crate::exchange::Arity;
 
 pub(super) const ARITIES: [Arity; 2] = [Arity::Once, Arity::Many];
 
