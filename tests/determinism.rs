@@ -11,7 +11,8 @@ use pluto_host::admission;
 use pluto_host::backend::script::Script;
 use pluto_host::checkpoints::WithoutCheckpoints;
 use pluto_host::contract::{Answer, Reply, Request};
-use pluto_host::engine::{Engine, Target};
+use pluto_host::engine::Engine;
+use pluto_host::engine_kind::EngineKind;
 use pluto_host::guest::{Ended, Guest};
 use pluto_host::limits;
 use pluto_host::world::Batch;
@@ -31,8 +32,8 @@ fn teller(body: &str) -> String {
 }
 
 /// The numbers that a guest sends on these batches, and how it ends.
-fn tells(target: Target, guest: &[u8], batches: &[Batch]) -> (Vec<u64>, Ended) {
-    let engine = Engine::for_target(target, None).expect("the engine starts");
+fn tells(target: EngineKind, guest: &[u8], batches: &[Batch]) -> (Vec<u64>, Ended) {
+    let engine = Engine::for_kind(target, None).expect("the engine starts");
     let admitted = admission::inspect(&engine, guest).and_then(|guest| guest.admitted).expect("it is admitted");
     let (script, transcript) = Script::new(1_000, batches.iter().cloned());
     let ended = Guest::new(&engine, admitted, Box::new(WithoutCheckpoints(script)), limits::MEMORY_BYTES_DEFAULT)
@@ -63,7 +64,8 @@ fn values(data: &str, expressions: &[String]) -> Vec<u64> {
     let folder = Folder::new();
     let text = lives_and_replays(&folder, &folder.guest("a.wasm", &body), &[], 0);
     assert!(text.contains(&format!("end exit 0 sent {} ", expressions.len())), "{text}");
-    let [native, pulley] = [Target::Native, Target::Pulley].map(|target| tells(target, &guests::module(&body), &[]).0);
+    let [native, pulley] =
+        [EngineKind::Native, EngineKind::Pulley].map(|target| tells(target, &guests::module(&body), &[]).0);
     assert_eq!(native, pulley);
     native
 }
@@ -195,7 +197,7 @@ fn memory_grows_as_its_type_says_and_up_to_the_limit_of_the_recording() {
     // Its own maximum, and what no memory can have: both are for the guest to see.
     let body = [3, 0, 6, 5, 1, 65_536, u32::MAX].map(grow).concat() + "(call $exit (i32.const 0))";
     let bounded = guests::module_with_pages(10, &teller(&body));
-    for target in [Target::Native, Target::Pulley] {
+    for target in [EngineKind::Native, EngineKind::Pulley] {
         let (numbers, ended) = tells(target, &bounded, &[]);
         assert_eq!((numbers, ended), (vec![2, 5, refused, 5, refused, refused, refused], Ended::Exit(0)), "{target:?}");
     }
@@ -344,7 +346,7 @@ fn time_never_goes_back_whatever_a_trace_says() {
     let guest = guests::module(&counts_batches(4));
     let batches = [5_000, 4_000, 0, 6_000].map(|time| (time, vec![Answer { id: 1, reply: Reply::Elapsed }]));
     let batches = batches.map(|(time, answers)| Batch { time, answers });
-    for target in [Target::Native, Target::Pulley] {
+    for target in [EngineKind::Native, EngineKind::Pulley] {
         let (numbers, ended) = tells(target, &guest, &batches);
         let times: Vec<u64> = numbers[4..].iter().skip(1).step_by(2).copied().collect();
         assert_eq!((times, ended), (vec![5_000, 5_000, 5_000, 6_000], Ended::Exit(0)), "{target:?}");

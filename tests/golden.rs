@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use pluto_host::admission;
 use pluto_host::backend::replay::{Replay, Step};
-use pluto_host::engine::{Engine, Target};
+use pluto_host::engine::Engine;
+use pluto_host::engine_kind::EngineKind;
 use pluto_host::guest::Guest;
 use pluto_host::limits;
 use pluto_host::stop::Stop;
@@ -55,13 +56,13 @@ impl Golden {
             world.start(main, self.arguments);
             scenario(&mut world);
             let text = Text { header: self.header(&bytes, start), records: records(&world) };
-            fs::write(path, self.transcript(Target::Native, &bytes, &text)).expect("the folder is there");
+            fs::write(path, self.transcript(EngineKind::Native, &bytes, &text)).expect("the folder is there");
             return;
         }
         let advice = "UPDATE_GOLDEN=1 writes it";
         let file = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}; {advice}", path.display()));
         let text = self.parse(&bytes, &file);
-        for target in [Target::Native, Target::Pulley] {
+        for target in [EngineKind::Native, EngineKind::Pulley] {
             let found = self.transcript(target, &bytes, &text);
             assert!(
                 found == file,
@@ -93,7 +94,7 @@ impl Golden {
     }
 
     /// Runs the guest on the answers, and writes down what happens as the file has it.
-    fn transcript(&self, target: Target, guest: &[u8], text: &Text) -> String {
+    fn transcript(&self, target: EngineKind, guest: &[u8], text: &Text) -> String {
         let start = text.header.start;
         let mut out = format!("# {}\nguest {}\n", self.story, self.guest).into_bytes();
         for word in self.arguments {
@@ -123,8 +124,8 @@ fn records(world: &World) -> Vec<Record> {
     world.batches().iter().map(turn).collect()
 }
 
-fn steps(target: Target, guest: &[u8], text: &Text) -> Vec<Step> {
-    let engine = Engine::for_target(target, None).expect("the engine starts");
+fn steps(target: EngineKind, guest: &[u8], text: &Text) -> Vec<Step> {
+    let engine = Engine::for_kind(target, None).expect("the engine starts");
     let admitted = admission::inspect(&engine, guest).and_then(|guest| guest.admitted).expect("it is admitted");
     let trace = text.to_binary(guest).expect("it packs");
     let reader = TraceReader::open(std::io::Cursor::new(trace)).expect("it is a trace");

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::backend::live::DriverChoice;
 use crate::compile::Product;
 use crate::console::{Format, Verbosity};
-use crate::engine::Target;
+use crate::engine_kind::EngineKind;
 use crate::limits;
 use crate::trace::explain::Filter;
 
@@ -53,7 +53,7 @@ pub enum Command {
         trace: PathBuf,
         /// Choose what executes the guest. The run is the same on each
         #[arg(long, value_name = "ENGINE", value_enum, default_value_t)]
-        engine: Target,
+        engine: EngineKind,
         /// Compare only what clients and the file system see: the bytes and the end of each
         /// connection, and which files are opened or listed. The guest may be rewritten, and send
         /// other requests in another order. HTTP dates may be 2 s apart

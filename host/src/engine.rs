@@ -1,4 +1,4 @@
-//! One wasmtime configuration, and what turns a guest's bytes into a component that it can run.
+//! The engine, and what turns a guest's bytes into a component that it can run.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use wasmtime::component::Component;
-use wasmtime::{Config, OptLevel};
 
-use crate::admission;
+use crate::census;
 use crate::code_cache::{self, CodeCache, Fresh, Kept};
+use crate::codegen;
 use crate::compile::{Compiler, Product};
 use crate::console;
+use crate::engine_kind::EngineKind;
 use crate::limits;
 
 /// wasmtime, configured so that a run depends on nothing but the answers that the guest receives.
 pub struct Engine {
     engine: wasmtime::Engine,
-    target: Target,
+    kind: EngineKind,
     compiler: Compiler,
     /// Where compiled code is kept.
     cache: Option<CodeCache>,
@@ -61,62 +62,19 @@ impl Code {
     }
 }
 
-/// What executes a guest. A run is the same on each, but for how deep a guest can recurse before its stack is exhausted:
-/// that depends on the code which a compiler makes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Target {
-    /// The processor, by code that Cranelift makes for it
-    #[default]
-    Native,
-    /// wasmtime's interpreter, whose code is the same for every processor; slower by far
-    Pulley,
-}
-
-/// The version of wasmtime, as `Cargo.lock` has it: wasmtime itself does not tell.
-const WASMTIME: &str = "48.0.8";
-
-impl Target {
-    /// The engine's name, version and target, such as `wasmtime 48.0.8 x86_64`.
-    pub fn name(self) -> String {
-        let architecture = match self {
-            Self::Native => std::env::consts::ARCH,
-            Self::Pulley => PULLEY,
-        };
-        format!("wasmtime {WASMTIME} {architecture}")
-    }
-}
-
-/// Pulley's code for a machine with addresses of 64 bits, least significant byte first.
-const PULLEY: &str = "pulley64";
-
-impl Target {
-    fn config(self) -> Result<Config> {
-        let mut config = deterministic_config();
-        if self == Self::Pulley {
-            config.target(PULLEY)?;
-        }
-        Ok(config)
-    }
-
-    /// Compiles a component in this process, for an engine of this target.
-    pub fn compile(self, component: &[u8]) -> Result<Vec<u8>> {
-        Ok(wasmtime::Engine::new(&self.config()?)?.precompile_component(component)?)
-    }
-}
-
 impl Engine {
     /// Makes the engine of the processor. Compiled code is kept in `cache` when given; an unusable folder is an error.
     pub fn new(cache: Option<PathBuf>) -> Result<Self> {
-        Self::for_target(Target::Native, cache)
+        Self::for_kind(EngineKind::Native, cache)
     }
 
-    /// Makes the engine of a target; the cache tells the targets apart. It compiles in this process, unless it is told
+    /// Makes an engine of this kind; the cache tells the kinds apart. It compiles in this process, unless it is told
     /// otherwise.
-    pub fn for_target(target: Target, cache: Option<PathBuf>) -> Result<Self> {
+    pub fn for_kind(kind: EngineKind, cache: Option<PathBuf>) -> Result<Self> {
         let cache = cache.map(CodeCache::open).transpose()?;
-        let engine = wasmtime::Engine::new(&target.config()?)?;
+        let engine = wasmtime::Engine::new(&codegen::config(kind)?)?;
         let ticker = Ticker::start(engine.clone())?;
-        Ok(Self { engine, target, compiler: Compiler::Here, cache, tell: |_| {}, ticker })
+        Ok(Self { engine, kind, compiler: Compiler::Here, cache, tell: |_| {}, ticker })
     }
 
     /// The same, which has guests compiled by another, and tells the operator what he should know.
@@ -138,7 +96,7 @@ impl Engine {
 
     /// Compiles a component. An error says what is wrong with it, or that it takes too much.
     pub fn compile(&self, component: &[u8], as_compiled: &[u8]) -> Result<Code> {
-        let code = self.compiler.make(Product::code_for(self.target), as_compiled)?;
+        let code = self.compiler.make(Product::code_for(self.kind), as_compiled)?;
         // A full disk is no reason not to serve.
         let fresh = self.cache.as_ref().and_then(|cache| cache.put(&self.engine, component, &code).ok());
         // From the file from the first start on, so that profiles and memory are the same as later.
@@ -194,7 +152,7 @@ pub fn componentize(compiler: &Compiler, wasm: &[u8]) -> Result<Vec<u8>> {
     if !is_module(wasm) {
         bail!("not WebAssembly: the file does not begin with a WebAssembly header");
     }
-    admission::count(wasm)?;
+    census::count(wasm)?;
     compiler.make(Product::Component, wasm).map_err(|error| {
         anyhow!(
             "a core module that cannot be made a component: {error:#}\n\
@@ -206,11 +164,6 @@ pub fn componentize(compiler: &Compiler, wasm: &[u8]) -> Result<Vec<u8>> {
 
 fn is_module(wasm: &[u8]) -> bool {
     wasmparser::Parser::is_core_wasm(wasm)
-}
-
-/// Makes a component of a core module in this process.
-pub fn encode_component(module: &[u8]) -> Result<Vec<u8>> {
-    wit_component::ComponentEncoder::default().validate(true).module(module)?.encode()
 }
 
 fn list_core_imports(module: &[u8]) -> String {
@@ -267,40 +220,5 @@ impl Ticker {
 impl Drop for Ticker {
     fn drop(&mut self) {
         self.running.store(false, Ordering::Relaxed);
-    }
-}
-
-/// What could make two runs on the same answers differ is off or pinned.
-fn deterministic_config() -> Config {
-    let mut config = Config::new();
-    // Cranelift's default leaves the bits of a NaN to the machine.
-    config.cranelift_nan_canonicalization(true);
-    config.wasm_relaxed_simd(false);
-    config.wasm_memory64(false);
-    // For the modules that the engine makes to copy between two guests' memories. A guest's own module has one memory: more
-    // are refused before they come here.
-    config.wasm_multi_memory(true);
-    config.cranelift_opt_level(OptLevel::Speed);
-    config.epoch_interruption(true);
-    // Only a debugger would want it: the engine follows frame pointers, as `perf` does.
-    config.native_unwind_info(false);
-    // How `image` reaches a guest's memories and globals.
-    config.coredump_on_trap(true);
-    config.max_wasm_stack(limits::STACK_BYTES_MAX);
-    // 4 GiB reserved and guard pages behind them: no bounds check is left in the code.
-    config.memory_reservation(4 << 30);
-    config.memory_guard_size(32 << 20);
-    config
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_version_is_that_of_wasmtime() {
-        let packages = include_str!("../../Cargo.lock");
-        let line = format!("name = \"wasmtime\"\nversion = \"{WASMTIME}\"\n");
-        assert!(packages.contains(&line), "Cargo.lock has another version: change WASMTIME");
     }
 }

@@ -3,19 +3,23 @@
 
 pub mod admission;
 pub mod backend;
+pub mod census;
 pub mod checkpoints;
 pub mod cli;
 pub mod code_cache;
+mod codegen;
 pub mod command;
 pub mod compile;
 pub mod console;
 pub mod contract;
 pub mod engine;
+pub mod engine_kind;
 pub mod exchange;
 pub mod guest;
 pub mod image;
 pub mod limits;
 pub mod stop;
+
 pub mod trace;
 pub mod trap;
 mod turn;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::scene::{Stage, tell_unknown};
 use super::{Exit, engine, engine_for, read_guest, report};
-use crate::engine::Target;
+use crate::engine_kind::EngineKind;
 use crate::trace::behaviour::Ended;
 use crate::trace::difference::{Differences, Sides, TOLERANCE, compare};
 use crate::trace::explain::count;
@@ -36,7 +36,7 @@ pub fn diff(trace: &Path, first: &Path, second: &Path, memory_max: u64) -> Resul
 }
 
 /// Whether clients and the file system see the same of a guest as was recorded, however it goes about it.
-pub fn loose(guest: &Path, trace: &Path, target: Target, memory_max: u64) -> Result<Exit> {
+pub fn loose(guest: &Path, trace: &Path, target: EngineKind, memory_max: u64) -> Result<Exit> {
     let bytes = read_guest(guest)?;
     let stage = Stage::within(&engine(false)?, trace, memory_max)?;
     let (found, unknown) = stage.run(&engine_for(target, false)?, guest, &bytes)?;

@@ -13,7 +13,7 @@ use super::trace::{Trace, go_to, open, play, skip_to_begin};
 use super::{Exit, engine, report};
 use crate::backend::replay::{Outcome, Step};
 use crate::cli::Explain;
-use crate::engine::Target;
+use crate::engine_kind::EngineKind;
 use crate::trace::Header;
 use crate::trace::explain::text::Text;
 use crate::trace::explain::{Event, Explainer, html};
@@ -46,7 +46,7 @@ pub fn explain(options: &Explain) -> Result<Exit> {
     }
     if outcome.divergence.is_some() {
         report(&format!("the replay is another run than was recorded, after turn {}", outcome.turns));
-        if let Some(note) = header.differs_in_engine(Target::Native) {
+        if let Some(note) = header.differs_in_engine(EngineKind::Native) {
             report(&format!("note: {note}"));
         }
         return Ok(Exit::Diverged);

@@ -22,7 +22,8 @@ use signal_hook::consts::SIGXFSZ;
 use crate::cli::{Cli, Command, Form};
 use crate::compile::Compiler;
 use crate::console;
-use crate::engine::{self, Engine, Target};
+use crate::engine::{self, Engine};
+use crate::engine_kind::EngineKind;
 use crate::limits;
 
 pub use self::scene::Stage;
@@ -106,17 +107,17 @@ fn read_guest(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn engine(no_cache: bool) -> Result<Engine> {
-    engine_for(Target::Native, no_cache)
+    engine_for(EngineKind::Native, no_cache)
 }
 
-fn engine_for(target: Target, no_cache: bool) -> Result<Engine> {
+fn engine_for(kind: EngineKind, no_cache: bool) -> Result<Engine> {
     take_stack()?;
     let cache = if no_cache { None } else { engine::cache_folder() };
-    let engine = match Engine::for_target(target, cache.clone()) {
+    let engine = match Engine::for_kind(kind, cache.clone()) {
         // A read-only home is no reason not to serve.
         Err(error) if cache.is_some() => {
             report(&format!("{error:#}; going on without"));
-            Engine::for_target(target, None)
+            Engine::for_kind(kind, None)
         }
         result => result,
     };

@@ -12,13 +12,14 @@ use super::{Exit, engine_for, read_guest, report};
 use crate::backend::replay::{Divergence, Step};
 use crate::console::quoted;
 use crate::contract::Submission;
-use crate::engine::{Engine, Target};
+use crate::engine::Engine;
+use crate::engine_kind::EngineKind;
 use crate::trace::explain::text::Text;
 use crate::trace::explain::{Event, Explainer, Filter, Mark, count};
 use crate::trace::{Header, How, text};
 
 /// Runs a guest on the answers of a trace, and says whether it does what was recorded.
-pub fn replay(guest: &Path, trace: &Path, target: Target, from: Option<u64>, memory_max: u64) -> Result<Exit> {
+pub fn replay(guest: &Path, trace: &Path, target: EngineKind, from: Option<u64>, memory_max: u64) -> Result<Exit> {
     let bytes = read_guest(guest)?;
     let mut reader = open(trace)?;
     let header = reader.header.clone();

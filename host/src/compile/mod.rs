@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use rustix::process::Signal;
 
+use crate::codegen;
 use crate::console::cut_to;
-use crate::engine::Target;
+use crate::engine_kind::EngineKind;
 use crate::limits;
 
 /// Who compiles guests.
@@ -43,11 +44,11 @@ pub enum Product {
 }
 
 impl Product {
-    /// The code that this target executes.
-    pub fn code_for(target: Target) -> Self {
-        match target {
-            Target::Native => Self::Native,
-            Target::Pulley => Self::Pulley,
+    /// The code that an engine of this kind executes.
+    pub fn code_for(kind: EngineKind) -> Self {
+        match kind {
+            EngineKind::Native => Self::Native,
+            EngineKind::Pulley => Self::Pulley,
         }
     }
 
@@ -62,9 +63,9 @@ impl Product {
     /// Makes it in this process.
     fn make(self, bytes: &[u8]) -> Result<Vec<u8>> {
         match self {
-            Self::Component => crate::engine::encode_component(bytes),
-            Self::Native => Target::Native.compile(bytes),
-            Self::Pulley => Target::Pulley.compile(bytes),
+            Self::Component => codegen::encode(bytes),
+            Self::Native => codegen::compile(EngineKind::Native, bytes),
+            Self::Pulley => codegen::compile(EngineKind::Pulley, bytes),
         }
     }
 }

@@ -30,7 +30,7 @@ use sha2::{Digest, Sha256};
 
 use crate::contract::Arity;
 use crate::contract::{self, Answer};
-use crate::engine::Target;
+use crate::engine_kind::EngineKind;
 use crate::limits;
 use crate::stop::Stop;
 
@@ -61,7 +61,7 @@ impl Header {
     pub fn new(guest: &[u8], memory_max: u64, arguments: Vec<String>, start: u64) -> Self {
         let contract_sha256 = Self::digest(contract::SOURCE.as_bytes());
         let guest_sha256 = Self::digest(guest);
-        let (engine, limits) = (Target::Native.name(), limits_that_matter());
+        let (engine, limits) = (EngineKind::Native.name(), limits_that_matter());
         Self { guest_sha256, contract_sha256, engine, limits, memory_max, arguments, start }
     }
 
@@ -83,9 +83,9 @@ impl Header {
         missing.map(|limit| format!("it was recorded without the limit {limit}, which holds here"))
     }
 
-    /// Which engine it was recorded on, when `target` is another one.
-    pub fn differs_in_engine(&self, target: Target) -> Option<String> {
-        let here = target.name();
+    /// Which engine it was recorded on, when `kind` is another one.
+    pub fn differs_in_engine(&self, kind: EngineKind) -> Option<String> {
+        let here = kind.name();
         (self.engine != here).then(|| {
             format!(
                 "it was recorded on {}, and this is {here}: how deep a guest can recurse, and how long a turn takes, \

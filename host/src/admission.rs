@@ -1,8 +1,5 @@
 //! Which guests may run: those that import the one interface, export `run`, and nothing else is asked of the host.
 
-mod census;
-mod weight;
-
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload};
 
-pub use self::census::{Census, count};
+use crate::census::{self, Census};
 use crate::console;
 use crate::contract::{ENTRY, INTERFACE, ServerPre};
 use crate::engine::{Code, Engine};

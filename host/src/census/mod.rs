@@ -4,6 +4,8 @@
 //! The count takes time and memory in proportion to the file, and never recurses: the bytes come from a stranger. It is no
 //! validation, which the compiler does. It says in words what a compiler could say only by running out of memory.
 
+mod weight;
+
 use std::borrow::Cow;
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +14,7 @@ use wasmparser::{
     Encoding, FunctionBody, KnownCustom, Name, NameSectionReader, Operator, Parser, Payload, SectionLimited, TypeRef,
 };
 
-use super::weight::{Components, Weight};
+use self::weight::{Components, DAMAGED, Weight};
 use crate::limits;
 
 /// What a guest's file holds, all its components and core modules together.
@@ -78,8 +80,6 @@ pub fn count(bytes: &[u8]) -> Result<Census> {
     }
     Ok(counting.census)
 }
-
-pub(super) const DAMAGED: &str = "the component is damaged";
 
 /// A count under way.
 #[derive(Default)]
