@@ -11,7 +11,7 @@ use crate::census::{self, Census};
 use crate::console;
 use crate::contract::{ENTRY, INTERFACE, ServerPre};
 use crate::engine::{Code, Engine};
-use crate::guest::{self, State};
+use crate::imports::{self, State};
 
 /// What is in a guest's file.
 pub struct Inspection {
@@ -116,7 +116,7 @@ fn admit(engine: &Engine, component: &[u8], kept: Option<Code>, census: &Census)
             .compile(component, &census.without_long_names(component))
             .map_err(|error| anyhow!("it does not compile: {error:#}"))?,
     };
-    let instance = guest::link(engine)?
+    let instance = imports::link(engine)?
         .instantiate_pre(&code.component)
         .and_then(ServerPre::new)
         .map_err(|error| anyhow!("it does not fit the contract in wit/system.wit: {error:#}"))?;

@@ -17,6 +17,7 @@ pub mod engine_kind;
 pub mod exchange;
 pub mod guest;
 pub mod image;
+mod imports;
 pub mod limits;
 pub mod stop;
 
