@@ -40,7 +40,7 @@ fn deterministic_config() -> Config {
     config.epoch_interruption(true);
     // Only a debugger would want it: the engine follows frame pointers, as `perf` does.
     config.native_unwind_info(false);
-    // How `image` reaches a guest's memories and globals.
+    // How `snapshot` reaches a guest's memories and globals.
     config.coredump_on_trap(true);
     config.max_wasm_stack(limits::STACK_BYTES_MAX);
     // 4 GiB reserved and guard pages behind them: no bounds check is left in the code.

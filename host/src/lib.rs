@@ -19,6 +19,7 @@ pub mod guest;
 pub mod image;
 mod imports;
 pub mod limits;
+mod snapshot;
 pub mod stop;
 
 pub mod trace;

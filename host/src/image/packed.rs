@@ -53,7 +53,8 @@ pub enum Mismatch {
 }
 
 impl Mismatch {
-    pub(super) fn in_memory(mut self, number: usize) -> Self {
+    /// The same of the memory of this number.
+    pub fn in_memory(mut self, number: usize) -> Self {
         if let Self::Byte { memory, .. } = &mut self {
             *memory = number;
         }
@@ -122,7 +123,7 @@ fn put(out: &mut impl Write, number: usize) -> io::Result<()> {
 }
 
 /// Reads a packed image from its beginning.
-pub(super) struct Unpacker<'a> {
+pub struct Unpacker<'a> {
     input: BufReader<Decoder<'static, &'a [u8]>>,
 }
 
@@ -130,7 +131,8 @@ pub(super) struct Unpacker<'a> {
 const PIECE_BYTES: usize = 64 << 10;
 
 impl<'a> Unpacker<'a> {
-    pub(super) fn new(packed: &'a [u8]) -> Result<Self, Mismatch> {
+    /// Begins to unpack.
+    pub fn new(packed: &'a [u8]) -> Result<Self, Mismatch> {
         let mut decoder = Decoder::with_buffer(packed).map_err(|_| Mismatch::Malformed)?;
         // Else a few bytes could have 128 MiB reserved for what they were packed with.
         decoder.window_log_max(limits::KEY_FRAME_WINDOW_LOG_MAX).map_err(|_| Mismatch::Malformed)?;
@@ -138,18 +140,18 @@ impl<'a> Unpacker<'a> {
     }
 
     /// So many things follow.
-    pub(super) fn expect(&mut self, found: u64, what: &'static str) -> Result<(), Mismatch> {
+    pub fn expect(&mut self, found: u64, what: &'static str) -> Result<(), Mismatch> {
         let recorded = self.number()?;
         if recorded == found { Ok(()) } else { Err(Mismatch::Parts(what, recorded, found)) }
     }
 
     /// The size of a memory in bytes.
-    pub(super) fn size(&mut self) -> Result<usize, Mismatch> {
+    pub fn size(&mut self) -> Result<usize, Mismatch> {
         usize::try_from(self.number()?).map_err(|_| Mismatch::Malformed)
     }
 
     /// Reads a memory into one of its size.
-    pub(super) fn read_into(&mut self, memory: &mut [u8]) -> Result<(), Mismatch> {
+    pub fn read_into(&mut self, memory: &mut [u8]) -> Result<(), Mismatch> {
         let mut rest = memory;
         while let Some((zeros, bytes)) = self.run(rest.len())? {
             let (skipped, after) = rest.split_at_mut(zeros);
@@ -163,7 +165,7 @@ impl<'a> Unpacker<'a> {
     }
 
     /// Holds a memory against one of its size.
-    pub(super) fn compare_with(&mut self, memory: &[u8]) -> Result<(), Mismatch> {
+    pub fn compare_with(&mut self, memory: &[u8]) -> Result<(), Mismatch> {
         let mut at = 0;
         let mut piece = vec![0; PIECE_BYTES];
         while let Some((zeros, bytes)) = self.run(memory.len() - at)? {
@@ -192,13 +194,14 @@ impl<'a> Unpacker<'a> {
         if fits { Ok(Some((skip, count))) } else { Err(Mismatch::Malformed) }
     }
 
-    pub(super) fn value(&mut self) -> Result<Value, Mismatch> {
+    /// The next global.
+    pub fn value(&mut self) -> Result<Value, Mismatch> {
         let ([kind], bits) = (self.take()?, self.take()?);
         Ok(Value { kind, bits: u128::from_le_bytes(bits) })
     }
 
     /// Nothing follows.
-    pub(super) fn end(&mut self) -> Result<(), Mismatch> {
+    pub fn end(&mut self) -> Result<(), Mismatch> {
         match self.input.read(&mut [0]) {
             Ok(0) => Ok(()),
             _ => Err(Mismatch::Malformed),
