@@ -8,7 +8,7 @@ use crate::contract::Outcome;
 use crate::engine::Engine;
 use crate::image::Mismatch;
 use crate::imports::{self, State, no_memory};
-use crate::snapshot::Parts;
+use crate::snapshot::GuestMemory;
 use crate::stop::Stop;
 use crate::trace::How;
 use crate::trap;
@@ -40,14 +40,14 @@ pub struct Guest {
     store: Store<State>,
     admitted: Admitted,
     /// Where its state lies, once that was wanted; or why no copy would be all of it.
-    parts: Option<Result<Parts, String>>,
+    memory: Option<Result<GuestMemory, String>>,
 }
 
 impl Guest {
     /// Puts an admitted guest into a world. Nothing of it has run yet.
     pub fn new(engine: &Engine, admitted: Admitted, world: Box<dyn CheckpointedWorld>, memory_bytes_max: u64) -> Self {
         let store = imports::store(engine, world, memory_bytes_max);
-        Self { store, admitted, parts: None }
+        Self { store, admitted, memory: None }
     }
 
     /// Runs it to its end. A guest that pauses is called again at once.
@@ -63,15 +63,15 @@ impl Guest {
             Err(error) => return ended_by(&error),
         };
         if self.store.data().exchange.has_received() {
-            self.parts =
+            self.memory =
                 Some(Err("it receives before `run` is called, which a replay from a key frame cannot repeat".into()));
         }
         if let Err(stop) = self.resume() {
             return Ended::Stopped(stop);
         }
         loop {
-            let outcome = match &self.parts {
-                Some(Ok(parts)) => parts.call_run(&mut self.store, arguments),
+            let outcome = match &self.memory {
+                Some(Ok(memory)) => memory.call_run(&mut self.store, arguments),
                 _ => server.call_run(&mut self.store, arguments),
             };
             match outcome {
@@ -90,9 +90,9 @@ impl Guest {
     fn resume(&mut self) -> Result<(), Stop> {
         let Some(key) = self.world().resume() else { return Ok(()) };
         self.store.data_mut().exchange.resume(&key.pending, key.time);
-        self.find_parts();
-        let restored = match &self.parts {
-            Some(Ok(parts)) => parts.restore(&mut self.store, &key.image),
+        self.find_memory();
+        let restored = match &self.memory {
+            Some(Ok(memory)) => memory.restore(&mut self.store, &key.image),
             Some(Err(why)) => Err(Mismatch::Guest(why.clone())),
             None => Ok(()),
         };
@@ -106,15 +106,15 @@ impl Guest {
         if wanted == AtPause::GoOn {
             return Ok(());
         }
-        self.find_parts();
-        let Some(parts) = &self.parts else { return Ok(()) };
-        match (wanted, parts) {
-            (AtPause::Compare(packed), Ok(parts)) => {
-                let compared = parts.compare(&mut self.store, &packed);
+        self.find_memory();
+        let Some(memory) = &self.memory else { return Ok(()) };
+        match (wanted, memory) {
+            (AtPause::Compare(packed), Ok(memory)) => {
+                let compared = memory.compare(&mut self.store, &packed);
                 self.world().compared(compared)?;
             }
-            (AtPause::Capture, Ok(parts)) => {
-                let image = parts.capture(&mut self.store);
+            (AtPause::Capture, Ok(memory)) => {
+                let image = memory.capture(&mut self.store);
                 let pending = self.store.data().exchange.pending();
                 self.world().captured(image.map(|image| (image, pending)));
             }
@@ -137,9 +137,9 @@ impl Guest {
         self.store.data_mut().exchange.world()
     }
 
-    fn find_parts(&mut self) {
-        if self.parts.is_none() {
-            self.parts = Some(Parts::find(&mut self.store, &self.admitted.component));
+    fn find_memory(&mut self) {
+        if self.memory.is_none() {
+            self.memory = Some(GuestMemory::find(&mut self.store, &self.admitted.component));
         }
     }
 }

@@ -8,7 +8,7 @@ mod snapshotable;
 
 use wasmtime::{AsContextMut, Global, Instance, Memory, Module, Mutability, Result as WasmResult, Val, WasmCoreDump};
 
-use self::run_export::{Door, Entry};
+use self::run_export::{RunExport, RunLayout};
 use self::snapshotable::why_not_whole;
 use crate::contract::Outcome;
 use crate::image::{Image, Mismatch, Pages, Unpacker, Value};
@@ -17,36 +17,36 @@ use crate::image::{Image, Mismatch, Pages, Unpacker, Value};
 const PROBE: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x08\x01\0\x0a\x05\x01\x03\0\0\x0b";
 
 /// Where the state of one store's guest lies, in an order that is the same in each store of the same guest.
-pub struct Parts {
+pub struct GuestMemory {
     memories: Vec<Memory>,
     /// The mutable ones.
     globals: Vec<Global>,
     /// How the guest is called from then on.
-    door: Door,
+    run: RunExport,
 }
 
-impl Parts {
+impl GuestMemory {
     /// Finds them in the store of this component. An error says why there is no image of the guest. After success wasmtime
     /// does not enter the component any more, and `call_run` does.
     pub fn find(mut store: impl AsContextMut, component: &[u8]) -> Result<Self, String> {
         if let Some(why) = why_not_whole(component) {
             return Err(why);
         }
-        let entry = Entry::of(component).ok_or("its `run` is not made as compilers make it")?;
+        let layout = RunLayout::of(component).ok_or("its `run` is not made as compilers make it")?;
         let probe = Module::new(store.as_context().engine(), PROBE).map_err(|error| error.to_string())?;
         let Err(error) = Instance::new(&mut store, &probe, &[]) else {
             return Err("a module that traps has not".to_owned());
         };
         let Some(dump) = error.downcast_ref::<WasmCoreDump>() else { return Err(error.to_string()) };
-        let door = Door::find(&mut store, &entry, dump).ok_or("its `run` is not found")?;
+        let run = RunExport::find(&mut store, &layout, dump).ok_or("its `run` is not found")?;
         let is_mutable = |global: &&Global| global.ty(&store).mutability() == Mutability::Var;
         let globals = dump.globals().iter().filter(is_mutable).copied().collect();
-        Ok(Self { memories: dump.memories().to_vec(), globals, door })
+        Ok(Self { memories: dump.memories().to_vec(), globals, run })
     }
 
     /// Calls the guest.
     pub fn call_run(&self, store: impl AsContextMut, arguments: &[String]) -> WasmResult<Outcome> {
-        self.door.call_run(store, arguments)
+        self.run.call_run(store, arguments)
     }
 
     /// Copies the state. An error says why there is no room for a copy.

@@ -10,7 +10,7 @@ use crate::contract::Outcome;
 
 /// Which exports of one core module a component's `run` is made of.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Entry {
+pub struct RunLayout {
     run: String,
     memory: String,
     realloc: Option<String>,
@@ -24,21 +24,21 @@ struct Alias {
     name: String,
 }
 
-impl Entry {
+impl RunLayout {
     /// Looks it up in a component. None when `run` is made in another way than compilers and `wit-component` do it.
     pub fn of(component: &[u8]) -> Option<Self> {
         let plan = Plan::of(component)?;
         // One function is lifted: it is the exported one.
         let [(run, options)] = &plan.lifts[..] else { return None };
-        let entry = Self::named(*run, options, &plan.functions, &plan.memories)?;
+        let layout = Self::named(*run, options, &plan.functions, &plan.memories)?;
         // Among all instances it can be told by its name.
-        let is_one = |exports: &&Vec<String>| exports.contains(&entry.run);
+        let is_one = |exports: &&Vec<String>| exports.contains(&layout.run);
         let modules = plan.modules.iter().filter(is_one).count();
         let mut seen = HashSet::new();
         let once = plan.instances.iter().flatten().all(|module| seen.insert(*module));
         // Instances that are only put together of exports can name them anew.
         let is_of_module = plan.is_of_module(*run);
-        (modules == 1 && once && is_of_module).then_some(entry)
+        (modules == 1 && once && is_of_module).then_some(layout)
     }
 
     fn named(
@@ -52,17 +52,17 @@ impl Entry {
         let name = |aliases: &[Option<Alias>], index: u32| {
             find(aliases, index).filter(|alias| alias.instance == run.instance).map(|alias| alias.name)
         };
-        let mut entry = Self { run: run.name.clone(), ..Self::default() };
+        let mut layout = Self { run: run.name.clone(), ..Self::default() };
         for option in options {
             match option {
                 CanonicalOption::UTF8 => {}
-                CanonicalOption::Memory(index) => entry.memory = name(memories, *index)?,
-                CanonicalOption::Realloc(index) => entry.realloc = Some(name(functions, *index)?),
-                CanonicalOption::PostReturn(index) => entry.post_return = Some(name(functions, *index)?),
+                CanonicalOption::Memory(index) => layout.memory = name(memories, *index)?,
+                CanonicalOption::Realloc(index) => layout.realloc = Some(name(functions, *index)?),
+                CanonicalOption::PostReturn(index) => layout.post_return = Some(name(functions, *index)?),
                 _ => return None,
             }
         }
-        (!entry.memory.is_empty()).then_some(entry)
+        (!layout.memory.is_empty()).then_some(layout)
     }
 }
 
@@ -136,31 +136,31 @@ impl Plan {
 }
 
 /// The core functions themselves.
-pub struct Door {
+pub struct RunExport {
     run: TypedFunc<(u32, u32), u32>,
     realloc: Option<TypedFunc<(u32, u32, u32, u32), u32>>,
     post_return: Option<TypedFunc<u32, ()>>,
     memory: Memory,
 }
 
-impl Door {
+impl RunExport {
     /// Finds them among the instances of a store. None when there are none, or more than one.
-    pub fn find(mut store: impl AsContextMut, entry: &Entry, dump: &WasmCoreDump) -> Option<Self> {
-        let mut doors: Vec<Self> = Vec::new();
+    pub fn find(mut store: impl AsContextMut, layout: &RunLayout, dump: &WasmCoreDump) -> Option<Self> {
+        let mut found: Vec<Self> = Vec::new();
         for instance in dump.instances() {
-            doors.extend(Self::of(&mut store, entry, instance));
+            found.extend(Self::of(&mut store, layout, instance));
         }
-        doors.pop().filter(|_| doors.is_empty())
+        found.pop().filter(|_| found.is_empty())
     }
 
-    fn of(mut store: impl AsContextMut, entry: &Entry, instance: &Instance) -> Option<Self> {
-        let run = instance.get_typed_func(&mut store, &entry.run).ok()?;
-        let memory = instance.get_memory(&mut store, &entry.memory)?;
-        let realloc = match &entry.realloc {
+    fn of(mut store: impl AsContextMut, layout: &RunLayout, instance: &Instance) -> Option<Self> {
+        let run = instance.get_typed_func(&mut store, &layout.run).ok()?;
+        let memory = instance.get_memory(&mut store, &layout.memory)?;
+        let realloc = match &layout.realloc {
             Some(name) => Some(instance.get_typed_func(&mut store, name).ok()?),
             None => None,
         };
-        let post_return = match &entry.post_return {
+        let post_return = match &layout.post_return {
             Some(name) => Some(instance.get_typed_func(&mut store, name).ok()?),
             None => None,
         };
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     /// A component with a module that exports two functions of the type of `run`, a lift, and more.
-    fn entry(more: &str, lift: &str) -> Option<Entry> {
+    fn layout(more: &str, lift: &str) -> Option<RunLayout> {
         let text = format!(
             "(component
               (core module $module
@@ -222,7 +222,7 @@ mod tests {
               {more}
               (func (export \"run\") (param \"args\" (list string)) (result u32) (canon lift {lift})))"
         );
-        Entry::of(&wat::parse_str(text).expect("the text is sound"))
+        RunLayout::of(&wat::parse_str(text).expect("the text is sound"))
     }
 
     const LIFT: &str =
@@ -231,8 +231,8 @@ mod tests {
     #[test]
     fn run_is_found_as_compilers_make_it() {
         let realloc = Some("realloc".to_owned());
-        let expected = Entry { run: "run".into(), memory: "memory".into(), realloc, post_return: None };
-        assert_eq!(entry("", LIFT), Some(expected));
+        let expected = RunLayout { run: "run".into(), memory: "memory".into(), realloc, post_return: None };
+        assert_eq!(layout("", LIFT), Some(expected));
     }
 
     #[test]
@@ -251,7 +251,7 @@ mod tests {
                 LIFT.to_owned(),
             ),
         ] {
-            assert_eq!(entry(more, &lift), None, "{more}");
+            assert_eq!(layout(more, &lift), None, "{more}");
         }
     }
 }
