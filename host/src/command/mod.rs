@@ -1,9 +1,11 @@
 //! What the commands do.
 
+mod descriptors;
 mod diff;
 mod explain;
 mod inspect;
 mod opening;
+mod ports;
 mod record;
 mod replay;
 mod scene;

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use super::descriptors::descriptors_of_host;
 use super::report;
-use super::serve::descriptors_of_host;
 use crate::backend::live::clients_max;
 use crate::limits;
 

@@ -1,14 +1,15 @@
 //! Running a guest in the live world: what has to be found, bound and admitted before its shards begin.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use rustix::io::Errno;
 
+use super::descriptors::take_descriptors;
 use super::opening::Opening;
+use super::ports::bind_ports;
 use super::record::Demands;
 use super::shards::{Place, Shards};
 use super::{Exit, engine, read_guest, report};
@@ -17,7 +18,6 @@ use crate::backend::live::{Board, Operator, Port, Root, Signals};
 use crate::cli::Run;
 use crate::console;
 use crate::engine::Engine;
-use crate::limits;
 
 /// Runs a guest until it ends.
 pub fn serve(run: &Run) -> Result<Exit> {
@@ -81,22 +81,6 @@ fn places(
     Ok(places)
 }
 
-/// Binds the guest's port, then those that it is granted besides.
-fn bind_ports(run: &Run) -> Result<Vec<Port>> {
-    if run.grant_ports.len() > limits::PORTS_GRANTED_MAX {
-        bail!("--grant-port was given {} times; a guest may have {}", run.grant_ports.len(), limits::PORTS_GRANTED_MAX);
-    }
-    let mut addresses = vec![SocketAddr::new(run.listen, run.port)];
-    for address in &run.grant_ports {
-        let port = address.port();
-        if port != 0 && addresses.iter().any(|other| other.port() == port) {
-            bail!("port {port} is granted twice; a guest knows its ports by their numbers, so give it another");
-        }
-        addresses.push(*address);
-    }
-    addresses.iter().map(|address| Port::bind(*address).map_err(|error| explain_bind(*address, error))).collect()
-}
-
 fn admit(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Admitted> {
     let refused = || format!("{} is refused", path.display());
     admission::inspect(engine, bytes).with_context(refused)?.admitted.with_context(refused)
@@ -109,90 +93,4 @@ fn open_root(path: &str) -> Result<Root> {
         Errno::NOSYS => anyhow!("this kernel cannot confine a guest to {path}: Linux 5.6 or newer can (openat2)"),
         error => anyhow!("cannot open the folder {path}: {}", std::io::Error::from(error)),
     })
-}
-
-fn explain_bind(address: SocketAddr, error: Errno) -> anyhow::Error {
-    let port = address.port();
-    match error {
-        Errno::ADDRINUSE => anyhow!(port_in_use(port)),
-        Errno::ACCESS | Errno::PERM => {
-            anyhow!("port {port} is not permitted: ports below 1024 need privileges; choose one above, such as 8000")
-        }
-        Errno::ADDRNOTAVAIL => {
-            anyhow!("{} is not an address of this machine: see --listen and --grant-port", address.ip())
-        }
-        error => anyhow!("cannot listen on {address}: {}", std::io::Error::from(error)),
-    }
-}
-
-/// What the operator is told of a port that another program has.
-pub fn port_in_use(port: u16) -> String {
-    format!("port {port} is in use: stop the program that has it, or choose another port (0 lets the system)")
-}
-
-/// Descriptors that neither clients nor files can have.
-pub fn descriptors_of_host(shards: usize) -> u64 {
-    limits::DESCRIPTORS_OF_HOST + limits::DESCRIPTORS_OF_SHARD * (shards as u64 - 1)
-}
-
-/// Takes as many descriptors as the system gives, for the soft limit is low for programs that use
-/// `select`; how many handles that makes for each shard. Each connection and each open file takes
-/// one. Too few to serve with are an error.
-fn take_descriptors(shards: usize) -> Result<usize> {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    let before = limit.current;
-    limit.current = limit.maximum;
-    let descriptors = if setrlimit(Resource::Nofile, limit).is_ok() { limit.maximum } else { before };
-    let descriptors = descriptors.unwrap_or(u64::MAX);
-    if descriptors < descriptors_needed(shards) {
-        bail!(too_few_descriptors(descriptors, shards));
-    }
-    if descriptors < limits::DESCRIPTORS_FEW {
-        report(&format!("note: only {descriptors} descriptors for clients and files: `ulimit -Hn` allows no more"));
-    }
-    let handles = (descriptors - descriptors_of_host(shards)) / shards as u64;
-    Ok(usize::try_from(handles).unwrap_or(usize::MAX).min(limits::HANDLES_MAX))
-}
-
-/// Descriptors without which a server of so many shards does not start.
-fn descriptors_needed(shards: usize) -> u64 {
-    descriptors_of_host(shards) + limits::DESCRIPTORS_SERVING_MIN * shards as u64
-}
-
-fn too_few_descriptors(allowed: u64, shards: usize) -> String {
-    let needed = descriptors_needed(shards);
-    let (shards, fewer) = match shards {
-        1 => ("one shard".to_owned(), String::new()),
-        _ => (format!("{shards} shards"), format!(", or take --shards 1, which needs {}", descriptors_needed(1))),
-    };
-    format!(
-        "`ulimit -Hn` allows {allowed} descriptors, and {shards} cannot serve with less than {needed}: allow that many (systemd: LimitNOFILE={needed}){fewer}"
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn too_few_descriptors_are_explained_with_the_number_that_is_enough() {
-        let message = too_few_descriptors(64, 1);
-        assert!(message.contains("allows 64 descriptors") && message.contains("LimitNOFILE=80"), "{message}");
-        let message = too_few_descriptors(100, 4);
-        assert!(message.contains("less than 176") && message.contains("--shards 1, which needs 80"), "{message}");
-    }
-
-    #[test]
-    fn what_forbids_a_port_is_explained() {
-        let address = SocketAddr::from(([127, 0, 0, 1], 80));
-        for (errno, says) in [
-            (Errno::ACCESS, "ports below 1024 need privileges"),
-            (Errno::ADDRINUSE, "port 80 is in use"),
-            (Errno::ADDRNOTAVAIL, "--listen"),
-        ] {
-            let message = explain_bind(address, errno).to_string();
-            assert!(message.contains(says), "no {says:?} in {message:?}");
-        }
-    }
 }

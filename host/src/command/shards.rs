@@ -10,8 +10,8 @@ use std::thread;
 use anyhow::{Context, Result};
 
 use super::opening::Opening;
+use super::ports::port_in_use;
 use super::record::{Demands, recorded};
-use super::serve::port_in_use;
 use super::{Exit, report};
 use crate::admission::Admitted;
 use crate::backend::live::{Board, Grant, Live, Port, Root, Signals, Stopper};
