@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload};
 
 use crate::census::{self, Census};
-use crate::console;
 use crate::contract::{ENTRY, INTERFACE, ServerPre};
 use crate::engine::{Code, Engine};
 use crate::imports::{self, State};
+use crate::messages;
 
 /// What is in a guest's file.
 pub struct Inspection {
@@ -79,7 +79,7 @@ fn look(engine: &Engine, bytes: &[u8]) -> Result<Inspection> {
 
 /// An error without what is too long in it.
 fn told(error: &anyhow::Error) -> anyhow::Error {
-    anyhow!("{}", console::cut(format_args!("{error:#}")))
+    anyhow!("{}", messages::cut(format_args!("{error:#}")))
 }
 
 /// Something that a component asks of its host.
@@ -99,7 +99,7 @@ fn check_names(imports: &[Import], exports: &[String]) -> Result<()> {
     let too_many: Vec<String> =
         imports.iter().filter(|import| import.name != INTERFACE).map(ToString::to_string).collect();
     if !too_many.is_empty() {
-        let list = console::list(too_many.iter().map(String::as_str), "\n  ");
+        let list = messages::list(too_many.iter().map(String::as_str), "\n  ");
         bail!("it imports more than {INTERFACE}:\n  {list}{}", advice(&too_many));
     }
     if !exports.iter().any(|name| name == ENTRY) {

@@ -12,9 +12,9 @@ use crate::census;
 use crate::code_cache::{self, CodeCache, Fresh, Kept};
 use crate::codegen;
 use crate::compile::{Compiler, Product};
-use crate::console;
 use crate::engine_kind::EngineKind;
 use crate::limits;
+use crate::messages;
 
 /// wasmtime, configured so that a run depends on nothing but the answers that the guest receives.
 pub struct Engine {
@@ -168,7 +168,7 @@ fn is_module(wasm: &[u8]) -> bool {
 
 fn list_core_imports(module: &[u8]) -> String {
     let names: Vec<String> = core_imports(module).unwrap_or_default();
-    if names.is_empty() { "nothing".to_owned() } else { console::list(names.iter().map(String::as_str), ", ") }
+    if names.is_empty() { "nothing".to_owned() } else { messages::list(names.iter().map(String::as_str), ", ") }
 }
 
 fn core_imports(module: &[u8]) -> Result<Vec<String>> {

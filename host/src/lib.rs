@@ -19,6 +19,7 @@ pub mod guest;
 pub mod image;
 mod imports;
 pub mod limits;
+pub mod messages;
 mod snapshot;
 pub mod stop;
 

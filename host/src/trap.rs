@@ -6,8 +6,8 @@ use std::fmt::{self, Display, Write};
 use rustc_demangle::try_demangle;
 use wasmtime::{FrameInfo, WasmBacktrace};
 
-use crate::console::{cut, cut_to};
 use crate::limits;
+use crate::messages::{cut, cut_to};
 
 /// The message of an error with which a guest has ended: the backtrace, and what caused it.
 pub fn explain(error: &wasmtime::Error) -> String {

@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use super::{Exit, engine, read_guest, report};
 use crate::admission::{self, Inspection, Names};
 use crate::compile::Compiler;
-use crate::console::{self, printable};
 use crate::engine::componentize as make_component;
+use crate::messages::{self, printable};
 
 /// Tells what a guest is, and whether it would be admitted. It is compiled in a process of its own, unless that is to be
 /// this one.
@@ -44,7 +44,7 @@ fn describe(path: &Path, inspection: &Inspection) -> String {
     let list = |of: fn(&Names) -> &[String]| match inspection.names.as_ref().map(of) {
         None => "not looked at".to_owned(),
         Some([]) => "nothing".to_owned(),
-        Some(names) => console::list(names.iter().map(String::as_str), "\n          "),
+        Some(names) => messages::list(names.iter().map(String::as_str), "\n          "),
     };
     format!(
         "guest     {}\nkind      {kind}\nsize      {} bytes\nsha256    {sha256}\nimports   {}\nexports   {}\n",

@@ -12,10 +12,10 @@ use crate::admission;
 use crate::backend::replay::Step;
 use crate::backend::sim::{Sim, Unknown};
 use crate::checkpoints::WithoutCheckpoints;
-use crate::console::{printable, quoted};
 use crate::engine::Engine;
 use crate::guest::{Ended, Guest};
 use crate::limits;
+use crate::messages::{printable, quoted};
 use crate::trace::behaviour::{Behaviour, Store};
 use crate::trace::scene::{Extractor, Scene};
 

@@ -12,8 +12,8 @@ use rustix::process::{
 };
 
 use super::{ADVICE, Bounds, Product, REFUSED};
-use crate::console::cut;
 use crate::limits;
+use crate::messages::cut;
 
 /// Compiles so many bytes for the process of this number, which has started this one.
 pub fn run(product: Product, length: u64, parent: i32) -> ExitCode {

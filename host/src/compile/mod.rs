@@ -18,9 +18,9 @@ use anyhow::{Context, Result, anyhow};
 use rustix::process::Signal;
 
 use crate::codegen;
-use crate::console::cut_to;
 use crate::engine_kind::EngineKind;
 use crate::limits;
+use crate::messages::cut_to;
 
 /// Who compiles guests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

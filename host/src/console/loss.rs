@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::io::Errno;
 
-use super::{Format, json_line, text_line};
+use super::lines::{Format, json_line, text_line};
 use crate::contract::Level;
 use crate::limits;
 

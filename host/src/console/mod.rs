@@ -1,47 +1,23 @@
 //! Where the guests' logs go: lines on standard output, for people or for programs.
 
-mod cut;
+mod lines;
 mod loss;
 mod output;
+mod shared;
 mod stream;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-pub use self::cut::{cut, cut_to, list};
+pub use self::lines::{Format, Verbosity};
+use self::lines::{json_line, text_line};
 use self::loss::Source;
 pub use self::output::{Finish, Output, say, start};
 use crate::contract::Level;
 use crate::limits;
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// The message; with its level before it, unless that is info.
-    Text,
-    /// One JSON object a line: time, level, message. A message that is a JSON object itself stands there as one.
-    Json,
-    /// Nothing.
-    Off,
-}
-
-/// Which log lines are written: those of a level, and of the levels that matter more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Verbosity {
-    /// Errors only.
-    Error,
-    /// And warnings.
-    Warn,
-    /// And what a server says of its work: of the web server, a line for each request.
-    Info,
-    /// And what only its author wants to know.
-    Debug,
-}
 
 /// The log of one guest. Lines are kept until the guest waits, and then handed to the thread that
 /// writes those of all shards. When its reader is too slow, lines are lost and counted, and no
@@ -158,75 +134,6 @@ impl Drop for Console {
     }
 }
 
-/// A line of a guest's log with its level before it, on one line: for the host's own messages, in which it is quoted.
-pub fn quoted(level: Level, message: &str) -> String {
-    let mut out = format!("{}: ", name(level));
-    escape(&mut out, message, char::is_control);
-    out
-}
-
-/// Text in which control characters are escaped but for the ends of lines: for messages that name what a guest or a
-/// client has chosen.
-pub fn printable(text: &str) -> String {
-    let mut out = String::new();
-    escape(&mut out, text, |c| c.is_control() && c != '\n');
-    out
-}
-
-fn text_line(out: &mut String, level: Level, message: &str) {
-    if level != Level::Info {
-        out.push_str(name(level));
-        out.push_str(": ");
-    }
-    escape(out, message, char::is_control);
-    out.push('\n');
-}
-
-fn json_line(out: &mut String, time: u64, shard: Option<usize>, level: Level, message: &str) {
-    let time = humantime::format_rfc3339_micros(SystemTime::UNIX_EPOCH + Duration::from_nanos(time));
-    let _ = write!(out, r#"{{"time":"{time}","#);
-    if let Some(shard) = shard {
-        let _ = write!(out, r#""shard":{shard},"#);
-    }
-    let _ = write!(out, r#""level":"{}","message":"#, name(level));
-    if is_json_object(message) {
-        out.push_str(message);
-    } else {
-        out.push('"');
-        escape(out, message, |c| c.is_control() || c == '"' || c == '\\');
-        out.push('"');
-    }
-    out.push_str("}\n");
-}
-
-/// Whether a message can stand in a line of JSON as it is: an object such as a line of an access log, on one line.
-fn is_json_object(message: &str) -> bool {
-    message.starts_with('{')
-        && !message.contains(char::is_control)
-        && serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(message).is_ok()
-}
-
-/// Both formats escape as JSON does (RFC 8259 section 7).
-fn escape(out: &mut String, message: &str, must: impl Fn(char) -> bool) {
-    // Most lines are visible ASCII as they are, which is found out many bytes at a time.
-    if message.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~') & !must(byte.into())) {
-        out.push_str(message);
-        return;
-    }
-    for c in message.chars() {
-        match c {
-            _ if !must(c) => out.push(c),
-            '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            _ => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-        }
-    }
-}
-
 fn rank(level: Level) -> u8 {
     (match level {
         Level::Error => Verbosity::Error,
@@ -234,14 +141,4 @@ fn rank(level: Level) -> u8 {
         Level::Info => Verbosity::Info,
         Level::Debug => Verbosity::Debug,
     }) as u8
-}
-
-/// A level in a word.
-pub fn name(level: Level) -> &'static str {
-    match level {
-        Level::Error => "error",
-        Level::Warn => "warn",
-        Level::Info => "info",
-        Level::Debug => "debug",
-    }
 }

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::fs::fstat;
 
 use super::loss::Source;
-use super::printable;
 use super::stream::Stream;
 use crate::contract::Level;
 use crate::limits;
+use crate::messages::printable;
 
 /// Where the logs of all shards meet: standard output.
 pub struct Output {

@@ -1,11 +1,9 @@
 //! What lines of the log look like, and what becomes of them.
 
-use super::*;
+use std::time::Duration;
 
-#[test]
-fn a_quoted_line_says_its_level_and_stays_on_one_line() {
-    assert_eq!(quoted(Level::Info, "a\nb \"c\""), "info: a\\nb \"c\"");
-}
+use super::lines::is_json_object;
+use super::*;
 
 #[test]
 fn a_line_stays_one_line_and_moves_no_cursor() {

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, fstat};
 use rustix::io::{Errno, write};
 
-use super::stream::Shared;
+use super::shared::Shared;
 use crate::limits;
 
 /// What writes to one descriptor.

@@ -8,10 +8,10 @@ use hashbrown::HashMap;
 use super::words::{Name, Words, count, span};
 use super::{Event, Filter, Kind, Lane, Mark};
 use crate::backend::replay::{Outcome, Step};
-use crate::console::{self, printable};
 use crate::contract::Arity;
 use crate::contract::{Answer, Level, Reply, Request, Submission};
 use crate::limits;
+use crate::messages::{level_name, printable};
 use crate::trace::{Header, How, KeyFrame, Turn};
 
 /// Makes events of steps. Only what is shown is put into words: that is most of the work.
@@ -171,7 +171,7 @@ impl Explainer {
     }
 
     fn log(&self, level: Level, line: &str) -> Option<Event> {
-        let text = || format!("{}: {}", console::name(level), self.words.line(line));
+        let text = || format!("{}: {}", level_name(level), self.words.line(line));
         self.event((Lane::Log, Kind::Log), Mark::Logged, 0, text)
     }
 
