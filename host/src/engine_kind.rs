@@ -2,12 +2,12 @@
 
 /// What executes a guest. A run is the same on each, but for how deep a guest can recurse before its stack is exhausted:
 /// that depends on the code which a compiler makes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EngineKind {
-    /// The processor, by code that Cranelift makes for it
+    /// The processor, by code that Cranelift makes for it.
     #[default]
     Native,
-    /// wasmtime's interpreter, whose code is the same for every processor; slower by far
+    /// wasmtime's interpreter, whose code is the same for every processor; slower by far.
     Pulley,
 }
 

@@ -33,7 +33,7 @@ pub enum Compiler {
 }
 
 /// What is made of a guest's file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Product {
     /// A component, of a core module.
     Component,

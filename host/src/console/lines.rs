@@ -7,7 +7,7 @@ use crate::contract::Level;
 use crate::messages::{escape, level_name};
 
 /// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// The message; with its level before it, unless that is info.
     Text,
@@ -18,7 +18,7 @@ pub enum Format {
 }
 
 /// Which log lines are written: those of a level, and of the levels that matter more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
     /// Errors only.
     Error,

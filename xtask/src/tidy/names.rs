@@ -62,7 +62,7 @@ const RULES: [Rule; 6] = [
             ("host/src/code_cache/", "for the operator: compiled code"),
             ("host/src/compile/", "for the operator: the process that compiles"),
             ("host/src/engine.rs", "errors of the system, as types only"),
-            ("host/src/cli.rs", "addresses, as types only"),
+            ("host/src/cli/", "addresses, as types only"),
         ],
         in_tests: true,
         why: "touches the operating system: for a guest only the live world does, so that its answers determine a run",

@@ -21,7 +21,7 @@ use self::capped::CappedRecvMulti;
 use crate::limits;
 
 /// Which queue of the operating system to use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// io_uring where the system allows it, else epoll.
     Auto,
@@ -30,7 +30,6 @@ pub enum Choice {
     /// epoll.
     Poll,
     /// io_uring as a kernel before 6.17 has it: for tests.
-    #[value(skip)]
     OldIoUring,
 }
 

@@ -1,5 +1,7 @@
 //! The command line: what can be said, and what it means.
 
+mod choices;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -52,7 +54,7 @@ pub enum Command {
         /// The trace that `--record` has written
         trace: PathBuf,
         /// Choose what executes the guest. The run is the same on each
-        #[arg(long, value_name = "ENGINE", value_enum, default_value_t)]
+        #[arg(long, value_name = "ENGINE", default_value = "native", value_parser = choices::engine())]
         engine: EngineKind,
         /// Compare only what clients and the file system see: the bytes and the end of each
         /// connection, and which files are opened or listed. The guest may be rewritten, and send
@@ -103,7 +105,7 @@ pub enum Command {
     #[command(hide = true)]
     CompileGuest {
         /// What is made
-        #[arg(value_enum)]
+        #[arg(value_parser = choices::product())]
         product: Product,
         /// How many bytes come
         length: u64,
@@ -165,7 +167,7 @@ pub struct Run {
     pub grant_ports: Vec<SocketAddr>,
 
     /// Choose the I/O backend
-    #[arg(long, value_name = "DRIVER", value_enum, default_value_t = DriverChoice::Auto)]
+    #[arg(long, value_name = "DRIVER", default_value = "auto", value_parser = choices::driver())]
     pub driver: DriverChoice,
 
     /// Serve with this many threads, each with its own instance of the guest. The system
@@ -179,11 +181,11 @@ pub struct Run {
     pub memory_max: u64,
 
     /// Choose how the guest's log is written to standard output
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = choices::format())]
     pub log: Format,
 
     /// Write only log lines of this level or a more important one
-    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = Verbosity::Info)]
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = choices::verbosity())]
     pub log_level: Verbosity,
 
     /// Record the run in this file, to be replayed exactly: everything that the guest receives,
