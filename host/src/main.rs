@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use pluto_host::cli::{Cli, Command};
 use pluto_host::command::{self, Exit};
-use pluto_host::{compile, console};
+use pluto_host::console;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Some(Command::CompileGuest { product, length, parent }) = cli.command {
-        return compile::child::run(product, length, parent);
+        return command::compile_guest(product, length, parent);
     }
     // Also when this thread panics.
     let _last = console::Finish;

@@ -1,5 +1,6 @@
 //! What the commands do.
 
+mod compile_guest;
 mod descriptors;
 mod diff;
 mod explain;
@@ -14,6 +15,7 @@ mod shards;
 mod text;
 mod trace;
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,6 +30,7 @@ use crate::engine::{self, Engine};
 use crate::engine_kind::EngineKind;
 use crate::limits;
 
+pub use self::compile_guest::compile_guest;
 pub use self::scene::Stage;
 
 /// The exit codes, as the help text documents them.
@@ -73,7 +76,10 @@ pub fn run(cli: Cli) -> Result<Exit> {
 
 /// Writes a message of the host to standard error. While the host serves, this does not wait for whoever reads it.
 pub fn report(message: &str) {
-    console::say(message);
+    if !console::say(message) {
+        // Nobody may be there to read it; that is no reason to end.
+        let _ = io::stderr().write_all(console::line_of(message).as_bytes());
+    }
 }
 
 /// A file that grows beyond `ulimit -f` is an error of the write, as on a full disk, and does not

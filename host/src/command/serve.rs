@@ -1,5 +1,6 @@
 //! Running a guest in the live world: what has to be found, bound and admitted before its shards begin.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,7 +26,8 @@ pub fn serve(run: &Run) -> Result<Exit> {
     let shards = run.shards();
     // In this order: from the first on nobody waits for a reader of standard error, and the third
     // needs descriptors. None of them takes time, in which a signal could end the process.
-    let output = console::start().context("cannot start the threads that write the log")?;
+    let output =
+        console::start(io::stdout(), io::stderr(), report).context("cannot start the threads that write the log")?;
     let handles_max = take_descriptors(shards)?;
     let operator = Operator::take_over(run.flight_recorder.is_some(), report);
     let operator = operator.context("cannot take over the signals")?;

@@ -1,9 +1,8 @@
-//! The process that compiles: it takes its bounds upon itself, reads a guest from standard input, and writes what it makes of
-//! it to standard output. A hidden command of `pluto-host` is all of it.
+//! The process that compiles: it takes its bounds upon itself, and makes something of the guest that it reads. A hidden
+//! command of `pluto-host` is all of it.
 
 use std::fs;
-use std::io::{self, Read, Write};
-use std::process::ExitCode;
+use std::io::Read;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{
@@ -11,34 +10,21 @@ use rustix::process::{
     setrlimit,
 };
 
-use super::{ADVICE, Bounds, Product, REFUSED};
+use super::{ADVICE, Bounds, Product};
 use crate::limits;
-use crate::messages::cut;
 
-/// Compiles so many bytes for the process of this number, which has started this one.
-pub fn run(product: Product, length: u64, parent: i32) -> ExitCode {
+/// Compiles so many bytes of `input` for the process of this number, which has started this one. From then on this process
+/// is good for nothing else. An error says why the guest is refused.
+pub fn make(product: Product, input: impl Read, length: u64, parent: i32) -> Result<Vec<u8>> {
     let bounds = Bounds::of(length);
-    let confined = confine(parent).and_then(|()| limit(bounds)).context("cannot confine the process that compiles");
-    match confined.and_then(|()| make(product, length, bounds)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // There is nobody else to tell.
-            let _ = io::stderr().write_all(cut(format_args!("{error:#}")).as_bytes());
-            ExitCode::from(REFUSED)
-        }
-    }
-}
-
-fn make(product: Product, length: u64, bounds: Bounds) -> Result<()> {
+    confine(parent).and_then(|()| limit(bounds)).context("cannot confine the process that compiles")?;
     let mut bytes = Vec::with_capacity(usize::try_from(length)?);
-    io::stdin().lock().take(length).read_to_end(&mut bytes)?;
+    input.take(length).read_to_end(&mut bytes)?;
     let made = product.make(&bytes)?;
     if made.len() as u64 > bounds.product {
         bail!("it becomes {} bytes, and may become {}: {ADVICE}", made.len(), bounds.product);
     }
-    let mut output = io::stdout().lock();
-    output.write_all(&made)?;
-    Ok(output.flush()?)
+    Ok(made)
 }
 
 /// Ends with whoever wants the work, keeps nothing that it has open, and leaves no dump of a stranger's bytes behind.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub use self::lines::{Format, Verbosity};
 use self::lines::{json_line, text_line};
 use self::loss::Source;
-pub use self::output::{Finish, Output, say, start};
+pub use self::output::{Finish, Output, line_of, say, start};
 use crate::contract::Level;
 use crate::limits;
 

@@ -33,33 +33,38 @@ struct Streams {
     errors: Stream,
 }
 
-/// From now on standard output and standard error are written by threads, also what is said of a
-/// panic. To be called once, before anything is written to standard output.
-pub fn start() -> io::Result<Arc<Output>> {
-    std::panic::set_hook(Box::new(|bug| {
+/// From now on standard output and standard error, which are given, are written by threads. `tell`
+/// is called with what the operator should know, also of a panic. To be called once, before
+/// anything is written to standard output.
+pub fn start(
+    output: impl AsFd + Send + 'static,
+    errors: impl AsFd + Send + 'static,
+    tell: fn(&str),
+) -> io::Result<Arc<Output>> {
+    std::panic::set_hook(Box::new(move |bug| {
         let trace = Backtrace::capture();
         let trace = if trace.status() == BacktraceStatus::Captured { format!("\n{trace}") } else { String::new() };
-        say(&format!("a bug of the host, not of the guest: {bug}{trace}"));
+        tell(&format!("a bug of the host, not of the guest: {bug}{trace}"));
     }));
-    let (output, errors) = (io::stdout(), io::stderr());
     let are_same = is_same(&output, &errors);
-    let output = Stream::start("log", output, say)?;
+    let output = Stream::start("log", output, tell)?;
     let errors = if are_same { output.clone() } else { Stream::start("messages", errors, |_| ())? };
     let streams = STREAMS.get_or_init(|| Streams { output, errors });
     Ok(Arc::new(Output { stream: streams.output.clone(), said_at_start: Mutex::default() }))
 }
 
-/// Writes a message of the host to standard error. While the host serves, this does not wait.
-pub fn say(message: &str) {
-    let line = format!("pluto-host: {}\n", printable(message));
-    match STREAMS.get() {
-        Some(streams) => {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            streams.errors.append(Source::Host, now.as_nanos() as u64, &line);
-        }
-        // Nobody may be there to read it; that is no reason to end.
-        None => drop(io::Write::write_all(&mut io::stderr(), line.as_bytes())),
-    }
+/// A message of the host as the line that it is on standard error.
+pub fn line_of(message: &str) -> String {
+    format!("pluto-host: {}\n", printable(message))
+}
+
+/// Hands a message of the host to the thread that writes standard error, without waiting. Returns
+/// whether there is one: else nothing was started.
+pub fn say(message: &str) -> bool {
+    let Some(streams) = STREAMS.get() else { return false };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    streams.errors.append(Source::Host, now.as_nanos() as u64, &line_of(message));
+    true
 }
 
 /// Waits, when it is dropped, until both streams are written, but not for long: nobody may read

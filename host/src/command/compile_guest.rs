@@ -1,0 +1,28 @@
+//! The hidden command that compiles a guest, in a process which does nothing else.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::compile::{Product, REFUSED, child};
+use crate::messages::cut;
+
+/// Compiles so many bytes of standard input for the process of this number, which has started this
+/// one. What is made goes to standard output, and why nothing is made to standard error.
+pub fn compile_guest(product: Product, length: u64, parent: i32) -> ExitCode {
+    match child::make(product, io::stdin().lock(), length, parent).and_then(|made| write(&made)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // There is nobody else to tell.
+            let _ = io::stderr().write_all(cut(format_args!("{error:#}")).as_bytes());
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+fn write(made: &[u8]) -> Result<()> {
+    let mut output = io::stdout().lock();
+    output.write_all(made)?;
+    Ok(output.flush()?)
+}
