@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 use super::disk::Outcome;
 use super::errors::from_errno;
 use super::file::metadata;
-use super::handles::File;
+use super::objects::File;
 use super::reading::{read_at_once, read_range};
 use super::waiting::Waiting;
 use super::{Live, Pending};

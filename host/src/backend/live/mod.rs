@@ -13,7 +13,10 @@ mod handles;
 mod heap;
 mod held;
 mod listen;
+mod medium;
+mod objects;
 mod reading;
+mod root;
 mod signals;
 mod transfer;
 mod waiting;
@@ -31,10 +34,11 @@ use self::clock::Clock;
 use self::digest::Digests;
 use self::disk::Disk;
 use self::driver::{Driver, Event};
-use self::handles::{Closing, Handles, Object};
+use self::handles::{Handles, Object};
 use self::heap::Heap;
 use self::held::Total;
 use self::listen::Listener;
+use self::objects::Closing;
 use self::signals::LogLost;
 use self::waiting::Waiting;
 use self::watch::Watches;
@@ -47,9 +51,9 @@ use crate::world::{Batch, World};
 
 pub use self::board::Board;
 pub use self::driver::Choice as DriverChoice;
-pub use self::file::Root;
 pub use self::handles::clients_max;
 pub use self::listen::Port;
+pub use self::root::Root;
 pub use self::signals::{Operator, Signals, Stopper};
 
 /// What a guest is granted, and whom to tell.

@@ -4,58 +4,11 @@ use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::fstatfs;
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::handles::File;
+use super::medium::Medium;
+use super::objects::File;
 use crate::limits;
-
-/// Whether the calls for a file may wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Medium {
-    /// They never do, or the system does not tell: they are made at once.
-    Memory,
-    /// They wait for what is not in the system's memory, and the system tells: they are tried at once.
-    Disk,
-    /// They may wait although everything is in memory, for another machine or a program is asked: threads make them.
-    Remote,
-}
-
-/// File systems that ask another machine or another program, by their numbers in `statfs(2)`: NFS, SMB 1 to 3, FUSE, 9P, Ceph, two
-/// of AFS, Coda, Lustre, GPFS, OCFS2, GFS2, VirtualBox's shared folders.
-const REMOTE: [u64; 15] = [
-    0x6969,
-    0x517b,
-    0xff53_4d42,
-    0xfe53_4d42,
-    0x6573_5546,
-    0x0102_1997,
-    0x00c3_6400,
-    0x5346_414f,
-    0x6b41_4653,
-    0x7375_7245,
-    0x0bd0_0bd0,
-    0x4750_4653,
-    0x7461_636f,
-    0x0116_1970,
-    0x786f_4256,
-];
-
-/// File systems that keep everything in memory: tmpfs, ramfs.
-const MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
-
-impl Medium {
-    /// That of the file system on which a descriptor is. What is mounted beneath it is taken for the same.
-    pub fn of(fd: &OwnedFd) -> Self {
-        // A number of 32 bits, which some machines extend by its sign.
-        let kind = fstatfs(fd).map_or(0, |stat| u64::from(stat.f_type as u32));
-        match kind {
-            kind if REMOTE.contains(&kind) => Self::Remote,
-            kind if MEMORY.contains(&kind) => Self::Memory,
-            _ => Self::Disk,
-        }
-    }
-}
 
 /// Adds the bytes of a range of a file to others; fewer where the file ends before. Returns how many; or nothing, when that would
 /// wait, and then adds none.

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown};
 
 use super::errors::from_errno;
-use super::handles::{Buffer, File};
+use super::objects::{Buffer, File};
 use super::reading::{is_cached, read_at_once, read_range};
 use crate::contract::Error;
 use crate::limits;

@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use super::disk::{Call, Outcome};
 use super::errors::from_errno;
-use super::handles::File;
 use super::held::Held;
-use super::reading::{Medium, cache, read_part};
+use super::medium::Medium;
+use super::objects::File;
+use super::reading::{cache, read_part};
 use super::transfer::{Fetched, Part};
 use super::{Live, Pending};
 use crate::contract::{Error, Reply};

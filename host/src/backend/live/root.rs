@@ -1,0 +1,77 @@
+//! The folder beneath which a guest may read, and what paths beneath it lead to.
+
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+use super::medium::Medium;
+use crate::limits;
+
+/// The folder beneath which a guest may read.
+#[derive(Clone)]
+pub struct Root {
+    fd: Arc<OwnedFd>,
+    /// Whether a call beneath it may wait.
+    pub(super) medium: Medium,
+    /// The system can be asked to open only what it finds in its memory (Linux 5.12).
+    can_try: bool,
+}
+
+impl Root {
+    /// Opens the folder, and makes sure that the system can confine a guest to it.
+    pub fn open(path: &Path) -> Result<Self, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Self::of(rustix::fs::open(path, flags, Mode::empty())?)
+    }
+
+    /// The same folder, by a descriptor of its own: for another shard, so that the two share none.
+    pub fn another(&self) -> Result<Self, Errno> {
+        Self::of(self.resolve(c".", OFlags::PATH | OFlags::DIRECTORY, ResolveFlags::empty())?)
+    }
+
+    fn of(fd: OwnedFd) -> Result<Self, Errno> {
+        let medium = Medium::of(&fd);
+        let mut root = Self { fd: Arc::new(fd), medium, can_try: true };
+        root.resolve(c".", OFlags::PATH, ResolveFlags::empty())?;
+        root.can_try = root.resolve_once(c".", OFlags::PATH, ResolveFlags::CACHED).err() != Some(Errno::INVAL);
+        Ok(root)
+    }
+
+    /// Opens what a path names. The system itself makes sure that no name and no symbolic link on the way leads out.
+    pub(super) fn resolve(&self, path: &CStr, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
+        for _ in 0..limits::OPEN_RETRIES_MAX {
+            match self.resolve_once(path, flags, resolve) {
+                // Something was renamed while the system made sure that the path stays beneath the root.
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                result => return result,
+            }
+        }
+        Err(Errno::AGAIN)
+    }
+
+    fn resolve_once(&self, path: &CStr, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
+        let resolve = resolve | ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        rustix::fs::openat2(&self.fd, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+    }
+
+    /// The same, when the system need not wait for the disk for it; else nothing.
+    pub(super) fn resolve_at_once(
+        &self,
+        path: &CStr,
+        flags: OFlags,
+        resolve: ResolveFlags,
+    ) -> Option<Result<OwnedFd, Errno>> {
+        match self.medium {
+            Medium::Remote => None,
+            Medium::Disk if self.can_try => match self.resolve_once(path, flags, resolve | ResolveFlags::CACHED) {
+                Err(Errno::AGAIN | Errno::INTR) => None,
+                result => Some(result),
+            },
+            Medium::Disk | Medium::Memory => Some(self.resolve(path, flags, resolve)),
+        }
+    }
+}
