@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Live;
+use super::answers::Answers;
 use crate::contract::{Error, Reply};
 use crate::limits;
 
@@ -24,6 +24,23 @@ impl Board {
         Self { left: Arc::new([Mutex::default()]), own: 0 }
     }
 
+    /// The contract's `post`.
+    pub(super) fn post(&self, bytes: Vec<u8>) -> Result<Reply, Error> {
+        if bytes.len() > limits::POST_BYTES_MAX {
+            return Err(Error::TooLarge);
+        }
+        *lock(&self.left[self.own]) = bytes;
+        Ok(Reply::Done)
+    }
+
+    /// The contract's `gather`, when there is room for it among the answers that wait.
+    pub(super) fn gather(&self, answers: &Answers) -> Result<Reply, Error> {
+        // Before anything is copied: a guest can ask many times at once.
+        let bytes: usize = self.all().map(|left| left.len() + size_of::<Vec<u8>>()).sum();
+        answers.has_room(bytes)?;
+        Ok(Reply::Gathered(self.all().map(|left| left.clone()).collect()))
+    }
+
     fn all(&self) -> impl Iterator<Item = MutexGuard<'_, Vec<u8>>> {
         self.left.iter().map(lock)
     }
@@ -31,21 +48,4 @@ impl Board {
 
 fn lock(left: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
     left.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Live {
-    pub(super) fn post(&mut self, bytes: Vec<u8>) -> Result<Reply, Error> {
-        if bytes.len() > limits::POST_BYTES_MAX {
-            return Err(Error::TooLarge);
-        }
-        *lock(&self.board.left[self.board.own]) = bytes;
-        Ok(Reply::Done)
-    }
-
-    pub(super) fn gather(&mut self) -> Result<Reply, Error> {
-        // Before anything is copied: a guest can ask many times at once.
-        let bytes: usize = self.board.all().map(|left| left.len() + size_of::<Vec<u8>>()).sum();
-        self.answers.has_room(bytes)?;
-        Ok(Reply::Gathered(self.board.all().map(|left| left.clone()).collect()))
-    }
 }

@@ -23,13 +23,14 @@ impl Clock {
     pub fn look(&mut self) {
         // In this order: what passes between the two makes the difference smaller, and a smaller one is not taken.
         let wall = nanoseconds(ClockId::Realtime);
-        self.now = nanoseconds(ClockId::Monotonic);
+        self.pass();
         self.offset = self.offset.max(wall.saturating_sub(self.now));
     }
 
     /// Looks how much time has passed, and not whether the wall clock was set: half the cost, about 20 ns.
     pub fn pass(&mut self) {
-        self.now = nanoseconds(ClockId::Monotonic);
+        // A machine that was moved may set it back all the same.
+        self.now = self.now.max(nanoseconds(ClockId::Monotonic));
     }
 
     /// The last look: nanoseconds since the Unix epoch.

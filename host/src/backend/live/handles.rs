@@ -20,13 +20,17 @@ pub enum Object {
 
 /// The objects of one guest.
 pub struct Handles {
+    /// What each handle names, by the number in its lower half.
     slots: Vec<Slot>,
+    /// The slots that can be used again.
     free: Vec<u32>,
     /// How many connections and files can be held, which take a descriptor each.
     max: usize,
+    /// How many clients are connected.
     connections: usize,
     /// Files that are open: those with a handle, and those that a write still sends from.
     files: Total,
+    /// How many buffers have a handle.
     buffers: usize,
 }
 
@@ -74,7 +78,8 @@ impl Handles {
             u32::try_from(self.slots.len() - 1).expect("few are used up")
         });
         let slot = &mut self.slots[index as usize];
-        slot.uses += 1;
+        assert!(slot.object.is_none(), "a handle that is in use is given out again");
+        slot.uses = slot.uses.checked_add(1).expect("a slot that is used up is never free");
         slot.object = Some(object);
         Ok(u64::from(slot.uses) << 32 | u64::from(index))
     }
@@ -189,7 +194,7 @@ mod tests {
 
     fn client(handles: &mut Handles) -> Result<u64, Error> {
         let fd = OwnedFd::from(std::io::pipe().expect("a pipe").0);
-        handles.insert(Object::Connection(Connection::new(fd, 0)))
+        handles.insert(Object::Connection(Connection::new(fd, Total::default().hold_anyway(1))))
     }
 
     #[test]

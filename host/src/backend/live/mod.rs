@@ -4,47 +4,49 @@ mod answers;
 mod board;
 mod clock;
 mod connection;
-mod digest;
+mod connections;
+mod digests;
 mod disk;
+mod disk_waits;
 mod driver;
 mod errors;
-mod file;
+mod files;
 mod handles;
 mod heap;
 mod held;
-mod listen;
+mod listeners;
 mod medium;
+mod metadata;
 mod objects;
+mod port;
+mod reactor;
 mod reading;
+mod requests;
 mod root;
+mod signal_requests;
 mod signals;
 mod transfer;
-mod waiting;
-mod watch;
+mod watches;
 
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
-use std::rc::Rc;
+use std::time::Duration;
 
-use compio_driver::op::Interest;
-use hashbrown::HashMap;
-
-use self::answers::Answers;
-use self::clock::Clock;
-use self::digest::Digests;
-use self::disk::Disk;
+use self::connections::Connections;
+use self::digests::Digests;
+use self::disk::Outcome;
+use self::disk_waits::{Path, Waiting};
 use self::driver::{Driver, Event};
-use self::handles::{Handles, Object};
+use self::errors::from_errno;
+use self::files::Files;
+use self::handles::Object;
 use self::heap::Heap;
-use self::held::Total;
-use self::listen::Listener;
-use self::objects::Closing;
-use self::signals::LogLost;
-use self::waiting::Waiting;
-use self::watch::Watches;
-use super::timers::{TimerKey, Timers};
+use self::listeners::{Listeners, OnListening};
+use self::reactor::{Owner, Reactor, Timer};
+use self::requests::Pending;
+use self::signal_requests::SignalRequests;
+use self::transfer::Fetched;
+use self::watches::Watches;
 use crate::console::Console;
-use crate::contract::{Error, Level, Reply, Request, Signal, Submission};
+use crate::contract::{Error, Level, Reply, Request, Submission};
 use crate::limits;
 use crate::stop::Stop;
 use crate::world::{Batch, World};
@@ -52,7 +54,7 @@ use crate::world::{Batch, World};
 pub use self::board::Board;
 pub use self::driver::Choice as DriverChoice;
 pub use self::handles::clients_max;
-pub use self::listen::Port;
+pub use self::port::Port;
 pub use self::root::Root;
 pub use self::signals::{Operator, Signals, Stopper};
 
@@ -70,321 +72,243 @@ pub struct Grant {
     pub board: Board,
     /// Where its log goes.
     pub console: Console,
-    /// Called when it has begun to listen, and waits for what comes: not of one that fails at once. With how many clients it
-    /// takes there.
-    pub on_listening: Box<dyn FnMut(SocketAddr, u32)>,
+    /// Called when the guest has begun to listen and waits for what comes, with the address and with how many clients it takes
+    /// there. Not called for a guest that ends before it waits.
+    pub on_listening: OnListening,
 }
 
-/// The world of one guest, on one thread.
+/// The world of one guest, on one thread. Each part owns its state, and is given the reactor.
 pub struct Live {
-    driver: Driver<Owner>,
-    clock: Clock,
-    timers: Timers<Timer>,
-    handles: Handles,
-    answers: Answers,
-    /// The requests that are neither answered for good nor answered at once, by id.
-    pending: HashMap<u64, Pending>,
-    ports: Vec<Port>,
-    listeners: Vec<Listener>,
-    /// How often a guest has listened.
-    listens: u64,
-    /// How many of them have been ended since the queue was last told to give up their sockets.
-    listens_stopped: u32,
-    root: Option<Root>,
+    /// Ports, and who listens on them. Dropped before the queue, which may hold their sockets for a while.
+    listeners: Listeners,
+    /// What the host holds for connections.
+    connections: Connections,
+    /// The root, and the buffers that were loaded from files beneath it.
+    files: Files,
+    /// What is watched beneath the root.
     watches: Watches,
+    /// Digests that are under way.
     digests: Digests,
-    disk: Disk,
-    /// Files that a thread has yet to close.
-    closing: Closing,
-    /// What waits for the disk, by the number of the call.
-    waiting: HashMap<u64, Waiting>,
-    /// Memory of the paths that wait for the disk.
-    path_bytes: Total,
-    /// With what the queue waits on.
-    signals: Option<(Rc<OwnedFd>, Signals)>,
     /// The requests that want to be told of signals.
-    signal_requests: Vec<u64>,
-    /// The operator has asked to reload before the guest has asked to be told.
-    reload_waits: bool,
-    stopping: bool,
-    log_lost: LogLost,
-    /// Why the run ends, when that is known before the guest receives.
-    ends: Option<Stop>,
-    /// Where a small write is copied together.
-    gathered: Vec<u8>,
-    /// Memory of pending writes.
-    write_bytes: Total,
-    /// Memory of what clients have sent and the guest has not read.
-    ahead_bytes: Total,
-    buffer_bytes: Total,
-    heap: Heap,
-    turns_without_poll: u32,
+    signals: SignalRequests,
+    /// What the guest and other shards leave for each other.
     board: Board,
+    /// When memory is given back to the system.
+    heap: Heap,
+    /// Turns since the network was last looked at.
+    turns_without_poll: u32,
+    /// Where the guest's log goes.
     console: Console,
-    /// Where it has begun to listen, and nobody knows yet.
-    begun: Vec<(SocketAddr, u32)>,
-    on_listening: Box<dyn FnMut(SocketAddr, u32)>,
-}
-
-/// Whose a wait of the completion queue is.
-#[derive(Clone, Copy)]
-enum Owner {
-    /// The listener of this serial number.
-    Listener(u64),
-    /// What the client of the connection of this handle sends.
-    Receive(u64),
-    /// The write of the connection of this handle.
-    Write(u64),
-    Watches,
-    Signals,
-}
-
-/// What happens later.
-enum Timer {
-    /// A `sleep` is over.
-    Sleep(u64),
-    /// The listener of this serial number tries again.
-    Accept(u64),
-    /// The guest has had its time to stop.
-    Stop,
-    /// The guest is told of lost lines of its log.
-    LogLost,
-    /// The heap may be given back.
-    Heap,
-}
-
-/// What a pending request waits for: what `cancel` has to end.
-enum Pending {
-    Listen(u64),
-    Read(u64),
-    Write(u64),
-    Sleep(TimerKey),
-    Watch(i32),
-    /// The digest of this serial number.
-    Digest(u64),
-    /// The call of this number, which a thread makes.
-    Disk(u64),
-    Signals,
+    /// The queue, time, requests and handles, with which all parts work.
+    reactor: Reactor,
 }
 
 impl Live {
     /// A world with this grant.
     pub fn new(driver: DriverChoice, grant: Grant) -> std::io::Result<Self> {
-        let mut driver = Driver::new(driver)?;
-        let disk = Disk::new(driver.waker());
-        let signals = match grant.signals {
-            Some(signals) => Some((Rc::new(signals.fd()?), signals)),
-            None => None,
-        };
-        if let Some((fd, _)) = &signals {
-            driver.poll(fd, Interest::Readable, Owner::Signals);
-        }
+        let mut reactor = Reactor::new(Driver::new(driver)?, grant.handles_max);
         Ok(Self {
-            driver,
-            clock: Clock::new(),
-            timers: Timers::new(),
-            handles: Handles::new(grant.handles_max),
-            answers: Answers::default(),
-            pending: HashMap::new(),
-            ports: grant.ports,
-            listeners: Vec::new(),
-            listens: 0,
-            listens_stopped: 0,
-            root: grant.root,
+            listeners: Listeners::new(grant.ports, grant.on_listening),
+            connections: Connections::default(),
+            files: Files::new(grant.root),
             watches: Watches::default(),
             digests: Digests::default(),
-            disk,
-            closing: Closing::default(),
-            waiting: HashMap::new(),
-            path_bytes: Total::default(),
-            signals,
-            signal_requests: Vec::new(),
-            reload_waits: false,
-            stopping: false,
-            log_lost: LogLost::default(),
-            ends: None,
-            gathered: Vec::new(),
-            write_bytes: Total::default(),
-            ahead_bytes: Total::default(),
-            buffer_bytes: Total::default(),
+            signals: SignalRequests::new(&mut reactor, grant.signals)?,
+            board: grant.board,
             heap: Heap::default(),
             turns_without_poll: 0,
-            board: grant.board,
             console: grant.console,
-            begun: Vec::new(),
-            on_listening: grant.on_listening,
+            reactor,
         })
     }
 
     fn take(&mut self, submission: Submission) {
-        let id = submission.id;
+        let (id, reactor) = (submission.id, &mut self.reactor);
         let result = match submission.request {
-            Request::Listen(listen) => self.listen(id, &listen).map(Some),
-            Request::Read(read) => self.read(id, &read),
-            Request::Write(write) => self.write(id, write),
-            Request::Shutdown(handle) => self.shutdown(handle).map(Some),
+            Request::Listen(listen) => self.listeners.listen(reactor, id, &listen).map(Some),
+            Request::Read(read) => self.connections.read(reactor, id, &read),
+            Request::Write(write) => self.connections.write(reactor, id, write),
+            Request::Shutdown(handle) => Connections::shutdown(reactor, handle).map(Some),
             Request::Close(handle) => self.close(handle).map(Some),
-            Request::Open(open) => self.open(id, &open),
-            Request::ReadFile(range) => self.read_file(id, &range),
-            Request::Load(range) => self.load(id, &range),
-            Request::Digest(handle) => self.digest(id, handle),
-            Request::List(path) => self.list(id, &path),
-            Request::Watch(path) => self.watch(id, &path).map(|()| None),
+            Request::Open(open) => self.files.open(reactor, id, &open),
+            Request::ReadFile(range) => Files::read_file(reactor, id, &range),
+            Request::Load(range) => self.files.load(reactor, id, &range),
+            Request::Digest(handle) => self.digests.digest(reactor, id, handle),
+            Request::List(path) => self.files.list(reactor, id, &path),
+            Request::Watch(path) => self.watches.watch(reactor, &self.files, id, &path).map(|()| None),
             Request::Sleep(duration) => {
                 self.sleep(id, duration);
                 Ok(None)
             }
-            Request::Signals => self.subscribe(id).map(|()| None),
+            Request::Signals => self.signals.subscribe(reactor, id).map(|()| None),
             Request::Cancel(target) => Ok(Some(self.cancel(target))),
-            Request::Post(bytes) => self.post(bytes).map(Some),
-            Request::Gather => self.gather().map(Some),
+            Request::Post(bytes) => self.board.post(bytes).map(Some),
+            Request::Gather => self.board.gather(&reactor.requests.answers).map(Some),
         };
         if let Some(reply) = result.unwrap_or_else(|error| Some(Reply::Failed(error))) {
-            self.answers.push(id, reply);
+            self.reactor.requests.answers.push(id, reply);
         }
     }
 
     fn close(&mut self, handle: u64) -> Result<Reply, Error> {
-        match self.handles.remove(handle)? {
-            Object::Connection(connection) => self.closed(connection),
+        match self.reactor.handles.remove(handle)? {
+            Object::Connection(connection) => Connections::closed(&mut self.reactor, connection),
             Object::Buffer(_) | Object::File(_) => {}
         }
-        self.wait_for_all_clients();
+        self.listeners.wait_for_all_clients(&mut self.reactor);
         Ok(Reply::Done)
     }
 
     fn sleep(&mut self, id: u64, nanoseconds: u64) {
-        let due = self.clock.monotonic().saturating_add(nanoseconds);
-        let key = self.timers.add(due, Timer::Sleep(id));
-        self.pending.insert(id, Pending::Sleep(key));
-    }
-
-    fn subscribe(&mut self, id: u64) -> Result<(), Error> {
-        if self.signal_requests.len() >= limits::SIGNAL_REQUESTS_MAX {
-            return Err(Error::Exhausted);
-        }
-        self.signal_requests.push(id);
-        self.pending.insert(id, Pending::Signals);
-        if std::mem::take(&mut self.reload_waits) {
-            self.tell(Signal::Reload);
-        }
-        Ok(())
+        let due = self.reactor.clock.monotonic().saturating_add(nanoseconds);
+        let key = self.reactor.timers.add(due, Timer::Sleep(id));
+        self.reactor.requests.wait(id, Pending::Sleep(key));
     }
 
     fn cancel(&mut self, target: u64) -> Reply {
-        let Some(pending) = self.pending.remove(&target) else { return Reply::Done };
+        let reactor = &mut self.reactor;
+        let Some(pending) = reactor.requests.cancel(target) else { return Reply::Done };
         match pending {
-            Pending::Listen(serial) => self.end_listen(serial),
-            Pending::Read(handle) => self.end_read(handle),
-            Pending::Write(handle) => self.end_write(handle),
-            Pending::Sleep(key) => self.timers.remove(key),
-            Pending::Watch(watch) => self.end_watch(target, watch),
+            Pending::Listen(serial) => self.listeners.end(reactor, serial),
+            Pending::Read(handle) => Connections::end_read(reactor, handle),
+            Pending::Write(handle) => Connections::end_write(reactor, handle),
+            Pending::Sleep(key) => reactor.timers.remove(key),
+            Pending::Watch(watch) => self.watches.end(target, watch),
             Pending::Digest(serial) => self.digests.forget(serial),
-            Pending::Disk(serial) => self.forget_disk(serial),
-            Pending::Signals => self.signal_requests.retain(|request| *request != target),
+            Pending::Disk(serial) => reactor.disk.forget(serial),
+            Pending::Signals => self.signals.end(target),
         }
-        self.answers.push(target, Reply::Failed(Error::Cancelled));
+        reactor.requests.answers.push(target, Reply::Failed(Error::Cancelled));
         Reply::Done
-    }
-
-    /// Memory that the host holds because of what clients do, in bytes: what is counted, and about as much as the queue takes
-    /// for each of them.
-    fn held_for_clients(&self) -> u64 {
-        let of_the_queue = self.handles.connections() as u64 * limits::CONNECTION_BYTES;
-        self.ahead_bytes.get() + self.write_bytes.get() + of_the_queue
     }
 
     /// Waits for the system, at most until the next timer is due, and turns what has happened into answers.
     fn poll(&mut self) -> Result<(), Stop> {
-        self.close_unused();
+        self.reactor.disk.close_unused();
         self.console.flush();
-        self.look_for_lost_lines();
-        if self.heap.is_worth_a_look(self.held_for_clients()) {
-            let due = self.clock.monotonic() + limits::HEAP_REST_MILLIS * 1_000_000;
-            self.timers.add(due, Timer::Heap);
+        self.signals.look_for_lost_lines(&mut self.reactor, &self.console);
+        if self.heap.is_worth_a_look(held_for_clients(&self.connections, &self.reactor)) {
+            self.reactor.after_millis(limits::HEAP_REST_MILLIS, Timer::Heap);
         }
+        let timeout = self.timeout();
+        self.listeners.tell_begun();
+        self.reactor.driver.wait(timeout).map_err(|error| Stop::System(error.to_string()))?;
+        self.reactor.clock.look();
+        self.take_events()?;
+        for (waiting, outcome) in self.reactor.disk.done() {
+            self.go_on(waiting, outcome);
+        }
+        self.digests.go_on(&mut self.reactor);
+        self.take_timers()
+    }
+
+    /// How long the queue may wait.
+    fn timeout(&self) -> Option<Duration> {
+        let reactor = &self.reactor;
         // The queue may have noticed already that a thread wakes it.
-        let timeout = if self.answers.is_empty() && self.digests.is_idle() && !self.disk.has_done() {
-            self.timers.wait(self.clock.monotonic())
-        } else {
-            Some(std::time::Duration::ZERO)
-        };
-        for (address, connections_max) in self.begun.drain(..) {
-            (self.on_listening)(address, connections_max);
-        }
-        self.driver.wait(timeout).map_err(|error| Stop::System(error.to_string()))?;
-        self.clock.look();
-        // What does not fit into a batch waits for the next one.
-        while self.answers.bytes() < limits::ANSWER_BYTES_QUEUED_MAX
-            && let Some((owner, event)) = self.driver.next()
+        let can_wait = reactor.requests.answers.is_empty() && self.digests.is_idle() && !reactor.disk.has_done();
+        if can_wait { reactor.timers.wait(reactor.clock.monotonic()) } else { Some(Duration::ZERO) }
+    }
+
+    /// Takes what the queue tells. What does not fit into a batch waits for the next one.
+    fn take_events(&mut self) -> Result<(), Stop> {
+        let reactor = &mut self.reactor;
+        while reactor.requests.answers.bytes() < limits::ANSWER_BYTES_QUEUED_MAX
+            && let Some((owner, event)) = reactor.driver.next()
         {
             match (owner, event) {
-                (Owner::Listener(serial), Event::Failed(_)) => self.rest_from_accepting(serial),
-                (Owner::Listener(serial), _) => self.accept(serial),
-                (Owner::Receive(handle), Event::Received { bytes, goes_on }) => self.received(handle, bytes, goes_on),
-                (Owner::Receive(handle), Event::Ended) => self.ended_receiving(handle),
-                (Owner::Receive(handle), Event::Failed(error)) => self.received(handle, Err(error), false),
-                (Owner::Receive(_), Event::Ready) => unreachable!("what a receive waits for is bytes"),
-                (Owner::Write(handle), Event::Failed(_)) => self.fail_write(handle),
-                (Owner::Write(handle), _) => self.advance(handle),
-                (Owner::Watches | Owner::Signals, Event::Failed(error)) => return Err(Stop::System(error.to_string())),
-                (Owner::Watches, _) => self.changed(),
-                (Owner::Signals, _) => self.signalled()?,
-            }
-        }
-        self.disk_has_done();
-        self.advance_digests();
-        while let Some(timer) = self.timers.next_due(self.clock.monotonic()) {
-            match timer {
-                Timer::Sleep(id) => {
-                    self.pending.remove(&id);
-                    self.answers.push(id, Reply::Elapsed);
+                (Owner::Listener(serial), Event::Failed(_)) => self.listeners.rest_from_accepting(reactor, serial),
+                (Owner::Listener(serial), _) => {
+                    if self.listeners.accept(reactor, serial) {
+                        self.console.has_started();
+                    }
                 }
-                Timer::Accept(serial) => self.accept_again(serial),
+                (Owner::Receive(handle), Event::Received { bytes, goes_on }) => {
+                    self.connections.received(reactor, handle, bytes, goes_on);
+                }
+                (Owner::Receive(handle), Event::Ended) => self.connections.ended_receiving(reactor, handle),
+                (Owner::Receive(handle), Event::Failed(error)) => {
+                    self.connections.received(reactor, handle, Err(error), false);
+                }
+                (Owner::Receive(_), Event::Ready) => unreachable!("what a receive waits for is bytes"),
+                (Owner::Write(handle), Event::Failed(_)) => Connections::fail_write(reactor, handle),
+                (Owner::Write(handle), _) => self.connections.advance(reactor, handle),
+                (Owner::Watches | Owner::Signals, Event::Failed(error)) => return Err(Stop::System(error.to_string())),
+                (Owner::Watches, _) => self.watches.changed(reactor),
+                (Owner::Signals, _) => self.signals.signalled(reactor)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with what has waited for a thread.
+    fn go_on(&mut self, waiting: Waiting, outcome: Outcome) {
+        let reactor = &mut self.reactor;
+        if let Some(id) = waiting.request() {
+            reactor.requests.go_on(id);
+        }
+        match (waiting, outcome) {
+            (Waiting::Open(Path { id, .. }), Outcome::Opened(opened)) => {
+                let opened = opened.and_then(|(file, metadata)| self.files.opened(reactor, file, metadata));
+                reactor.requests.answer(id, opened);
+            }
+            (Waiting::List(Path { id, .. }), Outcome::Listed(entries)) => {
+                let answers = &reactor.requests.answers;
+                let reply = entries.map(Reply::Listed).and_then(|reply| answers.has_room_for(reply));
+                reactor.requests.answer(id, reply);
+            }
+            (Waiting::Watch(Path { id, .. }), Outcome::Resolved(target)) => {
+                let target = target.map_err(from_errno);
+                let watched = target.and_then(|target| self.watches.watch_target(reactor, id, &target));
+                if let Err(error) = watched {
+                    reactor.requests.answer(id, Err(error));
+                }
+            }
+            (Waiting::ReadFile(id, _), Outcome::Read(read)) => {
+                let answers = &reactor.requests.answers;
+                let reply = read.map(Reply::Data).map_err(from_errno).and_then(|reply| answers.has_room_for(reply));
+                reactor.requests.answer(id, reply);
+            }
+            (Waiting::Load(id, _, room), Outcome::Read(read)) => {
+                drop(room);
+                let reply = read.map_err(from_errno).and_then(|bytes| self.files.loaded(reactor, bytes));
+                reactor.requests.answer(id, reply);
+            }
+            (Waiting::Digest(id, _), Outcome::Digested(reply)) => {
+                reactor.requests.answer(id, reply.map_err(from_errno));
+            }
+            (Waiting::Write(handle, _), Outcome::Cached(cached)) => {
+                self.connections.go_on_with_write(reactor, handle, cached.map(Fetched::Cached));
+            }
+            (Waiting::Write(handle, _), Outcome::Read(read)) => {
+                self.connections.go_on_with_write(reactor, handle, read.map(Fetched::Read));
+            }
+            // Only a disk that may wait has a thread open a file.
+            (Waiting::Nobody { .. }, Outcome::Opened(Ok((file, _)))) => reactor.disk.close(file, None),
+            (Waiting::Nobody { .. }, _) | (Waiting::Close { .. }, Outcome::Closed) => {}
+            _ => unreachable!("each call has an outcome of its own kind"),
+        }
+    }
+
+    /// Takes what is due.
+    fn take_timers(&mut self) -> Result<(), Stop> {
+        let reactor = &mut self.reactor;
+        while let Some(timer) = reactor.timers.next_due(reactor.clock.monotonic()) {
+            match timer {
+                Timer::Sleep(id) => reactor.requests.finish(id, Reply::Elapsed),
+                Timer::Accept(serial) => self.listeners.accept_again(reactor, serial),
                 Timer::Stop => return Err(Stop::StopTooSlow),
-                Timer::LogLost => self.tell_of_lost_lines(),
-                Timer::Heap => self.heap.give_back(self.held_for_clients()),
+                Timer::LogLost => self.signals.tell_of_lost_lines(reactor, &mut self.console),
+                Timer::Heap => self.heap.give_back(held_for_clients(&self.connections, reactor)),
             }
         }
         Ok(())
-    }
-
-    fn signalled(&mut self) -> Result<(), Stop> {
-        let Some((fd, signals)) = &mut self.signals else { return Ok(()) };
-        let (stop, reload) = signals.take();
-        self.driver.poll(fd, Interest::Readable, Owner::Signals);
-        if reload && self.signal_requests.is_empty() {
-            self.reload_waits = true;
-        } else if reload {
-            self.tell(Signal::Reload);
-        }
-        if stop && !self.stopping {
-            if self.signal_requests.is_empty() {
-                return Err(Stop::Asked);
-            }
-            self.stopping = true;
-            self.tell(Signal::Stop);
-            self.timers.add(self.clock.monotonic() + limits::STOP_SECONDS_MAX * 1_000_000_000, Timer::Stop);
-        }
-        Ok(())
-    }
-
-    fn tell(&mut self, signal: Signal) {
-        for id in &self.signal_requests {
-            self.answers.push(*id, Reply::Signal(signal));
-        }
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        self.listeners.iter().for_each(Listener::stop);
     }
 }
 
 impl World for Live {
     fn start(&mut self) -> u64 {
-        self.clock.stamp()
+        self.reactor.clock.stamp()
     }
 
     fn submit(&mut self, submission: Submission) {
@@ -394,23 +318,29 @@ impl World for Live {
     /// What is at hand goes to the guest without a look at the network, but only so often: a guest that always has an
     /// answer must not keep its clients waiting. To look each time was tried: it cost more than the turns it saved.
     fn wait(&mut self) -> Result<Batch, Stop> {
-        if let Some(stop) = self.ends.take() {
-            return Err(stop);
+        if let Some(port) = self.listeners.take_taken() {
+            return Err(Stop::PortTaken(port));
         }
         self.turns_without_poll += 1;
-        if self.answers.is_empty() || self.turns_without_poll > limits::TURNS_WITHOUT_POLL_MAX {
+        if self.reactor.requests.answers.is_empty() || self.turns_without_poll > limits::TURNS_WITHOUT_POLL_MAX {
             self.turns_without_poll = 0;
             self.poll()?;
         }
-        while self.answers.is_empty() {
+        while self.reactor.requests.answers.is_empty() {
             self.poll()?;
         }
         // The work of the last turn has taken time, whether or not the network was looked at.
-        self.clock.pass();
-        Ok(Batch { time: self.clock.stamp(), answers: self.answers.take() })
+        self.reactor.clock.pass();
+        Ok(Batch { time: self.reactor.clock.stamp(), answers: self.reactor.requests.answers.take() })
     }
 
     fn log(&mut self, level: Level, message: &str) {
-        self.console.line(self.clock.stamp(), level, message);
+        self.console.line(self.reactor.clock.stamp(), level, message);
     }
+}
+
+/// Memory that the host holds because of what clients do, in bytes: what is counted, and about as much as the queue takes
+/// for each of them.
+fn held_for_clients(connections: &Connections, reactor: &Reactor) -> u64 {
+    connections.held() + reactor.handles.connections() as u64 * limits::CONNECTION_BYTES
 }

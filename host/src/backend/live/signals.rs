@@ -13,10 +13,6 @@ use signal_hook::consts::{
 use signal_hook::iterator::Signals as Arriving;
 use signal_hook::{flag, low_level};
 
-use super::{Live, Timer};
-use crate::contract::Signal;
-use crate::limits;
-
 /// What asks the server to stop.
 const STOPS: [i32; 3] = [SIGINT, SIGTERM, SIGQUIT];
 
@@ -134,36 +130,6 @@ impl Stopper {
         wake(&self.shards, false);
         is_first
     }
-}
-
-impl Live {
-    /// Lines of the guest's log were lost, perhaps: then the guest is told soon, but not too
-    /// often.
-    pub(super) fn look_for_lost_lines(&mut self) {
-        if self.console.has_lost() && !self.log_lost.is_due && !self.signal_requests.is_empty() {
-            self.log_lost.is_due = true;
-            self.timers.add(self.log_lost.not_before.max(self.clock.monotonic()), Timer::LogLost);
-        }
-    }
-
-    pub(super) fn tell_of_lost_lines(&mut self) {
-        let not_before = self.clock.monotonic() + limits::LOG_LOST_TOLD_MILLIS * 1_000_000;
-        self.log_lost = LogLost { is_due: false, not_before };
-        // The guest may have cancelled its request meanwhile.
-        if !self.signal_requests.is_empty() {
-            let lines = self.console.take_lost();
-            self.tell(Signal::LogLost(lines));
-        }
-    }
-}
-
-/// When a guest is told of lost lines of its log.
-#[derive(Default)]
-pub(super) struct LogLost {
-    /// A timer is set for that.
-    is_due: bool,
-    /// In nanoseconds of the monotonic clock.
-    not_before: u64,
 }
 
 fn wake(shards: &Mutex<Vec<Told>>, reload: bool) {

@@ -6,13 +6,16 @@
 //! crate sets that field, so this operation does.
 
 use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::task::Poll;
 
 use compio_buf::BufResult;
 use compio_driver::op::{RecvFlags, RecvMulti};
 use compio_driver::{BufferPool, BufferRef, Decision, Extra, IourOpCode, OpEntry, OpType, PollOpCode, TakeBuffer};
 
-use super::Fd;
+/// A descriptor that is waited for. The queue holds it until the wait is over.
+pub type Fd = Rc<OwnedFd>;
 
 /// A multishot receive into buffers of a pool, with a limit of bytes.
 pub struct CappedRecvMulti {

@@ -7,8 +7,6 @@
 mod capped;
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::Duration;
@@ -18,6 +16,7 @@ use compio_driver::op::{Interest, PollOnce, RecvFlags, RecvManaged, ResultTakeBu
 use compio_driver::{BufferPool, BufferRef, DriverType, Extra, Key, OpCode, Proactor, ProactorBuilder, PushEntry};
 
 use self::capped::CappedRecvMulti;
+pub use self::capped::Fd;
 use crate::limits;
 
 /// Which queue of the operating system to use.
@@ -66,8 +65,6 @@ pub struct Driver<O> {
     is_multishot: bool,
     proactor: Proactor,
 }
-
-type Fd = Rc<OwnedFd>;
 
 struct Slot<O> {
     wait: Wait,

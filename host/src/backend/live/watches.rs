@@ -4,26 +4,37 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 
-use compio_driver::op::Interest;
 use hashbrown::HashMap;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::fs::{OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::disk::Outcome;
+use super::disk_waits::Waiting;
 use super::errors::from_errno;
-use super::waiting::Waiting;
-use super::{Live, Owner, Pending};
+use super::files::{Files, resolve_at_once};
+use super::held::{Held, Total};
+use super::reactor::{Owner, Reactor};
+use super::requests::Pending;
 use crate::contract::{Error, Reply};
 use crate::limits;
 
-/// What is watched. The descriptor is opened with the first watch.
+/// What is watched.
 #[derive(Default)]
 pub struct Watches {
+    /// The system's queue of changes, opened with the first watch.
     inotify: Option<Rc<OwnedFd>>,
     /// The requests for each of the system's watches, which has one for each file however often it is asked.
-    requests: HashMap<i32, Vec<u64>>,
-    count: usize,
+    requests: HashMap<i32, Vec<Watch>>,
+    /// How many requests there are.
+    count: Total,
+}
+
+/// A `watch` under way.
+struct Watch {
+    id: u64,
+    /// Counts it among all watches.
+    _held: Held,
 }
 
 /// Something that the system tells.
@@ -37,104 +48,101 @@ enum Change {
     Overflow,
 }
 
-impl Live {
-    pub(super) fn watch(&mut self, id: u64, path: &[u8]) -> Result<(), Error> {
-        if self.watches.count >= limits::WATCHES_MAX {
-            return Err(Error::Exhausted);
+impl Watches {
+    /// The contract's `watch`.
+    pub fn watch(&mut self, reactor: &mut Reactor, files: &Files, id: u64, path: &[u8]) -> Result<(), Error> {
+        // Its place is taken when it is known what it watches.
+        drop(self.room()?);
+        let (root, path) = files.beneath_root(path)?;
+        if let Some(target) = resolve_at_once(&mut reactor.driver, root, &path, OFlags::PATH, ResolveFlags::empty()) {
+            return self.watch_target(reactor, id, &target.map_err(from_errno)?);
         }
-        let (root, path) = self.beneath_root(path)?;
-        match self.resolve_at_once(&root, &path, OFlags::PATH, ResolveFlags::empty()) {
-            Some(target) => self.watch_target(id, &target.map_err(from_errno)?),
-            None => {
-                let waiting = Waiting::Watch(self.wait_with_path(id, &path)?);
-                let resolve = move || root.resolve(&path, OFlags::PATH, ResolveFlags::empty());
-                self.wait_for_disk(waiting, Box::new(move || Outcome::Resolved(resolve())));
-                Ok(())
-            }
-        }
-    }
-
-    /// Watches what a path has led to.
-    pub(super) fn watch_target(&mut self, id: u64, target: &OwnedFd) -> Result<(), Error> {
-        if self.watches.count >= limits::WATCHES_MAX {
-            return Err(Error::Exhausted);
-        }
-        let inotify = self.inotify().map_err(from_errno)?;
-        // The system watches a name; this one names what the path led to, beneath the root.
-        let name = format!("/proc/self/fd/{}", target.as_raw_fd());
-        let watch = inotify::add_watch(&inotify, name, watched_changes()).map_err(from_errno)?;
-        let requests = self.watches.requests.entry(watch).or_default();
-        if requests.len() >= limits::WATCHES_OF_ONE_MAX {
-            return Err(Error::Exhausted);
-        }
-        requests.push(id);
-        self.watches.count += 1;
-        self.pending.insert(id, Pending::Watch(watch));
+        let (root, waiting) = (root.clone(), Waiting::Watch(reactor.disk.path(id, &path)?));
+        let resolve = move || root.resolve(&path, OFlags::PATH, ResolveFlags::empty());
+        reactor.disk.wait(&mut reactor.requests, waiting, Box::new(move || Outcome::Resolved(resolve())));
         Ok(())
     }
 
-    pub(super) fn end_watch(&mut self, id: u64, watch: i32) {
-        let Some(requests) = self.watches.requests.get_mut(&watch) else { return };
-        requests.retain(|request| *request != id);
-        self.watches.count -= 1;
+    fn room(&self) -> Result<Held, Error> {
+        self.count.hold(1, limits::WATCHES_MAX as u64)
+    }
+
+    /// Watches what a path has led to.
+    pub fn watch_target(&mut self, reactor: &mut Reactor, id: u64, target: &OwnedFd) -> Result<(), Error> {
+        let held = self.room()?;
+        let inotify = self.inotify(reactor).map_err(from_errno)?;
+        // The system watches a name; this one names what the path led to, beneath the root.
+        let name = format!("/proc/self/fd/{}", target.as_raw_fd());
+        let watch = inotify::add_watch(&inotify, name, watched_changes()).map_err(from_errno)?;
+        let requests = self.requests.entry(watch).or_default();
+        if requests.len() >= limits::WATCHES_OF_ONE_MAX {
+            return Err(Error::Exhausted);
+        }
+        requests.push(Watch { id, _held: held });
+        reactor.requests.wait(id, Pending::Watch(watch));
+        Ok(())
+    }
+
+    /// A watch is cancelled.
+    pub fn end(&mut self, id: u64, watch: i32) {
+        let Some(requests) = self.requests.get_mut(&watch) else { return };
+        requests.retain(|request| request.id != id);
         if requests.is_empty() {
-            self.remove_watch(watch);
+            self.remove(watch);
         }
     }
 
     /// Reads what has changed since it last looked: one piece, so that a busy directory does not keep the clients
     /// waiting. The rest stays with the system.
-    pub(super) fn changed(&mut self) {
-        let Some(inotify) = self.watches.inotify.clone() else { return };
+    pub fn changed(&mut self, reactor: &mut Reactor) {
+        let Some(inotify) = self.inotify.clone() else { return };
         for change in read_changes(&inotify) {
             match change {
                 Change::Entry(watch, name) => {
-                    for id in self.watches.requests.get(&watch).into_iter().flatten() {
-                        self.answers.push(*id, Reply::Changed(name.clone()));
+                    for request in self.requests.get(&watch).into_iter().flatten() {
+                        reactor.requests.answers.push(request.id, Reply::Changed(name.clone()));
                     }
                 }
-                Change::Gone(watch) => self.lose(watch),
+                Change::Gone(watch) => self.lose(reactor, watch),
                 Change::Overflow => {
                     for id in self.all_watchers() {
-                        self.answers.push(id, Reply::Changed(Vec::new()));
+                        reactor.requests.answers.push(id, Reply::Changed(Vec::new()));
                     }
                 }
             }
         }
-        self.driver.poll(&inotify, Interest::Readable, Owner::Watches);
+        reactor.wait_to_read(&inotify, Owner::Watches);
     }
 
     /// Ends the requests for what is gone.
-    fn lose(&mut self, watch: i32) {
-        for id in self.remove_watch(watch) {
-            self.watches.count -= 1;
-            self.pending.remove(&id);
-            self.answers.push(id, Reply::Changed(Vec::new()));
-            self.answers.push(id, Reply::Failed(Error::NotFound));
+    fn lose(&mut self, reactor: &mut Reactor, watch: i32) {
+        for Watch { id, .. } in self.remove(watch) {
+            reactor.requests.answers.push(id, Reply::Changed(Vec::new()));
+            reactor.requests.finish(id, Reply::Failed(Error::NotFound));
         }
     }
 
-    fn remove_watch(&mut self, watch: i32) -> Vec<u64> {
-        if let Some(inotify) = &self.watches.inotify {
+    fn remove(&mut self, watch: i32) -> Vec<Watch> {
+        if let Some(inotify) = &self.inotify {
             // Fails when what it watched is deleted, and the watch with it.
             let _ = inotify::remove_watch(inotify, watch);
         }
-        self.watches.requests.remove(&watch).unwrap_or_default()
+        self.requests.remove(&watch).unwrap_or_default()
     }
 
     fn all_watchers(&self) -> Vec<u64> {
-        let mut ids: Vec<u64> = self.watches.requests.values().flatten().copied().collect();
+        let mut ids: Vec<u64> = self.requests.values().flatten().map(|request| request.id).collect();
         ids.sort_unstable();
         ids
     }
 
-    fn inotify(&mut self) -> Result<Rc<OwnedFd>, Errno> {
-        if let Some(inotify) = &self.watches.inotify {
+    fn inotify(&mut self, reactor: &mut Reactor) -> Result<Rc<OwnedFd>, Errno> {
+        if let Some(inotify) = &self.inotify {
             return Ok(inotify.clone());
         }
         let inotify = Rc::new(inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?);
-        self.driver.poll(&inotify, Interest::Readable, Owner::Watches);
-        self.watches.inotify = Some(inotify.clone());
+        reactor.wait_to_read(&inotify, Owner::Watches);
+        self.inotify = Some(inotify.clone());
         Ok(inotify)
     }
 }

@@ -12,12 +12,13 @@ use rustix::io::Errno;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::disk::Outcome;
+use super::disk_waits::Waiting;
 use super::errors::from_errno;
-use super::file::metadata;
+use super::metadata::metadata;
 use super::objects::File;
+use super::reactor::Reactor;
 use super::reading::{read_at_once, read_range};
-use super::waiting::Waiting;
-use super::{Live, Pending};
+use super::requests::Pending;
 use crate::contract::{Digested, Error, Metadata, Reply};
 use crate::limits;
 
@@ -52,6 +53,49 @@ impl Digests {
         self.queue.remove(&serial);
     }
 
+    /// The contract's `digest`.
+    pub fn digest(&mut self, reactor: &mut Reactor, id: u64, handle: u64) -> Result<Option<Reply>, Error> {
+        let file = reactor.handles.file(handle)?.clone();
+        if file.size > limits::DIGEST_BYTES_MAX {
+            return Err(Error::TooLarge);
+        }
+        if file.size <= limits::DIGEST_PIECE_BYTES
+            && self.read + file.size <= limits::DIGEST_TURN_BYTES_MAX
+            && let Some(content) = self.read(&file, 0).map_err(from_errno)?
+        {
+            return digested(&file.fd, xxh3_128(content)).map(Some).map_err(from_errno);
+        }
+        self.serial += 1;
+        let serial = self.serial;
+        self.queue.insert(serial, Job { id, file, offset: 0, hash: None });
+        reactor.requests.wait(id, Pending::Digest(serial));
+        Ok(None)
+    }
+
+    /// Goes on with what is in the queue, as far as one turn allows. Called when the network has been looked at.
+    pub fn go_on(&mut self, reactor: &mut Reactor) {
+        self.read = 0;
+        while self.read < limits::DIGEST_TURN_BYTES_MAX
+            && let Some((serial, mut job)) = self.queue.pop_first()
+        {
+            let reply = match self.advance(&mut job) {
+                Ok(Step::More) => {
+                    self.queue.insert(serial, job);
+                    continue;
+                }
+                Ok(Step::Waits) => {
+                    digest_on_thread(reactor, job.id, job.file);
+                    continue;
+                }
+                Ok(Step::Last) => {
+                    digested(&job.file.fd, job.hash.map_or_else(|| xxh3_128(&[]), |hash| hash.digest128()))
+                }
+                Err(errno) => Err(errno),
+            };
+            reactor.requests.finish(job.id, reply.unwrap_or_else(|errno| Reply::Failed(from_errno(errno))));
+        }
+    }
+
     /// Reads the next piece of a file, fewer bytes than there should be when it ends before; nothing when that would wait.
     fn read(&mut self, file: &File, offset: u64) -> Result<Option<&[u8]>, Errno> {
         self.piece.clear();
@@ -82,55 +126,12 @@ enum Step {
     Waits,
 }
 
-impl Live {
-    pub(super) fn digest(&mut self, id: u64, handle: u64) -> Result<Option<Reply>, Error> {
-        let file = self.handles.file(handle)?.clone();
-        if file.size > limits::DIGEST_BYTES_MAX {
-            return Err(Error::TooLarge);
-        }
-        if file.size <= limits::DIGEST_PIECE_BYTES
-            && self.digests.read + file.size <= limits::DIGEST_TURN_BYTES_MAX
-            && let Some(content) = self.digests.read(&file, 0).map_err(from_errno)?
-        {
-            return digested(&file.fd, xxh3_128(content)).map(Some).map_err(from_errno);
-        }
-        self.digests.serial += 1;
-        let serial = self.digests.serial;
-        self.digests.queue.insert(serial, Job { id, file, offset: 0, hash: None });
-        self.pending.insert(id, Pending::Digest(serial));
-        Ok(None)
-    }
-
-    /// Goes on with what is in the queue, as far as one turn allows. Called when the network has been looked at.
-    pub(super) fn advance_digests(&mut self) {
-        self.digests.read = 0;
-        while self.digests.read < limits::DIGEST_TURN_BYTES_MAX
-            && let Some((serial, mut job)) = self.digests.queue.pop_first()
-        {
-            let reply = match self.digests.advance(&mut job) {
-                Ok(Step::More) => {
-                    self.digests.queue.insert(serial, job);
-                    continue;
-                }
-                Ok(Step::Waits) => {
-                    self.digest_on_thread(job.id, job.file);
-                    continue;
-                }
-                Ok(Step::Last) => {
-                    digested(&job.file.fd, job.hash.map_or_else(|| xxh3_128(&[]), |hash| hash.digest128()))
-                }
-                Err(errno) => Err(errno),
-            };
-            self.pending.remove(&job.id);
-            self.answers.push(job.id, reply.unwrap_or_else(|errno| Reply::Failed(from_errno(errno))));
-        }
-    }
-
-    /// Has a thread read the whole file: what it waited for is mostly not all that it would wait for.
-    fn digest_on_thread(&mut self, id: u64, file: Rc<File>) {
-        let (fd, size) = (file.fd.clone(), file.size);
-        self.wait_for_disk(Waiting::Digest(id, file), Box::new(move || Outcome::Digested(digest_of(&fd, size))));
-    }
+/// Has a thread read the whole file: what it waited for is mostly not all that it would wait for.
+fn digest_on_thread(reactor: &mut Reactor, id: u64, file: Rc<File>) {
+    let (fd, size) = (file.fd.clone(), file.size);
+    reactor.requests.go_on(id);
+    let call = Box::new(move || Outcome::Digested(digest_of(&fd, size)));
+    reactor.disk.wait(&mut reactor.requests, Waiting::Digest(id, file), call);
 }
 
 /// The digest of a file of so many bytes. Waits for its content.

@@ -1,0 +1,318 @@
+//! What a guest does with connections: reading, writing, ending.
+
+use std::collections::VecDeque;
+use std::io;
+
+use compio_driver::op::Interest;
+use rustix::io::Errno;
+
+use super::connection::{Ahead, Connection, Outgoing, Reading, Wait};
+use super::errors::{from_errno, from_io};
+use super::handles::Handles;
+use super::held::Total;
+use super::reactor::{Owner, Reactor};
+use super::requests::Pending;
+use super::transfer::{Fetched, Progress, Segment, Transfer};
+use crate::contract::{Error, Part, Range, Read, Reply, Write};
+use crate::limits;
+
+/// What the host holds for the connections of a guest, all together.
+#[derive(Default)]
+pub struct Connections {
+    /// Where a small write is copied together.
+    gathered: Vec<u8>,
+    /// Memory of pending writes.
+    write_bytes: Total,
+    /// Memory of what clients have sent and the guest has not read.
+    ahead_bytes: Total,
+}
+
+impl Connections {
+    /// The contract's `read`.
+    pub fn read(&mut self, reactor: &mut Reactor, id: u64, read: &Read) -> Result<Option<Reply>, Error> {
+        let connection = reactor.handles.connection(read.connection)?;
+        if connection.read.is_some() {
+            return Err(Error::Busy);
+        }
+        if read.bytes_max == 0 {
+            return Err(Error::Invalid);
+        }
+        let bytes_max = (read.bytes_max as usize).min(limits::READ_BYTES_MAX);
+        if let Some(ahead) = &mut connection.ahead {
+            let reply = ahead.take(bytes_max);
+            if ahead.is_empty() {
+                connection.ahead = None;
+            }
+            return Ok(Some(reply));
+        }
+        connection.read = Some(Reading { id, bytes_max });
+        reactor.requests.wait(id, Pending::Read(read.connection));
+        self.receive(reactor, read.connection);
+        Ok(None)
+    }
+
+    /// Receives from a client, if that is not done already.
+    fn receive(&mut self, reactor: &mut Reactor, handle: u64) {
+        let Ok(connection) = reactor.handles.connection(handle) else { return };
+        if connection.receiving.is_none() {
+            if reactor.driver.is_io_uring() {
+                connection.socket.make_blocking();
+            }
+            let is_first = !std::mem::replace(&mut connection.has_received, true);
+            // Where clients have sent much that nobody reads, no receive runs ahead of its read.
+            let goes_on = !is_first && self.ahead_bytes.get() < limits::READ_AHEAD_ALL_BYTES_MAX;
+            connection.receiving =
+                Some(reactor.driver.receive(connection.socket.fd(), goes_on, Owner::Receive(handle)));
+        }
+    }
+
+    /// Takes what a client has sent, for the read that is pending or the next one.
+    pub fn received(&mut self, reactor: &mut Reactor, handle: u64, result: io::Result<Vec<u8>>, goes_on: bool) {
+        let Ok(connection) = reactor.handles.connection(handle) else { return };
+        if !goes_on {
+            connection.receiving = None;
+        }
+        let result = result.map_err(|error| from_io(&error));
+        let Some(Reading { id, bytes_max }) = connection.read.take() else {
+            return self.keep(reactor, handle, result);
+        };
+        let reply = match result {
+            Ok(bytes) if bytes.len() > bytes_max => {
+                let (now, later) = bytes.split_at(bytes_max);
+                self.keep(reactor, handle, Ok(later.to_vec()));
+                Reply::Data(now.to_vec())
+            }
+            Ok(bytes) => Reply::Data(bytes),
+            Err(error) => Reply::Failed(error),
+        };
+        reactor.requests.finish(id, reply);
+    }
+
+    /// Keeps what nobody reads yet. The receive that brings it ends by itself: see `READ_AHEAD_BYTES_MAX`.
+    fn keep(&mut self, reactor: &mut Reactor, handle: u64, result: Result<Vec<u8>, Error>) {
+        let Ok(connection) = reactor.handles.connection(handle) else { return };
+        connection.ahead.get_or_insert_with(|| Box::new(Ahead::new(&self.ahead_bytes))).add(result);
+    }
+
+    /// A receive has ended without a word of the client: it is begun again if a read waits for it, else with the next one.
+    pub fn ended_receiving(&mut self, reactor: &mut Reactor, handle: u64) {
+        let Ok(connection) = reactor.handles.connection(handle) else { return };
+        connection.receiving = None;
+        if connection.read.is_some() {
+            self.receive(reactor, handle);
+        }
+    }
+
+    /// A read is cancelled.
+    pub fn end_read(reactor: &mut Reactor, handle: u64) {
+        if let Ok(connection) = reactor.handles.connection(handle) {
+            connection.read = None;
+        }
+    }
+
+    /// Sends what the socket takes at once, which is mostly all of it: the answer then.
+    pub fn write(&mut self, reactor: &mut Reactor, id: u64, write: Write) -> Result<Option<Reply>, Error> {
+        if reactor.handles.connection(write.connection)?.write.is_some() {
+            return Err(Error::Busy);
+        }
+        let mut transfer = if self.gather_small(&mut reactor.handles, &write.parts) {
+            let connection = reactor.handles.connection(write.connection)?;
+            Transfer::of_small(&connection.socket, &self.gathered, write.ends)?
+        } else {
+            let transfer = Transfer::new(segments(&mut reactor.handles, write.parts)?, write.ends);
+            if self.write_bytes.get() + transfer.held() > limits::WRITE_BYTES_PENDING_MAX {
+                return Err(Error::Exhausted);
+            }
+            transfer
+        };
+        let copies = self.copies_files();
+        let connection = reactor.handles.connection(write.connection)?;
+        match transfer.advance(&mut connection.socket, copies) {
+            Progress::Done(bytes) => Ok(Some(Reply::Written(bytes))),
+            Progress::Failed(error) => Err(error),
+            progress => {
+                let held = self.write_bytes.hold_anyway(transfer.held());
+                let wait = wait_with_write(reactor, write.connection, progress)?;
+                let connection = reactor.handles.connection(write.connection)?;
+                connection.write = Some(Box::new(Outgoing { id, transfer, wait, held }));
+                reactor.requests.wait(id, Pending::Write(write.connection));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether the content of small files may be copied to be sent with what stands before it: what a client does not take of
+    /// it is held until he does.
+    fn copies_files(&self) -> bool {
+        self.write_bytes.get() <= limits::WRITE_BYTES_PENDING_MAX / 2
+    }
+
+    /// Puts the parts of a small write next to each other, where they are in memory already: then it is one piece for the
+    /// system, and nothing is allocated for it. Whether all of them are there; what is wrong with one is told elsewhere.
+    fn gather_small(&mut self, handles: &mut Handles, parts: &[Part]) -> bool {
+        self.gathered.clear();
+        self.write_bytes.get() + limits::WRITE_SMALL_BYTES_MAX as u64 <= limits::WRITE_BYTES_PENDING_MAX
+            && parts.len() <= limits::WRITE_PARTS_MAX
+            && parts.iter().all(|part| {
+                let bytes = match part {
+                    Part::Bytes(bytes) => &bytes[..],
+                    Part::Buffer(range) if range.length <= limits::BUFFER_COPY_BYTES_MAX => {
+                        let Ok(buffer) = handles.buffer(range.handle) else { return false };
+                        let Ok(range) = indices(range, buffer.bytes.len()) else { return false };
+                        &buffer.bytes[range]
+                    }
+                    Part::Buffer(_) | Part::File(_) => return false,
+                };
+                let fits = self.gathered.len() + bytes.len() <= limits::WRITE_SMALL_BYTES_MAX;
+                if fits {
+                    self.gathered.extend_from_slice(bytes);
+                }
+                fits
+            })
+    }
+
+    /// Sends what a connection's socket takes now.
+    pub fn advance(&mut self, reactor: &mut Reactor, handle: u64) {
+        let copies = self.copies_files();
+        let Ok(connection) = reactor.handles.connection(handle) else { return };
+        let Some(outgoing) = &mut connection.write else { return };
+        let reply = match outgoing.transfer.advance(&mut connection.socket, copies) {
+            Progress::Done(bytes) => Reply::Written(bytes),
+            Progress::Failed(error) => Reply::Failed(error),
+            progress => {
+                outgoing.held.change(outgoing.transfer.held());
+                let Ok(wait) = wait_with_write(reactor, handle, progress) else { return };
+                let Ok(connection) = reactor.handles.connection(handle) else { return };
+                if let Some(outgoing) = &mut connection.write {
+                    outgoing.wait = wait;
+                }
+                return;
+            }
+        };
+        written(reactor, handle, reply);
+    }
+
+    /// The next part of a file was fetched, or cannot be.
+    pub fn go_on_with_write(&mut self, reactor: &mut Reactor, handle: u64, fetched: Result<Fetched, Errno>) {
+        match fetched {
+            Ok(fetched) => {
+                let Ok(connection) = reactor.handles.connection(handle) else { return };
+                let Some(outgoing) = &mut connection.write else { return };
+                outgoing.transfer.has_fetched(fetched);
+                self.advance(reactor, handle);
+            }
+            Err(errno) => written(reactor, handle, Reply::Failed(from_errno(errno))),
+        }
+    }
+
+    /// The queue cannot wait for the socket.
+    pub fn fail_write(reactor: &mut Reactor, handle: u64) {
+        written(reactor, handle, Reply::Failed(Error::Io));
+    }
+
+    /// Memory that waits in connections, in bytes.
+    pub fn held(&self) -> u64 {
+        self.ahead_bytes.get() + self.write_bytes.get()
+    }
+
+    /// A write is cancelled.
+    pub fn end_write(reactor: &mut Reactor, handle: u64) {
+        let Ok(connection) = reactor.handles.connection(handle) else { return };
+        let Some(outgoing) = connection.write.take() else { return };
+        end_wait(reactor, outgoing.wait);
+    }
+
+    /// The contract's `shutdown`.
+    pub fn shutdown(reactor: &mut Reactor, handle: u64) -> Result<Reply, Error> {
+        let connection = reactor.handles.connection(handle)?;
+        if connection.write.is_some() {
+            return Err(Error::Busy);
+        }
+        connection.socket.end().map_err(from_errno)?;
+        Ok(Reply::Done)
+    }
+
+    /// What closing a connection ends: its requests are answered, its place is free for the next client.
+    pub fn closed(reactor: &mut Reactor, connection: Connection) {
+        let read = connection.read.map(|reading| reading.id);
+        let (write, wait) = connection.write.map(|outgoing| (outgoing.id, outgoing.wait)).unzip();
+        if connection.receiving.is_some() || wait.is_some() {
+            connection.socket.abandon();
+        }
+        if let Some(token) = connection.receiving {
+            reactor.driver.cancel(token);
+        }
+        if let Some(wait) = wait {
+            end_wait(reactor, wait);
+        }
+        for id in read.into_iter().chain(write) {
+            reactor.requests.finish(id, Reply::Failed(Error::Cancelled));
+        }
+    }
+}
+
+/// Waits for what a write needs to go on.
+fn wait_with_write(reactor: &mut Reactor, handle: u64, progress: Progress) -> Result<Wait, Error> {
+    if let Progress::WaitsForDisk(part) = progress {
+        return Ok(Wait::Disk(reactor.disk.wait_for_part(&mut reactor.requests, handle, &part)));
+    }
+    let connection = reactor.handles.connection(handle)?;
+    let token = reactor.driver.poll(connection.socket.fd(), Interest::Writable, Owner::Write(handle));
+    Ok(Wait::Socket(token))
+}
+
+fn end_wait(reactor: &mut Reactor, wait: Wait) {
+    match wait {
+        Wait::Socket(token) => reactor.driver.cancel(token),
+        Wait::Disk(serial) => reactor.disk.forget(serial),
+    }
+}
+
+/// Gives a write its final answer.
+fn written(reactor: &mut Reactor, handle: u64, reply: Reply) {
+    let Ok(connection) = reactor.handles.connection(handle) else { return };
+    let Some(outgoing) = connection.write.take() else { return };
+    reactor.requests.finish(outgoing.id, reply);
+}
+
+/// The parts of a write.
+fn segments(handles: &mut Handles, parts: Vec<Part>) -> Result<VecDeque<Segment>, Error> {
+    if parts.len() > limits::WRITE_PARTS_MAX {
+        return Err(Error::TooLarge);
+    }
+    let mut own_bytes = 0;
+    let mut segments: VecDeque<Segment> = VecDeque::with_capacity(parts.len());
+    for part in parts {
+        let segment = match part {
+            Part::Bytes(bytes) => {
+                own_bytes += bytes.len();
+                Segment::Bytes { bytes, start: 0 }
+            }
+            Part::Buffer(range) => {
+                let buffer = handles.buffer(range.handle)?;
+                let range = indices(&range, buffer.bytes.len())?;
+                Segment::Buffer(buffer.clone(), range)
+            }
+            Part::File(Range { handle, offset, length }) => {
+                let file = handles.file(handle)?.clone();
+                offset.checked_add(length).ok_or(Error::Invalid)?;
+                Segment::File { file, offset, length, cached: 0 }
+            }
+        };
+        // An empty one would be waited for.
+        if segment.len() > 0 {
+            segments.push_back(segment);
+        }
+    }
+    if own_bytes > limits::WRITE_BYTES_MAX {
+        return Err(Error::TooLarge);
+    }
+    Ok(segments)
+}
+
+fn indices(range: &Range, length: usize) -> Result<std::ops::Range<usize>, Error> {
+    let start = usize::try_from(range.offset).map_err(|_| Error::Invalid)?;
+    let count = usize::try_from(range.length).map_err(|_| Error::Invalid)?;
+    let end = start.checked_add(count).filter(|end| *end <= length).ok_or(Error::Invalid)?;
+    Ok(start..end)
+}

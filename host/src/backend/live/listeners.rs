@@ -1,0 +1,255 @@
+//! Listening and accepting.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use rustix::io::Errno;
+use rustix::net::{Shutdown, SocketFlags};
+
+use super::connection::Connection;
+use super::driver::Token;
+use super::errors::from_errno;
+use super::handles::{Handles, Object};
+use super::held::Total;
+use super::port::Port;
+use super::reactor::{Owner, Reactor, Timer};
+use super::requests::Pending;
+use crate::contract::{Accepted, Error, IpAddress, Listen, Reply, SocketAddress};
+use crate::limits;
+
+/// Called when a guest has begun to listen: with the address, and with how many clients it takes there.
+pub type OnListening = Box<dyn FnMut(SocketAddr, u32)>;
+
+/// The ports of a guest, and who listens on them.
+pub struct Listeners {
+    /// The ports on which the guest may listen.
+    ports: Vec<Port>,
+    /// The `listen`s under way.
+    listeners: Vec<Listener>,
+    /// How often the guest has listened: the serial number of the last listener.
+    listens: u64,
+    /// How many listeners have ended since the queue was last told to give up their sockets.
+    stopped: u32,
+    /// Where the guest has begun to listen, and nobody is told yet.
+    begun: Vec<(SocketAddr, u32)>,
+    on_listening: OnListening,
+    /// A port that another process has taken, so that the run ends.
+    taken: Option<u16>,
+}
+
+/// A `listen` under way.
+struct Listener {
+    /// Counts the listeners of a run: unlike the id of its request, never used again.
+    serial: u64,
+    /// Of its request.
+    id: u64,
+    /// None on a port whose clients are all another shard's.
+    fd: Option<Rc<OwnedFd>>,
+    port: u16,
+    connections_max: u32,
+    /// Its connections that are open, each of which holds its share. Those of an earlier `listen` on the same port do not count.
+    open: Total,
+    /// Set while it waits for clients.
+    token: Option<Token>,
+    /// How many clients it takes before it waits again: to ask for one that is not there makes the system build a socket and
+    /// throw it away.
+    batch: usize,
+    /// Set while it rests from accepting, because the system has no connection to give.
+    rests: bool,
+}
+
+impl Listener {
+    /// Gives the port back at once. The queue holds the descriptor until its wait has ended, which on io_uring may be
+    /// after this process.
+    fn stop(&self) {
+        if let Some(fd) = &self.fd {
+            // It listens, so it can be shut down.
+            let _ = rustix::net::shutdown(fd, Shutdown::Both);
+        }
+    }
+
+    fn has_room(&self, handles: &Handles) -> bool {
+        self.open.get() < u64::from(self.connections_max) && handles.has_room_for_clients()
+    }
+}
+
+impl Listeners {
+    /// Nobody listens yet on these ports.
+    pub fn new(ports: Vec<Port>, on_listening: OnListening) -> Self {
+        Self { ports, listeners: Vec::new(), listens: 0, stopped: 0, begun: Vec::new(), on_listening, taken: None }
+    }
+
+    /// The contract's `listen`.
+    pub fn listen(&mut self, reactor: &mut Reactor, id: u64, wanted: &Listen) -> Result<Reply, Error> {
+        let index = self.granted(wanted.port).ok_or(Error::NotPermitted)?;
+        let port = &mut self.ports[index];
+        let number = port.address().port();
+        if self.listeners.iter().any(|listener| listener.port == number) {
+            return Err(Error::AddressInUse);
+        }
+        let is_as_bound = port.is_as_bound();
+        let fd = match port.listen() {
+            Ok(fd) => fd.map(Rc::new),
+            Err(Errno::ADDRINUSE) if is_as_bound => {
+                // Another process has bound the port at the same time as this one, and listened first. So the operator is to
+                // be told, as of a port that was taken before, and not the guest.
+                self.taken = Some(number);
+                return Err(Error::AddressInUse);
+            }
+            Err(errno) => return Err(from_errno(errno)),
+        };
+        let connections_max = port.connections_max(wanted.connections_max);
+        self.begun.push((port.address(), connections_max));
+        self.listens += 1;
+        let serial = self.listens;
+        self.listeners.push(Listener {
+            serial,
+            id,
+            fd,
+            port: number,
+            connections_max,
+            open: Total::default(),
+            token: None,
+            batch: 1,
+            rests: false,
+        });
+        reactor.requests.wait(id, Pending::Listen(serial));
+        self.wait_for_clients(reactor, serial);
+        Ok(Reply::Listening(number))
+    }
+
+    /// The place of a granted port. 0 may be several: then it is one on which nobody listens.
+    fn granted(&self, wanted: u16) -> Option<usize> {
+        let is_wanted = |port: &Port| wanted == port.number || wanted == port.address().port();
+        let is_free = |port: &Port| self.listeners.iter().all(|listener| listener.port != port.address().port());
+        let free = self.ports.iter().position(|port| is_wanted(port) && is_free(port));
+        free.or_else(|| self.ports.iter().position(is_wanted))
+    }
+
+    /// Ends a `listen`.
+    pub fn end(&mut self, reactor: &mut Reactor, serial: u64) {
+        let Some(index) = self.place(serial) else { return };
+        let listener = self.listeners.swap_remove(index);
+        if let Some(token) = listener.token {
+            reactor.driver.cancel(token);
+        }
+        listener.stop();
+        drop(listener);
+        self.stopped += 1;
+        if self.stopped >= limits::LISTENS_STOPPED_MAX {
+            self.stopped = 0;
+            reactor.driver.settle();
+        }
+    }
+
+    /// Waits for the next client, unless the listener waits already or has as many as it may have.
+    fn wait_for_clients(&mut self, reactor: &mut Reactor, serial: u64) {
+        let Some(index) = self.place(serial) else { return };
+        let listener = &mut self.listeners[index];
+        let Some(fd) = &listener.fd else { return };
+        if listener.token.is_none() && !listener.rests && listener.has_room(&reactor.handles) {
+            listener.token = Some(reactor.wait_to_read(fd, Owner::Listener(serial)));
+        }
+    }
+
+    /// The rest is over.
+    pub fn accept_again(&mut self, reactor: &mut Reactor, serial: u64) {
+        if let Some(index) = self.place(serial) {
+            self.listeners[index].rests = false;
+        }
+        self.wait_for_clients(reactor, serial);
+    }
+
+    /// Takes the clients that wait in the backlog. Whether there was one.
+    pub fn accept(&mut self, reactor: &mut Reactor, serial: u64) -> bool {
+        let Some(index) = self.place(serial) else { return false };
+        let listener = &mut self.listeners[index];
+        listener.token = None;
+        let Some(fd) = listener.fd.clone() else { return false };
+        let mut has_accepted = false;
+        for taken in 0..listener.batch {
+            if !listener.has_room(&reactor.handles) {
+                return has_accepted;
+            }
+            match rustix::net::acceptfrom_with(&fd, SocketFlags::CLOEXEC) {
+                Ok((fd, peer)) => {
+                    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+                    has_accepted |= accepted(listener, reactor, fd, peer);
+                }
+                Err(Errno::AGAIN) => {
+                    listener.batch = taken.max(1);
+                    self.wait_for_clients(reactor, serial);
+                    return has_accepted;
+                }
+                // Clients that went away while they waited.
+                Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO) => {}
+                Err(_) => {
+                    self.rest_from_accepting(reactor, serial);
+                    return has_accepted;
+                }
+            }
+        }
+        listener.batch = (listener.batch * 2).min(limits::ACCEPT_BATCH_MAX);
+        self.wait_for_clients(reactor, serial);
+        has_accepted
+    }
+
+    /// Without descriptors or memory the next attempt fails as well, and the backlog stays readable.
+    pub fn rest_from_accepting(&mut self, reactor: &mut Reactor, serial: u64) {
+        if let Some(index) = self.place(serial) {
+            self.listeners[index].token = None;
+            self.listeners[index].rests = true;
+        }
+        reactor.after_millis(limits::ACCEPT_REST_MILLIS, Timer::Accept(serial));
+    }
+
+    /// A handle is free, which any listener may have waited for.
+    pub fn wait_for_all_clients(&mut self, reactor: &mut Reactor) {
+        for index in 0..self.listeners.len() {
+            self.wait_for_clients(reactor, self.listeners[index].serial);
+        }
+    }
+
+    /// Tells where the guest has begun to listen.
+    pub fn tell_begun(&mut self) {
+        for (address, connections_max) in self.begun.drain(..) {
+            (self.on_listening)(address, connections_max);
+        }
+    }
+
+    /// A port that another process has taken. The run ends with it.
+    pub fn take_taken(&mut self) -> Option<u16> {
+        self.taken.take()
+    }
+
+    fn place(&self, serial: u64) -> Option<usize> {
+        self.listeners.iter().position(|listener| listener.serial == serial)
+    }
+}
+
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        self.listeners.iter().for_each(Listener::stop);
+    }
+}
+
+/// Gives a client a handle, and tells the guest. Whether there was room.
+fn accepted(listener: &Listener, reactor: &mut Reactor, fd: OwnedFd, peer: Option<SocketAddr>) -> bool {
+    let connection = Connection::new(fd, listener.open.hold_anyway(1));
+    let Ok(connection) = reactor.handles.insert(Object::Connection(connection)) else { return false };
+    let accepted = Accepted { connection, peer: peer_address(peer) };
+    reactor.requests.answers.push(listener.id, Reply::Accepted(accepted));
+    true
+}
+
+fn peer_address(peer: Option<SocketAddr>) -> SocketAddress {
+    let Some(peer) = peer else {
+        return SocketAddress { address: IpAddress::Ipv4((0, 0, 0, 0)), port: 0 };
+    };
+    let address = match peer.ip().to_canonical() {
+        IpAddr::V4(address) => IpAddress::Ipv4(address.octets().into()),
+        IpAddr::V6(address) => IpAddress::Ipv6(address.segments().into()),
+    };
+    SocketAddress { address, port: peer.port() }
+}

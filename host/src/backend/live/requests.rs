@@ -1,0 +1,65 @@
+//! The requests of a guest that are pending, and the answers that wait for it.
+
+use hashbrown::HashMap;
+
+use super::answers::Answers;
+use crate::backend::timers::TimerKey;
+use crate::contract::{Error, Reply};
+
+/// The requests of a guest that are pending, and the answers that wait for it.
+#[derive(Default)]
+pub struct Requests {
+    /// The requests that are neither answered for good nor answered at once, by id.
+    pending: HashMap<u64, Pending>,
+    /// The next batch.
+    pub answers: Answers,
+}
+
+/// What a pending request waits for: what `cancel` has to end.
+pub enum Pending {
+    /// Clients of the listener of this serial number.
+    Listen(u64),
+    /// Bytes from the connection of this handle.
+    Read(u64),
+    /// The client of the connection of this handle, which takes bytes.
+    Write(u64),
+    /// A timer.
+    Sleep(TimerKey),
+    /// Changes of what the system's watch of this number watches.
+    Watch(i32),
+    /// The digest of this serial number.
+    Digest(u64),
+    /// The call of this number, which a thread makes.
+    Disk(u64),
+    /// Signals.
+    Signals,
+}
+
+impl Requests {
+    /// A request is pending from now on.
+    pub fn wait(&mut self, id: u64, what: Pending) {
+        let before = self.pending.insert(id, what);
+        assert!(before.is_none(), "request {id} is pending already");
+    }
+
+    /// Gives a pending request its final answer.
+    pub fn finish(&mut self, id: u64, reply: Reply) {
+        self.go_on(id);
+        self.answers.push(id, reply);
+    }
+
+    /// What a request waits for has come. Whoever goes on with it answers it, or has it wait for another thing.
+    pub fn go_on(&mut self, id: u64) {
+        assert!(self.pending.remove(&id).is_some(), "request {id} has its final answer already");
+    }
+
+    /// Takes a request that is to be cancelled. None when it has its final answer, or was never sent.
+    pub fn cancel(&mut self, id: u64) -> Option<Pending> {
+        self.pending.remove(&id)
+    }
+
+    /// Answers a request that is not pending, or no longer.
+    pub fn answer(&mut self, id: u64, result: Result<Reply, Error>) {
+        self.answers.push(id, result.unwrap_or_else(Reply::Failed));
+    }
+}
