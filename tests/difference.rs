@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use pluto_host::admission;
 use pluto_host::backend::sim::Sim;
 use pluto_host::checkpoints::WithoutCheckpoints;
-use pluto_host::command::Stage;
 use pluto_host::contract::{Level, Submission};
 use pluto_host::engine::Engine;
 use pluto_host::guest::{self, Guest};
+use pluto_host::lab::stage::Stage;
 use pluto_host::stop::Stop;
 use pluto_host::world::{Batch, World};
 

@@ -3,6 +3,7 @@
 
 pub mod admission;
 pub mod backend;
+pub mod behaviour;
 pub mod census;
 pub mod checkpoints;
 pub mod cli;
@@ -18,8 +19,10 @@ pub mod exchange;
 pub mod guest;
 pub mod image;
 mod imports;
+pub mod lab;
 pub mod limits;
 pub mod messages;
+pub mod scene;
 mod snapshot;
 pub mod stop;
 

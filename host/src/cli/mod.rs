@@ -11,8 +11,8 @@ use crate::backend::live::DriverChoice;
 use crate::compile::Product;
 use crate::console::{Format, Verbosity};
 use crate::engine_kind::EngineKind;
+use crate::lab::explain::Filter;
 use crate::limits;
-use crate::trace::explain::Filter;
 
 /// Runs a server that is a WebAssembly component and can do four things: send requests, receive
 /// answers, read the time, and log.

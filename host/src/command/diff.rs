@@ -6,21 +6,27 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::scene::{Stage, tell_unknown};
 use super::{Exit, engine, engine_for, read_guest, report};
+use crate::backend::sim::Unknown;
+use crate::behaviour::{Behaviour, Ended};
+use crate::engine::Engine;
 use crate::engine_kind::EngineKind;
-use crate::trace::behaviour::Ended;
-use crate::trace::difference::{Differences, Sides, TOLERANCE, compare};
-use crate::trace::explain::count;
-use crate::trace::scene::Scene;
+use crate::lab::difference::{Differences, Sides, TOLERANCE, compare};
+use crate::lab::explain::count;
+use crate::lab::stage::{Ran, Stage, Trap};
+use crate::messages::{printable, quoted};
+use crate::scene::Scene;
+
+/// Paths that are told of those that a scene knows nothing about.
+const UNKNOWN_PATHS_TOLD: usize = 5;
 
 /// What the second guest answers differently to the clients of a trace.
 pub fn diff(trace: &Path, first: &Path, second: &Path, memory_max: u64) -> Result<Exit> {
     let bytes = [read_guest(first)?, read_guest(second)?];
     let engine = engine(false)?;
     let stage = Stage::within(&engine, trace, memory_max)?;
-    let (a, _) = stage.run(&engine, first, &bytes[0])?;
-    let (b, unknown) = stage.run(&engine, second, &bytes[1])?;
+    let (a, _) = run(&stage, &engine, first, &bytes[0])?;
+    let (b, unknown) = run(&stage, &engine, second, &bytes[1])?;
     tell_unknown(second, &unknown);
     let sides = Sides { first: "A", second: "B" };
     // Both have the same clock, so that not even dates may differ.
@@ -39,7 +45,7 @@ pub fn diff(trace: &Path, first: &Path, second: &Path, memory_max: u64) -> Resul
 pub fn loose(guest: &Path, trace: &Path, target: EngineKind, memory_max: u64) -> Result<Exit> {
     let bytes = read_guest(guest)?;
     let stage = Stage::within(&engine(false)?, trace, memory_max)?;
-    let (found, unknown) = stage.run(&engine_for(target, false)?, guest, &bytes)?;
+    let (found, unknown) = run(&stage, &engine_for(target, false)?, guest, &bytes)?;
     let sides = Sides { first: "recorded", second: "found" };
     let differences = compare(&stage.scene, &stage.store.borrow(), [&stage.recorded, &found], sides, TOLERANCE);
     if differences.is_empty() {
@@ -56,6 +62,16 @@ pub fn loose(guest: &Path, trace: &Path, target: EngineKind, memory_max: u64) ->
     Ok(Exit::Diverged)
 }
 
+/// Runs a guest in a recorded world. How it trapped is told.
+fn run(stage: &Stage, engine: &Engine, path: &Path, guest: &[u8]) -> Result<(Behaviour, Unknown)> {
+    let Ran { behaviour, unknown, trap } = stage.run(engine, path, guest)?;
+    if let Some(Trap { message, log }) = trap {
+        report(&format!("{}: it trapped: {message}", path.display()));
+        log.iter().for_each(|(level, line)| report(&format!("log: {}", quoted(*level, line))));
+    }
+    Ok((behaviour, unknown))
+}
+
 fn summary(scene: &Scene, differences: &Differences) -> String {
     let (kinds, connections, all) = (differences.kinds().len(), differences.connections, scene.clients.len());
     format!("{} of difference, on {connections} of {}", count(kinds as u64, "kind"), count(all as u64, "connection"))
@@ -66,6 +82,34 @@ fn extent(scene: &Scene) -> String {
     let segments: usize = scene.clients.iter().map(|client| client.segments.len()).sum();
     let connections = count(scene.clients.len() as u64, "connection");
     format!("{connections}, on which clients sent something {}", count(segments as u64, "time"))
+}
+
+/// Tells what a guest asked that the trace cannot answer.
+fn tell_unknown(path: &Path, unknown: &Unknown) {
+    let told = |paths: &std::collections::BTreeSet<Vec<u8>>| {
+        let mut names: Vec<String> = paths
+            .iter()
+            .take(UNKNOWN_PATHS_TOLD)
+            .map(|path| printable(&String::from_utf8_lossy(path)).to_string())
+            .collect();
+        if paths.len() > UNKNOWN_PATHS_TOLD {
+            names.push("...".to_owned());
+        }
+        names.join(", ")
+    };
+    let name = path.display();
+    if !unknown.paths.is_empty() {
+        let (count, paths) = (unknown.paths.len() as u64 + unknown.more, told(&unknown.paths));
+        report(&format!(
+            "note: {name} asks for {count} paths of which the trace knows nothing; answered as not found: {paths}"
+        ));
+    }
+    if !unknown.contents.is_empty() {
+        let (count, paths) = (unknown.contents.len(), told(&unknown.contents));
+        report(&format!(
+            "note: {name} reads the content of {count} files, which is not in the trace; answered with an error: {paths}"
+        ));
+    }
 }
 
 fn print(text: &str) -> Result<()> {

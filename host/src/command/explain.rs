@@ -9,14 +9,14 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 
-use super::trace::{Trace, go_to, open, play, skip_to_begin};
 use super::{Exit, engine, report};
 use crate::backend::replay::{Outcome, Step};
 use crate::cli::Explain;
 use crate::engine_kind::EngineKind;
+use crate::lab::explain::text::Text;
+use crate::lab::explain::{Event, Explainer, html};
+use crate::lab::replaying::{Trace, go_to, open, play, skip_to_begin};
 use crate::trace::Header;
-use crate::trace::explain::text::Text;
-use crate::trace::explain::{Event, Explainer, html};
 
 /// Replays a trace with the guest that is in it, and tells what happens.
 pub fn explain(options: &Explain) -> Result<Exit> {

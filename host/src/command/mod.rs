@@ -9,11 +9,9 @@ mod opening;
 mod ports;
 mod record;
 mod replay;
-mod scene;
 mod serve;
 mod shards;
 mod text;
-mod trace;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -31,7 +29,6 @@ use crate::engine_kind::EngineKind;
 use crate::limits;
 
 pub use self::compile_guest::compile_guest;
-pub use self::scene::Stage;
 
 /// The exit codes, as the help text documents them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,15 +7,15 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 
-use super::trace::{begins_at, go_to, open, play, skip_to_begin};
 use super::{Exit, engine_for, read_guest, report};
 use crate::backend::replay::{Divergence, Step};
 use crate::contract::Submission;
 use crate::engine::Engine;
 use crate::engine_kind::EngineKind;
+use crate::lab::explain::text::Text;
+use crate::lab::explain::{Event, Explainer, Filter, Mark, count};
+use crate::lab::replaying::{begins_at, go_to, open, play, skip_to_begin};
 use crate::messages::quoted;
-use crate::trace::explain::text::Text;
-use crate::trace::explain::{Event, Explainer, Filter, Mark, count};
 use crate::trace::{Header, How, text};
 
 /// Runs a guest on the answers of a trace, and says whether it does what was recorded.

@@ -12,13 +12,9 @@
 //! Requests are not in it: the same guest sends them again, and the hashes prove it. Neither is what the guest never
 //! saw, such as the content of files that it only named, nor what it logged.
 
-pub mod behaviour;
 pub mod binary;
 pub mod codec;
-pub mod difference;
-pub mod explain;
 mod records;
-pub mod scene;
 mod sum;
 pub mod text;
 pub mod wire;

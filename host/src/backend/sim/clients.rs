@@ -4,7 +4,7 @@ use super::super::timers::TimerKey;
 use super::{Event, Listener, Object, Pending, Sim};
 use crate::contract::{Accepted, Error, Listen, Part, Range, Read, Reply, Write};
 use crate::limits;
-use crate::trace::scene::Client;
+use crate::scene::Client;
 
 /// A client that was accepted.
 pub struct Connection {

@@ -24,12 +24,12 @@ use hashbrown::HashMap;
 use self::clients::Connection;
 use self::files::File;
 use super::timers::{TimerKey, Timers};
+use crate::behaviour::{Behaviour, Ended, Store, Witness};
 use crate::contract::{Answer, Error, Level, Reply, Request, Signal, Submission};
 use crate::limits;
+use crate::scene::Scene;
 use crate::stop::Stop;
 use crate::trace::How;
-use crate::trace::behaviour::{Behaviour, Ended, Store, Witness};
-use crate::trace::scene::Scene;
 use crate::world::{Batch, World};
 
 pub use self::files::Unknown;

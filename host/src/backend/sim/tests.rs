@@ -4,14 +4,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::{NANOS, Seen, Sim};
+use crate::behaviour::Behaviour;
 use crate::contract::{
     Entry, Error, IpAddress, Kind, Listen, Metadata, Open, Part, Range, Read, Reply, Request, Signal, SocketAddress,
     Submission, Write,
 };
 use crate::limits;
+use crate::scene::{Change, Client, Scene, Segment, Wait};
 use crate::stop::Stop;
-use crate::trace::behaviour::Behaviour;
-use crate::trace::scene::{Change, Client, Scene, Segment, Wait};
 use crate::trace::{Header, How};
 use crate::world::World as _;
 

@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::{Change, Client, Scene, Segment, Wait};
 use crate::backend::replay::Step;
+use crate::behaviour::{Behaviour, Ended, Seen, Store, Witness};
 use crate::contract::{Answer, Error, Reply, Request, Signal, Submission};
 use crate::limits;
-use crate::trace::behaviour::{Behaviour, Ended, Seen, Store, Witness};
+use crate::scene::{Change, Client, Scene, Segment, Wait};
 use crate::trace::{Header, How};
 
 /// Makes a [`Scene`] and a [`Behaviour`] of the steps of an exact replay.

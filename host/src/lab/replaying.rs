@@ -1,4 +1,4 @@
-//! What the commands that read traces share.
+//! Traces in files, and guests that are run on them.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use super::explain::Explainer;
 use crate::admission;
 use crate::backend::replay::{Divergence, Outcome, Replay, Watcher};
 use crate::engine::Engine;
@@ -13,7 +14,6 @@ use crate::guest::{Ended, Guest};
 use crate::image::Mismatch;
 use crate::stop::Stop;
 use crate::trace::binary::{TraceError, TraceReader};
-use crate::trace::explain::Explainer;
 use crate::trace::{Header, KeyFrame, Record};
 
 /// A trace in a file.

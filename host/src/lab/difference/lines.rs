@@ -6,7 +6,7 @@ use std::time::Duration;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use super::stream::{Chunk, DATE_BYTES, date, same_bytes};
-use crate::trace::behaviour::Store;
+use crate::behaviour::Store;
 
 /// Lines that are looked at of one answer. Two that differ further down differ in bytes that are not shown.
 const LINES_MAX: usize = 256;

@@ -12,10 +12,10 @@ use hashbrown::HashMap;
 
 use self::lines::{Change, changes, shown};
 use self::stream::{Chunk, chunks, same};
-use super::How;
-use super::behaviour::{Behaviour, Closed, Ended, Key, Piece, Seen, Store, Touch};
-use super::scene::{Client, Scene};
+use crate::behaviour::{Behaviour, Closed, Ended, Key, Piece, Seen, Store, Touch};
 use crate::limits;
+use crate::scene::{Client, Scene};
+use crate::trace::How;
 
 pub use self::lines::Sides;
 

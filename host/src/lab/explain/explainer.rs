@@ -262,7 +262,7 @@ mod tests {
         Accepted, Error, IpAddress, Kind as FileKind, Listen, Metadata, Open, Opened, Part, Range, Read, SocketAddress,
         Write,
     };
-    use crate::trace::explain::text::Text;
+    use crate::lab::explain::text::Text;
 
     const CONNECTION: u64 = 1 << 40;
     const FILE: u64 = 77;

@@ -1,14 +1,12 @@
 //! What the world did in a recorded run, without the guest: clients, files, signals, each with its time. Another guest can
 //! be put into it: `backend/sim`.
 
-mod extract;
 mod files;
 
-pub use self::extract::Extractor;
 pub use self::files::{Files, Timeline};
 
-use super::{Header, How};
 use crate::contract::{Error, Signal, SocketAddress};
+use crate::trace::{Header, How};
 
 /// A world, as far as a recorded guest has seen it. All times are nanoseconds since the Unix epoch.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::behaviour::{Key, Piece, Store};
 use crate::limits;
-use crate::trace::behaviour::{Key, Piece, Store};
 
 /// How long an HTTP date is, in the one form that servers send (IMF-fixdate, RFC 9110 section 5.6.7).
 pub const DATE_BYTES: usize = 29;

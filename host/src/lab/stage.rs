@@ -1,4 +1,4 @@
-//! Putting guests into a recorded world: what `diff` and `replay --loose` share.
+//! Putting guests into a recorded world.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -6,21 +6,18 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 
-use super::report;
-use super::trace::{Memory, begins_at, open, play};
+use super::extract::Extractor;
+use super::replaying::{Memory, begins_at, open, play};
 use crate::admission;
 use crate::backend::replay::Step;
 use crate::backend::sim::{Sim, Unknown};
+use crate::behaviour::{Behaviour, Store};
 use crate::checkpoints::WithoutCheckpoints;
+use crate::contract::Level;
 use crate::engine::Engine;
 use crate::guest::{Ended, Guest};
 use crate::limits;
-use crate::messages::{printable, quoted};
-use crate::trace::behaviour::{Behaviour, Store};
-use crate::trace::scene::{Extractor, Scene};
-
-/// Paths that are told of those that a scene knows nothing about.
-const UNKNOWN_PATHS_TOLD: usize = 5;
+use crate::scene::Scene;
 
 /// A recorded world, and what the recorded guest did in it.
 pub struct Stage {
@@ -32,6 +29,24 @@ pub struct Stage {
     pub store: Rc<RefCell<Store>>,
     /// What guests can have in it.
     memory: Memory,
+}
+
+/// What a guest did in a recorded world.
+pub struct Ran {
+    /// What clients and files have seen of it.
+    pub behaviour: Behaviour,
+    /// What it asked that the trace cannot answer.
+    pub unknown: Unknown,
+    /// How it trapped, if it did.
+    pub trap: Option<Trap>,
+}
+
+/// How a guest trapped.
+pub struct Trap {
+    /// What wasmtime said.
+    pub message: String,
+    /// The last lines of the guest's log.
+    pub log: Vec<(Level, String)>,
 }
 
 impl Stage {
@@ -95,7 +110,7 @@ impl Stage {
     }
 
     /// Runs a guest in this world, and tells what it did.
-    pub fn run(&self, engine: &Engine, path: &Path, guest: &[u8]) -> Result<(Behaviour, Unknown)> {
+    pub fn run(&self, engine: &Engine, path: &Path, guest: &[u8]) -> Result<Ran> {
         let name = path.display();
         let admitted = admission::inspect(engine, guest).and_then(|guest| guest.admitted);
         let admitted = admitted.with_context(|| name.to_string())?;
@@ -105,38 +120,11 @@ impl Stage {
         drop(guest);
         self.memory.was_enough(&ended).with_context(|| name.to_string())?;
         let seen = Rc::into_inner(seen).context("the run has ended, and nobody looks at it any more")?.into_inner();
-        if let Ended::Trapped(message) = &ended {
-            report(&format!("{name}: it trapped: {message}"));
-            seen.log().iter().for_each(|(level, line)| report(&format!("log: {}", quoted(*level, line))));
-        }
-        Ok(seen.into_behaviour(&ended.how()))
-    }
-}
-
-/// Tells what a guest asked that the trace cannot answer.
-pub fn tell_unknown(path: &Path, unknown: &Unknown) {
-    let told = |paths: &std::collections::BTreeSet<Vec<u8>>| {
-        let mut names: Vec<String> = paths
-            .iter()
-            .take(UNKNOWN_PATHS_TOLD)
-            .map(|path| printable(&String::from_utf8_lossy(path)).to_string())
-            .collect();
-        if paths.len() > UNKNOWN_PATHS_TOLD {
-            names.push("...".to_owned());
-        }
-        names.join(", ")
-    };
-    let name = path.display();
-    if !unknown.paths.is_empty() {
-        let (count, paths) = (unknown.paths.len() as u64 + unknown.more, told(&unknown.paths));
-        report(&format!(
-            "note: {name} asks for {count} paths of which the trace knows nothing; answered as not found: {paths}"
-        ));
-    }
-    if !unknown.contents.is_empty() {
-        let (count, paths) = (unknown.contents.len(), told(&unknown.contents));
-        report(&format!(
-            "note: {name} reads the content of {count} files, which is not in the trace; answered with an error: {paths}"
-        ));
+        let trap = match &ended {
+            Ended::Trapped(message) => Some(Trap { message: message.clone(), log: seen.log().to_vec() }),
+            _ => None,
+        };
+        let (behaviour, unknown) = seen.into_behaviour(&ended.how());
+        Ok(Ran { behaviour, unknown, trap })
     }
 }
