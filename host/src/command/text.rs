@@ -11,7 +11,8 @@ use super::{Exit, read_guest};
 use crate::limits;
 use crate::trace::Header;
 use crate::trace::binary::{MAGIC, TraceError, TraceReader, TraceWriter};
-use crate::trace::text::{TextReader, TextWriter, hex};
+use crate::trace::hex::hex;
+use crate::trace::text::{TextReader, TextWriter};
 
 /// Writes a trace as text to standard output. Of a damaged one, what stands before the damage.
 pub fn to_text(path: &Path) -> Result<Exit> {

@@ -14,6 +14,7 @@
 
 pub mod binary;
 pub mod codec;
+pub mod hex;
 mod records;
 mod sum;
 pub mod text;

@@ -50,7 +50,7 @@ use super::binary::TraceWriter;
 use super::{Header, Record};
 
 pub use parse::TextReader;
-pub use write::{TextWriter, hex, request};
+pub use write::{TextWriter, request};
 
 /// The version of the text form.
 const VERSION: u32 = 1;

@@ -13,6 +13,7 @@ use crate::contract::{
 };
 use crate::stop::Stop;
 use crate::trace::binary::Piece;
+use crate::trace::hex::hex;
 use crate::trace::{End, Header, How, KeyFrame, Record, Sent, Turn};
 
 /// Writes a trace as text.
@@ -111,11 +112,6 @@ pub fn request(submission: &Submission) -> String {
 
 /// Bytes of an image in a line: 120 characters.
 const IMAGE_LINE_BYTES: usize = 90;
-
-/// Bytes in hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 fn halves(number: u64) -> String {
     format!("{}.{}", number >> 32, number & u64::from(u32::MAX))
