@@ -2,8 +2,8 @@
 
 use crate::contract::{Arity, Level, Submission};
 use crate::image::{Image, Mismatch};
-use crate::stop::Stop;
-use crate::trace::{How, KeyFrame};
+use crate::stop::{How, Stop};
+use crate::trace::KeyFrame;
 use crate::world::{Batch, World};
 
 /// Takes checkpoints of a guest, or compares it with those that were taken.

@@ -9,8 +9,7 @@ use crate::engine::Engine;
 use crate::image::Mismatch;
 use crate::imports::{self, State, no_memory};
 use crate::snapshot::GuestMemory;
-use crate::stop::Stop;
-use crate::trace::How;
+use crate::stop::{How, Stop};
 use crate::trap;
 
 /// How a run ended.

@@ -1,4 +1,4 @@
-//! Why the host ended a guest.
+//! How a run ended, and why the host ended a guest.
 
 use std::fmt;
 
@@ -35,6 +35,17 @@ pub enum Stop {
     System(String),
     /// Another process began to listen on this port, between this host's binding it and the guest's listening.
     PortTaken(u16),
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum How {
+    /// `run` returned `exit`.
+    Exit(u8),
+    /// The guest trapped. What wasmtime said of it is not compared.
+    Trapped,
+    /// The host ended it.
+    Stopped(Stop),
 }
 
 impl Stop {

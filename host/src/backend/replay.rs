@@ -9,9 +9,9 @@ use crate::checkpoints::{AtPause, Checkpoints};
 use crate::contract::{Answer, Arity, Level, Submission};
 use crate::image::{Image, Mismatch};
 use crate::limits;
-use crate::stop::Stop;
+use crate::stop::{How, Stop};
 use crate::trace::binary::{TraceError, TraceReader};
-use crate::trace::{End, How, KeyFrame, Record, Sent, Sum};
+use crate::trace::{End, KeyFrame, Record, Sent, Sum};
 use crate::world::{Batch, World};
 
 /// The world of a trace.

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 pub use self::store::{Key, Store};
 pub use self::witness::Witness;
-use crate::trace::How;
+use crate::stop::How;
 
 /// What a guest did in a run. Bytes and paths are those of a [`Store`], which several of them share.
 #[derive(Debug, Default)]

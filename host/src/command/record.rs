@@ -23,7 +23,8 @@ use crate::backend::record::{Flight, Record, Snapshot, Snapshots, Tape};
 use crate::checkpoints::{CheckpointedWorld, WithoutCheckpoints};
 use crate::cli::Run;
 use crate::limits;
-use crate::trace::{Header, How, binary};
+use crate::stop::How;
+use crate::trace::{Header, binary};
 use crate::world::World as _;
 
 /// Where each SIGUSR1 is told.

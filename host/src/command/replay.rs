@@ -16,7 +16,8 @@ use crate::lab::explain::text::Text;
 use crate::lab::explain::{Event, Explainer, Filter, Mark, count};
 use crate::lab::replaying::{begins_at, go_to, open, play, skip_to_begin};
 use crate::messages::quoted;
-use crate::trace::{Header, How, text};
+use crate::stop::How;
+use crate::trace::{Header, text};
 
 /// Runs a guest on the answers of a trace, and says whether it does what was recorded.
 pub fn replay(guest: &Path, trace: &Path, target: EngineKind, from: Option<u64>, memory_max: u64) -> Result<Exit> {

@@ -10,7 +10,8 @@ use crate::behaviour::{Behaviour, Ended, Seen, Store, Witness};
 use crate::contract::{Answer, Error, Reply, Request, Signal, Submission};
 use crate::limits;
 use crate::scene::{Change, Client, Scene, Segment, Wait};
-use crate::trace::{Header, How};
+use crate::stop::How;
+use crate::trace::Header;
 
 /// Makes a [`Scene`] and a [`Behaviour`] of the steps of an exact replay.
 pub struct Extractor {
@@ -66,7 +67,7 @@ impl What {
 impl Extractor {
     /// Takes a run apart that began so.
     pub fn new(header: &Header, store: Rc<RefCell<Store>>) -> Self {
-        let scene = Scene::new(header);
+        let scene = Scene::new(header.arguments.clone(), header.memory_max, header.start);
         let time = scene.start;
         Self {
             scene,

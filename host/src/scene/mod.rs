@@ -6,7 +6,7 @@ mod files;
 pub use self::files::{Files, Timeline};
 
 use crate::contract::{Error, Signal, SocketAddress};
-use crate::trace::{Header, How};
+use crate::stop::How;
 
 /// A world, as far as a recorded guest has seen it. All times are nanoseconds since the Unix epoch.
 #[derive(Debug)]
@@ -90,13 +90,14 @@ pub struct Change {
 }
 
 impl Scene {
-    /// A world in which nothing happens yet.
-    pub fn new(header: &Header) -> Self {
+    /// A world in which nothing happens yet, for a guest with these arguments and with so many bytes of memory at most. It
+    /// begins at `start`: nanoseconds since the Unix epoch.
+    pub fn new(arguments: Vec<String>, memory_max: u64, start: u64) -> Self {
         Self {
-            arguments: header.arguments.clone(),
-            memory_max: header.memory_max,
-            start: header.start,
-            end: header.start,
+            arguments,
+            memory_max,
+            start,
+            end: start,
             turns: 0,
             ports: Vec::new(),
             clients: Vec::new(),

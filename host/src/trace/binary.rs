@@ -5,8 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::records::{Context, Head, parse_header, put_cut, put_end, put_header, put_key_frame};
 use super::hex::hex;
+use super::records::{Context, Head, parse_header, put_cut, put_end, put_header, put_key_frame};
 use super::wire::{Malformed, Reader};
 use super::{End, Header, KeyFrame, Record, Sent, Turn};
 use crate::contract::Answer;

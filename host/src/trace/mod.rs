@@ -29,8 +29,8 @@ use crate::contract::Arity;
 use crate::contract::{self, Answer};
 use crate::engine_kind::EngineKind;
 use crate::limits;
-use crate::stop::Stop;
 
+pub use crate::stop::How;
 pub use sum::Sum;
 
 /// What a run was a run of.
@@ -172,15 +172,4 @@ pub struct End {
     pub sent: Sent,
     /// Why.
     pub how: How,
-}
-
-/// Why a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum How {
-    /// `run` returned `exit`.
-    Exit(u8),
-    /// The guest trapped. What wasmtime said of it is not compared.
-    Trapped,
-    /// The host ended it.
-    Stopped(Stop),
 }

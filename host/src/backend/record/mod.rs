@@ -15,9 +15,9 @@ use crate::checkpoints::{AtPause, Checkpoints};
 use crate::contract::{Answer, Arity, Level, Reply, Request, Signal, Submission};
 use crate::image::{Image, Mismatch};
 use crate::limits;
-use crate::stop::Stop;
+use crate::stop::{How, Stop};
 use crate::trace::binary::Block;
-use crate::trace::{End, How, KeyFrame, Sum};
+use crate::trace::{End, KeyFrame, Sum};
 use crate::world::{Batch, World};
 
 /// A world whose answers go onto a tape.

@@ -28,8 +28,7 @@ use crate::behaviour::{Behaviour, Ended, Store, Witness};
 use crate::contract::{Answer, Error, Level, Reply, Request, Signal, Submission};
 use crate::limits;
 use crate::scene::Scene;
-use crate::stop::Stop;
-use crate::trace::How;
+use crate::stop::{How, Stop};
 use crate::world::{Batch, World};
 
 pub use self::files::Unknown;

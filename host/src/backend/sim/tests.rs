@@ -11,16 +11,14 @@ use crate::contract::{
 };
 use crate::limits;
 use crate::scene::{Change, Client, Scene, Segment, Wait};
-use crate::stop::Stop;
-use crate::trace::{Header, How};
+use crate::stop::{How, Stop};
 use crate::world::World as _;
 
 const START: u64 = 1_000 * NANOS;
 
 /// A scene that ended well after ten seconds.
 fn scene() -> Scene {
-    let header = Header::new(b"guest", 1 << 20, vec!["80".to_owned()], START);
-    let mut scene = Scene::new(&header);
+    let mut scene = Scene::new(vec!["80".to_owned()], 1 << 20, START);
     (scene.end, scene.ended) = (START + 10 * NANOS, Some(How::Exit(0)));
     scene
 }

@@ -15,7 +15,7 @@ use self::stream::{Chunk, chunks, same};
 use crate::behaviour::{Behaviour, Closed, Ended, Key, Piece, Seen, Store, Touch};
 use crate::limits;
 use crate::scene::{Client, Scene};
-use crate::trace::How;
+use crate::stop::How;
 
 pub use self::lines::Sides;
 

@@ -12,7 +12,8 @@ use crate::contract::Arity;
 use crate::contract::{Answer, Level, Reply, Request, Submission};
 use crate::limits;
 use crate::messages::{level_name, printable};
-use crate::trace::{Header, How, KeyFrame, Turn};
+use crate::stop::How;
+use crate::trace::{Header, KeyFrame, Turn};
 
 /// Makes events of steps. Only what is shown is put into words: that is most of the work.
 pub struct Explainer {
