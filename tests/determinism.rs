@@ -13,7 +13,7 @@ use pluto_host::checkpoints::WithoutCheckpoints;
 use pluto_host::contract::{Answer, Reply, Request};
 use pluto_host::engine::Engine;
 use pluto_host::engine_kind::EngineKind;
-use pluto_host::guest::{Ended, Guest};
+use pluto_host::guest::{Guest, RunResult};
 use pluto_host::limits;
 use pluto_host::world::Batch;
 use tempfile::TempDir;
@@ -32,7 +32,7 @@ fn teller(body: &str) -> String {
 }
 
 /// The numbers that a guest sends on these batches, and how it ends.
-fn tells(target: EngineKind, guest: &[u8], batches: &[Batch]) -> (Vec<u64>, Ended) {
+fn tells(target: EngineKind, guest: &[u8], batches: &[Batch]) -> (Vec<u64>, RunResult) {
     let engine = Engine::for_kind(target, None).expect("the engine starts");
     let admitted = admission::inspect(&engine, guest).and_then(|guest| guest.admitted).expect("it is admitted");
     let (script, transcript) = Script::new(1_000, batches.iter().cloned());
@@ -199,7 +199,11 @@ fn memory_grows_as_its_type_says_and_up_to_the_limit_of_the_recording() {
     let bounded = guests::module_with_pages(10, &teller(&body));
     for target in [EngineKind::Native, EngineKind::Pulley] {
         let (numbers, ended) = tells(target, &bounded, &[]);
-        assert_eq!((numbers, ended), (vec![2, 5, refused, 5, refused, refused, refused], Ended::Exit(0)), "{target:?}");
+        assert_eq!(
+            (numbers, ended),
+            (vec![2, 5, refused, 5, refused, refused, refused], RunResult::Exit(0)),
+            "{target:?}"
+        );
     }
     let folder = Folder::new();
     let guest = folder.path("bounded.wasm");
@@ -349,7 +353,7 @@ fn time_never_goes_back_whatever_a_trace_says() {
     for target in [EngineKind::Native, EngineKind::Pulley] {
         let (numbers, ended) = tells(target, &guest, &batches);
         let times: Vec<u64> = numbers[4..].iter().skip(1).step_by(2).copied().collect();
-        assert_eq!((times, ended), (vec![5_000, 5_000, 5_000, 6_000], Ended::Exit(0)), "{target:?}");
+        assert_eq!((times, ended), (vec![5_000, 5_000, 5_000, 6_000], RunResult::Exit(0)), "{target:?}");
     }
 }
 

@@ -400,7 +400,7 @@ fn submissions(trace: &str, guest: &Path) -> Vec<String> {
         stage.scene.memory_max,
     );
     let ended = guest.run(&stage.scene.arguments);
-    assert!(matches!(ended, guest::Ended::Exit(0)), "{ended:?}");
+    assert!(matches!(ended, guest::RunResult::Exit(0)), "{ended:?}");
     drop(guest);
     Rc::into_inner(sent).expect("the run has ended").into_inner()
 }

@@ -10,7 +10,7 @@ use pluto_host::admission;
 use pluto_host::backend::script::Script;
 use pluto_host::checkpoints::WithoutCheckpoints;
 use pluto_host::engine::Engine;
-use pluto_host::guest::{Ended, Guest};
+use pluto_host::guest::{Guest, RunResult};
 use pluto_host::lab::difference::{Sides, TOLERANCE, compare};
 use pluto_host::lab::stage::Stage;
 use pluto_host::limits;
@@ -78,8 +78,8 @@ fn run_component(name: &str, arguments: &[&str], start: u64, batches: &[(u64, Ve
     let mut guest = Guest::new(&engine, admitted, Box::new(WithoutCheckpoints(script)), limits::MEMORY_BYTES_DEFAULT);
     let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
     let exit = match guest.run(&arguments) {
-        Ended::Exit(code) => Some(code),
-        Ended::Stopped(Stop::AnswersEnded) => None,
+        RunResult::Exit(code) => Some(code),
+        RunResult::Stopped(Stop::AnswersEnded) => None,
         other => panic!("{name} ended otherwise: {other:?}"),
     };
     let transcript = transcript.borrow();

@@ -14,7 +14,7 @@ use crate::trap;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum RunResult {
     /// The guest returned `exit` with this code.
     Exit(u8),
     /// The host ended it.
@@ -23,7 +23,7 @@ pub enum Ended {
     Trapped(String),
 }
 
-impl Ended {
+impl RunResult {
     /// The same without what wasmtime said of a trap.
     pub fn how(&self) -> How {
         match self {
@@ -50,13 +50,13 @@ impl Guest {
     }
 
     /// Runs it to its end. A guest that pauses is called again at once.
-    pub fn run(&mut self, arguments: &[String]) -> Ended {
+    pub fn run(&mut self, arguments: &[String]) -> RunResult {
         let ended = self.run_to_its_end(arguments);
         self.world().ended(&ended.how());
         ended
     }
 
-    fn run_to_its_end(&mut self, arguments: &[String]) -> Ended {
+    fn run_to_its_end(&mut self, arguments: &[String]) -> RunResult {
         let server = match self.admitted.instance.instantiate(&mut self.store) {
             Ok(server) => server,
             Err(error) => return ended_by(&error),
@@ -66,7 +66,7 @@ impl Guest {
                 Some(Err("it receives before `run` is called, which a replay from a key frame cannot repeat".into()));
         }
         if let Err(stop) = self.resume() {
-            return Ended::Stopped(stop);
+            return RunResult::Stopped(stop);
         }
         loop {
             let outcome = match &self.memory {
@@ -74,10 +74,10 @@ impl Guest {
                 _ => server.call_run(&mut self.store, arguments),
             };
             match outcome {
-                Ok(Outcome::Exit(code)) => return Ended::Exit(code),
+                Ok(Outcome::Exit(code)) => return RunResult::Exit(code),
                 Ok(Outcome::Paused) => {
                     if let Err(stop) = self.pause() {
-                        return Ended::Stopped(stop);
+                        return RunResult::Stopped(stop);
                     }
                 }
                 Err(error) => return ended_by(&error),
@@ -143,9 +143,9 @@ impl Guest {
     }
 }
 
-fn ended_by(error: &wasmtime::Error) -> Ended {
+fn ended_by(error: &wasmtime::Error) -> RunResult {
     match error.downcast_ref::<Stop>().cloned().or_else(|| no_memory(error)) {
-        Some(stop) => Ended::Stopped(stop),
-        None => Ended::Trapped(trap::explain(error)),
+        Some(stop) => RunResult::Stopped(stop),
+        None => RunResult::Trapped(trap::explain(error)),
     }
 }

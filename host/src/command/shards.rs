@@ -18,7 +18,7 @@ use crate::backend::live::{Board, Grant, Live, Port, Root, Signals, Stopper};
 use crate::cli::Run;
 use crate::console::{Console, Output};
 use crate::engine::Engine;
-use crate::guest::{Ended, Guest};
+use crate::guest::{Guest, RunResult};
 use crate::limits;
 use crate::stop::Stop;
 
@@ -170,13 +170,15 @@ impl Drop for StopsAll<'_> {
 }
 
 /// How the process ends with a guest that ended so, and why, if not well.
-fn conclude(ended: &Ended) -> (Exit, String) {
+fn conclude(ended: &RunResult) -> (Exit, String) {
     match ended {
-        Ended::Exit(0) => (Exit::Well, String::new()),
-        Ended::Exit(code) => (Exit::GuestFailed, format!("the guest ended with an error (its exit code is {code})")),
-        Ended::Stopped(stop) if stop.is_orderly() => (Exit::Well, String::new()),
-        Ended::Stopped(Stop::PortTaken(port)) => (Exit::CannotStart, port_in_use(*port)),
-        Ended::Stopped(stop) => (Exit::GuestEnded, format!("the guest was ended: {stop}")),
-        Ended::Trapped(message) => (Exit::GuestEnded, format!("the guest trapped: {}", message.trim_end())),
+        RunResult::Exit(0) => (Exit::Well, String::new()),
+        RunResult::Exit(code) => {
+            (Exit::GuestFailed, format!("the guest ended with an error (its exit code is {code})"))
+        }
+        RunResult::Stopped(stop) if stop.is_orderly() => (Exit::Well, String::new()),
+        RunResult::Stopped(Stop::PortTaken(port)) => (Exit::CannotStart, port_in_use(*port)),
+        RunResult::Stopped(stop) => (Exit::GuestEnded, format!("the guest was ended: {stop}")),
+        RunResult::Trapped(message) => (Exit::GuestEnded, format!("the guest trapped: {}", message.trim_end())),
     }
 }

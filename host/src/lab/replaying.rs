@@ -10,7 +10,7 @@ use super::explain::Explainer;
 use crate::admission;
 use crate::backend::replay::{Divergence, Outcome, Replay, Watcher};
 use crate::engine::Engine;
-use crate::guest::{Ended, Guest};
+use crate::guest::{Guest, RunResult};
 use crate::image::Mismatch;
 use crate::stop::Stop;
 use crate::trace::binary::{TraceError, TraceReader};
@@ -126,9 +126,9 @@ impl Memory {
 
     /// An error when the run ended so because it had less than was recorded: it is then not
     /// another run, but none.
-    pub fn was_enough(self, ended: &Ended) -> Result<()> {
+    pub fn was_enough(self, ended: &RunResult) -> Result<()> {
         match ended {
-            Ended::Stopped(Stop::Memory { wanted, .. }) if self.allowed < self.recorded => self.too_little(*wanted),
+            RunResult::Stopped(Stop::Memory { wanted, .. }) if self.allowed < self.recorded => self.too_little(*wanted),
             _ => Ok(()),
         }
     }
@@ -181,7 +181,7 @@ pub fn play(
     {
         memory.too_little(*wanted)?;
     }
-    if let Ended::Trapped(message) = ended {
+    if let RunResult::Trapped(message) = ended {
         outcome.trap = Some(message);
     }
     Ok(outcome)

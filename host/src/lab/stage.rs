@@ -15,7 +15,7 @@ use crate::behaviour::{Behaviour, Store};
 use crate::checkpoints::WithoutCheckpoints;
 use crate::contract::Level;
 use crate::engine::Engine;
-use crate::guest::{Ended, Guest};
+use crate::guest::{Guest, RunResult};
 use crate::limits;
 use crate::scene::Scene;
 
@@ -121,7 +121,7 @@ impl Stage {
         self.memory.was_enough(&ended).with_context(|| name.to_string())?;
         let seen = Rc::into_inner(seen).context("the run has ended, and nobody looks at it any more")?.into_inner();
         let trap = match &ended {
-            Ended::Trapped(message) => Some(Trap { message: message.clone(), log: seen.log().to_vec() }),
+            RunResult::Trapped(message) => Some(Trap { message: message.clone(), log: seen.log().to_vec() }),
             _ => None,
         };
         let (behaviour, unknown) = seen.into_behaviour(&ended.how());
