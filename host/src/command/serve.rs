@@ -12,7 +12,7 @@ use super::descriptors::take_descriptors;
 use super::opening::Opening;
 use super::ports::bind_ports;
 use super::record::Demands;
-use super::shards::{Place, Shards};
+use super::shards::{ShardContext, Shards};
 use super::{Exit, engine, read_guest, report};
 use crate::admission::{self, Admitted};
 use crate::backend::live::{Board, Operator, Port, Root, Signals};
@@ -40,7 +40,7 @@ pub fn serve(run: &Run) -> Result<Exit> {
     let admitted = admit(&engine, &run.guest, &bytes)?;
     let what = run.root().map_or_else(|| run.guest.display().to_string(), str::to_owned);
     let (signals, stopper) = operator.shards(shards).context("cannot pass signals on to each shard")?;
-    let places = places(shards, ports, root.as_ref(), signals, demands)?;
+    let contexts = contexts(shards, ports, root.as_ref(), signals, demands)?;
     let note = run
         .has_one_shard_to_record()
         .then(|| "note: one shard, for a trace is the run of one; with --shards N each of N writes its own".to_owned());
@@ -57,30 +57,30 @@ pub fn serve(run: &Run) -> Result<Exit> {
         shards,
         have_begun: Arc::default(),
     }
-    .run(places)
+    .run(contexts)
 }
 
 /// What each shard has for itself. The clients of the first port are shared out; further ports, on which an operator is told
 /// what all shards know, are the first shard's.
-fn places(
+fn contexts(
     shards: usize,
     ports: Vec<Port>,
     root: Option<&Root>,
     signals: Vec<Signals>,
     demands: Vec<Demands>,
-) -> Result<Vec<Place>> {
+) -> Result<Vec<ShardContext>> {
     let count = u32::try_from(shards).expect("at most SHARDS_MAX");
     let mut demands = demands.into_iter();
-    let mut places = Vec::new();
+    let mut contexts = Vec::new();
     for ((number, signals), board) in (1..).zip(signals).zip(Board::shared(shards)) {
         let root = root.map(Root::another).transpose().context("cannot open the folder for each shard")?;
-        places.push(Place { number, ports: Vec::new(), root, signals, board, demands: demands.next() });
+        contexts.push(ShardContext { number, ports: Vec::new(), root, signals, board, demands: demands.next() });
     }
     for (index, port) in ports.into_iter().enumerate() {
         let ports = if index == 0 { port.shared(count) } else { port.of_the_first(count) };
-        places.iter_mut().zip(ports).for_each(|(place, port)| place.ports.push(port));
+        contexts.iter_mut().zip(ports).for_each(|(context, port)| context.ports.push(port));
     }
-    Ok(places)
+    Ok(contexts)
 }
 
 fn admit(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Admitted> {

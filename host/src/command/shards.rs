@@ -47,7 +47,7 @@ pub struct Shards<'a> {
 }
 
 /// What one shard has for itself.
-pub struct Place {
+pub struct ShardContext {
     /// They are numbered from 1.
     pub number: usize,
     /// The ports on which it may listen.
@@ -70,20 +70,20 @@ impl Shards<'_> {
     ///
     /// The first shard runs alone until it listens and waits: so a guest that only tells its help, or cannot start, does so
     /// once. It also makes sure that the port is this process' own: see `Port`.
-    pub fn run(&self, places: Vec<Place>) -> Result<Exit> {
-        let mut places = places.into_iter();
-        let Some(first) = places.next() else { return Ok(Exit::Well) };
+    pub fn run(&self, contexts: Vec<ShardContext>) -> Result<Exit> {
+        let mut contexts = contexts.into_iter();
+        let Some(first) = contexts.next() else { return Ok(Exit::Well) };
         let exit = Mutex::new(Exit::Well);
         thread::scope(|scope| {
             // The others end, as those that never began, when the first has dropped its senders.
-            let others: Result<Vec<Sender<()>>> = places
-                .map(|place| {
+            let others: Result<Vec<Sender<()>>> = contexts
+                .map(|context| {
                     let (begin, wait) = channel();
                     let exit = &exit;
                     thread::Builder::new()
-                        .name(format!("shard {}", place.number))
+                        .name(format!("shard {}", context.number))
                         .stack_size(limits::STACK_OF_PROCESS_BYTES as usize)
-                        .spawn_scoped(scope, move || self.run_further(place, &wait, exit))
+                        .spawn_scoped(scope, move || self.run_further(context, &wait, exit))
                         .context("cannot start a thread for each shard: --shards 1 needs none")?;
                     Ok(begin)
                 })
@@ -104,25 +104,25 @@ impl Shards<'_> {
     }
 
     /// Runs a further shard, once the first one listens.
-    fn run_further(&self, place: Place, wait: &Receiver<()>, exit: &Mutex<Exit>) {
+    fn run_further(&self, context: ShardContext, wait: &Receiver<()>, exit: &Mutex<Exit>) {
         if wait.recv().is_err() {
             return;
         }
-        let (number, opening) = (place.number, self.opening.clone());
+        let (number, opening) = (context.number, self.opening.clone());
         let on_listening = move |address, clients| {
             opening.listening(number, address, clients);
         };
-        if let Err(error) = self.run_one(place, Box::new(on_listening), exit) {
+        if let Err(error) = self.run_one(context, Box::new(on_listening), exit) {
             let is_first = self.stopper.stop();
             self.conclude(number, Exit::CannotStart, &format!("{error:#}"), is_first, exit);
         }
     }
 
     /// Runs one shard to its end, which is that of all.
-    fn run_one(&self, place: Place, on_listening: OnListening, exit: &Mutex<Exit>) -> Result<()> {
+    fn run_one(&self, context: ShardContext, on_listening: OnListening, exit: &Mutex<Exit>) -> Result<()> {
         // Also when this thread panics.
         let _ends_all = StopsAll(&self.stopper);
-        let Place { number, ports, root, signals, board, demands } = place;
+        let ShardContext { number, ports, root, signals, board, demands } = context;
         let console = Console::new(self.run.log, self.run.log_level).on(&self.output);
         let console = if self.shards == 1 { console } else { console.of_shard(number) };
         let handles_max = self.handles_max;
