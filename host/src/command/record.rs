@@ -28,17 +28,17 @@ use crate::trace::{Header, binary};
 use crate::world::World as _;
 
 /// Where each SIGUSR1 is told.
-pub struct Demands(UnixStream);
+pub struct SnapshotRequests(UnixStream);
 
-impl Demands {
+impl SnapshotRequests {
     /// Takes the signal over, when there will be flight recorders, one for each shard: before anything that takes long, for it would end the
-    /// host. What is demanded meanwhile is done once there is something to write.
+    /// host. What is asked meanwhile is done once there is something to write.
     pub fn of(run: &Run, shards: usize) -> Result<Vec<Self>> {
         let recorders = if run.flight_recorder.is_some() { shards } else { 0 };
         let install = || -> std::io::Result<Self> {
-            let (demands, sender) = UnixStream::pair()?;
+            let (snapshot_requests, sender) = UnixStream::pair()?;
             pipe::register(SIGUSR1, sender)?;
-            Ok(Self(demands))
+            Ok(Self(snapshot_requests))
         };
         (0..recorders).map(|_| install()).collect::<Result<_, _>>().context("cannot take over the signal SIGUSR1")
     }
@@ -50,7 +50,7 @@ pub fn recorded(
     run: &Run,
     shard: Option<usize>,
     guest: &[u8],
-    demands: Option<Demands>,
+    snapshot_requests: Option<SnapshotRequests>,
 ) -> Result<Box<dyn CheckpointedWorld>> {
     let start = live.start();
     let beginning = || binary::begin(&Header::new(guest, run.memory_max, run.guest_arguments(), start), guest);
@@ -67,7 +67,7 @@ pub fn recorded(
         (Some(size), path) => {
             let path = path.clone().unwrap_or_else(|| format!("pluto-host.{}.trace", std::process::id()).into());
             let saver = Saver::new(of_shard(&path, shard), beginning()?)?;
-            Box::new(flight_recorder(live, size, saver, demands)?)
+            Box::new(flight_recorder(live, size, saver, snapshot_requests)?)
         }
     })
 }
@@ -85,14 +85,15 @@ fn of_shard(path: &Path, shard: Option<usize>) -> PathBuf {
 }
 
 /// Puts a flight recorder before the live world.
-fn flight_recorder(live: Live, size: u64, saver: Saver, demands: Option<Demands>) -> Result<Record> {
+fn flight_recorder(live: Live, size: u64, saver: Saver, snapshot_requests: Option<SnapshotRequests>) -> Result<Record> {
     let failed = |why| anyhow!("cannot start the flight recorder: {why}");
     let tape = Tape::onto(Flight::new(size, report), report).map_err(failed)?;
     let snapshots = tape.snapshots();
     let (path, written) = (saver.path.clone(), saver.written.clone());
     let saver = Arc::new(Mutex::new(saver));
-    if let Some(demands) = demands {
-        save_on_demand(demands, snapshots.clone(), saver.clone()).context("cannot start the flight recorder")?;
+    if let Some(snapshot_requests) = snapshot_requests {
+        save_on_request(snapshot_requests, snapshots.clone(), saver.clone())
+            .context("cannot start the flight recorder")?;
     }
     // The size of a key frame and the distance between two of them are then about the same at worst.
     let record = Record::new(Box::new(live), tape, Flight::key_frame_every(size), 1);
@@ -146,9 +147,13 @@ fn is_orderly(how: &How) -> bool {
 }
 
 /// A thread that writes what the recorder holds at each SIGUSR1.
-fn save_on_demand(mut demands: Demands, snapshots: Snapshots, saver: Arc<Mutex<Saver>>) -> std::io::Result<()> {
+fn save_on_request(
+    mut snapshot_requests: SnapshotRequests,
+    snapshots: Snapshots,
+    saver: Arc<Mutex<Saver>>,
+) -> std::io::Result<()> {
     let wait = move || {
-        while demands.0.read(&mut [0; 64]).is_ok_and(|count| count > 0) {
+        while snapshot_requests.0.read(&mut [0; 64]).is_ok_and(|count| count > 0) {
             let saver = lock(&saver);
             if !saver.is_over {
                 saver.save(&snapshots);

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::descriptors::take_descriptors;
 use super::opening::Opening;
 use super::ports::bind_ports;
-use super::record::Demands;
+use super::record::SnapshotRequests;
 use super::shards::{ShardContext, Shards};
 use super::{Exit, engine, read_guest, report};
 use crate::admission::{self, Admitted};
@@ -32,7 +32,7 @@ pub fn serve(run: &Run) -> Result<Exit> {
     let operator = Operator::take_over(run.flight_recorder.is_some(), report);
     let operator = operator.context("cannot take over the signals")?;
     let bytes = read_guest(&run.guest)?;
-    let demands = Demands::of(run, shards)?;
+    let snapshot_requests = SnapshotRequests::of(run, shards)?;
     let ports = bind_ports(run)?;
     let address = ports[0].address();
     let root = run.root().map(open_root).transpose()?;
@@ -40,7 +40,7 @@ pub fn serve(run: &Run) -> Result<Exit> {
     let admitted = admit(&engine, &run.guest, &bytes)?;
     let what = run.root().map_or_else(|| run.guest.display().to_string(), str::to_owned);
     let (signals, stopper) = operator.shards(shards).context("cannot pass signals on to each shard")?;
-    let contexts = contexts(shards, ports, root.as_ref(), signals, demands)?;
+    let contexts = contexts(shards, ports, root.as_ref(), signals, snapshot_requests)?;
     let note = run
         .has_one_shard_to_record()
         .then(|| "note: one shard, for a trace is the run of one; with --shards N each of N writes its own".to_owned());
@@ -67,14 +67,21 @@ fn contexts(
     ports: Vec<Port>,
     root: Option<&Root>,
     signals: Vec<Signals>,
-    demands: Vec<Demands>,
+    snapshot_requests: Vec<SnapshotRequests>,
 ) -> Result<Vec<ShardContext>> {
     let count = u32::try_from(shards).expect("at most SHARDS_MAX");
-    let mut demands = demands.into_iter();
+    let mut snapshot_requests = snapshot_requests.into_iter();
     let mut contexts = Vec::new();
     for ((number, signals), board) in (1..).zip(signals).zip(Board::shared(shards)) {
         let root = root.map(Root::another).transpose().context("cannot open the folder for each shard")?;
-        contexts.push(ShardContext { number, ports: Vec::new(), root, signals, board, demands: demands.next() });
+        contexts.push(ShardContext {
+            number,
+            ports: Vec::new(),
+            root,
+            signals,
+            board,
+            snapshot_requests: snapshot_requests.next(),
+        });
     }
     for (index, port) in ports.into_iter().enumerate() {
         let ports = if index == 0 { port.shared(count) } else { port.of_the_first(count) };

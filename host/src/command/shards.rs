@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use super::opening::Opening;
 use super::ports::port_in_use;
-use super::record::{Demands, recorded};
+use super::record::{SnapshotRequests, recorded};
 use super::{Exit, report};
 use crate::admission::Admitted;
 use crate::backend::live::{Board, Grant, Live, Port, Root, Signals, Stopper};
@@ -59,7 +59,7 @@ pub struct ShardContext {
     /// What it and the others leave for each other.
     pub board: Board,
     /// Where its flight recorder is told to write.
-    pub demands: Option<Demands>,
+    pub snapshot_requests: Option<SnapshotRequests>,
 }
 
 /// Called when a shard has begun to listen.
@@ -122,7 +122,7 @@ impl Shards<'_> {
     fn run_one(&self, context: ShardContext, on_listening: OnListening, exit: &Mutex<Exit>) -> Result<()> {
         // Also when this thread panics.
         let _ends_all = StopsAll(&self.stopper);
-        let ShardContext { number, ports, root, signals, board, demands } = context;
+        let ShardContext { number, ports, root, signals, board, snapshot_requests } = context;
         let console = Console::new(self.run.log, self.run.log_level).on(&self.output);
         let console = if self.shards == 1 { console } else { console.of_shard(number) };
         let handles_max = self.handles_max;
@@ -131,7 +131,7 @@ impl Shards<'_> {
             "cannot open the system's queue; where io_uring is not allowed, --driver poll or auto does without",
         )?;
         let number_in_name = (self.shards > 1).then_some(number);
-        let world = recorded(live, self.run, number_in_name, self.guest, demands)?;
+        let world = recorded(live, self.run, number_in_name, self.guest, snapshot_requests)?;
         let mut guest = Guest::new(self.engine, self.admitted.clone(), world, self.run.memory_max);
         let ended = guest.run(&self.run.guest_arguments());
         // Before anything that may take its time, such as the end of a recording.
