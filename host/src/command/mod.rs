@@ -5,12 +5,12 @@ mod descriptors;
 mod diff;
 mod explain;
 mod inspect;
-mod opening;
 mod ports;
 mod record;
 mod replay;
 mod serve;
 mod shards;
+mod startup_notice;
 mod text;
 
 use std::io::{self, Write};

@@ -9,10 +9,10 @@ use anyhow::{Context, Result, anyhow};
 use rustix::io::Errno;
 
 use super::descriptors::take_descriptors;
-use super::opening::Opening;
 use super::ports::bind_ports;
 use super::record::SnapshotRequests;
 use super::shards::{ShardContext, Shards};
+use super::startup_notice::StartupNotice;
 use super::{Exit, engine, read_guest, report};
 use crate::admission::{self, Admitted};
 use crate::backend::live::{Board, Operator, Port, Root, Signals};
@@ -44,7 +44,7 @@ pub fn serve(run: &Run) -> Result<Exit> {
     let note = run
         .has_one_shard_to_record()
         .then(|| "note: one shard, for a trace is the run of one; with --shards N each of N writes its own".to_owned());
-    let opening = Opening::new(what, address, shards, handles_max, begin, note);
+    let notice = StartupNotice::new(what, address, shards, handles_max, begin, note);
     Shards {
         run,
         guest: &bytes,
@@ -52,7 +52,7 @@ pub fn serve(run: &Run) -> Result<Exit> {
         admitted: &admitted,
         handles_max,
         output,
-        opening: Arc::new(opening),
+        notice: Arc::new(notice),
         stopper,
         shards,
         have_begun: Arc::default(),

@@ -9,9 +9,9 @@ use std::thread;
 
 use anyhow::{Context, Result};
 
-use super::opening::Opening;
 use super::ports::port_in_use;
 use super::record::{SnapshotRequests, recorded};
+use super::startup_notice::StartupNotice;
 use super::{Exit, report};
 use crate::admission::Admitted;
 use crate::backend::live::{Board, Grant, Live, Port, Root, Signals, Stopper};
@@ -37,7 +37,7 @@ pub struct Shards<'a> {
     /// Where all logs go.
     pub output: Arc<Output>,
     /// Tells the operator that they serve.
-    pub opening: Arc<Opening>,
+    pub notice: Arc<StartupNotice>,
     /// Tells them to stop.
     pub stopper: Stopper,
     /// How many they are.
@@ -88,9 +88,9 @@ impl Shards<'_> {
                     Ok(begin)
                 })
                 .collect();
-            let (others, opening, have_begun) = (others?, self.opening.clone(), self.have_begun.clone());
+            let (others, notice, have_begun) = (others?, self.notice.clone(), self.have_begun.clone());
             let on_listening = move |address, clients| {
-                if opening.listening(1, address, clients) {
+                if notice.listening(1, address, clients) {
                     have_begun.store(true, Ordering::Relaxed);
                     for begin in &others {
                         // One that has ended already needs no second beginning.
@@ -108,9 +108,9 @@ impl Shards<'_> {
         if wait.recv().is_err() {
             return;
         }
-        let (number, opening) = (context.number, self.opening.clone());
+        let (number, notice) = (context.number, self.notice.clone());
         let on_listening = move |address, clients| {
-            opening.listening(number, address, clients);
+            notice.listening(number, address, clients);
         };
         if let Err(error) = self.run_one(context, Box::new(on_listening), exit) {
             let is_first = self.stopper.stop();

@@ -11,7 +11,7 @@ use crate::backend::live::clients_max;
 use crate::limits;
 
 /// Tells the operator where a server serves, as soon as every shard does: who comes then meets all of them.
-pub struct Opening {
+pub struct StartupNotice {
     /// What is served.
     what: String,
     /// Where clients come.
@@ -35,7 +35,7 @@ struct State {
     further: BTreeSet<SocketAddr>,
 }
 
-impl Opening {
+impl StartupNotice {
     /// Of a server that began to start then; with what else the operator should know once it serves.
     pub fn new(
         what: String,
