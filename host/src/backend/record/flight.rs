@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::tape::{Moment, Piece, Reel, Snapshot};
+use super::background_writer::{Moment, Piece, Sink, Snapshot};
 use crate::limits;
 use crate::trace::binary::Block;
 
@@ -98,7 +98,7 @@ impl Kept {
     }
 }
 
-impl Reel for Flight {
+impl Sink for Flight {
     fn put(&mut self, piece: &Piece, guest_pauses: bool) -> Result<(), String> {
         let Piece { bytes, is_key_frame, begin, end } = piece;
         self.bytes += bytes.len() as u64 + BLOCK_BYTES_BESIDES;

@@ -4,13 +4,13 @@
 //! key frame is due and the guest has a request for signals pending, `signal(pause)` is added to the next batch, as if the
 //! world had said it: a guest that knows it pauses, and its memory is copied.
 
+mod background_writer;
 mod flight;
-mod tape;
 #[cfg(test)]
 mod tests;
 
+pub use self::background_writer::{BackgroundWriter, Snapshot, Snapshots};
 pub use self::flight::Flight;
-pub use self::tape::{Snapshot, Snapshots, Tape};
 use crate::checkpoints::{AtPause, Checkpoints};
 use crate::contract::{Answer, Arity, Level, Reply, Request, Signal, Submission};
 use crate::image::{Image, Mismatch};
@@ -20,10 +20,10 @@ use crate::trace::binary::Block;
 use crate::trace::{End, KeyFrame, Sum};
 use crate::world::{Batch, World};
 
-/// A world whose answers go onto a tape.
+/// A world whose answers are written down.
 pub struct Record {
     /// Before the world, whose end may take a while: the last block is written first.
-    tape: Tape,
+    writer: BackgroundWriter,
     inner: Box<dyn World>,
     sum: Sum,
     keys: Keys,
@@ -36,15 +36,15 @@ pub struct Record {
     on_end: Option<OnEnd>,
 }
 
-/// Is told how a run has ended, when all of it is on the tape.
+/// Is told how a run has ended, when the writer has all of it.
 pub type OnEnd = Box<dyn FnMut(&How)>;
 
 impl Record {
-    /// Records `inner` onto `tape`, with a key frame after every so many bytes. None is closer to the last than so many
+    /// Records `inner` by `writer`, with a key frame after every so many bytes. None is closer to the last than so many
     /// times its own size.
-    pub fn new(inner: Box<dyn World>, tape: Tape, every: u64, factor: u64) -> Self {
+    pub fn new(inner: Box<dyn World>, writer: BackgroundWriter, every: u64, factor: u64) -> Self {
         let keys = Keys { every, factor, since: 0, signals: None, state: State::Running };
-        Self { tape, inner, sum: Sum::default(), keys, turns: 0, requests: 0, time: 0, on_end: None }
+        Self { writer, inner, sum: Sum::default(), keys, turns: 0, requests: 0, time: 0, on_end: None }
     }
 
     /// Tells `on_end` how the run ends.
@@ -57,7 +57,7 @@ impl Record {
 impl World for Record {
     fn start(&mut self) -> u64 {
         self.time = self.inner.start();
-        self.tape.begin(self.time);
+        self.writer.begin(self.time);
         self.time
     }
 
@@ -69,11 +69,11 @@ impl World for Record {
 
     fn wait(&mut self) -> Result<Batch, Stop> {
         if self.keys.state == State::Asked {
-            self.tape.guest_does_not_pause();
+            self.writer.guest_does_not_pause();
         }
         let mut batch = self.inner.wait()?;
         self.keys.received(&batch.answers);
-        if let Some(id) = self.keys.ask(&self.tape) {
+        if let Some(id) = self.keys.ask(&self.writer) {
             batch.answers.push(Answer { id, reply: Reply::Signal(Signal::Pause) });
         }
         let sent = self.sum.take();
@@ -82,8 +82,8 @@ impl World for Record {
         self.time = self.time.max(batch.time);
         let put = |block: &mut Block| block.turn(sent, batch.time, &batch.answers);
         self.keys.since += match batch.answers.iter().map(content_bytes).sum() {
-            bytes if bytes > limits::TRACE_TURN_LARGE_BYTES => self.tape.add_large(self.turns, self.time, bytes, put),
-            _ => self.tape.add(self.turns, self.time, put),
+            bytes if bytes > limits::TRACE_TURN_LARGE_BYTES => self.writer.add_large(self.turns, self.time, bytes, put),
+            _ => self.writer.add(self.turns, self.time, put),
         };
         Ok(batch)
     }
@@ -108,14 +108,14 @@ impl Checkpoints for Record {
                 let sent = self.sum.take();
                 self.requests += sent.count;
                 let (turn, time, requests) = (self.turns, self.time, self.requests);
-                self.tape.key_frame(KeyFrame { turn, time, sent, requests, pending, image: Vec::new() }, image);
+                self.writer.key_frame(KeyFrame { turn, time, sent, requests, pending, image: Vec::new() }, image);
                 self.keys.state = State::Running;
                 self.keys.since = 0;
             }
             Err(why) => {
                 self.keys.state = State::Never;
-                self.tape.guest_does_not_pause();
-                self.tape.tell(&format!("note: there are no key frames of this guest: {why}"));
+                self.writer.guest_does_not_pause();
+                self.writer.tell(&format!("note: there are no key frames of this guest: {why}"));
             }
         }
     }
@@ -126,7 +126,7 @@ impl Checkpoints for Record {
 
     fn ended(&mut self, how: &How) {
         let end = End { sent: self.sum.take(), how: how.clone() };
-        self.tape.add(self.turns, self.time, |block| block.end(&end));
+        self.writer.add(self.turns, self.time, |block| block.end(&end));
         if let Some(on_end) = &mut self.on_end {
             on_end(how);
         }
@@ -184,12 +184,12 @@ impl Keys {
     }
 
     /// The request to be answered `signal(pause)`, when a key frame is due.
-    fn ask(&mut self, tape: &Tape) -> Option<u64> {
+    fn ask(&mut self, writer: &BackgroundWriter) -> Option<u64> {
         let id = self.signals?;
         if self.state == State::Never || self.since < self.every {
             return None;
         }
-        let last = tape.last_key_frame()?;
+        let last = writer.last_key_frame()?;
         if self.since < self.factor.saturating_mul(last) {
             return None;
         }

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Tape;
+use super::BackgroundWriter;
 use crate::contract::{Answer, Reply};
 use crate::limits;
 use crate::trace::Sent;
@@ -39,16 +39,16 @@ fn patience(seconds: u64) -> Duration {
     Duration::from_secs(seconds + 10)
 }
 
-fn large_turn(tape: &mut Tape, number: u64) {
+fn large_turn(writer: &mut BackgroundWriter, number: u64) {
     let bytes = vec![7; limits::ANSWER_BYTES_QUEUED_MAX];
     let answers = [Answer { id: 1, reply: Reply::Data(bytes) }];
-    tape.add_large(number, number, limits::ANSWER_BYTES_QUEUED_MAX, |block| block.turn(Sent::default(), 1, &answers));
+    writer.add_large(number, number, limits::ANSWER_BYTES_QUEUED_MAX, |block| block.turn(Sent::default(), 1, &answers));
 }
 
 #[test]
 fn a_disk_that_stalls_as_the_file_is_opened_keeps_neither_the_start_nor_the_end() {
     let ((tell, told), (open, opened), begin) = (told!(), channel::<()>(), Instant::now());
-    let tape = Tape::file(
+    let writer = BackgroundWriter::file(
         b"beginning".to_vec(),
         move || {
             let _ = opened.recv();
@@ -56,10 +56,10 @@ fn a_disk_that_stalls_as_the_file_is_opened_keeps_neither_the_start_nor_the_end(
         },
         tell,
     );
-    let tape = tape.expect("it may begin later");
+    let writer = writer.expect("it may begin later");
     assert!(begin.elapsed() < patience(1) && told().contains("has not begun"), "{:?}: {}", begin.elapsed(), told());
     let begin = Instant::now();
-    drop(tape);
+    drop(writer);
     let limit = patience(limits::TRACE_STALL_SECONDS_MAX);
     assert!(begin.elapsed() < limit && told().contains("could not be written"), "{:?}: {}", begin.elapsed(), told());
     drop(open);
@@ -68,8 +68,8 @@ fn a_disk_that_stalls_as_the_file_is_opened_keeps_neither_the_start_nor_the_end(
 #[test]
 fn a_file_that_cannot_be_opened_is_an_error_and_told_once() {
     let (tell, told) = told!();
-    let tape = Tape::file(Vec::new(), || Err::<io::Sink, _>("no such folder".to_owned()), tell);
-    assert_eq!((tape.err().as_deref(), told().as_str()), (Some("no such folder"), ""));
+    let writer = BackgroundWriter::file(Vec::new(), || Err::<io::Sink, _>("no such folder".to_owned()), tell);
+    assert_eq!((writer.err().as_deref(), told().as_str()), (Some("no such folder"), ""));
 }
 
 /// Each large turn waits for the one before it: as long as the disk takes something, all of them
@@ -77,20 +77,20 @@ fn a_file_that_cannot_be_opened_is_an_error_and_told_once() {
 #[test]
 fn large_turns_wait_for_a_slow_disk_and_no_longer_than_is_said() {
     let ((tell, told), (go, wait)) = (told!(), channel());
-    let mut tape = Tape::file(Vec::new(), || Ok(Stalls(wait)), tell).expect("it begins");
+    let mut writer = BackgroundWriter::file(Vec::new(), || Ok(Stalls(wait)), tell).expect("it begins");
     let pieces = limits::ANSWER_BYTES_QUEUED_MAX / limits::TRACE_BLOCK_BYTES + 1;
     let feed = |count: usize| (0..count).for_each(|_| go.send(()).expect("it is written to"));
-    large_turn(&mut tape, 1);
+    large_turn(&mut writer, 1);
     feed(pieces);
-    large_turn(&mut tape, 2);
+    large_turn(&mut writer, 2);
     assert_eq!(told(), "");
     let begin = Instant::now();
-    large_turn(&mut tape, 3);
+    large_turn(&mut writer, 3);
     let limit = patience(limits::TRACE_STALL_SECONDS_MAX);
     assert!(begin.elapsed() < limit && told().contains("was not written within"), "{:?}: {}", begin.elapsed(), told());
     assert_eq!(told().matches("recording has ended").count(), 1);
     // Nobody waits for what has failed.
     let begin = Instant::now();
-    drop(tape);
+    drop(writer);
     assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
 }

@@ -13,15 +13,15 @@ use crate::limits;
 use crate::trace::KeyFrame;
 use crate::trace::binary::{Block, key_frame};
 
-/// The recorder's end of it.
-pub struct Tape {
+/// Where a recorder puts its records: a thread of its own seals and keeps them.
+pub struct BackgroundWriter {
     shared: Arc<Shared>,
-    writer: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
     tell: fn(&str),
 }
 
 /// What keeps the records: a file, or the memory of the flight recorder.
-pub trait Reel: Send + 'static {
+pub trait Sink: Send + 'static {
     /// Takes what comes next; `guest_pauses` says whether key frames are to be expected. An error ends the recording, and
     /// says why.
     fn put(&mut self, piece: &Piece, guest_pauses: bool) -> Result<(), String>;
@@ -116,8 +116,8 @@ struct State {
     failed: bool,
 }
 
-impl Tape {
-    /// A tape into the file that `open` opens, which begins with these bytes.
+impl BackgroundWriter {
+    /// A writer into the file that `open` opens, which begins with these bytes.
     ///
     /// A disk can stall, and a pipe may have a reader who reads nothing; so the file is opened and
     /// written by a thread of its own. An error that shows within `TRACE_OPEN_MILLIS_MAX` is
@@ -135,12 +135,12 @@ impl Tape {
         Self::spawn(begin, tell)
     }
 
-    /// A tape whose blocks are kept by `reel`.
-    pub fn onto(reel: impl Reel, tell: fn(&str)) -> Result<Self, String> {
-        Self::spawn(|_| Ok(reel), tell)
+    /// A writer whose blocks are kept by `sink`.
+    pub fn onto(sink: impl Sink, tell: fn(&str)) -> Result<Self, String> {
+        Self::spawn(|_| Ok(sink), tell)
     }
 
-    fn spawn<R: Reel>(
+    fn spawn<R: Sink>(
         begin: impl FnOnce(&Arc<Shared>) -> Result<R, String> + Send + 'static,
         tell: fn(&str),
     ) -> Result<Self, String> {
@@ -148,18 +148,18 @@ impl Tape {
         let theirs = shared.clone();
         let write = move || {
             let _over = Over(&theirs);
-            let written = begin(&theirs).and_then(|reel| {
+            let written = begin(&theirs).and_then(|sink| {
                 theirs.is_opened(Ok(()));
-                theirs.write_to(reel, tell)
+                theirs.write_to(sink, tell)
             });
             if let Err(why) = written {
                 theirs.cannot_go_on(&why, tell);
             }
         };
-        let writer = thread::Builder::new().name("recorder".into()).spawn(write).map_err(|error| error.to_string())?;
-        let tape = Self { shared, writer: Some(writer), tell };
-        tape.wait_until_opened()?;
-        Ok(tape)
+        let thread = thread::Builder::new().name("recorder".into()).spawn(write).map_err(|error| error.to_string())?;
+        let writer = Self { shared, thread: Some(thread), tell };
+        writer.wait_until_opened()?;
+        Ok(writer)
     }
 
     /// Waits a moment for the file to be opened, and its beginning to be written.
@@ -291,7 +291,7 @@ impl Tape {
     }
 }
 
-impl Drop for Tape {
+impl Drop for BackgroundWriter {
     /// Waits until all is written, as long as the file takes something.
     fn drop(&mut self) {
         self.shared.state().closed = true;
@@ -311,9 +311,9 @@ impl Drop for Tape {
             return;
         }
         drop(state);
-        if let Some(writer) = self.writer.take() {
+        if let Some(thread) = self.thread.take() {
             // It has told of its failure itself.
-            let _ = writer.join();
+            let _ = thread.join();
         }
     }
 }
@@ -328,12 +328,12 @@ impl Drop for Over<'_> {
     }
 }
 
-/// Asks a tape for what it holds.
+/// Asks a writer for what it holds.
 #[derive(Clone)]
 pub struct Snapshots(Arc<Shared>);
 
 impl Snapshots {
-    /// All that has been recorded until now, as far as it is kept. None when the tape is one that keeps nothing, or when
+    /// All that has been recorded until now, as far as it is kept. None when the writer is one that keeps nothing, or when
     /// recording has ended.
     pub fn take(&self) -> Option<Snapshot> {
         let (sender, receiver) = channel();
@@ -400,7 +400,7 @@ impl Shared {
     fn cannot_go_on(&self, why: &str, tell: fn(&str)) {
         let is_told_by_us = self.is_opened(Err(why.to_owned())) && !self.state().failed;
         if is_told_by_us {
-            // Before it is known to have failed, for nobody waits for a tape that has.
+            // Before it is known to have failed, for nobody waits for a writer that has.
             tell(&format!("recording has ended: {why}"));
         }
         self.fail(&mut self.state());
@@ -428,8 +428,8 @@ impl Shared {
         (state, true)
     }
 
-    /// Writes until the tape is closed, or the reel takes no more.
-    fn write_to(&self, mut reel: impl Reel, tell: fn(&str)) -> Result<(), String> {
+    /// Writes until the writer is closed, or the sink takes no more.
+    fn write_to(&self, mut sink: impl Sink, tell: fn(&str)) -> Result<(), String> {
         loop {
             let (items, pauses) = self.items()?;
             if items.is_empty() {
@@ -440,7 +440,7 @@ impl Shared {
                     Item::Block { block, is_large, begin, end } => {
                         let length = block.len();
                         let piece = Piece { bytes: block.seal(), is_key_frame: false, begin, end };
-                        reel.put(&piece, pauses)?;
+                        sink.put(&piece, pauses)?;
                         let mut state = self.state();
                         state.reuse(piece.bytes);
                         let held = state.held(is_large);
@@ -449,15 +449,15 @@ impl Shared {
                             self.done.notify_all();
                         }
                     }
-                    Item::KeyFrame(key, image) => self.put_key_frame(&mut reel, key, image, tell)?,
+                    Item::KeyFrame(key, image) => self.put_key_frame(&mut sink, key, image, tell)?,
                     // Nobody may wait for it any more.
-                    Item::Snapshot(sender) => drop(sender.send(reel.snapshot())),
+                    Item::Snapshot(sender) => drop(sender.send(sink.snapshot())),
                 }
             }
         }
     }
 
-    /// What there is to do, once there is something, and whether the guest pauses; nothing when the tape is closed.
+    /// What there is to do, once there is something, and whether the guest pauses; nothing when the writer is closed.
     fn items(&self) -> Result<(VecDeque<Item>, bool), String> {
         let mut state = self.state();
         while state.block.is_empty() && state.queue.is_empty() && !state.closed && !state.failed {
@@ -475,7 +475,7 @@ impl Shared {
 
     fn put_key_frame(
         &self,
-        reel: &mut impl Reel,
+        sink: &mut impl Sink,
         mut key: KeyFrame,
         image: Image,
         tell: fn(&str),
@@ -495,7 +495,7 @@ impl Shared {
         }
         let bytes = bytes.ok_or("a key frame is too large")?;
         let size = bytes.len() as u64;
-        reel.put(&Piece { bytes, is_key_frame, begin: moment, end: moment }, is_key_frame)?;
+        sink.put(&Piece { bytes, is_key_frame, begin: moment, end: moment }, is_key_frame)?;
         let mut state = self.state();
         (state.packing, state.packed) = (false, size);
         if !is_key_frame {
@@ -547,7 +547,7 @@ impl<W: Write> Output<W> {
     }
 }
 
-impl<W: Write + Send + 'static> Reel for Output<W> {
+impl<W: Write + Send + 'static> Sink for Output<W> {
     fn put(&mut self, piece: &Piece, _: bool) -> Result<(), String> {
         self.write(&piece.bytes)
     }
@@ -561,7 +561,7 @@ mod tests {
     /// Whether each piece that came was a key frame.
     struct Pieces(Vec<bool>);
 
-    impl Reel for Pieces {
+    impl Sink for Pieces {
         fn put(&mut self, piece: &Piece, _: bool) -> Result<(), String> {
             self.0.push(piece.is_key_frame);
             Ok(())
