@@ -24,7 +24,7 @@ pub struct BackgroundWriter {
 pub trait Sink: Send + 'static {
     /// Takes what comes next; `guest_pauses` says whether key frames are to be expected. An error ends the recording, and
     /// says why.
-    fn put(&mut self, piece: &Piece, guest_pauses: bool) -> Result<(), String>;
+    fn put(&mut self, sealed: &SealedBlock, guest_pauses: bool) -> Result<(), String>;
 
     /// All that it holds, if it is memory.
     fn snapshot(&self) -> Option<Snapshot> {
@@ -33,7 +33,7 @@ pub trait Sink: Send + 'static {
 }
 
 /// A sealed block.
-pub struct Piece {
+pub struct SealedBlock {
     /// As it stands in a file.
     pub bytes: Vec<u8>,
     /// Whether it is a key frame, at which a replay can begin.
@@ -439,10 +439,10 @@ impl Shared {
                 match item {
                     Item::Block { block, is_large, begin, end } => {
                         let length = block.len();
-                        let piece = Piece { bytes: block.seal(), is_key_frame: false, begin, end };
-                        sink.put(&piece, pauses)?;
+                        let sealed = SealedBlock { bytes: block.seal(), is_key_frame: false, begin, end };
+                        sink.put(&sealed, pauses)?;
                         let mut state = self.state();
-                        state.reuse(piece.bytes);
+                        state.reuse(sealed.bytes);
                         let held = state.held(is_large);
                         *held = held.saturating_sub(length);
                         if is_large {
@@ -481,7 +481,7 @@ impl Shared {
         tell: fn(&str),
     ) -> Result<(), String> {
         key.pending.sort_unstable_by_key(|(id, _)| *id);
-        let packed = image.pack(Hurried { out: Vec::new(), shared: self });
+        let packed = image.pack(DeadlineWriter { out: Vec::new(), shared: self });
         drop(image);
         key.image = packed.map(|packed| packed.out).unwrap_or_default();
         let moment = Moment { turn: key.turn, time: key.time };
@@ -495,7 +495,7 @@ impl Shared {
         }
         let bytes = bytes.ok_or("a key frame is too large")?;
         let size = bytes.len() as u64;
-        sink.put(&Piece { bytes, is_key_frame, begin: moment, end: moment }, is_key_frame)?;
+        sink.put(&SealedBlock { bytes, is_key_frame, begin: moment, end: moment }, is_key_frame)?;
         let mut state = self.state();
         (state.packing, state.packed) = (false, size);
         if !is_key_frame {
@@ -507,12 +507,12 @@ impl Shared {
 
 /// Takes what is packed, as long as what happens meanwhile leaves time for it: a run that is recorded without key frames is
 /// better than one whose recording ends.
-struct Hurried<'a> {
+struct DeadlineWriter<'a> {
     out: Vec<u8>,
     shared: &'a Shared,
 }
 
-impl Write for Hurried<'_> {
+impl Write for DeadlineWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         if self.shared.state().queued > limits::TRACE_BYTES_BUFFERED_MAX / 2 {
             return Err(std::io::Error::other("it takes too long"));
@@ -548,8 +548,8 @@ impl<W: Write> Output<W> {
 }
 
 impl<W: Write + Send + 'static> Sink for Output<W> {
-    fn put(&mut self, piece: &Piece, _: bool) -> Result<(), String> {
-        self.write(&piece.bytes)
+    fn put(&mut self, sealed: &SealedBlock, _: bool) -> Result<(), String> {
+        self.write(&sealed.bytes)
     }
 }
 
@@ -562,8 +562,8 @@ mod tests {
     struct Pieces(Vec<bool>);
 
     impl Sink for Pieces {
-        fn put(&mut self, piece: &Piece, _: bool) -> Result<(), String> {
-            self.0.push(piece.is_key_frame);
+        fn put(&mut self, sealed: &SealedBlock, _: bool) -> Result<(), String> {
+            self.0.push(sealed.is_key_frame);
             Ok(())
         }
     }

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::background_writer::{Moment, Piece, Sink, Snapshot};
+use super::background_writer::{Moment, SealedBlock, Sink, Snapshot};
 use crate::limits;
 use crate::trace::binary::Block;
 
@@ -99,8 +99,8 @@ impl Kept {
 }
 
 impl Sink for Flight {
-    fn put(&mut self, piece: &Piece, guest_pauses: bool) -> Result<(), String> {
-        let Piece { bytes, is_key_frame, begin, end } = piece;
+    fn put(&mut self, sealed: &SealedBlock, guest_pauses: bool) -> Result<(), String> {
+        let SealedBlock { bytes, is_key_frame, begin, end } = sealed;
         self.bytes += bytes.len() as u64 + BLOCK_BYTES_BESIDES;
         if *is_key_frame {
             self.key_frame_bytes = bytes.len() as u64;
