@@ -19,7 +19,7 @@ use signal_hook::low_level::pipe;
 
 use super::report;
 use crate::backend::live::Live;
-use crate::backend::record::{BackgroundWriter, Flight, Record, Snapshot, Snapshots};
+use crate::backend::record::{BackgroundWriter, Flight, Recorder, Snapshot, Snapshots};
 use crate::checkpoints::{CheckpointedWorld, WithoutCheckpoints};
 use crate::cli::Run;
 use crate::limits;
@@ -62,7 +62,7 @@ pub fn recorded(
             let open = move || open_to_record(&path).map_err(|error| format!("{error:#}"));
             let writer = BackgroundWriter::file(beginning()?, open, report)
                 .map_err(|why| anyhow!("cannot record to {name}: {why}"))?;
-            Box::new(Record::new(Box::new(live), writer, run.key_frame_every, limits::KEY_FRAME_DISTANCE_FACTOR))
+            Box::new(Recorder::new(Box::new(live), writer, run.key_frame_every, limits::KEY_FRAME_DISTANCE_FACTOR))
         }
         (Some(size), path) => {
             let path = path.clone().unwrap_or_else(|| format!("pluto-host.{}.trace", std::process::id()).into());
@@ -85,7 +85,12 @@ fn of_shard(path: &Path, shard: Option<usize>) -> PathBuf {
 }
 
 /// Puts a flight recorder before the live world.
-fn flight_recorder(live: Live, size: u64, saver: Saver, snapshot_requests: Option<SnapshotRequests>) -> Result<Record> {
+fn flight_recorder(
+    live: Live,
+    size: u64,
+    saver: Saver,
+    snapshot_requests: Option<SnapshotRequests>,
+) -> Result<Recorder> {
     let failed = |why| anyhow!("cannot start the flight recorder: {why}");
     let writer = BackgroundWriter::onto(Flight::new(size, report), report).map_err(failed)?;
     let snapshots = writer.snapshots();
@@ -96,7 +101,7 @@ fn flight_recorder(live: Live, size: u64, saver: Saver, snapshot_requests: Optio
             .context("cannot start the flight recorder")?;
     }
     // The size of a key frame and the distance between two of them are then about the same at worst.
-    let record = Record::new(Box::new(live), writer, Flight::key_frame_every(size), 1);
+    let record = Recorder::new(Box::new(live), writer, Flight::key_frame_every(size), 1);
     Ok(record.then(Box::new(move |how| {
         let (saver, snapshots, is_to_save) = (saver.clone(), snapshots.clone(), !is_orderly(how));
         let last = move || {

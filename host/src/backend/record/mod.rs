@@ -21,7 +21,7 @@ use crate::trace::{End, KeyFrame, Sum};
 use crate::world::{Batch, World};
 
 /// A world whose answers are written down.
-pub struct Record {
+pub struct Recorder {
     /// Before the world, whose end may take a while: the last block is written first.
     writer: BackgroundWriter,
     inner: Box<dyn World>,
@@ -39,7 +39,7 @@ pub struct Record {
 /// Is told how a run has ended, when the writer has all of it.
 pub type OnEnd = Box<dyn FnMut(&How)>;
 
-impl Record {
+impl Recorder {
     /// Records `inner` by `writer`, with a key frame after every so many bytes. None is closer to the last than so many
     /// times its own size.
     pub fn new(inner: Box<dyn World>, writer: BackgroundWriter, every: u64, factor: u64) -> Self {
@@ -54,7 +54,7 @@ impl Record {
     }
 }
 
-impl World for Record {
+impl World for Recorder {
     fn start(&mut self) -> u64 {
         self.time = self.inner.start();
         self.writer.begin(self.time);
@@ -93,7 +93,7 @@ impl World for Record {
     }
 }
 
-impl Checkpoints for Record {
+impl Checkpoints for Recorder {
     fn resume(&mut self) -> Option<KeyFrame> {
         None
     }
