@@ -2,6 +2,12 @@
 //!
 //! The contract (`wit/system.wit`) names those that a guest can meet.
 
+mod admission;
+mod lab;
+
+pub use self::admission::*;
+pub use self::lab::*;
+
 /// Size of a guest's file. Compiling takes about a second for each MiB, and a server is rarely larger than two.
 pub const GUEST_BYTES_MAX: u64 = 64 << 20;
 
@@ -79,10 +85,6 @@ pub const PATH_BYTES_MAX: usize = 4_095;
 
 /// Bytes of one `read` of a connection: what one buffer of the pool holds. A request head is rarely above 2 KiB.
 pub const READ_BYTES_MAX: usize = 16 << 10;
-
-/// The first Linux whose io_uring can be told the most that a receive which goes on takes, at a time and in all. One that takes
-/// all that there is would hold half a MiB of a client whom nobody reads from.
-pub const MULTISHOT_KERNEL: (u32, u32) = (6, 17);
 
 /// A receive that goes on ends when it has taken so many bytes, and begins again when the guest has read them. So the host
 /// never holds more of a client whom the guest does not read from. To begin again costs half a microsecond, which
@@ -350,10 +352,6 @@ pub const FLIGHT_PARTS: u64 = 4;
 /// they are packed uses 19, and a reader keeps as much in memory.
 pub const KEY_FRAME_WINDOW_LOG_MAX: u32 = 22;
 
-/// How hard zstd tries to make a key frame small. The lowest level does 500 MB a second, and more would take its time from
-/// the guest where there are few cores.
-pub const KEY_FRAME_PACK_LEVEL: i32 = 1;
-
 /// Entries of the submission queue: receives that begin, waits for full sockets, cancellations. With more, it is handed over
 /// in between.
 pub const QUEUE_ENTRIES: u32 = 1_024;
@@ -364,160 +362,6 @@ pub const QUEUE_COMPLETIONS: u32 = 16_384;
 
 /// Times that an `openat2` which met a concurrent rename is tried again before the guest is told.
 pub const OPEN_RETRIES_MAX: usize = 8;
-
-/// A recorded world that had no signal to stop gives one so long after its end: what was under way then can be finished.
-pub const SCENE_GRACE_SECONDS: u64 = 1;
-
-/// Batches that any guest may take in a recorded world.
-pub const SCENE_TURNS_MIN: u64 = 1 << 20;
-
-/// Batches that a guest may take in a recorded world for each that the recorded one took. One that asks for a byte at a time
-/// needs about as many as a request has bytes.
-pub const SCENE_TURNS_FACTOR: u64 = 256;
-
-/// What is kept of what guests send in a recorded world, in bytes of memory, each different write
-/// once. A million responses of the web server take about 100 MiB.
-pub const SCENE_OUTPUT_BYTES_MAX: u64 = 1 << 30;
-
-/// What is kept of a recorded world itself, in bytes of memory: what clients sent, and what was
-/// known of files. A million requests to the web server take about 200 MiB.
-pub const SCENE_BYTES_MAX: u64 = 1 << 30;
-
-/// What one connection was sent between two of its segments, or in all, as far as it is put
-/// together to be compared.
-pub const STREAM_BYTES_COMPARED_MAX: usize = 64 << 20;
-
-/// What `explain` keeps of pending requests in words, in bytes. Beyond it they are told without.
-pub const EXPLAIN_WORDS_BYTES_MAX: usize = 64 << 20;
-
-/// Paths that are remembered because a recorded world knew nothing of them: more than anybody reads.
-pub const SCENE_UNKNOWN_PATHS_MAX: usize = 1_000;
-
-/// Lines of a guest's log that are kept in a recorded world for whoever looks for the reason.
-pub const SCENE_LOG_LINES: usize = 20;
-
-/// Kinds of difference between two guests that are told apart. More of them are no kinds.
-pub const DIFFERENCE_KINDS_MAX: usize = 1_000;
-
-// What a guest's file may hold: counted before anything is compiled (`admission/census.rs`). Each is several times what the
-// largest guests at hand have, which are CPython (18 MiB, by componentize-py) and SpiderMonkey (12 MiB, by componentize-js).
-// Whatever passes is compiled within the bounds behind them.
-
-/// Core modules and components inside each other. Compilers and `wasm-tools compose` make three levels.
-pub const NESTING_MAX: u64 = 32;
-
-/// Core modules of a guest. CPython has 38, one for each of its dynamic libraries.
-pub const MODULES_MAX: u64 = 256;
-
-/// Components of a guest. QuickJS, by componentize-qjs, has 24.
-pub const COMPONENTS_MAX: u64 = 512;
-
-/// Core instances that a guest makes: what one may have while it runs.
-pub const CORE_INSTANCES_MAX: u64 = INSTANCES_MAX as u64;
-
-/// Instances of components that a guest makes. QuickJS has 23. Each costs the engine about 2 KiB.
-pub const COMPONENT_INSTANCES_MAX: u64 = 512;
-
-/// Definitions of a guest's components, each counted as often as its component is instantiated. CPython has 3,257.
-pub const COMPONENT_ITEMS_MAX: u64 = 100_000;
-
-/// Functions with a body. CPython has 13,485. An empty one takes 5 bytes of the file and 5 KiB of the compiler.
-pub const FUNCTIONS_MAX: u64 = 100_000;
-
-/// Bytes of one function. The largest of CPython has 427 KB. The compiler takes about 900 bytes for each, for it has a function
-/// in memory as a whole.
-pub const FUNCTION_BYTES_MAX: u64 = 2 << 20;
-
-/// Locals of one function. CPython has 271; 50,000 are what WebAssembly allows.
-pub const LOCALS_MAX: u64 = 10_000;
-
-/// Loops of one function. SpiderMonkey has 392. The compiler's time grows with their square: so many take 0.2 s, and ten times
-/// as many 14 s.
-pub const LOOPS_MAX: u64 = 4_096;
-
-/// Loops of one function inside each other. The compiler's time grows with their number times that of the locals.
-pub const LOOPS_NESTED_MAX: u64 = 256;
-
-/// Blocks and conditions of one function. SpiderMonkey has 4,216.
-pub const BLOCKS_MAX: u64 = 65_536;
-
-/// Blocks of one function inside each other. CPython has 781.
-pub const BLOCKS_NESTED_MAX: u64 = 8_192;
-
-/// Targets of all `br_table` in one function. CPython has 15,805.
-pub const BRANCH_TARGETS_MAX: u64 = 131_072;
-
-/// Types of core modules and of components. CPython has 1,421.
-pub const TYPES_MAX: u64 = 50_000;
-
-/// Bytes of sections with types of components. QuickJS has 13 KB.
-pub const TYPE_BYTES_MAX: u64 = 1 << 20;
-
-/// Types of components inside each other: wasmparser reads them by recursion. `wit-component` makes three levels.
-pub const TYPES_NESTED_MAX: u64 = 32;
-
-/// Imports and exports. CPython has 9,270, most of them between its libraries.
-pub const NAMES_MAX: u64 = 100_000;
-
-/// Bytes in the name of an import or export. Mangled names of C++ have a few thousand at most.
-pub const NAME_BYTES_MAX: u64 = 16 << 10;
-
-/// Bytes in all names of imports and exports. CPython has less than 1 MB. The host keeps them several times.
-pub const NAMES_BYTES_MAX: u64 = 8 << 20;
-
-/// Memories of one core module. The engine itself makes modules with two, which copy from one to the other.
-pub const MEMORIES_OF_MODULE_MAX: u64 = 1;
-
-/// Tables of one core module. Compilers make one or two.
-pub const TABLES_OF_MODULE_MAX: u64 = 16;
-
-/// Globals. CPython has 871.
-pub const GLOBALS_MAX: u64 = 50_000;
-
-/// Segments of data and elements. SpiderMonkey has 10,002, for its memory was initialised ahead of time.
-pub const SEGMENTS_MAX: u64 = 100_000;
-
-/// Elements of tables that segments set. SpiderMonkey has 7,694.
-pub const ELEMENTS_MAX: u64 = TABLE_ELEMENTS_MAX as u64;
-
-/// Those of them that are expressions, which take 2.5 KiB of the compiler each. Compilers make none.
-pub const ELEMENT_EXPRESSIONS_MAX: u64 = 32_768;
-
-/// The name of a function or a module, in a section that a debugger reads. The engine copies the names of a backtrace, forty
-/// of them; a module with a longer one is compiled without names.
-pub const DEBUG_NAME_BYTES_MAX: usize = 64 << 10;
-
-// What the process that compiles a guest may take. A guest that needs more is refused.
-
-/// Memory, for a guest of no size: a function of 400 KB takes so much.
-pub const COMPILER_BYTES_MIN: u64 = 512 << 20;
-
-/// Memory for each byte of the guest's file. CPython and SpiderMonkey take 20 and 33 in all.
-pub const COMPILER_BYTES_FACTOR: u64 = 32;
-
-/// Processor time, for a guest of no size. The examples take less than a second.
-pub const COMPILER_SECONDS_MIN: u64 = 10;
-
-/// Processor time for each MiB of the guest's file. It takes 0.8 to 1.4 s on the machine of the measurements.
-pub const COMPILER_SECONDS_OF_MIB: u64 = 6;
-
-/// Time on the clock, for each second of processor time: other programs may want the processor too.
-pub const COMPILER_PATIENCE_FACTOR: u64 = 5;
-
-/// Addresses beyond the memory, which the system's allocator reserves for each thread and does not use.
-pub const COMPILER_ADDRESSES: u64 = 8 << 30;
-
-/// Threads that compile: each has a function in memory.
-pub const COMPILER_THREADS_MAX: usize = 16;
-
-/// Compiled code, for a guest of no size.
-pub const CODE_BYTES_MIN: u64 = 32 << 20;
-
-/// Compiled code for each byte of the guest's file. It is 2 to 3 times as large.
-pub const CODE_BYTES_FACTOR: u64 = 8;
-
-/// What the process that compiles may say: the message of an error.
-pub const COMPILER_WORDS_BYTES_MAX: usize = 16 << 10;
 
 /// A line of a message that names what a guest has chosen. More of a name is no help.
 pub const TOLD_LINE_BYTES_MAX: usize = 300;
@@ -533,3 +377,10 @@ pub const TOLD_NAMES_MAX: usize = 50;
 
 /// A mangled name that is made readable. How long that takes can grow faster than the name.
 pub const DEMANGLED_BYTES_MAX: usize = 4 << 10;
+
+/// Key frames of a flight recorder that are kept in any case, or what would fill their place: else the time between two of
+/// them would be too short to tell anything.
+pub const FLIGHT_KEY_FRAMES_MIN: u64 = 6;
+
+/// Lines of a guest's log that a replay keeps for whoever looks for the reason.
+pub const REPLAY_LOG_LINES: usize = 20;

@@ -105,9 +105,6 @@ pub enum Divergence {
     },
 }
 
-/// How many lines of the log are kept for whoever looks for the reason.
-const LOG_LINES_KEPT: usize = 20;
-
 impl<R: Read> Replay<R> {
     /// The world of `trace`, up to turn number `until`.
     pub fn new(trace: TraceReader<R>, until: u64) -> (Self, Rc<RefCell<Outcome>>) {
@@ -234,7 +231,7 @@ impl<R: Read> World for Replay<R> {
             return;
         }
         let log = &mut self.outcome.borrow_mut().log;
-        if self.watcher.is_none() && log.len() == LOG_LINES_KEPT {
+        if self.watcher.is_none() && log.len() == limits::REPLAY_LOG_LINES {
             log.remove(0);
         }
         log.push((level, message.to_owned()));

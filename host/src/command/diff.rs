@@ -14,11 +14,9 @@ use crate::engine_kind::EngineKind;
 use crate::lab::difference::{Differences, Sides, TOLERANCE, compare};
 use crate::lab::explain::count;
 use crate::lab::stage::{Ran, Stage, Trap};
+use crate::limits;
 use crate::messages::{printable, quoted};
 use crate::scene::Scene;
-
-/// Paths that are told of those that a scene knows nothing about.
-const UNKNOWN_PATHS_TOLD: usize = 5;
 
 /// What the second guest answers differently to the clients of a trace.
 pub fn diff(trace: &Path, first: &Path, second: &Path, memory_max: u64) -> Result<Exit> {
@@ -89,10 +87,10 @@ fn tell_unknown(path: &Path, unknown: &Unknown) {
     let told = |paths: &std::collections::BTreeSet<Vec<u8>>| {
         let mut names: Vec<String> = paths
             .iter()
-            .take(UNKNOWN_PATHS_TOLD)
+            .take(limits::SCENE_UNKNOWN_PATHS_TOLD)
             .map(|path| printable(&String::from_utf8_lossy(path)).to_string())
             .collect();
-        if paths.len() > UNKNOWN_PATHS_TOLD {
+        if paths.len() > limits::SCENE_UNKNOWN_PATHS_TOLD {
             names.push("...".to_owned());
         }
         names.join(", ")

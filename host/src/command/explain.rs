@@ -16,6 +16,7 @@ use crate::engine_kind::EngineKind;
 use crate::lab::explain::text::Text;
 use crate::lab::explain::{Event, Explainer, html};
 use crate::lab::replaying::{Trace, go_to, open, play, skip_to_begin};
+use crate::limits;
 use crate::trace::Header;
 
 /// Replays a trace with the guest that is in it, and tells what happens.
@@ -104,7 +105,7 @@ impl Narrator {
         let (output, error) = (&mut self.output, &mut self.error);
         self.explainer.step(step, |event| match output {
             Output::Text(text) if error.is_none() => *error = written_or_over(text.event(&event)),
-            Output::Page(events, _) if events.len() < html::EVENTS_MAX => events.push(event),
+            Output::Page(events, _) if events.len() < limits::EXPLAIN_PAGE_EVENTS_MAX => events.push(event),
             Output::Page(_, left_out) => *left_out += 1,
             Output::Text(_) => {}
         });

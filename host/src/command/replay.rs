@@ -15,6 +15,7 @@ use crate::engine_kind::EngineKind;
 use crate::lab::explain::text::Text;
 use crate::lab::explain::{Event, Explainer, Filter, Mark, count};
 use crate::lab::replaying::{begins_at, go_to, open, play, skip_to_begin};
+use crate::limits;
 use crate::messages::quoted;
 use crate::stop::How;
 use crate::trace::{Header, text};
@@ -73,9 +74,6 @@ pub fn replay(guest: &Path, trace: &Path, target: EngineKind, from: Option<u64>,
     Ok(Exit::Diverged)
 }
 
-/// How many events before a divergence are told.
-const EVENTS_TOLD: usize = 5;
-
 /// What the recorded guest did up to a turn. It is in the trace, and is run again to find out.
 #[derive(Default)]
 struct Before {
@@ -102,7 +100,7 @@ impl Before {
             explainer.step(step, |event| {
                 if !is_end && event.mark != Mark::Logged {
                     events.push_back(event);
-                    events.drain(..events.len().saturating_sub(EVENTS_TOLD));
+                    events.drain(..events.len().saturating_sub(limits::REPLAY_EVENTS_TOLD));
                 }
             });
             if is_end {

@@ -17,6 +17,10 @@ use zstd::stream::write::Encoder;
 use super::{Image, PAGE_BYTES, Pages, Value};
 use crate::limits;
 
+/// How hard zstd tries to make a key frame small. The lowest level does 500 MB a second, and more would take its time from
+/// the guest where there are few cores.
+const PACK_LEVEL: i32 = 1;
+
 /// Why a state is not that of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mismatch {
@@ -90,7 +94,7 @@ impl std::error::Error for Mismatch {}
 impl Image {
     /// Packs it into `out`. Takes about a second for each 500 MB that are not zero.
     pub fn pack<W: Write>(&self, out: W) -> io::Result<W> {
-        let mut out = Encoder::new(out, limits::KEY_FRAME_PACK_LEVEL)?;
+        let mut out = Encoder::new(out, PACK_LEVEL)?;
         put(&mut out, self.memories.len())?;
         self.memories.iter().try_for_each(|pages| pages.put(&mut out))?;
         put(&mut out, self.globals.len())?;

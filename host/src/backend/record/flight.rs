@@ -39,10 +39,6 @@ struct Told {
 /// What a block takes besides its bytes.
 const BLOCK_BYTES_BESIDES: u64 = size_of::<Kept>() as u64 + 32;
 
-/// So many key frames are kept in any case, or what would fill their place: else the time between two of them would be too
-/// short to tell anything.
-const KEY_FRAMES_MIN: u64 = 6;
-
 impl Flight {
     /// Keeps about so many bytes.
     pub fn new(bytes_max: u64, tell: fn(&str)) -> Self {
@@ -56,7 +52,7 @@ impl Flight {
     }
 
     fn limit(&mut self) -> u64 {
-        let least = KEY_FRAMES_MIN * self.key_frame_bytes;
+        let least = limits::FLIGHT_KEY_FRAMES_MIN * self.key_frame_bytes;
         if least > self.bytes_max && !std::mem::replace(&mut self.told.larger, true) {
             let [size, key, least] = [self.bytes_max, self.key_frame_bytes, least].map(|bytes| bytes.div_ceil(1 << 10));
             (self.tell)(&format!(

@@ -7,15 +7,7 @@ use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use super::stream::{Chunk, DATE_BYTES, date, same_bytes};
 use crate::behaviour::Store;
-
-/// Lines that are looked at of one answer. Two that differ further down differ in bytes that are not shown.
-const LINES_MAX: usize = 256;
-/// What is shown of a line, in characters.
-const LINE_CHARS_MAX: usize = 160;
-/// What tells kinds apart of a line without a name, in characters.
-const KIND_CHARS_MAX: usize = 72;
-/// A field's name. Longer ones are no names.
-const NAME_BYTES_MAX: usize = 64;
+use crate::limits;
 
 /// A difference between two answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +51,7 @@ pub fn changes(store: &Store, streams: [&[Chunk]; 2], sides: Sides<'_>, toleranc
         replaced(&first[op.old_range()], &second[op.new_range()], sides, &mut changes);
     }
     if changes.is_empty() {
-        let kind = format!("other bytes after the first {LINES_MAX} lines");
+        let kind = format!("other bytes after the first {} lines", limits::DIFFERENCE_LINES_MAX);
         changes.push(Change { kind, first: None, second: None });
     }
     changes
@@ -70,7 +62,7 @@ fn lines(store: &Store, chunks: &[Chunk]) -> Vec<Line> {
     for chunk in chunks {
         match chunk {
             Chunk::Bytes(bytes) => {
-                let room = LINES_MAX.saturating_sub(lines.len());
+                let room = limits::DIFFERENCE_LINES_MAX.saturating_sub(lines.len());
                 let more = bytes.split_inclusive(|byte| *byte == b'\n').take(room);
                 lines.extend(more.map(|line| Line::Text(line.to_vec())));
             }
@@ -78,11 +70,11 @@ fn lines(store: &Store, chunks: &[Chunk]) -> Vec<Line> {
                 lines.push(Line::File { path: store.get(*path).to_vec(), offset: *offset, length: *length });
             }
         }
-        if lines.len() >= LINES_MAX {
+        if lines.len() >= limits::DIFFERENCE_LINES_MAX {
             break;
         }
     }
-    lines.truncate(LINES_MAX);
+    lines.truncate(limits::DIFFERENCE_LINES_MAX);
     lines
 }
 
@@ -153,7 +145,7 @@ impl Line {
     /// A field's name: a token before a colon (RFC 9110 section 5.6.2).
     fn name(&self) -> Option<&[u8]> {
         let Self::Text(text) = self else { return None };
-        let name = &text[..text.iter().take(NAME_BYTES_MAX + 1).position(|byte| *byte == b':')?];
+        let name = &text[..text.iter().take(limits::DIFFERENCE_NAME_BYTES_MAX + 1).position(|byte| *byte == b':')?];
         let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
         (!name.is_empty() && name.iter().all(is_token)).then_some(name)
     }
@@ -194,10 +186,10 @@ impl Line {
 
     fn shown(&self) -> String {
         match self {
-            Self::Text(text) => shown(text, LINE_CHARS_MAX),
+            Self::Text(text) => shown(text, limits::DIFFERENCE_LINE_CHARS_MAX),
             Self::File { path, offset, length } => {
                 let end = u128::from(*offset) + u128::from(*length);
-                format!("<{} {offset}..{end}>", shown(path, LINE_CHARS_MAX))
+                format!("<{} {offset}..{end}>", shown(path, limits::DIFFERENCE_LINE_CHARS_MAX))
             }
         }
     }
@@ -209,7 +201,7 @@ fn general(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;
     while let Some(c) = rest.chars().next() {
-        if out.chars().count() >= KIND_CHARS_MAX {
+        if out.chars().count() >= limits::DIFFERENCE_KIND_CHARS_MAX {
             out.push_str("...");
             break;
         }

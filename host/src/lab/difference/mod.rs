@@ -23,17 +23,6 @@ pub use self::lines::Sides;
 /// one did, and an HTTP date tells whole ones.
 pub const TOLERANCE: Duration = Duration::from_secs(2);
 
-/// Kinds that are told.
-const KINDS_TOLD_MAX: usize = 20;
-/// New kinds that one answer can make: a page that is another page is one difference, and not one for each line.
-const KINDS_OF_ONE_MAX: usize = 4;
-/// What is shown of what a client had sent, in characters.
-const SENT_CHARS_MAX: usize = 80;
-/// Segments of a client during which one side may be silent and still send the same as the other.
-const LATE_SEGMENTS_MAX: usize = 64;
-/// Answers that were compared, and are remembered: a server gives the same ones again and again.
-const KNOWN_MAX: usize = 1 << 16;
-
 /// Differences, by kind.
 #[derive(Debug, Default)]
 pub struct Differences {
@@ -141,7 +130,7 @@ impl Comparison<'_> {
             }
             // What one side has not sent yet it may send after what the client sends next.
             let is_one_sided = late.pieces.iter().any(Vec::is_empty);
-            if is_one_sided && segments < LATE_SEGMENTS_MAX && self.comes_late(client, seen, &late) {
+            if is_one_sided && segments < limits::DIFFERENCE_LATE_SEGMENTS_MAX && self.comes_late(client, seen, &late) {
                 continue;
             }
             let changes = self.changes(&late.pieces);
@@ -229,7 +218,7 @@ impl Comparison<'_> {
                 None => [Change { kind: too_long(), first: None, second: None }].into(),
             }
         };
-        if self.known.len() >= KNOWN_MAX {
+        if self.known.len() >= limits::DIFFERENCE_KNOWN_MAX {
             self.known.clear();
         }
         self.known.insert(pieces.clone(), changes.clone());
@@ -243,7 +232,7 @@ impl Comparison<'_> {
             end => {
                 let segment = client.segment(end);
                 let line = segment.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
-                shown(line, SENT_CHARS_MAX)
+                shown(line, limits::DIFFERENCE_SENT_CHARS_MAX)
             }
         };
         let mut new = 0;
@@ -254,7 +243,12 @@ impl Comparison<'_> {
                 first: change.first.clone(),
                 second: change.second.clone(),
             };
-            new += u64::from(self.found.add(&change.kind, Some(index), example, new < KINDS_OF_ONE_MAX as u64));
+            new += u64::from(self.found.add(
+                &change.kind,
+                Some(index),
+                example,
+                new < limits::DIFFERENCE_KINDS_OF_ONE_MAX as u64,
+            ));
         }
     }
 
@@ -319,7 +313,7 @@ impl Comparison<'_> {
                     Touch::Opened(path) => ("opens", path),
                     Touch::Listed(path) => ("lists", path),
                 };
-                let path = Some(shown(self.store.get(path), SENT_CHARS_MAX));
+                let path = Some(shown(self.store.get(path), limits::DIFFERENCE_SENT_CHARS_MAX));
                 let (first, second) = if is_first { (path, None) } else { (None, path) };
                 let what = format!("only {side} {verb} the file or folder");
                 self.found.add(&what, None, Example { first, second, ..Example::default() }, true);
@@ -420,12 +414,14 @@ impl Differences {
     /// They, for people.
     pub fn text(&self, sides: Sides<'_>) -> String {
         let mut out = String::new();
-        for kind in self.kinds.iter().take(KINDS_TOLD_MAX) {
+        for kind in self.kinds.iter().take(limits::DIFFERENCE_KINDS_TOLD_MAX) {
             let _ = kind.text(&mut out, sides);
         }
-        let untold = self.kinds.len().saturating_sub(KINDS_TOLD_MAX);
+        let untold = self.kinds.len().saturating_sub(limits::DIFFERENCE_KINDS_TOLD_MAX);
         if untold > 0 || self.more > 0 {
-            let more: u64 = self.kinds.iter().skip(KINDS_TOLD_MAX).map(|kind| kind.times).sum::<u64>() + self.more;
+            let more: u64 =
+                self.kinds.iter().skip(limits::DIFFERENCE_KINDS_TOLD_MAX).map(|kind| kind.times).sum::<u64>()
+                    + self.more;
             let kinds = if untold > 0 { format!(" of {untold} kinds") } else { String::new() };
             let _ = writeln!(out, "and {more} more differences{kinds}");
         }

@@ -8,9 +8,6 @@ use std::fmt::Write;
 
 use super::{Event, Lane};
 
-/// Events in a page: so many are about 20 MB, and a browser still draws them while one scrolls.
-pub const EVENTS_MAX: usize = 150_000;
-
 /// The page, around the place of the data.
 const TEMPLATE: &str = include_str!("../explain.html");
 const PLACE: &str = "{{data}}";

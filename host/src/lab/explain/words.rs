@@ -8,13 +8,6 @@ use hashbrown::{HashMap, HashSet};
 use crate::contract::{Entry, Error, IpAddress, Kind, Metadata, Part, Range, Reply, Request, Signal, SocketAddress};
 use crate::limits;
 
-/// What is shown of data, in characters: the first line of a request, or the status of a response.
-const DATA_CHARS_MAX: usize = 64;
-/// What is shown of a path or of a log line, in characters.
-const LINE_CHARS_MAX: usize = 160;
-/// How many parts of a write, or entries of a folder, are shown.
-const ITEMS_MAX: usize = 3;
-
 /// Something that a handle names; numbered in the order in which the guest was told of it, each kind from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name {
@@ -191,7 +184,11 @@ impl Words {
 
     /// A log line's message, or any other line that was written by others.
     pub fn line(&self, message: &str) -> String {
-        if self.data { escape(message.as_bytes(), LINE_CHARS_MAX, '\\') } else { count(message.len(), "byte") }
+        if self.data {
+            escape(message.as_bytes(), limits::EXPLAIN_LINE_CHARS_MAX, '\\')
+        } else {
+            count(message.len(), "byte")
+        }
     }
 
     fn handle(&self, handle: u64) -> String {
@@ -216,7 +213,7 @@ impl Words {
     fn bytes(&self, bytes: &[u8]) -> String {
         let length = count(bytes.len(), "byte");
         if self.data && !bytes.is_empty() {
-            format!("{length} \"{}\"", escape(bytes, DATA_CHARS_MAX, '"'))
+            format!("{length} \"{}\"", escape(bytes, limits::EXPLAIN_DATA_CHARS_MAX, '"'))
         } else {
             length
         }
@@ -224,7 +221,7 @@ impl Words {
 
     fn path(&self, path: &[u8]) -> String {
         if self.data {
-            format!("\"{}\"", escape(path, LINE_CHARS_MAX, '"'))
+            format!("\"{}\"", escape(path, limits::EXPLAIN_LINE_CHARS_MAX, '"'))
         } else {
             format!("a name of {}", count(path.len(), "byte"))
         }
@@ -251,8 +248,8 @@ impl Words {
 
 /// The first few, and how many more.
 fn listing<T>(items: &[T], between: &str, noun: &str, word: impl Fn(&T) -> String) -> String {
-    let mut words: Vec<String> = items.iter().take(ITEMS_MAX).map(word).collect();
-    match items.len().saturating_sub(ITEMS_MAX) {
+    let mut words: Vec<String> = items.iter().take(limits::EXPLAIN_ITEMS_MAX).map(word).collect();
+    match items.len().saturating_sub(limits::EXPLAIN_ITEMS_MAX) {
         0 if words.is_empty() => words.push("nothing".to_owned()),
         0 => {}
         1 => words.push(format!("1 more {noun}")),
@@ -376,7 +373,7 @@ mod tests {
             ("ü".repeat(500).as_bytes(), &format!("{}...", "ü".repeat(64))),
             (&[1; 500], &format!("{}...", "\\u{1}".repeat(12))),
         ] {
-            assert_eq!(escape(bytes, DATA_CHARS_MAX, '"'), text);
+            assert_eq!(escape(bytes, limits::EXPLAIN_DATA_CHARS_MAX, '"'), text);
         }
         assert_eq!(Words::new(true).line("a \"b\"\n"), "a \"b\"\\n");
     }
