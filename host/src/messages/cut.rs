@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
+use super::escape::escape;
 use crate::limits;
 
 /// The text of a thing, with what is too much of each line and of the whole left out. What writes the text is stopped as soon
@@ -24,7 +25,7 @@ pub fn list<'a>(names: impl IntoIterator<Item = &'a str>, between: &str) -> Stri
     let mut names = names.into_iter();
     let one_line = |name| {
         let mut out = String::new();
-        super::escape(&mut out, &cut(name), char::is_control);
+        escape(&mut out, &cut(name), char::is_control);
         out
     };
     let mut lines: Vec<String> = names.by_ref().take(limits::TOLD_NAMES_MAX).map(one_line).collect();

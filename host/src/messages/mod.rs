@@ -1,10 +1,10 @@
 //! Messages in which a stranger has chosen a part, made fit to be read: escaped, and cut.
 
 mod cut;
-
-use std::fmt::Write as _;
+mod escape;
 
 pub use self::cut::{cut, cut_to, list};
+pub use self::escape::escape;
 use crate::contract::Level;
 
 /// A line of a guest's log with its level before it, on one line: for the host's own messages, in which it is quoted.
@@ -29,27 +29,6 @@ pub fn level_name(level: Level) -> &'static str {
         Level::Warn => "warn",
         Level::Info => "info",
         Level::Debug => "debug",
-    }
-}
-
-/// Adds text in which the characters that `must` names are escaped as in JSON (RFC 8259 section 7).
-pub fn escape(out: &mut String, message: &str, must: impl Fn(char) -> bool) {
-    // Most lines are visible ASCII as they are, which is found out many bytes at a time.
-    if message.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~') & !must(byte.into())) {
-        out.push_str(message);
-        return;
-    }
-    for c in message.chars() {
-        match c {
-            _ if !must(c) => out.push(c),
-            '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            _ => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-        }
     }
 }
 
