@@ -180,6 +180,10 @@ impl State {
         self.done.len() + self.running < limits::DISK_DONE_MAX && has_any
     }
 
+    fn end_thread(&mut self) {
+        self.threads = self.threads.checked_sub(1).expect("a thread that ends was counted");
+    }
+
     /// Takes the call that is to be made next.
     fn take_next(&mut self) -> Option<Queued> {
         if !self.has_next() {
@@ -208,6 +212,7 @@ impl Shared {
 
     /// Makes calls until there have been none for a while.
     fn work(&self) {
+        let _working = Working(self);
         let mut state = self.state();
         while !state.closed {
             if state.has_next() {
@@ -223,7 +228,8 @@ impl Shared {
                 break;
             }
         }
-        state.threads -= 1;
+        // Under the lock under which it has seen that there is nothing to do, for whoever comes next counts on it no more.
+        state.end_thread();
     }
 
     /// Makes the next call, without the lock, and tells the shard.
@@ -232,13 +238,34 @@ impl Shared {
         state.lists |= lists;
         state.running += 1;
         drop(state);
+        let running = Running(self);
         let outcome = call();
-        let mut state = self.state();
-        state.running -= 1;
-        state.done.push((serial, outcome));
+        self.state().done.push((serial, outcome));
+        drop(running);
         self.has_done.store(true, Ordering::Release);
         self.waker.wake_by_ref();
-        state
+        self.state()
+    }
+}
+
+/// Counts a thread no more that ends because a call has panicked.
+struct Working<'a>(&'a Shared);
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.state().end_thread();
+        }
+    }
+}
+
+/// Counts a call until it is made, in whichever way.
+struct Running<'a>(&'a Shared);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.running = state.running.checked_sub(1).expect("a call that ends was counted");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The live world: sockets, files and timers of the operating system. Nothing else in the host touches them.
+//! The live world: sockets, files and timers of the operating system. Nothing else touches them for a guest.
 
 mod answers;
 mod board;

@@ -63,3 +63,38 @@ impl Requests {
         self.answers.push(id, result.unwrap_or_else(Reply::Failed));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_pending_until_it_has_its_final_answer() {
+        let mut requests = Requests::default();
+        requests.wait(1, Pending::Signals);
+        requests.go_on(1);
+        requests.wait(1, Pending::Read(7));
+        requests.finish(1, Reply::Done);
+        assert!(requests.cancel(1).is_none(), "it is over");
+        requests.wait(1, Pending::Signals);
+        assert!(requests.cancel(1).is_some(), "the id is free again");
+        assert_eq!(requests.answers.take().len(), 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "request 1 has its final answer already")]
+    fn a_second_final_answer_is_a_bug_of_the_host() {
+        let mut requests = Requests::default();
+        requests.wait(1, Pending::Signals);
+        requests.finish(1, Reply::Done);
+        requests.finish(1, Reply::Done);
+    }
+
+    #[test]
+    #[should_panic(expected = "request 1 is pending already")]
+    fn a_request_that_waits_twice_is_a_bug_of_the_host() {
+        let mut requests = Requests::default();
+        requests.wait(1, Pending::Signals);
+        requests.wait(1, Pending::Read(7));
+    }
+}

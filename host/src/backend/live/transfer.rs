@@ -219,7 +219,7 @@ impl Transfer {
             Fetched::Read(bytes) if bytes.is_empty() => self.truncate(0),
             Fetched::Read(bytes) => {
                 *offset += bytes.len() as u64;
-                *length -= bytes.len() as u64;
+                *length = less(*length, bytes.len() as u64);
                 if *length == 0 {
                     self.segments.pop_front();
                 }
@@ -256,8 +256,8 @@ impl Transfer {
             }
             sent => sent? as u64,
         };
-        *length -= sent;
-        *cached -= sent;
+        *length = less(*length, sent);
+        *cached = less(*cached, sent);
         self.sent += sent;
         if sent == 0 {
             self.truncate(0);
@@ -401,11 +401,16 @@ impl Segment {
             Self::Buffer(_, range) => range.start += count,
             Self::File { offset, length, cached, .. } => {
                 *offset += count as u64;
-                *length -= count as u64;
+                *length = less(*length, count as u64);
                 *cached = cached.saturating_sub(count as u64);
             }
         }
     }
+}
+
+/// What is left when so much of it is gone.
+fn less(all: u64, gone: u64) -> u64 {
+    all.checked_sub(gone).expect("no more is sent than there is")
 }
 
 /// How bytes are sent. When more follow at once, the system is to fill its packets.

@@ -64,7 +64,8 @@ impl Flight {
 
     fn drop_first(&mut self) {
         if let Some(kept) = self.kept.pop_front() {
-            self.bytes -= kept.bytes.len() as u64 + BLOCK_BYTES_BESIDES;
+            let bytes = kept.bytes.len() as u64 + BLOCK_BYTES_BESIDES;
+            self.bytes = self.bytes.checked_sub(bytes).expect("what is kept was counted");
         }
     }
 
