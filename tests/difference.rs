@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 use pluto_host::admission;
 use pluto_host::backend::sim::Sim;
 use pluto_host::checkpoints::WithoutCheckpoints;
+use pluto_host::command::open_trace;
 use pluto_host::contract::{Level, Submission};
 use pluto_host::engine::Engine;
 use pluto_host::guest::{self, Guest};
 use pluto_host::lab::stage::Stage;
+use pluto_host::limits;
 use pluto_host::stop::Stop;
 use pluto_host::world::{Batch, World};
 
@@ -389,7 +391,9 @@ fn clients_of_two_ports_come_to_their_own() {
 fn submissions(trace: &str, guest: &Path) -> Vec<String> {
     let sent = Rc::new(RefCell::new(Vec::new()));
     let engine = Engine::new(None).expect("the engine starts");
-    let stage = Stage::of(&engine, Path::new(trace)).expect("a trace");
+    let path = Path::new(trace);
+    let stage = Stage::within(&engine, open_trace(path).expect("a trace"), path, limits::MEMORY_BYTES_DEFAULT)
+        .expect("it replays");
     let (world, _) = Sim::new(stage.scene.clone(), stage.store.clone());
     let tee = Tee { inner: world, sent: sent.clone() };
     let admitted = admission::inspect(&engine, &fs::read(guest).expect("a guest")).and_then(|it| it.admitted);

@@ -9,6 +9,7 @@ use std::path::Path;
 use pluto_host::admission;
 use pluto_host::backend::script::Script;
 use pluto_host::checkpoints::WithoutCheckpoints;
+use pluto_host::command::open_trace;
 use pluto_host::engine::Engine;
 use pluto_host::guest::{Guest, RunResult};
 use pluto_host::lab::difference::{Sides, TOLERANCE, compare};
@@ -119,7 +120,9 @@ fn agrees_in_a_scene(
     trace.extend(block.seal());
     let file = tempfile::NamedTempFile::new().expect("a file");
     fs::write(file.path(), trace).expect("it is written");
-    let stage = Stage::of(&engine, file.path()).expect("it replays");
+    let stage =
+        Stage::within(&engine, open_trace(file.path()).expect("a trace"), file.path(), limits::MEMORY_BYTES_DEFAULT)
+            .expect("it replays");
     let found = stage.run(&engine, Path::new(name), &bytes).expect("it runs").behaviour;
     let (sides, store) = (Sides { first: "script", second: "scene" }, stage.store.borrow());
     let differences = compare(&stage.scene, &store, [&stage.recorded, &found], sides, TOLERANCE);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::trace::open;
 use super::{Exit, engine, engine_for, read_guest, report};
 use crate::backend::sim::Unknown;
 use crate::behaviour::{Behaviour, Ended};
@@ -22,7 +23,7 @@ use crate::scene::Scene;
 pub fn diff(trace: &Path, first: &Path, second: &Path, memory_max: u64) -> Result<Exit> {
     let bytes = [read_guest(first)?, read_guest(second)?];
     let engine = engine(false)?;
-    let stage = Stage::within(&engine, trace, memory_max)?;
+    let stage = Stage::within(&engine, open(trace)?, trace, memory_max)?;
     let (a, _) = run(&stage, &engine, first, &bytes[0])?;
     let (b, unknown) = run(&stage, &engine, second, &bytes[1])?;
     tell_unknown(second, &unknown);
@@ -42,7 +43,7 @@ pub fn diff(trace: &Path, first: &Path, second: &Path, memory_max: u64) -> Resul
 /// Whether clients and the file system see the same of a guest as was recorded, however it goes about it.
 pub fn loose(guest: &Path, trace: &Path, target: EngineKind, memory_max: u64) -> Result<Exit> {
     let bytes = read_guest(guest)?;
-    let stage = Stage::within(&engine(false)?, trace, memory_max)?;
+    let stage = Stage::within(&engine(false)?, open(trace)?, trace, memory_max)?;
     let (found, unknown) = run(&stage, &engine_for(target, false)?, guest, &bytes)?;
     let sides = Sides { first: "recorded", second: "found" };
     let differences = compare(&stage.scene, &stage.store.borrow(), [&stage.recorded, &found], sides, TOLERANCE);

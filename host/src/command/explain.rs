@@ -9,13 +9,14 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 
+use super::trace::{Trace, open};
 use super::{Exit, engine, report};
 use crate::backend::replay::{Outcome, Step};
 use crate::cli::Explain;
 use crate::engine_kind::EngineKind;
 use crate::lab::explain::text::Text;
 use crate::lab::explain::{Event, Explainer, html};
-use crate::lab::replaying::{Trace, go_to, open, play, skip_to_begin};
+use crate::lab::replaying::{go_to, play, skip_to_begin};
 use crate::limits;
 use crate::trace::Header;
 

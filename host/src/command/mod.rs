@@ -12,6 +12,7 @@ mod serve;
 mod shards;
 mod startup_notice;
 mod text;
+mod trace;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -29,6 +30,7 @@ use crate::engine_kind::EngineKind;
 use crate::limits;
 
 pub use self::compile_guest::compile_guest;
+pub use self::trace::open as open_trace;
 
 /// The exit codes, as the help text documents them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

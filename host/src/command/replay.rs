@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 
+use super::trace::open;
 use super::{Exit, engine_for, read_guest, report};
 use crate::backend::replay::{Divergence, Step};
 use crate::contract::Submission;
@@ -14,7 +15,7 @@ use crate::engine::Engine;
 use crate::engine_kind::EngineKind;
 use crate::lab::explain::text::Text;
 use crate::lab::explain::{Event, Explainer, Filter, Mark, count};
-use crate::lab::replaying::{begins_at, go_to, open, play, skip_to_begin};
+use crate::lab::replaying::{begins_at, go_to, play, skip_to_begin};
 use crate::limits;
 use crate::messages::quoted;
 use crate::stop::How;

@@ -1,10 +1,8 @@
-//! Traces in files, and guests that are run on them.
+//! Guests that are run on traces.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::Path;
+use std::io::{Read, Seek};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::explain::Explainer;
 use crate::admission;
@@ -13,44 +11,12 @@ use crate::engine::Engine;
 use crate::guest::{Guest, RunResult};
 use crate::image::Mismatch;
 use crate::stop::Stop;
-use crate::trace::binary::{TraceError, TraceReader};
+use crate::trace::binary::TraceReader;
 use crate::trace::{Header, KeyFrame, Record};
-
-/// A trace in a file.
-pub type Trace = TraceReader<BufReader<File>>;
-
-/// Opens a trace that this host can replay exactly.
-pub fn open(path: &Path) -> Result<Trace> {
-    let file = File::open(path).with_context(|| format!("no trace at {}", path.display()))?;
-    let reader = TraceReader::open(BufReader::new(file));
-    if matches!(reader, Err(TraceError::Foreign)) && is_wasm(path) {
-        bail!(
-            "{} is WebAssembly, where a trace is expected: see --help for the order of guests and trace",
-            path.display()
-        );
-    }
-    let mut reader = reader.with_context(|| path.display().to_string())?;
-    if let Some(difference) = reader.header.differs() {
-        bail!(
-            "{} cannot be replayed exactly by this pluto-host: {difference}: use the one that has recorded it",
-            path.display()
-        );
-    }
-    if let Some(Record::Cut(_)) = reader.peek() {
-        go_to(&mut reader, |_| false).with_context(|| path.display().to_string())?;
-    }
-    Ok(reader)
-}
-
-/// Whether a file begins as WebAssembly does, be it a module or a component.
-fn is_wasm(path: &Path) -> bool {
-    let mut magic = [0; 4];
-    path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"\0asm"
-}
 
 /// Goes to the last key frame for which `is_early` holds, as it does for all before it. Where there is none, to the
 /// beginning, or to the first key frame behind what was cut off there.
-pub fn go_to(trace: &mut Trace, is_early: impl Fn(&KeyFrame) -> bool) -> Result<()> {
+pub fn go_to<R: Read + Seek>(trace: &mut TraceReader<R>, is_early: impl Fn(&KeyFrame) -> bool) -> Result<()> {
     trace.rewind()?;
     let (mut place, mut cut) = (None, None);
     // What cannot be read is told when it is needed.
@@ -81,7 +47,7 @@ pub fn go_to(trace: &mut Trace, is_early: impl Fn(&KeyFrame) -> bool) -> Result<
 }
 
 /// The key frame at which a trace begins, or was made to begin.
-pub fn begins_at(trace: &mut Trace) -> Option<&KeyFrame> {
+pub fn begins_at<R: Read>(trace: &mut TraceReader<R>) -> Option<&KeyFrame> {
     match trace.peek() {
         Some(Record::KeyFrame(key)) => Some(key),
         _ => None,
@@ -89,7 +55,7 @@ pub fn begins_at(trace: &mut Trace) -> Option<&KeyFrame> {
 }
 
 /// Tells the explainer what is known of the time before the key frame at which a replay begins.
-pub fn skip_to_begin(trace: &mut Trace, explainer: &mut Explainer) -> Result<()> {
+pub fn skip_to_begin<R: Read + Seek>(trace: &mut TraceReader<R>, explainer: &mut Explainer) -> Result<()> {
     let Some(begin) = begins_at(trace).map(|key| key.turn) else { return Ok(()) };
     trace.rewind()?;
     while begins_at(trace).is_none_or(|key| key.turn != begin || key.image.is_empty()) {
@@ -144,10 +110,10 @@ impl Memory {
 
 /// Runs a guest on a trace, up to turn number `until`, with so much memory at most, and shows each
 /// turn to a watcher.
-pub fn play(
+pub fn play<R: Read + 'static>(
     engine: &Engine,
     guest: &[u8],
-    mut trace: Trace,
+    mut trace: TraceReader<R>,
     memory_max: u64,
     until: u64,
     watcher: Option<Watcher>,

@@ -1,13 +1,14 @@
 //! Putting guests into a recorded world.
 
 use std::cell::RefCell;
+use std::io::Read;
 use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 
 use super::extract::Extractor;
-use super::replaying::{Memory, begins_at, open, play};
+use super::replaying::{Memory, begins_at, play};
 use crate::admission;
 use crate::backend::replay::Step;
 use crate::backend::sim::{Sim, Unknown};
@@ -18,6 +19,7 @@ use crate::engine::Engine;
 use crate::guest::{Guest, RunResult};
 use crate::limits;
 use crate::scene::Scene;
+use crate::trace::binary::TraceReader;
 
 /// A recorded world, and what the recorded guest did in it.
 pub struct Stage {
@@ -50,14 +52,14 @@ pub struct Trap {
 }
 
 impl Stage {
-    /// Takes a trace apart, by replaying it with the guest that is in it.
-    pub fn of(engine: &Engine, trace: &Path) -> Result<Self> {
-        Self::within(engine, trace, limits::MEMORY_BYTES_DEFAULT)
-    }
-
-    /// The same for guests that get no more than so many bytes of memory, whatever the trace says.
-    pub fn within(engine: &Engine, trace: &Path, memory_max: u64) -> Result<Self> {
-        let mut reader = open(trace)?;
+    /// Takes a trace apart, by replaying it with the guest that is in it. Errors call it by this path. Guests get no more than
+    /// so many bytes of memory, whatever the trace says.
+    pub fn within<R: Read + 'static>(
+        engine: &Engine,
+        mut reader: TraceReader<R>,
+        trace: &Path,
+        memory_max: u64,
+    ) -> Result<Self> {
         if let Some(key) = begins_at(&mut reader) {
             let (trace, turn) = (trace.display(), key.turn);
             bail!(
