@@ -10,7 +10,7 @@ use pluto_host::backend::live::{Board, DriverChoice, Grant, Live, Port, Root};
 use pluto_host::console::{Console, Format, Verbosity};
 use pluto_host::contract::*;
 use pluto_host::limits;
-use pluto_host::stop::Stop;
+use pluto_host::stop::StopReason;
 use pluto_host::world::World as _;
 use tempfile::TempDir;
 
@@ -83,7 +83,7 @@ impl World {
     }
 
     /// Why this world ends the guest, when it receives next.
-    pub fn ends(&mut self) -> Option<Stop> {
+    pub fn ends(&mut self) -> Option<StopReason> {
         self.live.wait().err()
     }
 

@@ -17,7 +17,7 @@ use pluto_host::engine::Engine;
 use pluto_host::guest::{self, Guest};
 use pluto_host::lab::stage::Stage;
 use pluto_host::limits;
-use pluto_host::stop::Stop;
+use pluto_host::stop::StopReason;
 use pluto_host::world::{Batch, World};
 
 use crate::support::guests;
@@ -425,7 +425,7 @@ impl World for Tee {
         self.inner.submit(submission);
     }
 
-    fn wait(&mut self) -> Result<Batch, Stop> {
+    fn wait(&mut self) -> Result<Batch, StopReason> {
         let batch = self.inner.wait()?;
         self.sent.borrow_mut().push(format!("at {}", batch.time));
         Ok(batch)

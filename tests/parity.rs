@@ -15,7 +15,7 @@ use pluto_host::guest::{Guest, RunResult};
 use pluto_host::lab::difference::{Sides, TOLERANCE, compare};
 use pluto_host::lab::stage::Stage;
 use pluto_host::limits;
-use pluto_host::stop::Stop;
+use pluto_host::stop::StopReason;
 use pluto_host::trace::binary::{self, Block};
 use pluto_host::trace::{End, Header, How, Sent};
 use pluto_host::world::Batch;
@@ -80,7 +80,7 @@ fn run_component(name: &str, arguments: &[&str], start: u64, batches: &[(u64, Ve
     let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
     let exit = match guest.run(&arguments) {
         RunResult::Exit(code) => Some(code),
-        RunResult::Stopped(Stop::AnswersEnded) => None,
+        RunResult::Stopped(StopReason::AnswersEnded) => None,
         other => panic!("{name} ended otherwise: {other:?}"),
     };
     let transcript = transcript.borrow();

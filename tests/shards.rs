@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use pluto_host::backend::live::{Board, DriverChoice, Port};
 use pluto_host::contract::*;
 use pluto_host::limits;
-use pluto_host::stop::Stop;
+use pluto_host::stop::StopReason;
 use serde_json::Value;
 
 use crate::contract::{World, failed, on_each_driver};
@@ -155,7 +155,11 @@ fn of_two_servers_that_bind_a_port_at_the_same_time_one_has_it() {
     let listen = || Request::Listen(Listen { port: address.port(), connections_max: 3 });
     assert_eq!(first[0].ask(listen()), Reply::Listening(address.port()));
     second[0].send(listen());
-    assert_eq!(second[0].ends(), Some(Stop::PortTaken(address.port())), "its operator is told, and not the guest");
+    assert_eq!(
+        second[0].ends(),
+        Some(StopReason::PortTaken(address.port())),
+        "its operator is told, and not the guest"
+    );
     assert_eq!(first[1].ask(listen()), Reply::Listening(address.port()));
     // Once is enough: a guest that listens again later hears of it as an error.
     assert_eq!(second[0].ask(listen()), failed(Error::AddressInUse));

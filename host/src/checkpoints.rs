@@ -2,7 +2,7 @@
 
 use crate::contract::{Arity, Level, Submission};
 use crate::image::{Image, Mismatch};
-use crate::stop::{How, Stop};
+use crate::stop::{How, StopReason};
 use crate::trace::KeyFrame;
 use crate::world::{Batch, World};
 
@@ -13,7 +13,7 @@ pub trait Checkpoints {
     fn resume(&mut self) -> Option<KeyFrame>;
 
     /// The guest has paused: what is wanted of its state. An error ends the guest.
-    fn paused(&mut self) -> Result<AtPause, Stop>;
+    fn paused(&mut self) -> Result<AtPause, StopReason>;
 
     /// The image that `paused` wanted, with the requests that are pending, in no order; or why
     /// there is none, and never will be.
@@ -21,7 +21,7 @@ pub trait Checkpoints {
 
     /// The result of comparing the guest with the image that `paused` gave, or of putting the image
     /// of `resume` in place. An error ends the guest.
-    fn compared(&mut self, result: Result<(), Mismatch>) -> Result<(), Stop>;
+    fn compared(&mut self, result: Result<(), Mismatch>) -> Result<(), StopReason>;
 
     /// The run has ended. Nothing is asked of this world any more.
     fn ended(&mut self, how: &How);
@@ -55,7 +55,7 @@ impl<W: World> World for WithoutCheckpoints<W> {
         self.0.submit(submission);
     }
 
-    fn wait(&mut self) -> Result<Batch, Stop> {
+    fn wait(&mut self) -> Result<Batch, StopReason> {
         self.0.wait()
     }
 
@@ -69,13 +69,13 @@ impl<W> Checkpoints for WithoutCheckpoints<W> {
         None
     }
 
-    fn paused(&mut self) -> Result<AtPause, Stop> {
+    fn paused(&mut self) -> Result<AtPause, StopReason> {
         Ok(AtPause::GoOn)
     }
 
     fn captured(&mut self, _: Result<(Image, Vec<(u64, Arity)>), String>) {}
 
-    fn compared(&mut self, result: Result<(), Mismatch>) -> Result<(), Stop> {
+    fn compared(&mut self, result: Result<(), Mismatch>) -> Result<(), StopReason> {
         assert!(result.is_ok(), "a world that has given no image is told that it is another one");
         Ok(())
     }

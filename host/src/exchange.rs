@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use crate::contract::{Answer, Arity, Level, Submission};
 use crate::limits;
-use crate::stop::Stop;
+use crate::stop::StopReason;
 use crate::world::World;
 
 /// One guest's side of a world.
@@ -25,21 +25,21 @@ impl<W: World + ?Sized> Exchange<W> {
     }
 
     /// One request of the contract's `send`.
-    pub fn send(&mut self, submission: Submission) -> Result<(), Stop> {
+    pub fn send(&mut self, submission: Submission) -> Result<(), StopReason> {
         if self.pending.insert(submission.id, Arity::of(&submission.request)).is_some() {
-            return Err(Stop::DuplicateId(submission.id));
+            return Err(StopReason::DuplicateId(submission.id));
         }
         if self.pending.len() > limits::REQUESTS_PENDING_MAX {
-            return Err(Stop::RequestsPending);
+            return Err(StopReason::RequestsPending);
         }
         self.world.submit(submission);
         Ok(())
     }
 
     /// The contract's `receive`.
-    pub fn receive(&mut self) -> Result<Vec<Answer>, Stop> {
+    pub fn receive(&mut self) -> Result<Vec<Answer>, StopReason> {
         if self.pending.is_empty() {
-            return Err(Stop::NothingPending);
+            return Err(StopReason::NothingPending);
         }
         let batch = self.world.wait()?;
         self.has_received = true;

@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::image::Mismatch;
 use crate::imports::{self, State, no_memory};
 use crate::snapshot::GuestMemory;
-use crate::stop::{How, Stop};
+use crate::stop::{How, StopReason};
 use crate::trap;
 
 /// How a run ended.
@@ -18,7 +18,7 @@ pub enum RunResult {
     /// The guest returned `exit` with this code.
     Exit(u8),
     /// The host ended it.
-    Stopped(Stop),
+    Stopped(StopReason),
     /// It trapped: wasmtime's message, with the backtrace.
     Trapped(String),
 }
@@ -86,7 +86,7 @@ impl Guest {
     }
 
     /// Puts the state in place with which the run begins, when that is not its beginning.
-    fn resume(&mut self) -> Result<(), Stop> {
+    fn resume(&mut self) -> Result<(), StopReason> {
         let Some(key) = self.world().resume() else { return Ok(()) };
         self.store.data_mut().exchange.resume(&key.pending, key.time);
         self.find_memory();
@@ -100,7 +100,7 @@ impl Guest {
     }
 
     /// Does what the world wants with the state of a guest that has paused.
-    fn pause(&mut self) -> Result<(), Stop> {
+    fn pause(&mut self) -> Result<(), StopReason> {
         let wanted = self.world().paused()?;
         if wanted == AtPause::GoOn {
             return Ok(());
@@ -144,7 +144,7 @@ impl Guest {
 }
 
 fn ended_by(error: &wasmtime::Error) -> RunResult {
-    match error.downcast_ref::<Stop>().cloned().or_else(|| no_memory(error)) {
+    match error.downcast_ref::<StopReason>().cloned().or_else(|| no_memory(error)) {
         Some(stop) => RunResult::Stopped(stop),
         None => RunResult::Trapped(trap::explain(error)),
     }

@@ -8,7 +8,7 @@ use crate::contract::{self, Answer, Level, Server, Submission};
 use crate::engine::{self, Engine};
 use crate::exchange::Exchange;
 use crate::limits;
-use crate::stop::Stop;
+use crate::stop::StopReason;
 use crate::turn::Turn;
 
 /// What the store of a guest holds besides the guest.
@@ -72,10 +72,10 @@ impl contract::Host for State {
 }
 
 /// Why there is no memory, if it is the system that refuses it.
-pub(crate) fn no_memory(error: &wasmtime::Error) -> Option<Stop> {
+pub(crate) fn no_memory(error: &wasmtime::Error) -> Option<StopReason> {
     let error = engine::of_the_system(error)?;
     let what = format!("no memory for the guest ({error}): is there a limit, as of `ulimit -v` or `-d`?");
-    Some(Stop::System(what))
+    Some(StopReason::System(what))
 }
 
 /// What a guest has of memory and tables, against what it may have.
@@ -95,7 +95,7 @@ impl ResourceLimiter for MemoryLimits {
         }
         let wanted = self.bytes + (desired - current) as u64;
         if wanted > self.bytes_max {
-            return Err(Stop::Memory { wanted, limit: self.bytes_max }.into());
+            return Err(StopReason::Memory { wanted, limit: self.bytes_max }.into());
         }
         self.bytes = wanted;
         Ok(true)
@@ -113,7 +113,7 @@ impl ResourceLimiter for MemoryLimits {
         }
         let wanted = self.elements + (desired - current);
         if wanted > limits::TABLE_ELEMENTS_MAX {
-            return Err(Stop::Tables { wanted: wanted as u64 }.into());
+            return Err(StopReason::Tables { wanted: wanted as u64 }.into());
         }
         self.elements = wanted;
         Ok(true)

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A reason for which the host ends a guest. Each says what was exceeded, and what can be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stop {
+pub enum StopReason {
     /// The operator asked for it, and the guest had not asked to be told.
     Asked,
     /// The guest was told to stop and did not within the limit.
@@ -45,17 +45,17 @@ pub enum How {
     /// The guest trapped. What wasmtime said of it is not compared.
     Trapped,
     /// The host ended it.
-    Stopped(Stop),
+    Stopped(StopReason),
 }
 
-impl Stop {
+impl StopReason {
     /// Whether the run ended as the operator, or the test, wanted.
     pub fn is_orderly(&self) -> bool {
         matches!(self, Self::Asked | Self::AnswersEnded)
     }
 }
 
-impl fmt::Display for Stop {
+impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use crate::limits;
         match self {
@@ -91,4 +91,4 @@ impl fmt::Display for Stop {
     }
 }
 
-impl std::error::Error for Stop {}
+impl std::error::Error for StopReason {}

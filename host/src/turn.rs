@@ -6,7 +6,7 @@
 
 use crate::engine::Ticks;
 use crate::limits;
-use crate::stop::Stop;
+use crate::stop::StopReason;
 
 /// A turn under way.
 pub struct Turn {
@@ -40,14 +40,14 @@ impl Turn {
 
     /// Whether it may go on. Asked at each tick while the guest computes, and before each request that the host takes: what
     /// the host does for a guest is part of its turn.
-    pub fn look(&mut self) -> Result<(), Stop> {
+    pub fn look(&mut self) -> Result<(), StopReason> {
         let tick = self.ticks.now();
         let last = self.last.as_ref().map_or(self.began, |last| last.tick);
         if tick == last { Ok(()) } else { self.look_at(tick, computed()) }
     }
 
     /// A look that sees a new tick, when the thread has computed for so long.
-    fn look_at(&mut self, tick: u64, computed: u64) -> Result<(), Stop> {
+    fn look_at(&mut self, tick: u64, computed: u64) -> Result<(), StopReason> {
         let now = Look { tick, computed };
         // What a turn had computed before its first tick is not known, and little.
         let last = self.last.replace(Look { ..now }).unwrap_or(Look { tick: self.began, computed });
@@ -57,7 +57,7 @@ impl Turn {
         }
         let millis = (now.tick - self.began) * limits::TURN_TICK_MILLIS;
         let is_too_long = millis.saturating_sub(self.waited) > limits::TURN_SECONDS_MAX * 1_000;
-        if is_too_long { Err(Stop::TurnTooLong) } else { Ok(()) }
+        if is_too_long { Err(StopReason::TurnTooLong) } else { Ok(()) }
     }
 }
 

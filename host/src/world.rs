@@ -1,7 +1,7 @@
 //! The seam: what a guest's requests go into and its answers come out of.
 
 use crate::contract::{Answer, Level, Submission};
-use crate::stop::Stop;
+use crate::stop::StopReason;
 
 /// A world: it takes requests and gives answers. Nothing above this trait can tell which one it is.
 ///
@@ -15,7 +15,7 @@ pub trait World {
     fn submit(&mut self, submission: Submission);
 
     /// Waits until there is at least one answer. An error ends the guest.
-    fn wait(&mut self) -> Result<Batch, Stop>;
+    fn wait(&mut self) -> Result<Batch, StopReason>;
 
     /// A line for the log, already within its limit.
     fn log(&mut self, level: Level, message: &str);

@@ -9,7 +9,7 @@ use crate::checkpoints::{AtPause, Checkpoints};
 use crate::contract::{Answer, Arity, Level, Submission};
 use crate::image::{Image, Mismatch};
 use crate::limits;
-use crate::stop::{How, Stop};
+use crate::stop::{How, StopReason};
 use crate::trace::binary::{TraceError, TraceReader};
 use crate::trace::{End, KeyFrame, Record, Sent, Sum};
 use crate::world::{Batch, World};
@@ -132,13 +132,13 @@ impl<R: Read> Replay<R> {
         self
     }
 
-    fn next(&mut self) -> Result<Record, Stop> {
+    fn next(&mut self) -> Result<Record, StopReason> {
         match self.trace.record() {
             Ok(Some(record)) => Ok(record),
-            Ok(None) => Err(Stop::AnswersEnded),
+            Ok(None) => Err(StopReason::AnswersEnded),
             Err(error) => {
                 self.outcome.borrow_mut().error = Some(error);
-                Err(Stop::AnswersEnded)
+                Err(StopReason::AnswersEnded)
             }
         }
     }
@@ -164,13 +164,13 @@ impl<R: Read> Replay<R> {
         step.answers
     }
 
-    fn diverge(&self, divergence: Divergence) -> Stop {
+    fn diverge(&self, divergence: Divergence) -> StopReason {
         self.outcome.borrow_mut().divergence = Some(divergence);
-        Stop::AnswersEnded
+        StopReason::AnswersEnded
     }
 
     /// Holds what was sent since the last turn against the recording.
-    fn compare(&mut self, recorded: Sent) -> Result<(), Stop> {
+    fn compare(&mut self, recorded: Sent) -> Result<(), StopReason> {
         let found = self.sum.take();
         if recorded.allows(found) {
             return Ok(());
@@ -193,9 +193,9 @@ impl<R: Read> World for Replay<R> {
         }
     }
 
-    fn wait(&mut self) -> Result<Batch, Stop> {
+    fn wait(&mut self) -> Result<Batch, StopReason> {
         if self.outcome.borrow().turns == self.until {
-            return Err(Stop::AnswersEnded);
+            return Err(StopReason::AnswersEnded);
         }
         match self.next()? {
             Record::Turn(turn) => {
@@ -220,7 +220,7 @@ impl<R: Read> World for Replay<R> {
             Record::End(end) => Err(self.diverge(Divergence::WentOn(end.how))),
             Record::KeyFrame(_) => Err(self.diverge(Divergence::NotPaused)),
             // Whoever opened the trace has seen to it that there is none where it begins.
-            Record::Cut(_) => Err(Stop::AnswersEnded),
+            Record::Cut(_) => Err(StopReason::AnswersEnded),
         }
     }
 
@@ -248,7 +248,7 @@ impl<R: Read> Checkpoints for Replay<R> {
         Some(key)
     }
 
-    fn paused(&mut self) -> Result<AtPause, Stop> {
+    fn paused(&mut self) -> Result<AtPause, StopReason> {
         let Some(key) = self.key_frame() else { return Ok(AtPause::GoOn) };
         self.compare(key.sent)?;
         let compares = self.compares_images && !key.image.is_empty();
@@ -259,7 +259,7 @@ impl<R: Read> Checkpoints for Replay<R> {
         unreachable!("a replay compares, and never wants an image");
     }
 
-    fn compared(&mut self, result: Result<(), Mismatch>) -> Result<(), Stop> {
+    fn compared(&mut self, result: Result<(), Mismatch>) -> Result<(), StopReason> {
         result.map_err(|mismatch| self.diverge(Divergence::Image(mismatch)))
     }
 
@@ -269,7 +269,7 @@ impl<R: Read> Checkpoints for Replay<R> {
             let outcome = self.outcome.borrow();
             (outcome.ended, outcome.divergence.is_some() || outcome.error.is_some())
         };
-        if known || diverged || *how == How::Stopped(Stop::AnswersEnded) {
+        if known || diverged || *how == How::Stopped(StopReason::AnswersEnded) {
             return;
         }
         let divergence = match self.next() {
@@ -291,11 +291,11 @@ impl<R: Read> Checkpoints for Replay<R> {
     }
 }
 
-fn ends_in_wait(stop: &Stop) -> bool {
-    matches!(stop, Stop::Asked | Stop::StopTooSlow | Stop::AnswersEnded)
+fn ends_in_wait(stop: &StopReason) -> bool {
+    matches!(stop, StopReason::Asked | StopReason::StopTooSlow | StopReason::AnswersEnded)
 }
 
 /// Whether the guest alone cannot bring this about: how far it had come then, and how it goes on here, is no difference.
-fn is_chance(stop: &Stop) -> bool {
-    matches!(stop, Stop::TurnTooLong | Stop::System(_))
+fn is_chance(stop: &StopReason) -> bool {
+    matches!(stop, StopReason::TurnTooLong | StopReason::System(_))
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::contract::{Level, Submission};
-use crate::stop::Stop;
+use crate::stop::StopReason;
 use crate::world::{Batch, World};
 
 /// Gives the batches of a list, whatever it is asked for, and writes down what it is asked for.
@@ -56,9 +56,9 @@ impl World for Script {
         self.is_new_turn = false;
     }
 
-    fn wait(&mut self) -> Result<Batch, Stop> {
+    fn wait(&mut self) -> Result<Batch, StopReason> {
         self.is_new_turn = true;
-        self.batches.pop_front().ok_or(Stop::AnswersEnded)
+        self.batches.pop_front().ok_or(StopReason::AnswersEnded)
     }
 
     fn log(&mut self, level: Level, message: &str) {

@@ -20,7 +20,7 @@ use crate::console::{Console, Output};
 use crate::engine::Engine;
 use crate::guest::{Guest, RunResult};
 use crate::limits;
-use crate::stop::Stop;
+use crate::stop::StopReason;
 
 /// What the shards have in common.
 pub struct Shards<'a> {
@@ -177,7 +177,7 @@ fn conclude(ended: &RunResult) -> (Exit, String) {
             (Exit::GuestFailed, format!("the guest ended with an error (its exit code is {code})"))
         }
         RunResult::Stopped(stop) if stop.is_orderly() => (Exit::Well, String::new()),
-        RunResult::Stopped(Stop::PortTaken(port)) => (Exit::CannotStart, port_in_use(*port)),
+        RunResult::Stopped(StopReason::PortTaken(port)) => (Exit::CannotStart, port_in_use(*port)),
         RunResult::Stopped(stop) => (Exit::GuestEnded, format!("the guest was ended: {stop}")),
         RunResult::Trapped(message) => (Exit::GuestEnded, format!("the guest trapped: {}", message.trim_end())),
     }

@@ -137,7 +137,7 @@ impl Extractor {
                 _ => {}
             }
         }
-        if ended == Some(How::Stopped(crate::stop::Stop::Asked)) && self.scene.stopped().is_none() {
+        if ended == Some(How::Stopped(crate::stop::StopReason::Asked)) && self.scene.stopped().is_none() {
             // The guest had not asked to be told.
             self.scene.signals.push((self.time, Signal::Stop));
         }

@@ -10,7 +10,7 @@ use crate::backend::replay::{Divergence, Outcome, Replay, Watcher};
 use crate::engine::Engine;
 use crate::guest::{Guest, RunResult};
 use crate::image::Mismatch;
-use crate::stop::Stop;
+use crate::stop::StopReason;
 use crate::trace::binary::TraceReader;
 use crate::trace::{Header, KeyFrame, Record};
 
@@ -94,7 +94,9 @@ impl Memory {
     /// another run, but none.
     pub fn was_enough(self, ended: &RunResult) -> Result<()> {
         match ended {
-            RunResult::Stopped(Stop::Memory { wanted, .. }) if self.allowed < self.recorded => self.too_little(*wanted),
+            RunResult::Stopped(StopReason::Memory { wanted, .. }) if self.allowed < self.recorded => {
+                self.too_little(*wanted)
+            }
             _ => Ok(()),
         }
     }

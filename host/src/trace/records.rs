@@ -6,7 +6,7 @@ use super::{End, Header, How, KeyFrame, Record, Sent};
 use crate::contract::Answer;
 use crate::contract::Arity;
 use crate::limits;
-use crate::stop::Stop;
+use crate::stop::StopReason as Stop;
 
 const TURN: u8 = 0;
 const END: u8 = 1;

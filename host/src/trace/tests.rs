@@ -11,7 +11,7 @@ use crate::contract::Arity;
 use crate::contract::{
     Accepted, Answer, Digested, Entry, IpAddress, Loaded, Metadata, Opened, Reply, Signal, SocketAddress,
 };
-use crate::stop::Stop;
+use crate::stop::StopReason as Stop;
 
 /// SplitMix64: small, and good enough to choose damage.
 struct Random(u64);

@@ -48,7 +48,7 @@ use self::watches::Watches;
 use crate::console::Console;
 use crate::contract::{Error, Level, Reply, Request, Submission};
 use crate::limits;
-use crate::stop::Stop;
+use crate::stop::StopReason;
 use crate::world::{Batch, World};
 
 pub use self::board::Board;
@@ -183,7 +183,7 @@ impl Live {
     }
 
     /// Waits for the system, at most until the next timer is due, and turns what has happened into answers.
-    fn poll(&mut self) -> Result<(), Stop> {
+    fn poll(&mut self) -> Result<(), StopReason> {
         self.reactor.disk.close_unused();
         self.console.flush();
         self.signals.look_for_lost_lines(&mut self.reactor, &self.console);
@@ -192,7 +192,7 @@ impl Live {
         }
         let timeout = self.timeout();
         self.listeners.tell_begun();
-        self.reactor.driver.wait(timeout).map_err(|error| Stop::System(error.to_string()))?;
+        self.reactor.driver.wait(timeout).map_err(|error| StopReason::System(error.to_string()))?;
         self.reactor.clock.look();
         self.take_events()?;
         for (waiting, outcome) in self.reactor.disk.done() {
@@ -211,7 +211,7 @@ impl Live {
     }
 
     /// Takes what the queue tells. What does not fit into a batch waits for the next one.
-    fn take_events(&mut self) -> Result<(), Stop> {
+    fn take_events(&mut self) -> Result<(), StopReason> {
         let reactor = &mut self.reactor;
         while reactor.requests.answers.bytes() < limits::ANSWER_BYTES_QUEUED_MAX
             && let Some((owner, event)) = reactor.driver.next()
@@ -233,7 +233,9 @@ impl Live {
                 (Owner::Receive(_), Event::Ready) => unreachable!("what a receive waits for is bytes"),
                 (Owner::Write(handle), Event::Failed(_)) => Connections::fail_write(reactor, handle),
                 (Owner::Write(handle), _) => self.connections.advance(reactor, handle),
-                (Owner::Watches | Owner::Signals, Event::Failed(error)) => return Err(Stop::System(error.to_string())),
+                (Owner::Watches | Owner::Signals, Event::Failed(error)) => {
+                    return Err(StopReason::System(error.to_string()));
+                }
                 (Owner::Watches, _) => self.watches.changed(reactor),
                 (Owner::Signals, _) => self.signals.signalled(reactor)?,
             }
@@ -291,13 +293,13 @@ impl Live {
     }
 
     /// Takes what is due.
-    fn take_timers(&mut self) -> Result<(), Stop> {
+    fn take_timers(&mut self) -> Result<(), StopReason> {
         let reactor = &mut self.reactor;
         while let Some(timer) = reactor.timers.next_due(reactor.clock.monotonic()) {
             match timer {
                 Timer::Sleep(id) => reactor.requests.finish(id, Reply::Elapsed),
                 Timer::Accept(serial) => self.listeners.accept_again(reactor, serial),
-                Timer::Stop => return Err(Stop::StopTooSlow),
+                Timer::Stop => return Err(StopReason::StopTooSlow),
                 Timer::LogLost => self.signals.tell_of_lost_lines(reactor, &mut self.console),
                 Timer::Heap => self.heap.give_back(held_for_clients(&self.connections, reactor)),
             }
@@ -317,9 +319,9 @@ impl World for Live {
 
     /// What is at hand goes to the guest without a look at the network, but only so often: a guest that always has an
     /// answer must not keep its clients waiting. To look each time was tried: it cost more than the turns it saved.
-    fn wait(&mut self) -> Result<Batch, Stop> {
+    fn wait(&mut self) -> Result<Batch, StopReason> {
         if let Some(port) = self.listeners.take_taken() {
-            return Err(Stop::PortTaken(port));
+            return Err(StopReason::PortTaken(port));
         }
         self.turns_without_poll += 1;
         if self.reactor.requests.answers.is_empty() || self.turns_without_poll > limits::TURNS_WITHOUT_POLL_MAX {

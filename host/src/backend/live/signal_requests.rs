@@ -10,7 +10,7 @@ use super::signals::Signals;
 use crate::console::Console;
 use crate::contract::{Error, Reply, Signal};
 use crate::limits;
-use crate::stop::Stop;
+use crate::stop::StopReason;
 
 /// What a guest is told of the operator's signals and of the log.
 pub struct SignalRequests {
@@ -67,7 +67,7 @@ impl SignalRequests {
     }
 
     /// Something has come of the operator's signals. An error ends the guest.
-    pub fn signalled(&mut self, reactor: &mut Reactor) -> Result<(), Stop> {
+    pub fn signalled(&mut self, reactor: &mut Reactor) -> Result<(), StopReason> {
         let Some((fd, signals)) = &mut self.signals else { return Ok(()) };
         let (stop, reload) = signals.take();
         reactor.wait_to_read(fd, Owner::Signals);
@@ -78,7 +78,7 @@ impl SignalRequests {
         }
         if stop && !self.is_stopping {
             if self.requests.is_empty() {
-                return Err(Stop::Asked);
+                return Err(StopReason::Asked);
             }
             self.is_stopping = true;
             self.tell(reactor, Signal::Stop);

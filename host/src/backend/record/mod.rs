@@ -15,7 +15,7 @@ use crate::checkpoints::{AtPause, Checkpoints};
 use crate::contract::{Answer, Arity, Level, Reply, Request, Signal, Submission};
 use crate::image::{Image, Mismatch};
 use crate::limits;
-use crate::stop::{How, Stop};
+use crate::stop::{How, StopReason};
 use crate::trace::binary::Block;
 use crate::trace::{End, KeyFrame, Sum};
 use crate::world::{Batch, World};
@@ -67,7 +67,7 @@ impl World for Recorder {
         self.inner.submit(submission);
     }
 
-    fn wait(&mut self) -> Result<Batch, Stop> {
+    fn wait(&mut self) -> Result<Batch, StopReason> {
         if self.keys.state == State::Asked {
             self.writer.guest_does_not_pause();
         }
@@ -98,7 +98,7 @@ impl Checkpoints for Recorder {
         None
     }
 
-    fn paused(&mut self) -> Result<AtPause, Stop> {
+    fn paused(&mut self) -> Result<AtPause, StopReason> {
         Ok(if self.keys.state == State::Asked { AtPause::Capture } else { AtPause::GoOn })
     }
 
@@ -120,7 +120,7 @@ impl Checkpoints for Recorder {
         }
     }
 
-    fn compared(&mut self, _: Result<(), Mismatch>) -> Result<(), Stop> {
+    fn compared(&mut self, _: Result<(), Mismatch>) -> Result<(), StopReason> {
         unreachable!("a recorder wants images, and has none to compare")
     }
 

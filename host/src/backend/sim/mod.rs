@@ -28,7 +28,7 @@ use crate::behaviour::{Behaviour, Ended, Store, Witness};
 use crate::contract::{Answer, Error, Level, Reply, Request, Signal, Submission};
 use crate::limits;
 use crate::scene::Scene;
-use crate::stop::{How, Stop};
+use crate::stop::{How, StopReason};
 use crate::world::{Batch, World};
 
 pub use self::files::Unknown;
@@ -281,7 +281,7 @@ impl Sim {
     }
 
     /// What happens now.
-    fn happen(&mut self) -> Result<(), Stop> {
+    fn happen(&mut self) -> Result<(), StopReason> {
         while let Some(event) = self.timers.next_due(self.now) {
             match event {
                 Event::Accept(serial) => self.accept(serial),
@@ -293,7 +293,7 @@ impl Sim {
                     self.answer(id, Reply::Elapsed);
                 }
                 Event::Change(index) => self.change(index),
-                Event::Stop => return Err(Stop::StopTooSlow),
+                Event::Stop => return Err(StopReason::StopTooSlow),
             }
         }
         if self.answers.is_empty()
@@ -310,13 +310,13 @@ impl Sim {
         self.timers.due().into_iter().chain(signal).min()
     }
 
-    fn signal(&mut self, signal: Signal) -> Result<(), Stop> {
+    fn signal(&mut self, signal: Signal) -> Result<(), StopReason> {
         if signal == Signal::Stop {
             if self.stopping {
                 return Ok(());
             }
             if self.signal_requests.is_empty() {
-                return Err(Stop::Asked);
+                return Err(StopReason::Asked);
             }
             self.stopping = true;
             self.timers.add(self.now.saturating_add(limits::STOP_SECONDS_MAX * NANOS), Event::Stop);
@@ -344,16 +344,16 @@ impl Sim {
         is_over
     }
 
-    fn next_batch(&mut self) -> Result<Batch, Stop> {
+    fn next_batch(&mut self) -> Result<Batch, StopReason> {
         self.happen()?;
         while self.answers.is_empty() {
             let next = self.next();
-            let (false, Some(next)) = (self.is_over(next), next) else { return Err(Stop::AnswersEnded) };
+            let (false, Some(next)) = (self.is_over(next), next) else { return Err(StopReason::AnswersEnded) };
             self.now = self.now.max(next);
             self.happen()?;
         }
         if self.is_over(Some(self.now)) {
-            return Err(Stop::AnswersEnded);
+            return Err(StopReason::AnswersEnded);
         }
         self.turns += 1;
         let answers = std::mem::take(&mut self.answers);
@@ -374,7 +374,7 @@ impl World for Sim {
         self.take(&submission);
     }
 
-    fn wait(&mut self) -> Result<Batch, Stop> {
+    fn wait(&mut self) -> Result<Batch, StopReason> {
         let batch = self.next_batch();
         self.seen.borrow_mut().time = self.now;
         batch

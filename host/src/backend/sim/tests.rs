@@ -11,7 +11,7 @@ use crate::contract::{
 };
 use crate::limits;
 use crate::scene::{Change, Client, Scene, Segment, Wait};
-use crate::stop::{How, Stop};
+use crate::stop::{How, StopReason};
 use crate::world::World as _;
 
 const START: u64 = 1_000 * NANOS;
@@ -298,10 +298,10 @@ fn a_guest_that_does_not_stop_is_ended() {
     world.send(2, Request::Sleep(8 * NANOS));
     assert_eq!(world.batch().1, [(2, Reply::Elapsed)]);
     world.send(2, Request::Sleep(8 * NANOS));
-    assert_eq!(world.sim.wait().err(), Some(Stop::StopTooSlow));
+    assert_eq!(world.sim.wait().err(), Some(StopReason::StopTooSlow));
     let mut deaf = World::of(scene());
     deaf.send(1, Request::Sleep(100 * NANOS));
-    assert_eq!(deaf.sim.wait().err(), Some(Stop::Asked));
+    assert_eq!(deaf.sim.wait().err(), Some(StopReason::Asked));
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn a_world_that_broke_off_goes_no_further() {
     world.send(1, Request::Sleep(10 * NANOS));
     assert_eq!(world.batch().0, 10);
     world.send(1, Request::Sleep(1));
-    assert_eq!(world.sim.wait().err(), Some(Stop::AnswersEnded));
+    assert_eq!(world.sim.wait().err(), Some(StopReason::AnswersEnded));
 }
 
 #[test]

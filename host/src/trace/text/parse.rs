@@ -11,7 +11,7 @@ use crate::contract::{
     Accepted, Answer, Digested, Entry, IpAddress, Loaded, Metadata, Opened, Reply, Signal, SocketAddress,
 };
 use crate::limits;
-use crate::stop::Stop;
+use crate::stop::StopReason as Stop;
 use crate::trace::codec::{ERRORS, KINDS, Room, SIGNALS};
 use crate::trace::{End, Header, How, KeyFrame, Record, Sent, Turn};
 

@@ -11,7 +11,7 @@ use super::{VERSION, names};
 use crate::contract::{
     Answer, Digested, IpAddress, Metadata, Part, Range, Reply, Request, Signal, SocketAddress, Submission,
 };
-use crate::stop::Stop;
+use crate::stop::StopReason as Stop;
 use crate::trace::binary::Piece;
 use crate::trace::hex::hex;
 use crate::trace::{End, Header, How, KeyFrame, Record, Sent, Turn};
