@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use pluto_host::cli::{Cli, Command};
-use pluto_host::command::{self, Exit};
+use pluto_host::command::{self, ExitStatus};
 use pluto_host::console;
 
 fn main() -> ExitCode {
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     let _last = console::Finish;
     let exit = command::run(cli).unwrap_or_else(|error| {
         command::report(&format!("{error:#}"));
-        Exit::CannotStart
+        ExitStatus::CannotStart
     });
     ExitCode::from(exit as u8)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::trace::open;
-use super::{Exit, engine, engine_for, read_guest, report};
+use super::{ExitStatus, engine, engine_for, read_guest, report};
 use crate::backend::sim::Unknown;
 use crate::behaviour::{Behaviour, Ended};
 use crate::engine::Engine;
@@ -20,7 +20,7 @@ use crate::messages::{printable, quoted};
 use crate::scene::Scene;
 
 /// What the second guest answers differently to the clients of a trace.
-pub fn diff(trace: &Path, first: &Path, second: &Path, memory_max: u64) -> Result<Exit> {
+pub fn diff(trace: &Path, first: &Path, second: &Path, memory_max: u64) -> Result<ExitStatus> {
     let bytes = [read_guest(first)?, read_guest(second)?];
     let engine = engine(false)?;
     let stage = Stage::within(&engine, open(trace)?, trace, memory_max)?;
@@ -32,16 +32,16 @@ pub fn diff(trace: &Path, first: &Path, second: &Path, memory_max: u64) -> Resul
     let differences = compare(&stage.scene, &stage.store.borrow(), [&a, &b], sides, Duration::ZERO);
     if differences.is_empty() {
         report(&format!("nothing differs: {}", extent(&stage.scene)));
-        return Ok(Exit::Well);
+        return Ok(ExitStatus::Well);
     }
     let text = format!("A: {}\nB: {}\n\n{}", first.display(), second.display(), differences.text(sides));
     print(&text)?;
     report(&summary(&stage.scene, &differences));
-    Ok(Exit::Diverged)
+    Ok(ExitStatus::Diverged)
 }
 
 /// Whether clients and the file system see the same of a guest as was recorded, however it goes about it.
-pub fn loose(guest: &Path, trace: &Path, target: EngineKind, memory_max: u64) -> Result<Exit> {
+pub fn loose(guest: &Path, trace: &Path, target: EngineKind, memory_max: u64) -> Result<ExitStatus> {
     let bytes = read_guest(guest)?;
     let stage = Stage::within(&engine(false)?, open(trace)?, trace, memory_max)?;
     let (found, unknown) = run(&stage, &engine_for(target, false)?, guest, &bytes)?;
@@ -54,11 +54,11 @@ pub fn loose(guest: &Path, trace: &Path, target: EngineKind, memory_max: u64) ->
             "to its end"
         };
         report(&format!("the same to clients and files, {end}: {}", extent(&stage.scene)));
-        return Ok(Exit::Well);
+        return Ok(ExitStatus::Well);
     }
     tell_unknown(guest, &unknown);
     report(&format!("{}\n{}", summary(&stage.scene, &differences), differences.text(sides).trim_end()));
-    Ok(Exit::Diverged)
+    Ok(ExitStatus::Diverged)
 }
 
 /// Runs a guest in a recorded world. How it trapped is told.

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result, bail};
 
 use super::trace::{Trace, open};
-use super::{Exit, engine, report};
+use super::{ExitStatus, engine, report};
 use crate::backend::replay::{Outcome, Step};
 use crate::cli::Explain;
 use crate::engine_kind::EngineKind;
@@ -21,7 +21,7 @@ use crate::limits;
 use crate::trace::Header;
 
 /// Replays a trace with the guest that is in it, and tells what happens.
-pub fn explain(options: &Explain) -> Result<Exit> {
+pub fn explain(options: &Explain) -> Result<ExitStatus> {
     let trace = &options.trace;
     if options.from > options.to && options.to.is_some() {
         bail!("--from is later than --to, so that nothing lies between them");
@@ -51,9 +51,9 @@ pub fn explain(options: &Explain) -> Result<Exit> {
         if let Some(note) = header.differs_in_engine(EngineKind::Native) {
             report(&format!("note: {note}"));
         }
-        return Ok(Exit::Diverged);
+        return Ok(ExitStatus::Diverged);
     }
-    Ok(Exit::Well)
+    Ok(ExitStatus::Well)
 }
 
 /// A page must not take the place of the trace that it explains.
@@ -145,7 +145,7 @@ fn written(result: io::Result<()>) -> Result<()> {
 fn written_or_over(result: io::Result<()>) -> Option<io::Error> {
     let error = result.err()?;
     if error.kind() == io::ErrorKind::BrokenPipe {
-        process::exit(Exit::Well as i32);
+        process::exit(ExitStatus::Well as i32);
     }
     Some(error)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::{Exit, engine, read_guest, report};
+use super::{ExitStatus, engine, read_guest, report};
 use crate::admission::{self, Inspection, Names};
 use crate::compile::Compiler;
 use crate::engine::componentize as make_component;
@@ -14,7 +14,7 @@ use crate::messages::{self, printable};
 
 /// Tells what a guest is, and whether it would be admitted. It is compiled in a process of its own, unless that is to be
 /// this one.
-pub fn inspect(path: &Path, compile_here: bool) -> Result<Exit> {
+pub fn inspect(path: &Path, compile_here: bool) -> Result<ExitStatus> {
     let bytes = read_guest(path)?;
     let engine = engine(false)?;
     let engine = if compile_here { engine.with(Compiler::Here, report) } else { engine };
@@ -23,11 +23,11 @@ pub fn inspect(path: &Path, compile_here: bool) -> Result<Exit> {
     let exit = match &inspection.admitted {
         Ok(_) => {
             text.push_str("admitted  yes\n");
-            Exit::Well
+            ExitStatus::Well
         }
         Err(error) => {
             let _ = writeln!(text, "admitted  no: {error:#}");
-            Exit::CannotStart
+            ExitStatus::CannotStart
         }
     };
     match std::io::stdout().write_all(printable(&text).as_bytes()) {
@@ -56,10 +56,10 @@ fn describe(path: &Path, inspection: &Inspection) -> String {
 }
 
 /// Turns a core module into a component.
-pub fn componentize(module: &Path, output: &Path) -> Result<Exit> {
+pub fn componentize(module: &Path, output: &Path) -> Result<ExitStatus> {
     let bytes = read_guest(module)?;
     let component =
         make_component(&Compiler::of_this_program(), &bytes).with_context(|| module.display().to_string())?;
     std::fs::write(output, component).with_context(|| format!("cannot write {}", output.display()))?;
-    Ok(Exit::Well)
+    Ok(ExitStatus::Well)
 }

@@ -34,7 +34,7 @@ pub use self::trace::open as open_trace;
 
 /// The exit codes, as the help text documents them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub enum ExitStatus {
     /// The guest ended well, or was stopped.
     Well = 0,
     /// The host could not start.
@@ -48,7 +48,7 @@ pub enum Exit {
 }
 
 /// Does what the command line says. An error means that nothing was started.
-pub fn run(cli: Cli) -> Result<Exit> {
+pub fn run(cli: Cli) -> Result<ExitStatus> {
     outlive_large_files().context("cannot take over the signal SIGXFSZ")?;
     match (cli.command, cli.run) {
         (Some(Command::Inspect { guest, compile_here }), _) => inspect::inspect(&guest, compile_here),

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result, bail};
 
 use super::trace::open;
-use super::{Exit, engine_for, read_guest, report};
+use super::{ExitStatus, engine_for, read_guest, report};
 use crate::backend::replay::{Divergence, Step};
 use crate::contract::Submission;
 use crate::engine::Engine;
@@ -22,7 +22,13 @@ use crate::stop::How;
 use crate::trace::{Header, text};
 
 /// Runs a guest on the answers of a trace, and says whether it does what was recorded.
-pub fn replay(guest: &Path, trace: &Path, target: EngineKind, from: Option<u64>, memory_max: u64) -> Result<Exit> {
+pub fn replay(
+    guest: &Path,
+    trace: &Path,
+    target: EngineKind,
+    from: Option<u64>,
+    memory_max: u64,
+) -> Result<ExitStatus> {
     let bytes = read_guest(guest)?;
     let mut reader = open(trace)?;
     let header = reader.header.clone();
@@ -51,7 +57,7 @@ pub fn replay(guest: &Path, trace: &Path, target: EngineKind, from: Option<u64>,
         };
         let (turns, requests) = (count(outcome.turns - outcome.begin, "turn"), count(outcome.requests, "request"));
         report(&format!("the same run, {end}: {turns}, {requests}"));
-        return Ok(Exit::Well);
+        return Ok(ExitStatus::Well);
     };
     report(&format!("another run, after turn {}: {}", outcome.turns, describe(divergence)));
     if let Some(note) = header.differs_in_engine(target) {
@@ -72,7 +78,7 @@ pub fn replay(guest: &Path, trace: &Path, target: EngineKind, from: Option<u64>,
     for (level, line) in &outcome.log {
         report(&format!("log: {}", quoted(*level, line)));
     }
-    Ok(Exit::Diverged)
+    Ok(ExitStatus::Diverged)
 }
 
 /// What the recorded guest did up to a turn. It is in the trace, and is run again to find out.

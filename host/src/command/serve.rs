@@ -13,7 +13,7 @@ use super::ports::bind_ports;
 use super::record::SnapshotRequests;
 use super::shards::{ShardContext, Shards};
 use super::startup_notice::StartupNotice;
-use super::{Exit, engine, read_guest, report};
+use super::{ExitStatus, engine, read_guest, report};
 use crate::admission::{self, Admitted};
 use crate::backend::live::{Board, Operator, Port, Root, Signals};
 use crate::cli::Run;
@@ -21,7 +21,7 @@ use crate::console;
 use crate::engine::Engine;
 
 /// Runs a guest until it ends.
-pub fn serve(run: &Run) -> Result<Exit> {
+pub fn serve(run: &Run) -> Result<ExitStatus> {
     let begin = Instant::now();
     let shards = run.shards();
     // In this order: from the first on nobody waits for a reader of standard error, and the third

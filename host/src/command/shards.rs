@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use super::ports::port_in_use;
 use super::record::{SnapshotRequests, recorded};
 use super::startup_notice::StartupNotice;
-use super::{Exit, report};
+use super::{ExitStatus, report};
 use crate::admission::Admitted;
 use crate::backend::live::{Board, Grant, Live, Port, Root, Signals, Stopper};
 use crate::cli::Run;
@@ -70,10 +70,10 @@ impl Shards<'_> {
     ///
     /// The first shard runs alone until it listens and waits: so a guest that only tells its help, or cannot start, does so
     /// once. It also makes sure that the port is this process' own: see `Port`.
-    pub fn run(&self, contexts: Vec<ShardContext>) -> Result<Exit> {
+    pub fn run(&self, contexts: Vec<ShardContext>) -> Result<ExitStatus> {
         let mut contexts = contexts.into_iter();
-        let Some(first) = contexts.next() else { return Ok(Exit::Well) };
-        let exit = Mutex::new(Exit::Well);
+        let Some(first) = contexts.next() else { return Ok(ExitStatus::Well) };
+        let exit = Mutex::new(ExitStatus::Well);
         thread::scope(|scope| {
             // The others end, as those that never began, when the first has dropped its senders.
             let others: Result<Vec<Sender<()>>> = contexts
@@ -104,7 +104,7 @@ impl Shards<'_> {
     }
 
     /// Runs a further shard, once the first one listens.
-    fn run_further(&self, context: ShardContext, wait: &Receiver<()>, exit: &Mutex<Exit>) {
+    fn run_further(&self, context: ShardContext, wait: &Receiver<()>, exit: &Mutex<ExitStatus>) {
         if wait.recv().is_err() {
             return;
         }
@@ -114,12 +114,12 @@ impl Shards<'_> {
         };
         if let Err(error) = self.run_one(context, Box::new(on_listening), exit) {
             let is_first = self.stopper.stop();
-            self.conclude(number, Exit::CannotStart, &format!("{error:#}"), is_first, exit);
+            self.conclude(number, ExitStatus::CannotStart, &format!("{error:#}"), is_first, exit);
         }
     }
 
     /// Runs one shard to its end, which is that of all.
-    fn run_one(&self, context: ShardContext, on_listening: OnListening, exit: &Mutex<Exit>) -> Result<()> {
+    fn run_one(&self, context: ShardContext, on_listening: OnListening, exit: &Mutex<ExitStatus>) -> Result<()> {
         // Also when this thread panics.
         let _ends_all = StopsAll(&self.stopper);
         let ShardContext { number, ports, root, signals, board, snapshot_requests } = context;
@@ -144,17 +144,17 @@ impl Shards<'_> {
     }
 
     /// Says how a shard has ended, if not well, and, when it is the first, that the others are told to.
-    fn conclude(&self, number: usize, how: Exit, message: &str, is_first: bool, exit: &Mutex<Exit>) {
+    fn conclude(&self, number: usize, how: ExitStatus, message: &str, is_first: bool, exit: &Mutex<ExitStatus>) {
         let is_one_of_several = self.shards > 1 && self.have_begun.load(Ordering::Relaxed);
-        if how != Exit::Well {
+        if how != ExitStatus::Well {
             let shard = if is_one_of_several { format!("shard {number}: ") } else { String::new() };
             report(&format!("{shard}{message}"));
             let mut exit = exit.lock().unwrap_or_else(PoisonError::into_inner);
-            if *exit == Exit::Well {
+            if *exit == ExitStatus::Well {
                 *exit = how;
             }
         }
-        if is_first && how != Exit::Well && is_one_of_several {
+        if is_first && how != ExitStatus::Well && is_one_of_several {
             report("the other shards are told to stop");
         }
     }
@@ -170,15 +170,15 @@ impl Drop for StopsAll<'_> {
 }
 
 /// How the process ends with a guest that ended so, and why, if not well.
-fn conclude(ended: &RunResult) -> (Exit, String) {
+fn conclude(ended: &RunResult) -> (ExitStatus, String) {
     match ended {
-        RunResult::Exit(0) => (Exit::Well, String::new()),
+        RunResult::Exit(0) => (ExitStatus::Well, String::new()),
         RunResult::Exit(code) => {
-            (Exit::GuestFailed, format!("the guest ended with an error (its exit code is {code})"))
+            (ExitStatus::GuestFailed, format!("the guest ended with an error (its exit code is {code})"))
         }
-        RunResult::Stopped(stop) if stop.is_orderly() => (Exit::Well, String::new()),
-        RunResult::Stopped(StopReason::PortTaken(port)) => (Exit::CannotStart, port_in_use(*port)),
-        RunResult::Stopped(stop) => (Exit::GuestEnded, format!("the guest was ended: {stop}")),
-        RunResult::Trapped(message) => (Exit::GuestEnded, format!("the guest trapped: {}", message.trim_end())),
+        RunResult::Stopped(stop) if stop.is_orderly() => (ExitStatus::Well, String::new()),
+        RunResult::Stopped(StopReason::PortTaken(port)) => (ExitStatus::CannotStart, port_in_use(*port)),
+        RunResult::Stopped(stop) => (ExitStatus::GuestEnded, format!("the guest was ended: {stop}")),
+        RunResult::Trapped(message) => (ExitStatus::GuestEnded, format!("the guest trapped: {}", message.trim_end())),
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::record::create_trace;
-use super::{Exit, read_guest};
+use super::{ExitStatus, read_guest};
 use crate::limits;
 use crate::trace::Header;
 use crate::trace::binary::{MAGIC, TraceError, TraceReader, TraceWriter};
@@ -15,17 +15,17 @@ use crate::trace::hex::hex;
 use crate::trace::text::{TextReader, TextWriter};
 
 /// Writes a trace as text to standard output. Of a damaged one, what stands before the damage.
-pub fn to_text(path: &Path) -> Result<Exit> {
+pub fn to_text(path: &Path) -> Result<ExitStatus> {
     let file = File::open(path).with_context(|| format!("no trace at {}", path.display()))?;
     let mut trace = TraceReader::open(BufReader::new(file)).with_context(|| path.display().to_string())?;
     // It was held against its digest, and the text only names that.
     trace.guest = Vec::new();
     match write(trace) {
         // A closed pipe is no error.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Exit::Well),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitStatus::Well),
         result => {
             result.context("cannot write to standard output")?.with_context(|| path.display().to_string())?;
-            Ok(Exit::Well)
+            Ok(ExitStatus::Well)
         }
     }
 }
@@ -49,7 +49,7 @@ fn write(mut trace: TraceReader<impl Read>) -> io::Result<Result<(), TraceError>
 ///
 /// The text is read twice, so that no file is touched for one that is wrong, and neither all of
 /// its records nor the whole trace are held.
-pub fn to_binary(path: &Path, guest: &Path, output: &Path) -> Result<Exit> {
+pub fn to_binary(path: &Path, guest: &Path, output: &Path) -> Result<ExitStatus> {
     let bytes = read_text(path)?;
     let mut text = TextReader::new(&bytes).with_context(|| path.display().to_string())?;
     while text.record().with_context(|| path.display().to_string())?.is_some() {}
@@ -74,7 +74,7 @@ pub fn to_binary(path: &Path, guest: &Path, output: &Path) -> Result<Exit> {
         Ok(())
     };
     write().with_context(|| format!("cannot write {}", output.display()))?;
-    Ok(Exit::Well)
+    Ok(ExitStatus::Well)
 }
 
 /// Reads a text as far as it looks like one, and no more than one may have.
