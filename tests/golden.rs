@@ -21,10 +21,10 @@ use pluto_host::engine::Engine;
 use pluto_host::engine_kind::EngineKind;
 use pluto_host::guest::Guest;
 use pluto_host::limits;
-use pluto_host::stop::StopReason;
+use pluto_host::stop::{Exit, StopReason};
 use pluto_host::trace::binary::TraceReader;
 use pluto_host::trace::text::{Text, TextWriter};
-use pluto_host::trace::{End, Header, How, Record, Sent, Turn};
+use pluto_host::trace::{End, Header, Record, Sent, Turn};
 use pluto_sdk::contract::Signal;
 use pluto_sdk::testing::{ClientId, World};
 
@@ -107,7 +107,7 @@ impl Golden {
             let record = match step.end {
                 None => Record::Turn(Turn { sent: Sent::UNKNOWN, time: step.time, answers: step.answers }),
                 // It waits, and there is nothing more in the file.
-                Some(How::Stopped(StopReason::AnswersEnded)) => continue,
+                Some(Exit::Stopped(StopReason::AnswersEnded)) => continue,
                 Some(how) => Record::End(End { sent: Sent::UNKNOWN, how }),
             };
             writer.record(&record).expect("a vector takes all");

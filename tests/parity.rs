@@ -15,9 +15,9 @@ use pluto_host::guest::{Guest, RunResult};
 use pluto_host::lab::difference::{Sides, TOLERANCE, compare};
 use pluto_host::lab::stage::Stage;
 use pluto_host::limits;
-use pluto_host::stop::StopReason;
+use pluto_host::stop::{Exit, StopReason};
 use pluto_host::trace::binary::{self, Block};
-use pluto_host::trace::{End, Header, How, Sent};
+use pluto_host::trace::{End, Header, Sent};
 use pluto_host::world::Batch;
 use pluto_sdk::contract as sdk;
 use pluto_sdk::testing::{World, run_on_answers};
@@ -115,7 +115,7 @@ fn agrees_in_a_scene(
         block.turn(Sent::UNKNOWN, *time, &answers);
     }
     if let Some(code) = exit {
-        block.end(&End { sent: Sent::UNKNOWN, how: How::Exit(code) });
+        block.end(&End { sent: Sent::UNKNOWN, how: Exit::Code(code) });
     }
     trace.extend(block.seal());
     let file = tempfile::NamedTempFile::new().expect("a file");

@@ -2,7 +2,7 @@
 
 use crate::contract::{Arity, Level, Submission};
 use crate::image::{Image, Mismatch};
-use crate::stop::{How, StopReason};
+use crate::stop::{Exit, StopReason};
 use crate::trace::KeyFrame;
 use crate::world::{Batch, World};
 
@@ -24,7 +24,7 @@ pub trait Checkpoints {
     fn compared(&mut self, result: Result<(), Mismatch>) -> Result<(), StopReason>;
 
     /// The run has ended. Nothing is asked of this world any more.
-    fn ended(&mut self, how: &How);
+    fn ended(&mut self, how: &Exit);
 }
 
 /// What is wanted of the state of a guest that has paused.
@@ -80,5 +80,5 @@ impl<W> Checkpoints for WithoutCheckpoints<W> {
         Ok(())
     }
 
-    fn ended(&mut self, _: &How) {}
+    fn ended(&mut self, _: &Exit) {}
 }

@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::image::Mismatch;
 use crate::imports::{self, State, no_memory};
 use crate::snapshot::GuestMemory;
-use crate::stop::{How, StopReason};
+use crate::stop::{Exit, StopReason};
 use crate::trap;
 
 /// How a run ended.
@@ -25,11 +25,11 @@ pub enum RunResult {
 
 impl RunResult {
     /// The same without what wasmtime said of a trap.
-    pub fn how(&self) -> How {
+    pub fn how(&self) -> Exit {
         match self {
-            Self::Exit(code) => How::Exit(*code),
-            Self::Stopped(stop) => How::Stopped(stop.clone()),
-            Self::Trapped(_) => How::Trapped,
+            Self::Exit(code) => Exit::Code(*code),
+            Self::Stopped(stop) => Exit::Stopped(stop.clone()),
+            Self::Trapped(_) => Exit::Trapped,
         }
     }
 }

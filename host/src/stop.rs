@@ -39,9 +39,9 @@ pub enum StopReason {
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum Exit {
     /// `run` returned `exit`.
-    Exit(u8),
+    Code(u8),
     /// The guest trapped. What wasmtime said of it is not compared.
     Trapped,
     /// The host ended it.

@@ -9,7 +9,7 @@ use crate::checkpoints::{AtPause, Checkpoints};
 use crate::contract::{Answer, Arity, Level, Submission};
 use crate::image::{Image, Mismatch};
 use crate::limits;
-use crate::stop::{How, StopReason};
+use crate::stop::{Exit, StopReason};
 use crate::trace::binary::{TraceError, TraceReader};
 use crate::trace::{End, KeyFrame, Record, Sent, Sum};
 use crate::world::{Batch, World};
@@ -52,7 +52,7 @@ pub struct Step {
     /// What it receives. Nothing at the end of the run.
     pub answers: Vec<Answer>,
     /// How the run ended; the last step only.
-    pub end: Option<How>,
+    pub end: Option<Exit>,
 }
 
 /// What has come of a replay.
@@ -93,15 +93,15 @@ pub enum Divergence {
     /// The recorded guest had another state at a key frame: where.
     Image(Mismatch),
     /// The guest received once more, where the recorded one ended.
-    WentOn(How),
+    WentOn(Exit),
     /// The guest ended, where the recorded one received.
-    EndedEarly(How),
+    EndedEarly(Exit),
     /// It ended otherwise.
     EndedOtherwise {
         /// As the recording has it.
-        recorded: How,
+        recorded: Exit,
         /// Now.
-        found: How,
+        found: Exit,
     },
 }
 
@@ -153,7 +153,7 @@ impl<R: Read> Replay<R> {
     }
 
     /// Shows a turn to the watcher; the answers come back.
-    fn observe(&mut self, time: u64, answers: Vec<Answer>, end: Option<How>) -> Vec<Answer> {
+    fn observe(&mut self, time: u64, answers: Vec<Answer>, end: Option<Exit>) -> Vec<Answer> {
         self.time = time;
         let Some(watcher) = &mut self.watcher else { return answers };
         let mut outcome = self.outcome.borrow_mut();
@@ -207,13 +207,13 @@ impl<R: Read> World for Replay<R> {
                 Ok(Batch { time: turn.time, answers })
             }
             // The world itself had ended the run as the guest waited.
-            Record::End(End { sent, how: How::Stopped(stop) }) if ends_in_wait(&stop) => {
+            Record::End(End { sent, how: Exit::Stopped(stop) }) if ends_in_wait(&stop) => {
                 self.compare(sent)?;
                 self.outcome.borrow_mut().ended = true;
                 Err(stop)
             }
             // Here the guest was fast enough, or the system gave it what it asked for.
-            Record::End(End { how: How::Stopped(stop), .. }) if is_chance(&stop) => {
+            Record::End(End { how: Exit::Stopped(stop), .. }) if is_chance(&stop) => {
                 self.outcome.borrow_mut().ended = true;
                 Err(stop)
             }
@@ -263,17 +263,17 @@ impl<R: Read> Checkpoints for Replay<R> {
         result.map_err(|mismatch| self.diverge(Divergence::Image(mismatch)))
     }
 
-    fn ended(&mut self, how: &How) {
+    fn ended(&mut self, how: &Exit) {
         self.observe(self.time, Vec::new(), Some(how.clone()));
         let (known, diverged) = {
             let outcome = self.outcome.borrow();
             (outcome.ended, outcome.divergence.is_some() || outcome.error.is_some())
         };
-        if known || diverged || *how == How::Stopped(StopReason::AnswersEnded) {
+        if known || diverged || *how == Exit::Stopped(StopReason::AnswersEnded) {
             return;
         }
         let divergence = match self.next() {
-            Ok(Record::End(End { how: How::Stopped(stop), .. })) if is_chance(&stop) => {
+            Ok(Record::End(End { how: Exit::Stopped(stop), .. })) if is_chance(&stop) => {
                 self.outcome.borrow_mut().ended = true;
                 return;
             }

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 pub use self::store::{Key, Store};
 pub use self::witness::Witness;
-use crate::stop::How;
+use crate::stop::Exit;
 
 /// What a guest did in a run. Bytes and paths are those of a [`Store`], which several of them share.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ pub struct Behaviour {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// By itself, or ended by the host.
-    How(How),
+    Exit(Exit),
     /// The recording broke off, and with it what is known of the world.
     BrokenOff,
     /// It met a limit that is there for comparisons: which one.

@@ -23,7 +23,7 @@ use crate::backend::record::{BackgroundWriter, Flight, Recorder, Snapshot, Snaps
 use crate::checkpoints::{CheckpointedWorld, WithoutCheckpoints};
 use crate::cli::Run;
 use crate::limits;
-use crate::stop::How;
+use crate::stop::Exit;
 use crate::trace::{Header, binary};
 use crate::world::World as _;
 
@@ -143,11 +143,11 @@ fn finished<T: Send + 'static>(
 }
 
 /// Whether nobody will ask what has happened.
-fn is_orderly(how: &How) -> bool {
+fn is_orderly(how: &Exit) -> bool {
     match how {
-        How::Exit(code) => *code == 0,
-        How::Trapped => false,
-        How::Stopped(stop) => stop.is_orderly(),
+        Exit::Code(code) => *code == 0,
+        Exit::Trapped => false,
+        Exit::Stopped(stop) => stop.is_orderly(),
     }
 }
 

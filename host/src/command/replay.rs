@@ -18,7 +18,7 @@ use crate::lab::explain::{Event, Explainer, Filter, Mark, count};
 use crate::lab::replaying::{begins_at, go_to, play, skip_to_begin};
 use crate::limits;
 use crate::messages::quoted;
-use crate::stop::How;
+use crate::stop::Exit;
 use crate::trace::{Header, text};
 
 /// Runs a guest on the answers of a trace, and says whether it does what was recorded.
@@ -144,11 +144,11 @@ fn describe(divergence: &Divergence) -> String {
     }
 }
 
-fn end(how: &How) -> String {
+fn end(how: &Exit) -> String {
     match how {
-        How::Exit(code) => format!("exit code {code}"),
-        How::Trapped => "a trap".to_owned(),
-        How::Stopped(stop) => stop.to_string(),
+        Exit::Code(code) => format!("exit code {code}"),
+        Exit::Trapped => "a trap".to_owned(),
+        Exit::Stopped(stop) => stop.to_string(),
     }
 }
 

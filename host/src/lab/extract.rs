@@ -10,7 +10,7 @@ use crate::behaviour::{Behaviour, Ended, Seen, Store, Witness};
 use crate::contract::{Answer, Error, Reply, Request, Signal, Submission};
 use crate::limits;
 use crate::scene::{Change, Client, Scene, Segment, Wait};
-use crate::stop::How;
+use crate::stop::Exit;
 use crate::trace::Header;
 
 /// Makes a [`Scene`] and a [`Behaviour`] of the steps of an exact replay.
@@ -125,7 +125,7 @@ impl Extractor {
     }
 
     /// All steps are taken. How the run ended is known unless the recording broke off.
-    pub fn finish(mut self, ended: Option<How>) -> (Scene, Behaviour) {
+    pub fn finish(mut self, ended: Option<Exit>) -> (Scene, Behaviour) {
         let pending = std::mem::take(&mut self.pending);
         // What was not answered: a client that never took what it was sent, and watches that had nothing to tell.
         let mut pending: Vec<Asked> = pending.into_values().collect();
@@ -137,14 +137,14 @@ impl Extractor {
                 _ => {}
             }
         }
-        if ended == Some(How::Stopped(crate::stop::StopReason::Asked)) && self.scene.stopped().is_none() {
+        if ended == Some(Exit::Stopped(crate::stop::StopReason::Asked)) && self.scene.stopped().is_none() {
             // The guest had not asked to be told.
             self.scene.signals.push((self.time, Signal::Stop));
         }
         self.scene.end = self.time;
         self.scene.ended.clone_from(&ended);
         let broken_off = ended.is_none();
-        self.witness.ended(self.time, ended.map_or(Ended::BrokenOff, Ended::How));
+        self.witness.ended(self.time, ended.map_or(Ended::BrokenOff, Ended::Exit));
         let behaviour = self.witness.into_behaviour();
         for (client, seen) in self.scene.clients.iter_mut().zip(&behaviour.clients) {
             client.cut |= broken_off && seen.closed.is_none();

@@ -6,7 +6,7 @@ mod files;
 pub use self::files::{Files, Timeline};
 
 use crate::contract::{Error, Signal, SocketAddress};
-use crate::stop::How;
+use crate::stop::Exit;
 
 /// A world, as far as a recorded guest has seen it. All times are nanoseconds since the Unix epoch.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Scene {
     /// What the operator wanted, in order.
     pub signals: Vec<(u64, Signal)>,
     /// How the recorded run ended; none when the recording broke off.
-    pub ended: Option<How>,
+    pub ended: Option<Exit>,
 }
 
 /// A client, from its own side.

@@ -30,7 +30,7 @@ use crate::contract::{self, Answer};
 use crate::engine_kind::EngineKind;
 use crate::limits;
 
-pub use crate::stop::How;
+pub use crate::stop::Exit as How;
 pub use sum::Sum;
 
 /// What a run was a run of.

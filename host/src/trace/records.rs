@@ -169,7 +169,7 @@ fn read_header(reader: &mut Reader<'_>) -> Result<Header, Malformed> {
 
 fn put_how(out: &mut Vec<u8>, how: &How) {
     match how {
-        How::Exit(code) => out.extend([0, *code]),
+        How::Code(code) => out.extend([0, *code]),
         How::Trapped => out.push(1),
         How::Stopped(stop) => {
             out.push(2);
@@ -180,7 +180,7 @@ fn put_how(out: &mut Vec<u8>, how: &How) {
 
 fn read_how(reader: &mut Reader<'_>) -> Result<How, Malformed> {
     Ok(match reader.byte()? {
-        0 => How::Exit(reader.byte()?),
+        0 => How::Code(reader.byte()?),
         1 => How::Trapped,
         2 => How::Stopped(read_stop(reader)?),
         _ => return Err(Malformed::Case),

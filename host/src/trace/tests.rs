@@ -133,7 +133,7 @@ impl Random {
             Stop::PortTaken(self.next() as u16),
         ];
         let stopped = How::Stopped(self.pick(&stops));
-        End { sent: self.sent(), how: self.pick(&[How::Exit(self.0 as u8), How::Trapped, stopped]) }
+        End { sent: self.sent(), how: self.pick(&[How::Code(self.0 as u8), How::Trapped, stopped]) }
     }
 
     fn trace(&mut self) -> Text {
@@ -191,7 +191,7 @@ fn indentation_comments_and_breaks_of_strings_mean_nothing() {
     let answers = |id, data: &[u8]| vec![Answer { id, reply: Reply::Data(data.to_vec()) }];
     let first = Turn { sent: Sent::UNKNOWN, time: 6, answers: answers(1, b"a#bd") };
     let second = Turn { sent: Sent::default(), time: 3, answers: answers(2, b"") };
-    let end = End { sent: Sent::default(), how: How::Exit(0) };
+    let end = End { sent: Sent::default(), how: How::Code(0) };
     assert_eq!(trace.records, [Record::Turn(first), Record::Turn(second), Record::End(end)]);
 }
 

@@ -15,7 +15,7 @@ use crate::checkpoints::{AtPause, Checkpoints};
 use crate::contract::{Answer, Arity, Level, Reply, Request, Signal, Submission};
 use crate::image::{Image, Mismatch};
 use crate::limits;
-use crate::stop::{How, StopReason};
+use crate::stop::{Exit, StopReason};
 use crate::trace::binary::Block;
 use crate::trace::{End, KeyFrame, Sum};
 use crate::world::{Batch, World};
@@ -37,7 +37,7 @@ pub struct Recorder {
 }
 
 /// Is told how a run has ended, when the writer has all of it.
-pub type OnEnd = Box<dyn FnMut(&How)>;
+pub type OnEnd = Box<dyn FnMut(&Exit)>;
 
 impl Recorder {
     /// Records `inner` by `writer`, with a key frame after every so many bytes. None is closer to the last than so many
@@ -124,7 +124,7 @@ impl Checkpoints for Recorder {
         unreachable!("a recorder wants images, and has none to compare")
     }
 
-    fn ended(&mut self, how: &How) {
+    fn ended(&mut self, how: &Exit) {
         let end = End { sent: self.sum.take(), how: how.clone() };
         self.writer.add(self.turns, self.time, |block| block.end(&end));
         if let Some(on_end) = &mut self.on_end {

@@ -28,7 +28,7 @@ use crate::behaviour::{Behaviour, Ended, Store, Witness};
 use crate::contract::{Answer, Error, Level, Reply, Request, Signal, Submission};
 use crate::limits;
 use crate::scene::Scene;
-use crate::stop::{How, StopReason};
+use crate::stop::{Exit, StopReason};
 use crate::world::{Batch, World};
 
 pub use self::files::Unknown;
@@ -127,8 +127,8 @@ struct Listener {
 
 impl Seen {
     /// What the guest did in a run that has ended so.
-    pub fn into_behaviour(mut self, how: &How) -> (Behaviour, Unknown) {
-        let ended = self.over.unwrap_or_else(|| Ended::How(how.clone()));
+    pub fn into_behaviour(mut self, how: &Exit) -> (Behaviour, Unknown) {
+        let ended = self.over.unwrap_or_else(|| Ended::Exit(how.clone()));
         self.witness.ended(self.time, ended);
         (self.witness.into_behaviour(), self.unknown)
     }

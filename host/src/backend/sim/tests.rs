@@ -11,7 +11,7 @@ use crate::contract::{
 };
 use crate::limits;
 use crate::scene::{Change, Client, Scene, Segment, Wait};
-use crate::stop::{How, StopReason};
+use crate::stop::{Exit, StopReason};
 use crate::world::World as _;
 
 const START: u64 = 1_000 * NANOS;
@@ -19,7 +19,7 @@ const START: u64 = 1_000 * NANOS;
 /// A scene that ended well after ten seconds.
 fn scene() -> Scene {
     let mut scene = Scene::new(vec!["80".to_owned()], 1 << 20, START);
-    (scene.end, scene.ended) = (START + 10 * NANOS, Some(How::Exit(0)));
+    (scene.end, scene.ended) = (START + 10 * NANOS, Some(Exit::Code(0)));
     scene
 }
 
@@ -68,7 +68,7 @@ impl World {
     fn end(self) -> Behaviour {
         let Self { sim, seen } = self;
         drop(sim);
-        Rc::into_inner(seen).expect("nobody else looks").into_inner().into_behaviour(&How::Exit(0)).0
+        Rc::into_inner(seen).expect("nobody else looks").into_inner().into_behaviour(&Exit::Code(0)).0
     }
 
     /// Listens as id 1, and accepts the first client.

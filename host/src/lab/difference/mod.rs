@@ -15,7 +15,7 @@ use self::stream::{Chunk, chunks, same};
 use crate::behaviour::{Behaviour, Closed, Ended, Key, Piece, Seen, Store, Touch};
 use crate::limits;
 use crate::scene::{Client, Scene};
-use crate::stop::How;
+use crate::stop::Exit;
 
 pub use self::lines::Sides;
 
@@ -361,9 +361,9 @@ fn answers(client: &Client, seen: [&Seen; 2]) -> Vec<Answers> {
 
 fn words(ended: &Ended) -> String {
     match ended {
-        Ended::How(How::Exit(code)) => format!("exit code {code}"),
-        Ended::How(How::Trapped) => "a trap".to_owned(),
-        Ended::How(How::Stopped(stop)) => format!("ended by the host: {stop}"),
+        Ended::Exit(Exit::Code(code)) => format!("exit code {code}"),
+        Ended::Exit(Exit::Trapped) => "a trap".to_owned(),
+        Ended::Exit(Exit::Stopped(stop)) => format!("ended by the host: {stop}"),
         Ended::BrokenOff => "the recording broke off".to_owned(),
         Ended::Bounded(why) => format!("ended for the comparison: {why}"),
     }

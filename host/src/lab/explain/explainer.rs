@@ -12,7 +12,7 @@ use crate::contract::Arity;
 use crate::contract::{Answer, Level, Reply, Request, Submission};
 use crate::limits;
 use crate::messages::{level_name, printable};
-use crate::stop::How;
+use crate::stop::Exit;
 use crate::trace::{Header, KeyFrame, Turn};
 
 /// Makes events of steps. Only what is shown is put into words: that is most of the work.
@@ -31,7 +31,7 @@ pub struct Explainer {
     pending: HashMap<u64, Pending>,
     /// What their words take of memory.
     words_bytes: usize,
-    end: Option<How>,
+    end: Option<Exit>,
 }
 
 /// The turns, nanoseconds and requests that are not told.
@@ -157,9 +157,9 @@ impl Explainer {
             return "what follows is not known: from here on the replay is another run than was recorded".to_owned();
         }
         match &self.end {
-            Some(How::Exit(code)) if outcome.ended => format!("the guest ended with exit code {code}"),
-            Some(How::Trapped) if outcome.ended => "the guest trapped".to_owned(),
-            Some(How::Stopped(stop)) if outcome.ended => format!("the host ended the guest: {stop}"),
+            Some(Exit::Code(code)) if outcome.ended => format!("the guest ended with exit code {code}"),
+            Some(Exit::Trapped) if outcome.ended => "the guest trapped".to_owned(),
+            Some(Exit::Stopped(stop)) if outcome.ended => format!("the host ended the guest: {stop}"),
             _ => "the trace breaks off here: the host was killed, could write no more, or was asked for it meanwhile"
                 .to_owned(),
         }
@@ -288,7 +288,7 @@ mod tests {
         let peer = SocketAddress { address: IpAddress::Ipv4((127, 0, 0, 1)), port: 5_000 };
         let metadata = Metadata { kind: FileKind::Regular, size: 20, modified: 0, changed: 0, inode: 5 };
         let mut last = step(5, 2_000_000, vec![(9, Request::Cancel(7)), (5, Request::Close(99))], vec![]);
-        last.end = Some(How::Exit(0));
+        last.end = Some(Exit::Code(0));
         last.log = vec![(Level::Warn, "secret\n".to_owned())];
         vec![
             step(1, 10, vec![(7, listen)], vec![(7, Reply::Accepted(Accepted { connection: CONNECTION, peer }))]),
@@ -428,7 +428,7 @@ turn 4 at 2 s
             explainer.ending(&Outcome::default()),
             "the trace breaks off here: the host was killed, could write no more, or was asked for it meanwhile"
         );
-        let divergence = Some(Divergence::WentOn(How::Trapped));
+        let divergence = Some(Divergence::WentOn(Exit::Trapped));
         assert!(explainer.ending(&Outcome { divergence, ..whole }).contains("another run"));
     }
 }

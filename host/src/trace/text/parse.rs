@@ -160,7 +160,7 @@ fn sent(words: &mut Words<'_>) -> Result<Sent, TextError> {
 fn how(words: &mut Words<'_>) -> Result<How, TextError> {
     let word = words.word(HOWS)?;
     Ok(match word {
-        "exit" => How::Exit(words.number("an exit code")?),
+        "exit" => How::Code(words.number("an exit code")?),
         "trapped" => How::Trapped,
         "stopped" => How::Stopped(stop(words)?),
         _ => return Err(words.wrong(word, HOWS)),

@@ -127,7 +127,7 @@ fn show_sent(sent: Sent) -> String {
 
 fn show_how(how: &How) -> String {
     match how {
-        How::Exit(code) => format!("exit {code}"),
+        How::Code(code) => format!("exit {code}"),
         How::Trapped => "trapped".to_owned(),
         How::Stopped(stop) => format!("stopped {}", show_stop(stop)),
     }
