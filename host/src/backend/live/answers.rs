@@ -6,6 +6,7 @@ use crate::limits;
 /// A batch in the making.
 #[derive(Default)]
 pub struct Answers {
+    /// In the order in which the guest gets them.
     queue: Vec<Answer>,
     /// Memory that they hold besides themselves: each answer is counted with its request.
     bytes: usize,

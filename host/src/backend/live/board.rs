@@ -8,7 +8,9 @@ use crate::limits;
 
 /// What all shards have left, as one of them sees it.
 pub struct Board {
+    /// The last post of each shard.
     left: Arc<[Mutex<Vec<u8>>]>,
+    /// The place of this shard.
     own: usize,
 }
 

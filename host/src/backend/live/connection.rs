@@ -37,6 +37,7 @@ pub struct Reading {
 
 /// What a client sent and nobody has read.
 pub struct Ahead {
+    /// In the order in which they came.
     bytes: VecDeque<u8>,
     /// How the stream ended behind them.
     end: Option<Result<(), Error>>,

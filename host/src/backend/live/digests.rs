@@ -36,9 +36,13 @@ pub struct Digests {
 }
 
 struct Job {
+    /// The request.
     id: u64,
+    /// The file whose content is digested.
     file: Rc<File>,
+    /// How many bytes of it are digested.
     offset: u64,
+    /// The digest of these bytes; none before the first.
     hash: Option<Box<Xxh3>>,
 }
 

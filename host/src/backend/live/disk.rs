@@ -38,8 +38,11 @@ pub enum Outcome {
 
 /// A call that is to be made now.
 struct Queued {
+    /// The number of the call.
     serial: u64,
+    /// What a thread does.
     call: Call,
+    /// It lists a directory.
     lists: bool,
 }
 
@@ -48,13 +51,16 @@ type Queue = BTreeMap<u64, Call>;
 
 /// The calls of one shard that are under way.
 pub struct Disk {
+    /// What the shard and its threads share.
     shared: Arc<Shared>,
     /// How many calls there were: each has its number.
     serial: u64,
 }
 
 struct Shared {
+    /// Never locked while a call is made.
     state: Mutex<State>,
+    /// There is a call to be made, or the shard has ended.
     changed: Condvar,
     /// Something is done. Looked at each time the shard waits, which takes no lock.
     has_done: AtomicBool,
@@ -64,15 +70,19 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
+    /// Calls that neither close a file nor list a directory.
     queue: Queue,
     /// Those that close a file. They come before all others, for these may open more.
     closes_queue: Queue,
     /// Those that list a directory, of which one is made at a time.
     lists_queue: Queue,
+    /// Calls that are made, by their numbers, until the shard takes them.
     done: Vec<(u64, Outcome)>,
     /// A directory is being listed, or was and the shard has not taken the entries.
     lists: bool,
+    /// Threads that have not ended.
     threads: usize,
+    /// Threads that wait for a call.
     idle: usize,
     /// Calls that threads are making.
     running: usize,

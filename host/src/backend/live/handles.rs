@@ -37,6 +37,7 @@ pub struct Handles {
 struct Slot {
     /// How often the slot was used, its present use counted.
     uses: u32,
+    /// What its handle names; none when it is free.
     object: Option<Object>,
 }
 

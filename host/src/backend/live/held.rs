@@ -12,7 +12,9 @@ pub struct Total(Rc<Cell<u64>>);
 
 /// A share of a total, given back when it is dropped.
 pub struct Held {
+    /// The total of which it is a share.
     total: Total,
+    /// How much it holds.
     amount: u64,
 }
 

@@ -33,6 +33,7 @@ pub struct Listeners {
     stopped: u32,
     /// Where the guest has begun to listen, and nobody is told yet.
     begun: Vec<(SocketAddr, u32)>,
+    /// Told of it when the world waits.
     on_listening: OnListening,
     /// A port that another process has taken, so that the run ends.
     taken: Option<u16>,
@@ -46,7 +47,9 @@ struct Listener {
     id: u64,
     /// None on a port whose clients are all another shard's.
     fd: Option<Rc<OwnedFd>>,
+    /// The port, as the system gave it.
     port: u16,
+    /// How many connections it may have open.
     connections_max: u32,
     /// Its connections that are open, each of which holds its share. Those of an earlier `listen` on the same port do not count.
     open: Total,

@@ -14,6 +14,7 @@ use crate::limits;
 /// The folder beneath which a guest may read.
 #[derive(Clone)]
 pub struct Root {
+    /// The folder. A thread that resolves a path holds it, too.
     fd: Arc<OwnedFd>,
     /// Whether a call beneath it may wait.
     pub(super) medium: Medium,

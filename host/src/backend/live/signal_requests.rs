@@ -22,6 +22,7 @@ pub struct SignalRequests {
     reload_waits: bool,
     /// The guest was told to stop.
     is_stopping: bool,
+    /// When the guest is next told of lost lines of its log.
     log_lost: LogLost,
 }
 

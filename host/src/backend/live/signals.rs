@@ -32,11 +32,13 @@ const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
 pub struct Operator {
     /// One for all shards: who asks to stop while it is set ends the process.
     stop: Arc<AtomicBool>,
-    shards: Arc<Mutex<Vec<Told>>>,
+    /// Each shard that is to be told.
+    shards: Arc<Mutex<Vec<ShardSignals>>>,
 }
 
 /// How a shard is told of signals.
-struct Told {
+struct ShardSignals {
+    /// Raised by a signal that asks to reload, and lowered by the shard.
     reload: Arc<AtomicBool>,
     /// The other end of `Signals::wake`.
     wake: UnixStream,
@@ -44,7 +46,9 @@ struct Told {
 
 /// The signals of this process, as one shard is told of them.
 pub struct Signals {
+    /// That of [`Operator`].
     stop: Arc<AtomicBool>,
+    /// Somebody has asked to reload since the last look.
     reload: Arc<AtomicBool>,
     /// Readable after a signal.
     wake: UnixStream,
@@ -53,8 +57,10 @@ pub struct Signals {
 /// Tells every shard to stop, as a signal does. Held by whoever may have to: each shard, for all
 /// others.
 pub struct Stopper {
+    /// That of [`Operator`].
     stop: Arc<AtomicBool>,
-    shards: Arc<Mutex<Vec<Told>>>,
+    /// Each shard that is to be woken.
+    shards: Arc<Mutex<Vec<ShardSignals>>>,
 }
 
 impl Operator {
@@ -75,7 +81,7 @@ impl Operator {
         flag::register(SIGXFSZ, Arc::default())?;
         let all = STOPS.into_iter().chain([SIGHUP]).chain(IGNORED).chain(REAL_TIME);
         let mut arriving = Arriving::new(all)?;
-        let shards = Arc::<Mutex<Vec<Told>>>::default();
+        let shards = Arc::<Mutex<Vec<ShardSignals>>>::default();
         let theirs = shards.clone();
         let pass_on = move || {
             for signal in arriving.forever() {
@@ -100,7 +106,7 @@ impl Operator {
             theirs.set_nonblocking(true)?;
             ours.set_nonblocking(true)?;
             let reload = Arc::<AtomicBool>::default();
-            lock(&self.shards).push(Told { reload: reload.clone(), wake: ours });
+            lock(&self.shards).push(ShardSignals { reload: reload.clone(), wake: ours });
             all.push(Signals { stop: self.stop.clone(), reload, wake: theirs });
         }
         self.stop.store(false, Ordering::Relaxed);
@@ -132,7 +138,7 @@ impl Stopper {
     }
 }
 
-fn wake(shards: &Mutex<Vec<Told>>, reload: bool) {
+fn wake(shards: &Mutex<Vec<ShardSignals>>, reload: bool) {
     for shard in lock(shards).iter_mut() {
         shard.reload.fetch_or(reload, Ordering::Relaxed);
         // One that is full wakes its shard anyway, and one that is closed has none any more.
@@ -140,7 +146,7 @@ fn wake(shards: &Mutex<Vec<Told>>, reload: bool) {
     }
 }
 
-fn lock(shards: &Mutex<Vec<Told>>) -> MutexGuard<'_, Vec<Told>> {
+fn lock(shards: &Mutex<Vec<ShardSignals>>) -> MutexGuard<'_, Vec<ShardSignals>> {
     shards.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

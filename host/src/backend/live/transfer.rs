@@ -20,7 +20,9 @@ use crate::limits;
 
 /// What is left to send of one write.
 pub struct Transfer {
+    /// What is left, in order.
     segments: VecDeque<Segment>,
+    /// Bytes that the system has taken.
     sent: u64,
     /// A file ended before its range did: what followed it is dropped, and the transfer fails when the rest is sent.
     truncated: bool,
@@ -30,6 +32,7 @@ pub struct Transfer {
 
 /// A client's socket.
 pub struct Socket {
+    /// The queue holds it, too, while it waits for it.
     fd: Rc<OwnedFd>,
     /// `sendfile` has no flag for it, as the other calls have: so a socket becomes non-blocking with its first large file, until
     /// a receive is armed.

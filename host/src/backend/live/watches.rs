@@ -32,6 +32,7 @@ pub struct Watches {
 
 /// A `watch` under way.
 struct Watch {
+    /// Its request.
     id: u64,
     /// Counts it among all watches.
     _held: Held,
