@@ -77,8 +77,9 @@ const RULES: [Rule; 6] = [
             ("host/src/console/", "the stamps of log lines, and how long the last ones are waited for"),
             ("host/src/code_cache/", "how old compiled code is, and names of files that nobody else has"),
             ("host/src/compile/", "the process that compiles, and how long it may take"),
-            ("host/src/engine.rs", "the operator's folder of compiled code, and the name of this processor"),
-            ("host/src/backend/record/tape.rs", "how long a disk may take for the end of a recording"),
+            ("host/src/engine.rs", "the operator's folder of compiled code"),
+            ("host/src/engine_kind.rs", "the name of this processor"),
+            ("host/src/backend/record/background_writer.rs", "how long a disk may take for the end of a recording"),
         ],
         in_tests: false,
         why: "asks for the time, the environment or a process: a run is determined by its answers, so only the live \
