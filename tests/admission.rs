@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 
 use tempfile::TempDir;
+use wit_component::ComponentEncoder;
 
 use crate::support::guests;
 use crate::support::host;
@@ -29,16 +30,16 @@ fn refused(guest: &[u8], says: &[&str]) {
     }
 }
 
-fn component(text: &str) -> Vec<u8> {
+fn component_of(text: &str) -> Vec<u8> {
     wat::parse_str(text).expect("the text is sound")
 }
 
 #[test]
 fn each_import_too_many_is_named() {
-    let guest = component(
+    let guest = component_of(
         r#"(component
             (import "wasi:sockets/tcp@0.2.0" (instance))
-            (import "pluto:system/io@0.1.0" (instance))
+            (import "pluto:system/io@0.2.0" (instance))
             (import "wasi:filesystem/types@0.2.0" (instance))
             (import "backdoor" (func)))"#,
     );
@@ -48,16 +49,79 @@ fn each_import_too_many_is_named() {
     );
 }
 
+/// The contract with another version and another shape.
+fn contract(version: &str, from: &str, to: &str) -> String {
+    let wit = fs::read_to_string(guests::repository().join("wit/system.wit")).expect("the contract");
+    for text in ["@0.2.0;", from] {
+        assert!(wit.contains(text), "{text:?}");
+    }
+    wit.replacen("@0.2.0;", &format!("@{version};"), 1).replacen(from, to, 1)
+}
+
+/// What a guest is told of the version for which it was built.
+fn versions(guest: &str) -> String {
+    format!("this guest was built for pluto:system {guest}, and this pluto-host speaks 0.2.0: build it again with ")
+}
+
 #[test]
-fn another_version_of_the_contract_is_refused() {
-    refused(&component(r#"(component (import "pluto:system/io@0.2.0" (instance)))"#), &["io@0.2.0", "another version"]);
+fn a_guest_for_another_version_of_the_contract_is_told_both_versions() {
+    let same = ("    gather,\n", "    gather,\n");
+    let before = ("    log-lost(u64),\n", "");
+    let after = ("    gather,\n", "    gather,\n    measure(u64),\n");
+    for (version, (from, to), newer) in [
+        ("0.1.0", before, false),
+        ("0.1.0", same, false),
+        ("0.2.1", same, true),
+        ("0.3.0", after, true),
+        ("1.0.0", same, true),
+    ] {
+        let module = guests::module_for(
+            &contract(version, from, to),
+            "(func (export \"run\") (param i32 i32) (result i32) (call $answer))",
+        );
+        let component =
+            ComponentEncoder::default().module(&module).and_then(|mut it| it.encode()).expect("a component");
+        for guest in [module, component] {
+            refused(&guest, &[&versions(version)]);
+            let or = if newer {
+                "or run it with a pluto-host that speaks its version"
+            } else {
+                "wit/ in another language\n"
+            };
+            refused(&guest, &[or]);
+        }
+        let bare = format!(r#"(component (import "pluto:system/io@{version}" (instance)))"#);
+        refused(&component_of(&bare), &[&versions(version)]);
+    }
+}
+
+#[test]
+fn a_guest_for_another_shape_of_the_same_version_is_told_what_differs() {
+    for (from, to, says) in [
+        ("    gather,\n", "    gather,\n    measure(u64),\n", "`type pluto:system/io.request` has no `measure(u64)`"),
+        (
+            "    shutdown(handle),\n",
+            "    shutdown(u32),\n",
+            "`type pluto:system/io.request` has `shutdown(pluto:system/io.handle)` where the guest has `shutdown(u32)`",
+        ),
+        ("    ends: bool,\n", "", "`type pluto:system/io.write` has `ends: bool` besides"),
+        ("    exit(u8),\n", "    exit(u16),\n", "`type outcome` has `exit(u8)` where the guest has `exit(u16)`"),
+    ] {
+        let receives = "(func (export \"run\") (param i32 i32) (result i32) (call $send (i32.const 64) (i32.const 1)) (call $answer))";
+        let module = guests::module_for(&contract("0.2.0", from, to), receives);
+        let component =
+            ComponentEncoder::default().module(&module).and_then(|mut it| it.encode()).expect("a component");
+        for guest in [module, component] {
+            refused(&guest, &["does not fit the contract", "another pluto:system 0.2.0", says, "build it again with"]);
+        }
+    }
 }
 
 #[test]
 fn a_fifth_function_is_refused() {
-    let guest = component(
+    let guest = component_of(
         r#"(component
-            (import "pluto:system/io@0.1.0" (instance (export "spawn" (func))))
+            (import "pluto:system/io@0.2.0" (instance (export "spawn" (func))))
             (core module $m (func (export "run")))
             (core instance $i (instantiate $m))
             (func (export "run") (canon lift (core func $i "run"))))"#,
@@ -67,12 +131,12 @@ fn a_fifth_function_is_refused() {
 
 #[test]
 fn a_component_without_run_is_refused() {
-    refused(&component("(component)"), &["does not export the function `run`"]);
+    refused(&component_of("(component)"), &["does not export the function `run`"]);
 }
 
 #[test]
 fn a_run_of_another_type_is_refused() {
-    let guest = component(
+    let guest = component_of(
         r#"(component
             (core module $m (func (export "run")))
             (core instance $i (instantiate $m))
@@ -83,7 +147,7 @@ fn a_run_of_another_type_is_refused() {
 
 #[test]
 fn a_core_module_for_wasi_is_refused_with_its_imports() {
-    let guest = component(
+    let guest = component_of(
         r#"(module (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32))))"#,
     );
     refused(&guest, &["wasi_snapshot_preview1#fd_write"]);
@@ -104,7 +168,7 @@ fn inspect_tells_what_a_guest_is() {
     let path = guests::built("pluto").display().to_string();
     let ended = host::run(["inspect", &path]);
     assert_eq!(ended.code, Some(0), "{ended:#?}");
-    for text in ["imports   pluto:system/io@0.1.0 (interface)\nexports   run\n", "sha256    ", "admitted  yes"] {
+    for text in ["imports   pluto:system/io@0.2.0 (interface)\nexports   run\n", "sha256    ", "admitted  yes"] {
         assert!(ended.output.contains(text), "no {text:?} in {}", ended.output);
     }
 }

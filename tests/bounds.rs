@@ -185,7 +185,7 @@ fn the_process_that_compiles_does_nothing_for_others() {
 /// Two components in one, of which one calls the other with a string: the engine makes a module with two memories for that.
 fn of_two() -> Vec<u8> {
     let text = r#"(component
-        (import "pluto:system/io@0.1.0" (instance))
+        (import "pluto:system/io@0.2.0" (instance))
         (type $variant (variant (case "exit" u8) (case "paused")))
         (import "outcome" (type $outcome (eq $variant)))
         (component $callee

@@ -7,6 +7,7 @@ mod admission;
 mod attacks;
 mod bounds;
 mod changes;
+mod compat;
 mod compression;
 mod conformance;
 mod connections;

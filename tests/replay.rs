@@ -182,7 +182,7 @@ fn what_is_no_trace_or_a_damaged_one_is_told() {
     let cases: [(&str, Vec<u8>, &str); 7] = [
         ("empty", Vec::new(), "this is no trace"),
         ("foreign", b"GET / HTTP/1.1\r\n\r\n".to_vec(), "this is no trace"),
-        ("future", with(8, 0x40), "format version 69, and this pluto-host reads version 5"),
+        ("future", with(8, 0x40), "format version 70, and this pluto-host reads versions 5 and 6"),
         ("headless", bytes[..60].to_vec(), "ends before the first record"),
         ("damaged", with(bytes.len() - 1, 1), "is damaged: the checksum"),
         ("header", with(40, 1), "is damaged: the checksum"),

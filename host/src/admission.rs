@@ -1,5 +1,6 @@
 //! Which guests may run: those that import the one interface, export `run`, and nothing else is asked of the host.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload};
 use crate::census::{self, Census};
 use crate::contract::{ENTRY, INTERFACE, ServerPre};
 use crate::engine::{Code, Engine};
+use crate::guest_version;
 use crate::imports::{self, State};
 use crate::messages;
 
@@ -46,12 +48,21 @@ pub struct Admitted {
 /// Looks at a guest. An error means that the bytes are not a component and cannot be made one. Errors name what is in the
 /// guest, cut to what can be read.
 pub fn inspect(engine: &Engine, bytes: &[u8]) -> Result<Inspection> {
-    look(engine, bytes).map_err(|error| told(&error))
+    inspect_recorded(engine, bytes, None)
 }
 
-fn look(engine: &Engine, bytes: &[u8]) -> Result<Inspection> {
+/// Looks at a guest for a replay. The guest may import the interface under the name `earlier` as well, under which the
+/// contract was known when the trace was recorded.
+pub fn inspect_recorded(engine: &Engine, bytes: &[u8], earlier: Option<&str>) -> Result<Inspection> {
+    look(engine, bytes, earlier).map_err(|error| told(&error))
+}
+
+fn look(engine: &Engine, bytes: &[u8], earlier: Option<&str>) -> Result<Inspection> {
     let made = engine.componentize(bytes)?;
-    let component = &made.component;
+    let component = &*match earlier {
+        Some(earlier) => guest_version::renamed(&made.component, earlier)?,
+        None => Cow::Borrowed(&made.component[..]),
+    };
     let of_file = Inspection {
         size: bytes.len() as u64,
         sha256: Sha256::digest(bytes).into(),
@@ -98,6 +109,9 @@ impl fmt::Display for Import {
 fn check_names(imports: &[Import], exports: &[String]) -> Result<()> {
     let too_many: Vec<String> =
         imports.iter().filter(|import| import.name != INTERFACE).map(ToString::to_string).collect();
+    if let Some(refusal) = guest_version::refusal(&too_many) {
+        bail!("{refusal}");
+    }
     if !too_many.is_empty() {
         let list = messages::list(too_many.iter().map(String::as_str), "\n  ");
         bail!("it imports more than {INTERFACE}:\n  {list}{}", advice(&too_many));
@@ -119,7 +133,7 @@ fn admit(engine: &Engine, component: &[u8], kept: Option<Code>, census: &Census)
     let instance = imports::link(engine)?
         .instantiate_pre(&code.component)
         .and_then(ServerPre::new)
-        .map_err(|error| anyhow!("it does not fit the contract in wit/system.wit: {error:#}"))?;
+        .map_err(|error| guest_version::misfit(component, &error))?;
     code.keep();
     Ok(Admitted { instance, component: component.into() })
 }
@@ -127,8 +141,6 @@ fn admit(engine: &Engine, component: &[u8], kept: Option<Code>, census: &Census)
 fn advice(imports: &[String]) -> &'static str {
     if imports.iter().any(|name| name.contains("wasi")) {
         "\nIt was built for WASI. Build it for wasm32-unknown-unknown, whose standard library imports nothing."
-    } else if imports.iter().any(|name| name.contains("pluto:system")) {
-        "\nIt was built against another version of wit/system.wit. Build it again against this one."
     } else {
         ""
     }

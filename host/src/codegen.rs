@@ -6,10 +6,11 @@ use wasmtime::{Config, Engine, OptLevel};
 use crate::engine_kind::{EngineKind, PULLEY};
 use crate::limits;
 
-/// The configuration for a kind of engine. It is the same in the process that compiles and in the one that
+/// The configuration for a kind of engine, for guests with a stack of so many bytes. It is the same in the process that compiles and in the one that
 /// runs, or the code of the one would not load in the other.
-pub fn config(kind: EngineKind) -> Result<Config> {
+pub fn config(kind: EngineKind, stack_bytes: usize) -> Result<Config> {
     let mut config = deterministic_config();
+    config.max_wasm_stack(stack_bytes);
     if kind == EngineKind::Pulley {
         config.target(PULLEY)?;
     }
@@ -18,7 +19,7 @@ pub fn config(kind: EngineKind) -> Result<Config> {
 
 /// Compiles a component for a kind of engine.
 pub fn compile(kind: EngineKind, component: &[u8]) -> Result<Vec<u8>> {
-    Ok(Engine::new(&config(kind)?)?.precompile_component(component)?)
+    Ok(Engine::new(&config(kind, limits::STACK_BYTES_MAX)?)?.precompile_component(component)?)
 }
 
 /// Makes a component of a core module.
@@ -42,7 +43,6 @@ fn deterministic_config() -> Config {
     config.native_unwind_info(false);
     // How `snapshot` reaches a guest's memories and globals.
     config.coredump_on_trap(true);
-    config.max_wasm_stack(limits::STACK_BYTES_MAX);
     // 4 GiB reserved and guard pages behind them: no bounds check is left in the code.
     config.memory_reservation(4 << 30);
     config.memory_guard_size(32 << 20);

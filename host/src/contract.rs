@@ -1,6 +1,9 @@
 //! The bindings of `wit/`, and the only place that names generated types.
 #![allow(missing_docs, clippy::all)] // generated; the documentation is that of the WIT
 
+pub mod shape;
+pub mod versions;
+
 wasmtime::component::bindgen!({
     path: "../wit",
     world: "server",
@@ -11,10 +14,7 @@ wasmtime::component::bindgen!({
 pub use pluto::system::io::*;
 
 /// The one interface that a guest may import.
-pub const INTERFACE: &str = "pluto:system/io@0.1.0";
-
-/// The contract itself, whose digest a trace names.
-pub const SOURCE: &str = include_str!("../../wit/system.wit");
+pub const INTERFACE: &str = "pluto:system/io@0.2.0";
 
 /// The one function that a guest must export.
 pub const ENTRY: &str = "run";

@@ -20,6 +20,8 @@ use crate::messages;
 pub struct Engine {
     engine: wasmtime::Engine,
     kind: EngineKind,
+    /// What a guest may have of it.
+    stack_bytes: usize,
     compiler: Compiler,
     /// Where compiled code is kept.
     cache: Option<CodeCache>,
@@ -72,9 +74,21 @@ impl Engine {
     /// otherwise.
     pub fn for_kind(kind: EngineKind, cache: Option<PathBuf>) -> Result<Self> {
         let cache = cache.map(CodeCache::open).transpose()?;
-        let engine = wasmtime::Engine::new(&codegen::config(kind)?)?;
+        let stack_bytes = limits::STACK_BYTES_MAX;
+        let engine = wasmtime::Engine::new(&codegen::config(kind, stack_bytes)?)?;
         let ticker = Ticker::start(engine.clone())?;
-        Ok(Self { engine, kind, compiler: Compiler::Here, cache, tell: |_| {}, ticker })
+        Ok(Self { engine, kind, stack_bytes, compiler: Compiler::Here, cache, tell: |_| {}, ticker })
+    }
+
+    /// The same engine for guests with a stack of so many bytes; none when this one is that.
+    pub fn with_stack(&self, stack_bytes: usize) -> Result<Option<Self>> {
+        if stack_bytes == self.stack_bytes {
+            return Ok(None);
+        }
+        let engine = wasmtime::Engine::new(&codegen::config(self.kind, stack_bytes)?)?;
+        let ticker = Ticker::start(engine.clone())?;
+        let (compiler, cache) = (self.compiler.clone(), self.cache.clone());
+        Ok(Some(Self { engine, kind: self.kind, stack_bytes, compiler, cache, tell: self.tell, ticker }))
     }
 
     /// The same, which has guests compiled by another, and tells the operator what he should know.

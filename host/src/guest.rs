@@ -8,6 +8,7 @@ use crate::contract::Outcome;
 use crate::engine::Engine;
 use crate::image::Mismatch;
 use crate::imports::{self, State, no_memory};
+use crate::run_limits::RunLimits;
 use crate::snapshot::GuestMemory;
 use crate::stop::{Exit, StopReason};
 use crate::trap;
@@ -47,6 +48,13 @@ impl Guest {
     pub fn new(engine: &Engine, admitted: Admitted, world: Box<dyn CheckpointedWorld>, memory_bytes_max: u64) -> Self {
         let store = imports::store(engine, world, memory_bytes_max);
         Self { store, admitted, memory: None }
+    }
+
+    /// Applies these limits instead of those of a guest that is run live. The stack is the engine's: see
+    /// `Engine::with_stack`.
+    pub fn within(mut self, limits: RunLimits) -> Self {
+        imports::limit(&mut self.store, limits);
+        self
     }
 
     /// Runs it to its end. A guest that pauses is called again at once.

@@ -7,7 +7,7 @@ use crate::checkpoints::CheckpointedWorld;
 use crate::contract::{self, Answer, Level, Server, Submission};
 use crate::engine::{self, Engine};
 use crate::exchange::Exchange;
-use crate::limits;
+use crate::run_limits::RunLimits;
 use crate::stop::StopReason;
 use crate::turn::Turn;
 
@@ -15,7 +15,7 @@ use crate::turn::Turn;
 pub(crate) struct State {
     /// Between the guest and its world.
     pub(crate) exchange: Exchange<dyn CheckpointedWorld>,
-    limits: MemoryLimits,
+    memory: MemoryLimits,
     /// How long the guest has computed without receiving.
     pub(crate) turn: Turn,
 }
@@ -24,18 +24,27 @@ pub(crate) struct State {
 pub(crate) fn store(engine: &Engine, world: Box<dyn CheckpointedWorld>, memory_bytes_max: u64) -> Store<State> {
     let state = State {
         exchange: Exchange::new(world),
-        limits: MemoryLimits { bytes: 0, bytes_max: memory_bytes_max, elements: 0 },
+        memory: MemoryLimits { bytes: 0, bytes_max: memory_bytes_max, elements: 0, run: RunLimits::HOST },
         turn: Turn::new(engine.ticks()),
     };
     let mut store = Store::new(engine.wasmtime(), state);
-    store.limiter(|state| &mut state.limits);
-    store.set_hostcall_fuel(limits::SEND_BYTES_MAX);
+    limit(&mut store, RunLimits::HOST);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut context| {
         context.data_mut().turn.look()?;
         Ok(UpdateDeadline::Continue(1))
     });
     store
+}
+
+/// Applies limits to a guest that has not run. The stack is the engine's: see `Engine::with_stack`.
+pub(crate) fn limit(store: &mut Store<State>, limits: RunLimits) {
+    store.set_hostcall_fuel(limits.send_bytes);
+    let state = store.data_mut();
+    state.exchange.allow_pending(limits.requests_pending);
+    state.memory.run = limits;
+    // The engine asks here how many instances there may be.
+    store.limiter(|state| &mut state.memory);
 }
 
 /// Tells wasmtime what a guest may import: the contract's four functions.
@@ -83,6 +92,8 @@ struct MemoryLimits {
     bytes: u64,
     bytes_max: u64,
     elements: usize,
+    /// What it may have besides memory.
+    run: RunLimits,
 }
 
 impl ResourceLimiter for MemoryLimits {
@@ -112,7 +123,7 @@ impl ResourceLimiter for MemoryLimits {
             return Ok(false);
         }
         let wanted = self.elements + (desired - current);
-        if wanted > limits::TABLE_ELEMENTS_MAX {
+        if wanted > self.run.table_elements {
             return Err(StopReason::Tables { wanted: wanted as u64 }.into());
         }
         self.elements = wanted;
@@ -120,14 +131,14 @@ impl ResourceLimiter for MemoryLimits {
     }
 
     fn instances(&self) -> usize {
-        limits::INSTANCES_MAX
+        self.run.instances
     }
 
     fn tables(&self) -> usize {
-        limits::INSTANCES_MAX
+        self.run.instances
     }
 
     fn memories(&self) -> usize {
-        limits::INSTANCES_MAX
+        self.run.instances
     }
 }

@@ -75,11 +75,11 @@ impl fmt::Display for StopReason {
                 limit >> 10
             ),
             Self::Tables { wanted } => {
-                write!(f, "it wants a table of {wanted} elements and may have {}", limits::TABLE_ELEMENTS_MAX)
+                write!(f, "it wants a table of {wanted} elements, and a host gives {}", limits::TABLE_ELEMENTS_MAX)
             }
             Self::RequestsPending => write!(
                 f,
-                "it has sent more than {} requests without receiving their answers",
+                "it has sent more requests without receiving their answers than a host keeps ({})",
                 limits::REQUESTS_PENDING_MAX
             ),
             Self::DuplicateId(id) => write!(f, "it has sent a request with id {id} while that id was pending"),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use wit_component::{StringEncoding, embed_component_metadata};
-use wit_parser::{Resolve, WorldId};
+use wit_parser::{PackageId, Resolve, WorldId};
 
 /// The repository's folder.
 pub fn repository() -> &'static Path {
@@ -33,15 +33,35 @@ pub fn module_with_pages(pages_max: u32, body: &str) -> Vec<u8> {
 
 const PRELUDE: &str = include_str!("../guests/prelude.wat");
 
+/// The same for another contract, which this WIT document is.
+pub fn module_for(wit: &str, body: &str) -> Vec<u8> {
+    let version = wit.split(['@', ';']).nth(1).expect("a version");
+    let prelude = PRELUDE.replace(&format!("@{SPOKEN}\""), &format!("@{version}\""));
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("system.wit", wit).expect("the document is sound");
+    embed(&format!("(module\n{prelude}\n{body})"), &world(resolve, package))
+}
+
+/// The contract that the prelude imports.
+const SPOKEN: &str = "0.2.0";
+
 fn embedded(text: &str) -> Vec<u8> {
     static WORLD: LazyLock<(Resolve, WorldId)> = LazyLock::new(|| {
         let mut resolve = Resolve::default();
         let (package, _) = resolve.push_dir(repository().join("wit")).expect("wit/ is sound");
-        let world = resolve.select_world(&[package], Some("server")).expect("the world is there");
-        (resolve, world)
+        world(resolve, package)
     });
+    embed(text, &WORLD)
+}
+
+fn world(resolve: Resolve, package: PackageId) -> (Resolve, WorldId) {
+    let world = resolve.select_world(&[package], Some("server")).expect("the world is there");
+    (resolve, world)
+}
+
+fn embed(text: &str, (resolve, world): &(Resolve, WorldId)) -> Vec<u8> {
     let mut module = wat::parse_str(text).expect("the text is sound");
-    embed_component_metadata(&mut module, &WORLD.0, WORLD.1, StringEncoding::UTF8).expect("the world is embedded");
+    embed_component_metadata(&mut module, resolve, *world, StringEncoding::UTF8).expect("the world is embedded");
     module
 }
 

@@ -14,7 +14,8 @@ use wasmparser::{
     Encoding, FunctionBody, KnownCustom, Name, NameSectionReader, Operator, Parser, Payload, SectionLimited, TypeRef,
 };
 
-use self::weight::{Components, DAMAGED, Weight};
+pub(crate) use self::weight::DAMAGED;
+use self::weight::{Components, Weight};
 use crate::limits;
 
 /// What a guest's file holds, all its components and core modules together.

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use wasmparser::{ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, Instance};
 
 /// What is said of a file that cannot be read to its end.
-pub(super) const DAMAGED: &str = "the component is damaged";
+pub(crate) const DAMAGED: &str = "the component is damaged";
 
 /// How much there is to make of a component, with all that it instantiates. The numbers stop at `u64::MAX`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

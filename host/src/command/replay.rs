@@ -18,6 +18,7 @@ use crate::lab::explain::{Event, Explainer, Filter, Mark, count};
 use crate::lab::replaying::{begins_at, go_to, play, skip_to_begin};
 use crate::limits;
 use crate::messages::quoted;
+use crate::run_limits::RunLimits;
 use crate::stop::Exit;
 use crate::trace::{Header, text};
 
@@ -60,7 +61,7 @@ pub fn replay(
         return Ok(ExitStatus::Well);
     };
     report(&format!("another run, after turn {}: {}", outcome.turns, describe(divergence)));
-    if let Some(note) = header.differs_in_engine(target) {
+    for note in [header.differs_in_engine(target), RunLimits::lessened(&header.limits)].into_iter().flatten() {
         report(&format!("note: {note}"));
     }
     if let Some(message) = &outcome.trap {

@@ -26,7 +26,7 @@ pub fn open(path: &Path) -> Result<Trace> {
     let mut reader = reader.with_context(|| path.display().to_string())?;
     if let Some(difference) = reader.header.differs() {
         bail!(
-            "{} cannot be replayed exactly by this pluto-host: {difference}: use the one that has recorded it",
+            "{} cannot be replayed by this pluto-host: {difference}. `pluto-host trace text` shows what is in it",
             path.display()
         );
     }

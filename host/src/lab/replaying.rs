@@ -2,14 +2,15 @@
 
 use std::io::{Read, Seek};
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 
 use super::explain::Explainer;
-use crate::admission;
+use crate::admission::{self, Admitted};
 use crate::backend::replay::{Divergence, Outcome, Replay, Watcher};
 use crate::engine::Engine;
 use crate::guest::{Guest, RunResult};
 use crate::image::Mismatch;
+use crate::run_limits::RunLimits;
 use crate::stop::StopReason;
 use crate::trace::binary::TraceReader;
 use crate::trace::{Header, KeyFrame, Record};
@@ -110,6 +111,35 @@ impl Memory {
     }
 }
 
+/// How a guest is run in a recorded world: as it was when it was recorded, within the bounds of a replay.
+pub struct Run {
+    /// What it may have.
+    pub limits: RunLimits,
+    /// An engine for another stack than a guest has that is run live.
+    engine: Option<Engine>,
+    /// An earlier name of the interface that it may import.
+    earlier_interface: Option<&'static str>,
+}
+
+impl Run {
+    /// That of a trace with this header.
+    pub fn of(engine: &Engine, header: &Header) -> Result<Self> {
+        let limits = RunLimits::recorded(&header.limits).map_err(Error::msg)?;
+        let engine = engine.with_stack(limits.stack_bytes)?;
+        Ok(Self { limits, engine, earlier_interface: header.earlier_interface() })
+    }
+
+    /// The engine for it.
+    pub fn engine<'a>(&'a self, engine: &'a Engine) -> &'a Engine {
+        self.engine.as_ref().unwrap_or(engine)
+    }
+
+    /// Admits a guest to it.
+    pub fn admit(&self, engine: &Engine, guest: &[u8]) -> Result<Admitted> {
+        admission::inspect_recorded(engine, guest, self.earlier_interface)?.admitted
+    }
+}
+
 /// Runs a guest on a trace, up to turn number `until`, with so much memory at most, and shows each
 /// turn to a watcher.
 pub fn play<R: Read + 'static>(
@@ -120,7 +150,8 @@ pub fn play<R: Read + 'static>(
     until: u64,
     watcher: Option<Watcher>,
 ) -> Result<Outcome> {
-    let (arguments, memory) = (trace.header.arguments.clone(), Memory::of(&trace.header, memory_max));
+    let header = trace.header.clone();
+    let (arguments, memory) = (header.arguments.clone(), Memory::of(&header, memory_max));
     // It is in `guest`, or is not needed.
     trace.guest = Vec::new();
     let is_recorded_guest = trace.header.guest_sha256 == Header::digest(guest);
@@ -139,8 +170,10 @@ pub fn play<R: Read + 'static>(
     if let Some(watcher) = watcher {
         world = world.watched(watcher);
     }
-    let admitted = admission::inspect(engine, guest)?.admitted?;
-    let ended = Guest::new(engine, admitted, Box::new(world), memory.allowed()).run(&arguments);
+    let run = Run::of(engine, &header)?;
+    let engine = run.engine(engine);
+    let admitted = run.admit(engine, guest)?;
+    let ended = Guest::new(engine, admitted, Box::new(world), memory.allowed()).within(run.limits).run(&arguments);
     memory.was_enough(&ended)?;
     let mut outcome = outcome.take();
     if let Some(Divergence::Image(Mismatch::Memory(_, wanted))) = &outcome.divergence

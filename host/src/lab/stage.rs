@@ -8,8 +8,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result, bail};
 
 use super::extract::Extractor;
-use super::replaying::{Memory, begins_at, play};
-use crate::admission;
+use super::replaying::{Memory, Run, begins_at, play};
 use crate::backend::replay::Step;
 use crate::backend::sim::{Sim, Unknown};
 use crate::behaviour::{Behaviour, Store};
@@ -19,6 +18,7 @@ use crate::engine::Engine;
 use crate::guest::{Guest, RunResult};
 use crate::limits;
 use crate::scene::Scene;
+use crate::trace::Header;
 use crate::trace::binary::TraceReader;
 
 /// A recorded world, and what the recorded guest did in it.
@@ -31,6 +31,8 @@ pub struct Stage {
     pub store: Rc<RefCell<Store>>,
     /// What guests can have in it.
     memory: Memory,
+    /// Of the trace.
+    header: Header,
 }
 
 /// What a guest did in a recorded world.
@@ -66,6 +68,7 @@ impl Stage {
                 "{trace} begins at turn {turn}: another guest can only take part from the beginning, as `--record` alone writes it"
             );
         }
+        let header = reader.header.clone();
         let (guest, memory) = (std::mem::take(&mut reader.guest), Memory::of(&reader.header, memory_max));
         let store = Rc::<RefCell<Store>>::default();
         let extractor = Rc::new(RefCell::new(Some(Extractor::new(&reader.header, store.clone()))));
@@ -108,16 +111,18 @@ impl Stage {
         }
         let ended = if outcome.ended { end.take() } else { None };
         let (scene, recorded) = extractor.finish(ended);
-        Ok(Self { scene: Rc::new(scene), recorded, store, memory })
+        Ok(Self { scene: Rc::new(scene), recorded, store, memory, header })
     }
 
     /// Runs a guest in this world, and tells what it did.
     pub fn run(&self, engine: &Engine, path: &Path, guest: &[u8]) -> Result<Ran> {
         let name = path.display();
-        let admitted = admission::inspect(engine, guest).and_then(|guest| guest.admitted);
-        let admitted = admitted.with_context(|| name.to_string())?;
+        let run = Run::of(engine, &self.header)?;
+        let engine = run.engine(engine);
+        let admitted = run.admit(engine, guest).with_context(|| name.to_string())?;
         let (world, seen) = Sim::new(self.scene.clone(), self.store.clone());
-        let mut guest = Guest::new(engine, admitted, Box::new(WithoutCheckpoints(world)), self.memory.allowed());
+        let world = Box::new(WithoutCheckpoints(world));
+        let mut guest = Guest::new(engine, admitted, world, self.memory.allowed()).within(run.limits);
         let ended = guest.run(&self.scene.arguments);
         drop(guest);
         self.memory.was_enough(&ended).with_context(|| name.to_string())?;

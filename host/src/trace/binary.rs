@@ -5,8 +5,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::format::{Format, parse_header, put_header};
 use super::hex::hex;
-use super::records::{Context, Head, parse_header, put_cut, put_end, put_header, put_key_frame};
+use super::records::{Context, Head, put_cut, put_end, put_key_frame};
 use super::wire::{Malformed, Reader};
 use super::{End, Header, KeyFrame, Record, Sent, Turn};
 use crate::contract::Answer;
@@ -15,9 +16,6 @@ use crate::limits;
 /// What a trace begins with. The first byte is no text, so that nothing takes it for some.
 pub const MAGIC: [u8; 8] = *b"\x89PLUTO\r\n";
 
-/// The version of the format. It changes with anything in `codec`, `sum` or here.
-const VERSION: u16 = 5;
-
 /// Before each block: its length in bytes, a checksum of that length, and the XXH3 of these bytes. A damaged length would
 /// otherwise look like a host that was killed.
 const FRAME_BYTES: usize = 4 + 4 + 8;
@@ -25,7 +23,7 @@ const FRAME_BYTES: usize = 4 + 4 + 8;
 /// The bytes with which a trace begins: what was run, and the guest itself, so that the file is all that a replay needs.
 pub fn begin(header: &Header, guest: &[u8]) -> io::Result<Vec<u8>> {
     let mut bytes = MAGIC.to_vec();
-    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(Format::of(header).number().to_le_bytes());
     let named = put_header(header);
     if named.len() > limits::TRACE_HEADER_BYTES_MAX {
         return Err(io::Error::other("the arguments are longer than a trace can hold"));
@@ -223,8 +221,11 @@ impl fmt::Display for TraceError {
             Self::Foreign => f.write_str("this is no trace: a file that `pluto-host --record` has written is expected"),
             Self::Version(version) => write!(
                 f,
-                "this trace is of format version {version}, and this pluto-host reads version {VERSION}: \
-                 use the pluto-host that has written it, or a newer one"
+                "this trace is of format version {version}, and this pluto-host reads versions {} and {}: \
+                 use the pluto-host that has written it{}",
+                Format::V5.number(),
+                Format::V6.number(),
+                if *version > Format::V6.number() { ", or a newer one" } else { "" }
             ),
             Self::Headless => f.write_str("the trace ends before the first record: the host was killed as it started"),
             Self::Damaged(at) => write!(f, "the trace is damaged: the checksum of the block at byte {at} is wrong"),
@@ -258,13 +259,11 @@ impl<R: Read> TraceReader<R> {
             return Err(TraceError::Foreign);
         }
         let version = u16::from_le_bytes([version[0], version[1]]);
-        if version != VERSION {
-            return Err(TraceError::Version(version));
-        }
+        let format = Format::numbered(version).ok_or(TraceError::Version(version))?;
         let mut at = preamble.len() as u64;
         let header = read_block(&mut input, at, limits::TRACE_HEADER_BYTES_MAX)?.ok_or(TraceError::Headless)?;
         let malformed = |why| TraceError::Malformed(at, why);
-        let parsed = parse_header(&header).map_err(malformed)?;
+        let parsed = parse_header(format, &header).map_err(malformed)?;
         at += (header.len() + FRAME_BYTES) as u64;
         let packed = read_block(&mut input, at, limits::TRACE_BLOCK_BYTES_MAX)?.ok_or(TraceError::Headless)?;
         let guest = unpack_guest(&packed).map_err(|why| TraceError::Malformed(at, why))?;

@@ -1,8 +1,8 @@
-//! The header and the records as bytes.
+//! The records as bytes.
 
 use super::codec::{ANSWER_BYTES_MIN, Facts, Room, put_answer, read_answer};
 use super::wire::{Malformed, Reader, put_bytes, put_halves, put_number};
-use super::{End, Header, How, KeyFrame, Record, Sent};
+use super::{End, How, KeyFrame, Record, Sent};
 use crate::contract::Answer;
 use crate::contract::Arity;
 use crate::limits;
@@ -126,45 +126,6 @@ fn read_sent(reader: &mut Reader<'_>) -> Result<Sent, Malformed> {
     }
     let hash = reader.take(8)?.try_into().map_err(|_| Malformed::Short)?;
     Ok(Sent { count, hash: u64::from_le_bytes(hash) })
-}
-
-/// The encoding of a header.
-pub(super) fn put_header(header: &Header) -> Vec<u8> {
-    let mut out = Vec::new();
-    out.extend(header.guest_sha256);
-    out.extend(header.contract_sha256);
-    put_bytes(&mut out, header.engine.as_bytes());
-    put_number(&mut out, header.memory_max);
-    for list in [&header.limits, &header.arguments] {
-        put_number(&mut out, list.len() as u64);
-        list.iter().for_each(|text| put_bytes(&mut out, text.as_bytes()));
-    }
-    put_number(&mut out, header.start);
-    out
-}
-
-/// Reads a header, which is all that there is.
-pub(super) fn parse_header(bytes: &[u8]) -> Result<Header, Malformed> {
-    let mut reader = Reader::new(bytes);
-    let header = read_header(&mut reader)?;
-    if reader.is_empty() { Ok(header) } else { Err(Malformed::Rest) }
-}
-
-fn read_header(reader: &mut Reader<'_>) -> Result<Header, Malformed> {
-    let digest = |reader: &mut Reader<'_>| reader.take(32)?.try_into().map_err(|_| Malformed::Short);
-    let list = |reader: &mut Reader<'_>, most: usize, bytes_max: usize| {
-        let length = reader.length(1, most)?;
-        (0..length).map(|_| reader.short_text(bytes_max).map(str::to_owned)).collect::<Result<Vec<_>, _>>()
-    };
-    Ok(Header {
-        guest_sha256: digest(reader)?,
-        contract_sha256: digest(reader)?,
-        engine: reader.short_text(limits::TRACE_WORDS_BYTES_MAX)?.to_owned(),
-        memory_max: reader.number()?,
-        limits: list(reader, limits::TRACE_LIMITS_MAX, limits::TRACE_WORDS_BYTES_MAX)?,
-        arguments: list(reader, limits::TRACE_ARGUMENTS_MAX, usize::MAX)?,
-        start: reader.number()?,
-    })
 }
 
 fn put_how(out: &mut Vec<u8>, how: &How) {

@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::binary::{TraceError, TraceReader};
 use super::codec::{ERRORS, KINDS, SIGNALS};
 use super::text::{Text, TextError, TextWriter};
-use super::{End, Header, How, KeyFrame, Record, Sent, Turn};
+use super::{Contract, End, Header, How, KeyFrame, Record, Sent, Turn};
 use crate::contract::Arity;
 use crate::contract::{
     Accepted, Answer, Digested, Entry, IpAddress, Loaded, Metadata, Opened, Reply, Signal, SocketAddress,
@@ -140,6 +140,9 @@ impl Random {
         let mut header = Header::new(GUEST, self.number(), vec![self.text(), self.text()], self.number());
         header.engine = self.text();
         header.limits.truncate(self.below(6));
+        if self.below(3) == 0 {
+            (header.contract, header.host) = (Contract::Source(Header::digest(&self.0.to_le_bytes())), String::new());
+        }
         let mut records: Vec<Record> = (0..self.below(8)).map(|_| self.record()).collect();
         if self.below(4) == 0 {
             records.insert(0, Record::Cut(self.number()));
@@ -207,7 +210,7 @@ fn an_error_says_where_and_what() {
     });
     let lines = sound.lines().count();
     for (from, to, line, expected, found) in [
-        ("pluto-trace 1", "pluto-trace 2", 1, "1, the version", "`2`"),
+        ("pluto-trace 2", "pluto-trace 3", 1, "1 or 2, the versions", "`3`"),
         ("guest sha256", "guest sha1", 2, "`sha256`", "`sha1`"),
         ("memory-max 1", "memory-max much", lines - 4, "a number of bytes", "`much`"),
         ("\"8000\"", "\"8000", lines - 3, "a quote at the end", "`\"8000`"),

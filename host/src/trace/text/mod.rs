@@ -1,9 +1,10 @@
 //! The trace as text, for people: to be read, compared line by line, and edited by hand.
 //!
 //! ```text
-//! pluto-trace 1
+//! pluto-trace 2
 //! guest sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-//! contract sha256 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752
+//! contract "0.2.0" identity 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752
+//! host "pluto-host 0.1.0"
 //! engine "wasmtime 48.0.8 x86_64"
 //! limit "stack-bytes=524288"
 //! memory-max 1073741824
@@ -35,6 +36,9 @@
 //!
 //! `cut 7`, in front of all else, stands in the place of seven turns.
 //!
+//! A trace of format 5 is a text of version 1: `contract sha256` names the source text of the contract, and there is no
+//! `host`.
+//!
 //! The guest's bytes are not in the text, which only names their digest.
 
 mod names;
@@ -51,9 +55,6 @@ use super::{Header, Record};
 
 pub use parse::TextReader;
 pub use write::{TextWriter, request};
-
-/// The version of the text form.
-const VERSION: u32 = 1;
 
 /// What a text says: a trace without its guest.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,14 +6,15 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::words::{Lines, Words};
-use super::{TextError, VERSION, names};
+use super::{TextError, names};
 use crate::contract::{
     Accepted, Answer, Digested, Entry, IpAddress, Loaded, Metadata, Opened, Reply, Signal, SocketAddress,
 };
 use crate::limits;
 use crate::stop::StopReason as Stop;
 use crate::trace::codec::{ERRORS, KINDS, Room, SIGNALS};
-use crate::trace::{End, Header, How, KeyFrame, Record, Sent, Turn};
+use crate::trace::format::Format;
+use crate::trace::{Contract, End, Header, How, KeyFrame, Record, Sent, Turn};
 
 const ID: &str = "an id, such as 0.3";
 const HANDLE: &str = "a handle, such as 0.3";
@@ -79,13 +80,24 @@ impl<'a> TextReader<'a> {
 }
 
 fn header(lines: &mut Lines<'_>) -> Result<Header, TextError> {
-    lines.line("pluto-trace", |words| {
-        let expected = format!("{VERSION}, the version that this pluto-host reads");
-        words.take(&expected, |word| (word.parse() == Ok(VERSION)).then_some(()))
+    let (old, new) = (Format::V5.of_text(), Format::V6.of_text());
+    let version = lines.line("pluto-trace", |words| {
+        let expected = format!("{old} or {new}, the versions that this pluto-host reads");
+        words.take(&expected, |word| word.parse().ok().filter(|version| [old, new].contains(version)))
     })?;
+    let guest_sha256 = lines.line("guest", |words| digest(words, "sha256"))?;
+    let (contract, host) = if version == old {
+        (Contract::Source(lines.line("contract", |words| digest(words, "sha256"))?), String::new())
+    } else {
+        let contract = lines.line("contract", |words| {
+            Ok(Contract::Named { version: short_text(words)?, identity: digest(words, "identity")? })
+        })?;
+        (contract, lines.line("host", short_text)?)
+    };
     Ok(Header {
-        guest_sha256: lines.line("guest", digest)?,
-        contract_sha256: lines.line("contract", digest)?,
+        guest_sha256,
+        contract,
+        host,
         engine: lines.line("engine", short_text)?,
         limits: lines.lines("limit", limits::TRACE_LIMITS_MAX, short_text)?,
         memory_max: lines.line("memory-max", |words| words.number("a number of bytes"))?,
@@ -94,8 +106,9 @@ fn header(lines: &mut Lines<'_>) -> Result<Header, TextError> {
     })
 }
 
-fn digest(words: &mut Words<'_>) -> Result<[u8; 32], TextError> {
-    words.keyword("sha256")?;
+/// A digest behind the word that says of what it is.
+fn digest(words: &mut Words<'_>, keyword: &str) -> Result<[u8; 32], TextError> {
+    words.keyword(keyword)?;
     words.take("64 hexadecimal digits", |word| {
         let mut digest = [0; 32];
         let digits: Vec<u8> = word.chars().map_while(|c| c.to_digit(16).map(|digit| digit as u8)).collect();

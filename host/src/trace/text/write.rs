@@ -6,15 +6,16 @@ use std::io::{self, Write};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+use super::names;
 use super::strings::{Following, Quoted};
-use super::{VERSION, names};
 use crate::contract::{
     Answer, Digested, IpAddress, Metadata, Part, Range, Reply, Request, Signal, SocketAddress, Submission,
 };
 use crate::stop::StopReason as Stop;
 use crate::trace::binary::Piece;
+use crate::trace::format::Format;
 use crate::trace::hex::hex;
-use crate::trace::{End, Header, How, KeyFrame, Record, Sent, Turn};
+use crate::trace::{Contract, End, Header, How, KeyFrame, Record, Sent, Turn};
 
 /// Writes a trace as text.
 pub struct TextWriter<W> {
@@ -26,9 +27,15 @@ pub struct TextWriter<W> {
 impl<W: Write> TextWriter<W> {
     /// Writes the header.
     pub fn new(mut output: W, header: &Header) -> io::Result<Self> {
-        writeln!(output, "pluto-trace {VERSION}")?;
+        writeln!(output, "pluto-trace {}", Format::of(header).of_text())?;
         writeln!(output, "guest sha256 {}", hex(&header.guest_sha256))?;
-        writeln!(output, "contract sha256 {}", hex(&header.contract_sha256))?;
+        match &header.contract {
+            Contract::Source(sha256) => writeln!(output, "contract sha256 {}", hex(sha256))?,
+            Contract::Named { version, identity } => {
+                writeln!(output, "contract {} identity {}", Quoted(version.as_bytes()), hex(identity))?;
+                writeln!(output, "host {}", Quoted(header.host.as_bytes()))?;
+            }
+        }
         writeln!(output, "engine {}", Quoted(header.engine.as_bytes()))?;
         header.limits.iter().try_for_each(|limit| writeln!(output, "limit {}", Quoted(limit.as_bytes())))?;
         writeln!(output, "memory-max {}", header.memory_max)?;

@@ -1,0 +1,86 @@
+//! What a trace says of its run before the first record.
+
+use sha2::{Digest, Sha256};
+
+use crate::contract::versions::SPOKEN;
+use crate::engine_kind::EngineKind;
+use crate::run_limits::RunLimits;
+
+/// What a run was a run of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// SHA-256 of the guest, as the bytes that were given to the host.
+    pub guest_sha256: [u8; 32],
+    /// The contract that guest and host spoke.
+    pub contract: Contract,
+    /// The host's name and version, such as `pluto-host 0.1.0`. Empty in a trace of format 5.
+    pub host: String,
+    /// The engine's name, version and target. They are told and not compared: what a guest computes is the same on each,
+    /// and the hashes prove it.
+    pub engine: String,
+    /// The limits of the host at which a guest's run can change, each as `name=value`. A replay applies them.
+    pub limits: Vec<String>,
+    /// Memory that the guest may have, in bytes.
+    pub memory_max: u64,
+    /// The arguments that the guest was given.
+    pub arguments: Vec<String>,
+    /// The time at which the run began: nanoseconds since the Unix epoch.
+    pub start: u64,
+}
+
+/// How a trace names its contract, which also tells the trace's format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contract {
+    /// In format 6: by its version and its identity, which comments do not change.
+    Named {
+        /// The version of the package `pluto:system`.
+        version: String,
+        /// See `Shape::identity`.
+        identity: [u8; 32],
+    },
+    /// In format 5: by the SHA-256 of the source text, comments included.
+    Source([u8; 32]),
+}
+
+/// What this host writes into the header of a trace.
+const HOST: &str = concat!("pluto-host ", env!("CARGO_PKG_VERSION"));
+
+impl Contract {
+    /// The contract that this host speaks.
+    pub fn spoken() -> Self {
+        Self::Named { version: SPOKEN.number.to_owned(), identity: SPOKEN.identity }
+    }
+}
+
+impl Header {
+    /// The header of a run of `guest` that begins now.
+    pub fn new(guest: &[u8], memory_max: u64, arguments: Vec<String>, start: u64) -> Self {
+        Self {
+            guest_sha256: Self::digest(guest),
+            contract: Contract::spoken(),
+            host: HOST.to_owned(),
+            engine: EngineKind::Native.name(),
+            limits: RunLimits::HOST.named(),
+            memory_max,
+            arguments,
+            start,
+        }
+    }
+
+    /// SHA-256.
+    pub fn digest(bytes: &[u8]) -> [u8; 32] {
+        Sha256::digest(bytes).into()
+    }
+
+    /// Which engine it was recorded on, when `kind` is another one.
+    pub fn differs_in_engine(&self, kind: EngineKind) -> Option<String> {
+        let here = kind.name();
+        (self.engine != here).then(|| {
+            format!(
+                "it was recorded on {}, and this is {here}: how deep a guest can recurse, and how long a turn takes, \
+                 depends on that",
+                self.engine
+            )
+        })
+    }
+}
