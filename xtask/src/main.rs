@@ -5,6 +5,7 @@
 
 mod bench;
 mod build;
+mod contract;
 mod count;
 mod deny;
 mod docs;

@@ -12,6 +12,7 @@ mod source;
 use std::fs;
 use std::path::Path;
 
+use crate::contract;
 use crate::metadata;
 use crate::workspace::{Result, output, root, say};
 use exceptions::{Counts, List};
@@ -64,6 +65,7 @@ pub(crate) fn tidy() -> Result<()> {
             breaches.extend(names::misplaced(name, text));
         }
     }
+    breaches.extend(contract::check(&root()));
     breaches.extend(LONG_LINES.breaches(&long_lines(&files))?);
     breaches.extend(CIRCLES.breaches(&circles(&files))?);
     breaches.extend(check_map(&files, &names)?);
