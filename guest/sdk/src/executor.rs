@@ -11,8 +11,7 @@ mod slots;
 mod tasks;
 mod timers;
 
-use crate::contract::{Answer, Id, Outcome, Reply, Request, Submission};
-use crate::log;
+use crate::contract::{Answer, Id, Level, Outcome, Reply, Request, Submission};
 use slots::{Consumer, Delivery, Slots};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -56,7 +55,7 @@ struct State {
     pause: bool,
     /// Lines logged since the last turn ended. On wasm32 the log is called at once instead.
     #[cfg(not(target_arch = "wasm32"))]
-    logs: Vec<(crate::Level, String)>,
+    logs: Vec<(Level, String)>,
 }
 
 impl Runtime {
@@ -95,7 +94,7 @@ where
         let code = match main(args).await {
             Ok(()) => 0,
             Err(error) => {
-                log::log(crate::Level::Error, error.to_string());
+                log(Level::Error, &error.to_string());
                 1
             }
         };
@@ -131,7 +130,7 @@ fn outcome() -> Option<Outcome> {
     match exit {
         Some(code) => Some(Outcome::Exit(code)),
         None if !waits => {
-            log::log(crate::Level::Error, "the guest waits, but no request of it is pending: it can never go on");
+            log(Level::Error, "the guest waits, but no request of it is pending: it can never go on");
             with(|state| state.exit = Some(1));
             Some(Outcome::Exit(1))
         }
@@ -299,9 +298,12 @@ pub(crate) fn now() -> u64 {
     RUNTIME.with(|runtime| runtime.now.get())
 }
 
-/// Keeps a log line for the end of the turn. Outside of a guest nobody reads it.
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) fn log_line(level: crate::Level, message: &str) {
+/// Writes a log line. On wasm32 the host takes it at once. Natively the line waits for the end of the turn; outside of
+/// a guest nobody reads it.
+pub(crate) fn log(level: Level, message: &str) {
+    #[cfg(target_arch = "wasm32")]
+    crate::contract::pluto::system::io::log(level, message);
+    #[cfg(not(target_arch = "wasm32"))]
     with(|state| {
         if state.started {
             state.logs.push((level, message.to_owned()));
@@ -311,7 +313,7 @@ pub(crate) fn log_line(level: crate::Level, message: &str) {
 
 /// The lines logged since the last call.
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) fn take_logs() -> Vec<(crate::Level, String)> {
+pub(crate) fn take_logs() -> Vec<(Level, String)> {
     with(|state| std::mem::take(&mut state.logs))
 }
 

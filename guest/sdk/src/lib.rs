@@ -46,6 +46,7 @@ mod compare;
 pub mod contract;
 mod error;
 mod executor;
+mod expected;
 pub mod fs;
 pub mod log;
 #[cfg(any(all(target_arch = "wasm32", feature = "allocator"), test))]

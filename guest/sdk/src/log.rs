@@ -1,14 +1,12 @@
 //! The log. Its lines are for people: a replay never compares them.
 
 use crate::contract::Level;
+use crate::executor;
 
 /// Writes a line. The host shortens it to `log_bytes_max` and escapes control characters. Natively, outside of a guest
 /// that `testing` runs, nothing happens.
 pub fn log(level: Level, message: impl AsRef<str>) {
-    #[cfg(target_arch = "wasm32")]
-    crate::contract::pluto::system::io::log(level, message.as_ref());
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::executor::log_line(level, message.as_ref());
+    executor::log(level, message.as_ref());
 }
 
 /// Logs, as `format!` writes it, what went wrong in the guest itself.

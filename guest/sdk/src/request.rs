@@ -220,65 +220,6 @@ impl<T> Queue<T> {
     }
 }
 
-/// Which replies answer a request when it does not fail: the contract's table, in one place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Expected {
-    Connections,
-    Data,
-    Written,
-    Done,
-    Opened,
-    Loaded,
-    Digested,
-    Listed,
-    Changed,
-    Elapsed,
-    Signal,
-    Gathered,
-}
-
-impl Expected {
-    pub(crate) fn answers_to(request: &Request) -> Expected {
-        match request {
-            Request::Listen(_) => Expected::Connections,
-            Request::Read(_) | Request::ReadFile(_) => Expected::Data,
-            Request::Write(_) => Expected::Written,
-            Request::Shutdown(_) | Request::Close(_) | Request::Cancel(_) | Request::Post(_) => Expected::Done,
-            Request::Open(_) => Expected::Opened,
-            Request::Load(_) => Expected::Loaded,
-            Request::Digest(_) => Expected::Digested,
-            Request::List(_) => Expected::Listed,
-            Request::Watch(_) => Expected::Changed,
-            Request::Sleep(_) => Expected::Elapsed,
-            Request::Signals => Expected::Signal,
-            Request::Gather => Expected::Gathered,
-        }
-    }
-
-    /// Whether the request has any number of answers before the final one.
-    pub(crate) fn is_many(self) -> bool {
-        matches!(self, Expected::Connections | Expected::Changed | Expected::Signal)
-    }
-
-    pub(crate) fn fits(self, reply: &Reply) -> bool {
-        match reply {
-            Reply::Failed(_) => true,
-            Reply::Listening(_) | Reply::Accepted(_) => self == Expected::Connections,
-            Reply::Data(_) => self == Expected::Data,
-            Reply::Written(_) => self == Expected::Written,
-            Reply::Done => self == Expected::Done,
-            Reply::Opened(_) => self == Expected::Opened,
-            Reply::Loaded(_) => self == Expected::Loaded,
-            Reply::Digested(_) => self == Expected::Digested,
-            Reply::Listed(_) => self == Expected::Listed,
-            Reply::Changed(_) => self == Expected::Changed,
-            Reply::Elapsed => self == Expected::Elapsed,
-            Reply::Signal(_) => self == Expected::Signal,
-            Reply::Gathered(_) => self == Expected::Gathered,
-        }
-    }
-}
-
 pub(crate) use sealed::Sealed;
 
 mod sealed {
@@ -292,6 +233,7 @@ mod tests {
     use crate::contract::{
         Accepted, Digested, IpAddress, Kind, Loaded, Metadata, Opened, Range, Signal, SocketAddress,
     };
+    use crate::expected::Expected;
     use crate::fs::{List, Open, Symlinks, WatchPath};
     use crate::net::Listen;
     use crate::shards::{Gather, Post};

@@ -4,7 +4,7 @@
 //! or forged is told apart without a search. A slot is free again when the final answer has come *and* was taken.
 
 use crate::contract::{Answer, Id, Reply, Request, Signal};
-use crate::request::Expected;
+use crate::expected::Expected;
 use std::ops::ControlFlow;
 use std::task::{Poll, Waker};
 
