@@ -15,7 +15,8 @@
 
 use crate::decimal::Decimal;
 use crate::http::date::Date;
-use crate::http::request::{LoggedFields, Method};
+use crate::http::method::Method;
+use crate::http::request::LoggedFields;
 use crate::limits::{LOGGED_FIELD_ESCAPED_BYTES_MAX, LOGGED_LINE_BYTES_MAX, LOGGED_LINE_ESCAPED_BYTES_MAX};
 
 /// How the lines look.

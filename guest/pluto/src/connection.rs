@@ -2,8 +2,9 @@
 
 use crate::access::{self, Access, Form};
 use crate::http::inbound::{Inbound, Phase};
+use crate::http::method::Method;
 use crate::http::multipart::Multipart;
-use crate::http::request::{Method, Request, Terms};
+use crate::http::request::{Request, Terms};
 use crate::http::response::{Envelope, Persistence};
 use crate::limits::{PIECE_BYTES_START, READ_BYTES};
 use crate::outbox::{Gathered, Outbox, next_piece};

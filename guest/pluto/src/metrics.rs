@@ -5,7 +5,7 @@
 
 use crate::access::{Access, End};
 use crate::http::media::Media;
-use crate::http::request::Method;
+use crate::http::method::Method;
 use pluto_sdk::now;
 use std::cell::{Cell, RefCell};
 use std::fmt::{Display, Write};

@@ -2,8 +2,8 @@
 //! (RFC 9110 §13).
 
 use super::date;
+use super::method::Method;
 use super::range::Ranges;
-use super::request::Method;
 use super::status::{Fault, Status};
 use super::syntax;
 use super::validator::{Validators, tags};

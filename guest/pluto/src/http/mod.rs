@@ -5,7 +5,7 @@
 //! |---|---|
 //! | the bytes of a connection, cut into requests | [`inbound`] |
 //! | one head: which bytes may stand where | [`head`], [`syntax`] |
-//! | one head: what it means | [`request`], [`authority`] |
+//! | one head: what it means | [`request`], [`method`], [`authority`] |
 //! | where the request goes, and the path in it | [`target`] |
 //! | what a policy looks at besides | [`asked`] |
 //! | where a body ends | [`body`] |
@@ -33,6 +33,7 @@ pub mod freshness;
 pub mod head;
 pub mod inbound;
 pub mod media;
+pub mod method;
 pub mod multipart;
 pub mod page;
 pub mod range;

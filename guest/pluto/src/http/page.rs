@@ -1,7 +1,7 @@
 //! The pages of errors and redirects: responses whose content the server writes itself.
 
 use super::media::{HTML, Media};
-use super::request::ALLOW;
+use super::method::ALLOW;
 use super::response::{Envelope, ResponseHead};
 use super::status::{Fault, Status};
 use crate::decimal::Decimal;

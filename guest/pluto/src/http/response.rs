@@ -231,7 +231,7 @@ pub fn write_parts(out: &mut Vec<u8>, envelope: &Envelope<'_>, fields: &Fields, 
 /// The answer to OPTIONS: no content, and so no length (RFC 9110 §8.6).
 pub fn write_options(out: &mut Vec<u8>, envelope: &Envelope<'_>) {
     ResponseHead::new(out, Status::NoContent, envelope)
-        .field("Allow", super::request::ALLOW.as_bytes())
+        .field("Allow", super::method::ALLOW.as_bytes())
         .finish(envelope);
 }
 
