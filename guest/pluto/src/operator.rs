@@ -4,33 +4,43 @@
 use crate::http::media::Media;
 use crate::http::request::Action;
 use crate::http::status::{Fault, Status};
-use crate::metrics;
-use crate::server::Server;
+use crate::metrics::{self, Metrics};
 use crate::site::Found;
 use pluto_sdk::Error;
 
 /// Plain text.
 const TEXT: Media = Media { essence: "text/plain", text: true };
 
-/// What answers a request of the operator.
-pub enum Told {
-    /// This.
-    Known(Found),
-    /// The metrics, once the other shards' are known.
-    Metrics,
+/// A server as the operator is told of it, at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerStatus<'a> {
+    /// What it has counted.
+    pub metrics: &'a Metrics,
+    /// What it knows without counting.
+    pub now: metrics::Now,
+    /// Whether it is known to be the only shard.
+    pub is_alone: bool,
 }
 
-/// What answers a request of the operator about a server.
-pub fn answer(server: &Server, action: Action) -> Told {
+/// The answer to a request of the operator.
+pub enum Reply {
+    /// It is ready.
+    Ready(Found),
+    /// It is the page of metrics, once the figures of the other shards are gathered.
+    GatherMetrics,
+}
+
+/// Answers a request of the operator about a server.
+pub fn answer(server: ServerStatus<'_>, action: Action) -> Reply {
     let path = match action {
         Action::Serve(path) => path.into_bytes(),
-        Action::Options => return Told::Known(Found::Options),
-        Action::Refuse(fault) => return Told::Known(Found::Fault(fault)),
+        Action::Options => return Reply::Ready(Found::Options),
+        Action::Refuse(fault) => return Reply::Ready(Found::Fault(fault)),
     };
-    Told::Known(match &path[..] {
-        b"metrics" if !server.is_alone() => return Told::Metrics,
-        b"metrics" => page(Status::Ok, metrics::MEDIA, server.metrics.page(server.metrics_now())),
-        b"healthz" if server.is_draining() => page(Status::ServiceUnavailable, TEXT, "draining\n".to_owned()),
+    Reply::Ready(match &path[..] {
+        b"metrics" if !server.is_alone => return Reply::GatherMetrics,
+        b"metrics" => page(Status::Ok, metrics::MEDIA, server.metrics.page(server.now)),
+        b"healthz" if server.now.draining => page(Status::ServiceUnavailable, TEXT, "draining\n".to_owned()),
         b"healthz" => page(Status::Ok, TEXT, "ok\n".to_owned()),
         b"" => page(Status::Ok, TEXT, "/metrics\n/healthz\n".to_owned()),
         _ => Found::Fault(Fault::NOT_FOUND),
@@ -39,9 +49,9 @@ pub fn answer(server: &Server, action: Action) -> Told {
 
 /// The metrics of all shards, from what each has counted. When the host has no room to tell that, another time is better: a
 /// smaller sum would look as if the server had begun anew.
-pub fn metrics(server: &Server, gathered: Result<Vec<Vec<u8>>, Error>) -> Found {
+pub fn metrics(server: ServerStatus<'_>, gathered: Result<Vec<Vec<u8>>, Error>) -> Found {
     match gathered {
-        Ok(figures) => page(Status::Ok, metrics::MEDIA, server.metrics.page_of_all(server.metrics_now(), &figures)),
+        Ok(figures) => page(Status::Ok, metrics::MEDIA, server.metrics.page_of_all(server.now, &figures)),
         Err(error) => page(Status::ServiceUnavailable, TEXT, format!("the shards' figures cannot be had: {error}\n")),
     }
 }

@@ -5,7 +5,7 @@ use crate::http::date::Date;
 use crate::http::request::{Action, Terms};
 use crate::limits::FIGURES_SECONDS;
 use crate::metrics::{self, Metrics};
-use crate::operator::{self, Told};
+use crate::operator::{self, Reply, ServerStatus};
 use crate::options::Options;
 use crate::site::{Answer, Lookup, Site};
 use pluto_sdk::shards::{Gather, Post, gather, post};
@@ -73,9 +73,9 @@ impl Server {
             self.metrics.refused.count();
         }
         match &self.service {
-            Service::Operator(server) => match operator::answer(server, action) {
-                Told::Known(found) => Answering::Known(Answer::plain(found)),
-                Told::Metrics => Answering::Metrics(Rc::clone(server), post(server.figures()), gather()),
+            Service::Operator(server) => match operator::answer(server.status(), action) {
+                Reply::Ready(found) => Answering::Known(Answer::plain(found)),
+                Reply::GatherMetrics => Answering::Metrics(Rc::clone(server), post(server.figures()), gather()),
             },
             Service::Site(site) => {
                 let site = Rc::clone(&site.borrow());
@@ -103,13 +103,13 @@ impl Server {
         self.draining.set(true);
     }
 
-    /// Whether the operator has said stop.
-    pub fn is_draining(&self) -> bool {
-        self.draining.get()
+    /// What the operator is told.
+    fn status(&self) -> ServerStatus<'_> {
+        ServerStatus { metrics: &self.metrics, now: self.metrics_now(), is_alone: self.is_alone() }
     }
 
     /// What the metrics page tells besides what is counted.
-    pub fn metrics_now(&self) -> metrics::Now {
+    fn metrics_now(&self) -> metrics::Now {
         let files_kept = match &self.service {
             Service::Site(site) => site.borrow().files_kept(),
             Service::Operator(_) => 0,
@@ -118,12 +118,12 @@ impl Server {
             connections_max: self.options.connections,
             files_kept: files_kept as u64,
             memory_bytes: metrics::memory_bytes(),
-            draining: self.is_draining(),
+            draining: self.draining.get(),
         }
     }
 
     /// Whether it is known that this server is one shard.
-    pub fn is_alone(&self) -> bool {
+    fn is_alone(&self) -> bool {
         self.alone.get()
     }
 
@@ -203,7 +203,7 @@ impl Answering {
             Answering::Known(answer) => answer,
             Answering::Metrics(server, post, gather) => {
                 let (_, gathered) = join(post, gather).await;
-                Answer::plain(operator::metrics(&server, gathered))
+                Answer::plain(operator::metrics(server.status(), gathered))
             }
         }
     }
