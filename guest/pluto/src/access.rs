@@ -13,11 +13,12 @@
 //! No line says what a client has chosen but in quotation marks, in visible ASCII, and of bounded length, so that none
 //! can be forged, and none is longer than the host takes.
 
-use crate::decimal::Decimal;
-use crate::http::date::Date;
-use crate::http::method::Method;
-use crate::http::request::LoggedFields;
-use crate::limits::{LOGGED_FIELD_ESCAPED_BYTES_MAX, LOGGED_LINE_BYTES_MAX, LOGGED_LINE_ESCAPED_BYTES_MAX};
+use crate::limits::{LOGGED_FIELD_ESCAPED_BYTES_MAX, LOGGED_LINE_ESCAPED_BYTES_MAX};
+use pluto_http::date::Date;
+use pluto_http::decimal::Decimal;
+use pluto_http::limits::LOGGED_LINE_BYTES_MAX;
+use pluto_http::method::Method;
+use pluto_http::request::LoggedFields;
 
 /// How the lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

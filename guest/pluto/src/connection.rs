@@ -1,18 +1,19 @@
-//! One client's conversation: reads, looks up, writes, and watches the time. What is said is decided in `http`.
+//! One client's conversation: reads, looks up, writes, and watches the time. What is said is decided in [`pluto_http`].
 
 use crate::access::{self, Access, Form};
-use crate::http::inbound::{Inbound, Phase};
-use crate::http::method::Method;
-use crate::http::multipart::Multipart;
-use crate::http::request::{Request, Terms};
-use crate::http::response::{Envelope, Persistence};
-use crate::limits::{PIECE_BYTES_START, READ_BYTES};
+use crate::limits::PIECE_BYTES_START;
 use crate::outbox::{Gathered, Outbox, next_piece};
 use crate::scarcity::{self, Holder};
 use crate::server::{Answering, Server};
 use crate::site::representation::Content;
 use crate::site::response::{self, Body, Response};
 use crate::site::{Answer, Found};
+use pluto_http::inbound::{Inbound, Phase};
+use pluto_http::limits::READ_BYTES;
+use pluto_http::method::Method;
+use pluto_http::multipart::Multipart;
+use pluto_http::request::{Request, Terms};
+use pluto_http::response::{Envelope, Persistence};
 use pluto_sdk::net::Read;
 use pluto_sdk::{Client, Error, Level, Pending, now, warn};
 use std::cell::OnceCell;

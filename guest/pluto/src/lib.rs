@@ -1,8 +1,7 @@
-//! A web server that serves the files beneath its root, as a guest of pluto-host.
+//! A web server that serves the files beneath its root, as a guest of pluto-host. What HTTP says is in [`pluto_http`].
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`http`] | HTTP/1.1 as a pure state machine: bytes and facts in, decisions and bytes out |
 //! | [`connection`] | one client's conversation: the thin shell around it |
 //! | [`server`] | what the conversations share, and a reload replaces |
 //! | [`outbox`] | responses that are gathered for one write |
@@ -14,7 +13,6 @@
 //! | [`metrics`] | what is counted, and the page that tells it |
 //! | [`operator`] | what answers on the second port |
 //! | [`access`] | the line of the access log |
-//! | [`decimal`] | numbers as digits |
 //! | [`policy`] | what the site's configuration file says |
 //! | [`options`] | the command line |
 //! | [`limits`] | every limit, with its reason |
@@ -22,9 +20,7 @@
 pub mod access;
 pub mod cache;
 pub mod connection;
-pub mod decimal;
 pub mod generations;
-pub mod http;
 pub mod limits;
 pub mod metrics;
 pub mod operator;

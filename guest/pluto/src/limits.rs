@@ -4,37 +4,8 @@
 //! protects a server whose operator gave none. The others are constants, because a reason to change them is a reason
 //! to think about the code that rests on them.
 
-/// A request head: request line, fields and the empty line. Four times what browsers send with their largest cookies.
-pub const HEAD_BYTES_DEFAULT: usize = 32 << 10;
-
-/// The longest head that an operator can allow: the parser's spans are 16 bits wide.
-pub const HEAD_BYTES_MAX: usize = u16::MAX as usize;
-
-/// A request target. RFC 9112 §3 asks for at least 8000 bytes.
-pub const TARGET_BYTES_DEFAULT: usize = 8 << 10;
-
-/// Fields of one head. Browsers send about 20; each costs the server 8 bytes for as long as the client is connected.
-pub const FIELDS_DEFAULT: usize = 100;
-
 /// The most fields that an operator can allow.
 pub const FIELDS_MAX: usize = 1_000;
-
-/// Empty lines before a request line. RFC 9112 §2.2 asks for one, which some old clients send after a body.
-pub const EMPTY_LINES_MAX: u8 = 4;
-
-/// The line that gives the size of a chunk, with its extensions. A size takes 16 digits; extensions are not in use.
-pub const CHUNK_LINE_BYTES_MAX: usize = 256;
-
-/// Bytes asked for in one read: one head of a browser with room for a few that are pipelined behind it.
-pub const READ_BYTES: u32 = 16 << 10;
-
-/// An input buffer with something in it is given back in part when it is larger than this and the client is idle: it holds a
-/// few empty lines. One with nothing in it is given back as a whole.
-pub const IDLE_BUFFER_BYTES_MAX: usize = 4 << 10;
-
-/// A buffer up to this size is kept for the line of the only request in it, instead of a copy of the line. Heads of
-/// browsers are mostly shorter.
-pub const LINE_BUFFER_BYTES_MAX: usize = 1 << 10;
 
 /// The longest path of a file that is kept: what is asked for lately is remembered by its path, and a client can ask for
 /// anything.
@@ -70,12 +41,6 @@ pub const PIECE_FAST_MILLIS: u64 = 1_000;
 
 /// A piece that took longer than this is followed by one of half its size.
 pub const PIECE_SLOW_MILLIS: u64 = 8_000;
-
-/// Bytes of a request line that the access log shows.
-pub const LOGGED_LINE_BYTES_MAX: usize = 1 << 10;
-
-/// Bytes of a field that the access log shows: Referer, User-Agent and Host are rarely half as long.
-pub const LOGGED_FIELD_BYTES_MAX: usize = 512;
 
 /// What a request line takes when it is escaped. The host cuts a log line at 8 KiB: with three fields, this leaves room
 /// for the rest.
@@ -134,13 +99,6 @@ pub const DIGESTS_KEPT_MAX: usize = 131_072;
 /// some milliseconds, some file systems in seconds. What is told by its times is not relied on so soon.
 pub const RACY_MILLIS: u64 = 2_000;
 
-/// Parts that one request may ask for. Readers of PDF files ask for about ten; with more the request is answered as if it
-/// asked for none. Each takes about 130 bytes besides its content.
-pub const RANGES_MAX: usize = 32;
-
-/// What of the entity tags of a request's conditions is remembered until it is answered. Browsers send one of 30 bytes.
-pub const CONDITION_BYTES_MAX: usize = 4 << 10;
-
 /// Connections in all: a desktop's usual limit of descriptors is more than ten times that, and the memory below 3/4 GiB
 /// whatever each of them sends and does not read (the test `memory` counts it: 58 KB for each).
 pub const CONNECTIONS_DEFAULT: u64 = 10_000;
@@ -190,10 +148,6 @@ pub const LINGER_SECONDS_DEFAULT: u64 = 5;
 /// Bytes that the server reads and drops after its last response: a client in the middle of an upload still gets to
 /// read why it was refused. The time that it has for that is the tighter limit.
 pub const LINGER_BYTES_DEFAULT: u64 = 64 << 20;
-
-/// A request body that is read and dropped, framing included, so that the connection can be kept. Dropping more costs
-/// more than a new connection.
-pub const BODY_BYTES_DEFAULT: u64 = 64 << 10;
 
 /// Time for clients that are still served when the server is told to stop; the host allows 9 s.
 pub const GRACE_SECONDS_DEFAULT: u64 = 8;
@@ -246,9 +200,6 @@ pub const LOGINS_WAITING_MAX: usize = 32;
 /// Credentials whose verification is remembered, so that their hash is not computed for each request.
 pub const LOGINS_KEPT_MAX: usize = 1_024;
 
-/// `Authorization` as far as it is read: names and passwords are short, and bcrypt takes 72 bytes of a password.
-pub const AUTHORIZATION_BYTES_MAX: usize = 1 << 10;
-
 /// Entries of a directory that are listed. A page of so many takes about 1 MiB.
 pub const LISTING_ENTRIES_MAX: usize = 5_000;
 
@@ -280,9 +231,6 @@ pub const PATH_BYTES_MAX: usize = 4_095;
 
 /// Hosts with a folder of their own.
 pub const HOSTS_MAX: usize = 1_024;
-
-/// `Host` and `Origin`, as far as a policy reads them: a name has at most 253 bytes.
-pub const ASKED_FIELD_BYTES_MAX: usize = 300;
 
 /// Paths of which a policy remembers what it changes in their responses.
 pub const EDITS_KEPT_MAX: usize = 1_024;

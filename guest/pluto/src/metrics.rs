@@ -4,8 +4,8 @@
 //! values from fixed sets, so that no client can make the page longer.
 
 use crate::access::{Access, End};
-use crate::http::media::Media;
-use crate::http::method::Method;
+use pluto_http::media::Media;
+use pluto_http::method::Method;
 use pluto_sdk::now;
 use std::cell::{Cell, RefCell};
 use std::fmt::{Display, Write};

@@ -1,11 +1,11 @@
 //! What the second port tells the operator: `/metrics` for Prometheus, `/healthz` for who decides whether clients are
 //! sent here.
 
-use crate::http::media::Media;
-use crate::http::request::Action;
-use crate::http::status::{Fault, Status};
 use crate::metrics::{self, Metrics};
 use crate::site::Found;
+use pluto_http::media::Media;
+use pluto_http::request::Action;
+use pluto_http::status::{Fault, Status};
 use pluto_sdk::Error;
 
 /// Plain text.

@@ -3,9 +3,10 @@
 mod table;
 
 use crate::access::Form;
-use crate::http::head;
 use crate::limits;
 use crate::policy::config::Config;
+use pluto_http::head;
+use pluto_http::limits::BODY_BYTES_DEFAULT;
 use pluto_sdk::Symlinks;
 use table::{Kind, OPTIONS, Spec};
 
@@ -153,7 +154,7 @@ impl Options {
             metrics_port: None,
             connections: limits::CONNECTIONS_DEFAULT,
             head: head::Limits::default(),
-            body_bytes: limits::BODY_BYTES_DEFAULT,
+            body_bytes: BODY_BYTES_DEFAULT,
             linger_bytes: limits::LINGER_BYTES_DEFAULT,
             head_seconds: limits::HEAD_SECONDS_DEFAULT,
             body_seconds: limits::BODY_SECONDS_DEFAULT,

@@ -1,13 +1,13 @@
 //! What all conversations of a port share, and what a reload replaces.
 
 use crate::access::Form;
-use crate::http::date::Date;
-use crate::http::request::{Action, Terms};
 use crate::limits::FIGURES_SECONDS;
 use crate::metrics::{self, Metrics};
 use crate::operator::{self, Reply, ServerStatus};
 use crate::options::Options;
 use crate::site::{Answer, Lookup, Site};
+use pluto_http::date::Date;
+use pluto_http::request::{Action, Terms};
 use pluto_sdk::shards::{Gather, Post, gather, post};
 use pluto_sdk::{Pending, error, info, join, now, sleep, warn};
 use std::cell::{Cell, Ref, RefCell};

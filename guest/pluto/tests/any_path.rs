@@ -3,7 +3,7 @@
 use crate::generate::seeds;
 use crate::support::{get, send, serve};
 use fastrand::Rng;
-use pluto::http::target::Path;
+use pluto_http::target::Path;
 use pluto_sdk::testing::Request;
 
 /// What is wrong with a path.

@@ -1,7 +1,8 @@
 //! Conditional requests and parts of files, as clients see them: the response's status, fields and content.
 
 use crate::support::{Response, ask, get, get_response, responses, send, serve};
-use pluto::limits::{PIECE_BYTES_START, RANGES_MAX};
+use pluto::limits::PIECE_BYTES_START;
+use pluto_http::limits::RANGES_MAX;
 use pluto_sdk::testing::{Request, World};
 use std::time::Duration;
 

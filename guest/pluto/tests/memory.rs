@@ -3,7 +3,8 @@
 
 use crate::hand;
 use crate::support::get;
-use pluto::limits::{CONNECTIONS_DEFAULT, CONNECTIONS_MAX, HEAD_BYTES_DEFAULT, PIPELINE_MAX};
+use pluto::limits::{CONNECTIONS_DEFAULT, CONNECTIONS_MAX, PIPELINE_MAX};
+use pluto_http::limits::HEAD_BYTES_DEFAULT;
 use pluto_sdk::testing::contract::{Accepted, IpAddress, Loaded, Opened, SocketAddress};
 use pluto_sdk::testing::{Answer, Guest, Reply, Request, Submission};
 use pluto_sdk::{Error, Kind, Metadata};

@@ -2,9 +2,10 @@
 
 use super::Options;
 use crate::access::Form;
-use crate::limits::{CONNECTIONS_MAX, FIELDS_MAX, HEAD_BYTES_MAX};
+use crate::limits::{CONNECTIONS_MAX, FIELDS_MAX};
 use crate::policy::config::file_path;
 use crate::policy::fields::security;
+use pluto_http::limits::HEAD_BYTES_MAX;
 use pluto_sdk::Symlinks;
 
 /// An option: how it is written, what it does.

@@ -6,8 +6,8 @@ use super::glob::Glob;
 use super::redirect::{self, Redirect};
 use super::section::{Found, Problems, Section};
 use super::users;
-use crate::http::target::Path;
 use crate::limits::{FIELDS_OF_RULE_MAX, RULES_MAX};
+use pluto_http::target::Path;
 use std::collections::BTreeMap;
 use toml::de::DeTable;
 

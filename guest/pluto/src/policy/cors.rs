@@ -1,8 +1,8 @@
 //! Cross-origin requests (the Fetch standard, "CORS protocol"): who may read this site's files from another site.
 
 use super::glob::Glob;
-use crate::http::authority;
-use crate::http::syntax::{self, is_token};
+use pluto_http::authority;
+use pluto_http::syntax::{self, is_token};
 
 /// What is allowed to pages of other sites.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! Response fields by glob: set, removed, and those of the security preset.
 
 use super::glob::Glob;
-use crate::http::syntax::{self, VALUE};
 use crate::limits::FIELD_VALUE_BYTES_MAX;
+use pluto_http::syntax::{self, VALUE};
 
 /// A rule: what the responses with a file that a glob matches say otherwise.
 #[derive(Clone, Debug)]

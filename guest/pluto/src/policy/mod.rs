@@ -25,12 +25,12 @@ pub mod redirect;
 pub mod section;
 pub mod users;
 
-use crate::http::response::Lines;
-use crate::http::target::Path;
 use crate::limits::EDITS_KEPT_MAX;
 use config::{AuthRule, Config};
 use cors::Cors;
 use fields::{Edits, Field};
+use pluto_http::response::Lines;
+use pluto_http::target::Path;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;

@@ -2,10 +2,10 @@
 
 use super::clean;
 use super::glob::{Captures, Glob};
-use crate::http::authority;
-use crate::http::status::Status;
-use crate::http::target::Path;
 use crate::limits::{LOCATION_BYTES_MAX, REDIRECTS_FOLLOWED_MAX};
+use pluto_http::authority;
+use pluto_http::status::Status;
+use pluto_http::target::Path;
 
 /// A rule.
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@
 
 use super::base64::{self, Alphabet, unpadded};
 use super::password::Hash;
-use crate::http::syntax;
-use crate::limits::AUTHORIZATION_BYTES_MAX;
+use pluto_http::limits::AUTHORIZATION_BYTES_MAX;
+use pluto_http::syntax;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 

@@ -6,9 +6,9 @@
 //! nobody can set back.
 
 use crate::generations::Generations;
-use crate::http::encoding::Coding;
-use crate::http::validator::EntityTag;
 use crate::limits::{DIGESTS_KEPT_MAX, RACY_MILLIS};
+use pluto_http::encoding::Coding;
+use pluto_http::validator::EntityTag;
 use pluto_sdk::{Error, File, Metadata, now};
 use std::cell::RefCell;
 use xxhash_rust::xxh3::xxh3_64;

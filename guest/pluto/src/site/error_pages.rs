@@ -4,14 +4,14 @@
 use super::representation::Content;
 use super::{Found, Site};
 use crate::generations::Generations;
-use crate::http::encoding::Accepted;
-use crate::http::request::Terms;
-use crate::http::status::{Fault, Status};
-use crate::http::target::Path;
 use crate::limits::{
     ERROR_PAGE_FOLDERS_MAX, ERROR_PAGES_KEPT_MAX, KEPT_PATH_BYTES_MAX, MISSING_KEPT_MAX, MISSING_KEPT_MILLIS,
 };
 use crate::policy::load::Room;
+use pluto_http::encoding::Accepted;
+use pluto_http::request::Terms;
+use pluto_http::status::{Fault, Status};
+use pluto_http::target::Path;
 use pluto_sdk::now;
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,12 +1,6 @@
 //! Listings: which entries of a directory are shown, and how much of them is on its way at once.
 
 use super::{Answer, Found, Site};
-use crate::http::asked::Accept;
-use crate::http::media::{HTML, JSON};
-use crate::http::request::Terms;
-use crate::http::response::Lines;
-use crate::http::status::{Fault, Status};
-use crate::http::target::Path;
 use crate::limits::{
     LISTING_ENTRIES_MAX, LISTING_REST_NANOS, LISTING_TOO_LARGE_MILLIS, LISTINGS_BYTES_MAX, LISTINGS_TOO_LARGE_KEPT_MAX,
     LISTINGS_WAITING_MAX,
@@ -14,6 +8,12 @@ use crate::limits::{
 use crate::policy::Policy;
 use crate::policy::listing::{self, Form, Item, ItemKind, Order};
 use crate::queue::Queue;
+use pluto_http::asked::Accept;
+use pluto_http::media::{HTML, JSON};
+use pluto_http::request::Terms;
+use pluto_http::response::Lines;
+use pluto_http::status::{Fault, Status};
+use pluto_http::target::Path;
 use pluto_sdk::fs::{list, open};
 use pluto_sdk::{Entry, Error, Kind, Symlinks, now, sleep};
 use std::cell::{Cell, RefCell};

@@ -2,16 +2,16 @@
 //! a missing one, and the fields of the answer.
 
 use super::{Answer, Found, Lookup, Site};
-use crate::http::asked::Asked;
-use crate::http::request::{Action, Terms};
-use crate::http::response::Lines;
-use crate::http::status::{Fault, Status};
-use crate::http::target::Path;
 use crate::limits::PATH_BYTES_MAX;
 use crate::policy::load::Room;
 use crate::policy::logins::Login;
 use crate::policy::users::Credentials;
 use crate::policy::{INDEX, PAGE, Policy, clean, redirect};
+use pluto_http::asked::Asked;
+use pluto_http::request::{Action, Terms};
+use pluto_http::response::Lines;
+use pluto_http::status::{Fault, Status};
+use pluto_http::target::Path;
 use pluto_sdk::Error;
 use std::rc::Rc;
 

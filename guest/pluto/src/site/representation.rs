@@ -6,12 +6,12 @@
 
 use super::compression::{Compressed, Compressor, Outcome};
 use super::digests::{Digests, is_settled};
-use crate::http::encoding::{Accepted, CODINGS, Coding};
-use crate::http::freshness;
-use crate::http::media::Media;
-use crate::http::response::{Fields, Representation};
-use crate::http::validator::Validators;
 use crate::limits::{BODY_KEPT_BYTES_MAX, KEPT_DESCRIPTOR_BYTES, KEPT_ENTRY_BYTES};
+use pluto_http::encoding::{Accepted, CODINGS, Coding};
+use pluto_http::freshness;
+use pluto_http::media::Media;
+use pluto_http::response::{Fields, Representation};
+use pluto_http::validator::Validators;
 use pluto_sdk::fs::{Open, open};
 use pluto_sdk::{Buffer, File, Kind, Metadata, Part, Pending, Symlinks, now};
 use std::cell::RefCell;

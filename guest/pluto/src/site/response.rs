@@ -2,13 +2,13 @@
 
 use super::Found;
 use super::representation::Content;
-use crate::http::conditional::{Conditions, Verdict};
-use crate::http::multipart::Multipart;
-use crate::http::page;
-use crate::http::range::{Ranges, Selection};
-use crate::http::request::Terms;
-use crate::http::response::{self, Envelope};
-use crate::http::status::{Fault, Status};
+use pluto_http::conditional::{Conditions, Verdict};
+use pluto_http::multipart::Multipart;
+use pluto_http::page;
+use pluto_http::range::{Ranges, Selection};
+use pluto_http::request::Terms;
+use pluto_http::response::{self, Envelope};
+use pluto_http::status::{Fault, Status};
 use std::ops::Range;
 use std::rc::Rc;
 

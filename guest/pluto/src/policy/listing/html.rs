@@ -2,7 +2,7 @@
 //! links.
 
 use super::{Item, ItemKind, Key, Order, push_time, push_url};
-use crate::http::page::escape;
+use pluto_http::page::escape;
 use std::fmt::Write;
 
 const HEAD: &str = r#"<!doctype html>

@@ -1,8 +1,8 @@
 //! How bytes are cut into requests, and how many of them are held.
 
 use super::*;
-use crate::http::request::Action;
 use crate::limits::{BODY_BYTES_DEFAULT, HEAD_BYTES_DEFAULT};
+use crate::request::Action;
 
 impl Default for Inbound {
     fn default() -> Inbound {

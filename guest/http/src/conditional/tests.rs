@@ -1,7 +1,7 @@
 //! The cases of Go's `ServeContent`, nginx's and Apache's own tests, read as facts.
 
 use super::*;
-use crate::http::validator::EntityTag;
+use crate::validator::EntityTag;
 
 /// Sun, 06 Nov 1994 08:49:37 GMT
 const MODIFIED: u64 = 784_111_777;

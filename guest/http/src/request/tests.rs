@@ -1,7 +1,7 @@
 //! What requests come to, from their heads alone.
 
 use super::*;
-use crate::http::head::Scanner;
+use crate::head::Scanner;
 
 fn read(head: &str) -> (Request, Framing) {
     let mut scanner = Scanner::default();

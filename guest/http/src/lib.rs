@@ -1,5 +1,5 @@
-//! HTTP/1.1 as a pure state machine: bytes and facts in, decisions and bytes out. No type of the SDK appears here, and
-//! nothing waits.
+//! HTTP/1.1 for servers as a pure state machine: bytes and facts in, decisions and bytes out. Nothing here waits, reads
+//! a clock or opens a file: the crate has no dependency that could.
 //!
 //! | bytes in | module |
 //! |---|---|
@@ -22,16 +22,21 @@
 //! | how long it may be kept | [`freshness`] |
 //! | several parts in one response | [`multipart`] |
 //! | dates | [`date`] |
+//! | numbers as digits | [`decimal`] |
+//!
+//! [`limits`] has every limit, with its reason.
 
 pub mod asked;
 pub mod authority;
 pub mod body;
 pub mod conditional;
 pub mod date;
+pub mod decimal;
 pub mod encoding;
 pub mod freshness;
 pub mod head;
 pub mod inbound;
+pub mod limits;
 pub mod media;
 pub mod method;
 pub mod multipart;
