@@ -6,12 +6,11 @@
 //! | [`load`] | reads it, and what it names, from beneath the root |
 //! | [`glob`] | which paths a rule is about |
 //! | [`redirect`], [`fields`], [`cors`] | what rules say |
-//! | [`users`], [`password`], [`base64`] | who may log in |
+//! | [`users`], [`password`] | who may log in |
 //! | [`logins`] | who has; how much of the server's time a login takes |
 //! | [`listing`] | the pages of directories |
 //! | [`hosts`] | which folder is a host's |
 
-pub mod base64;
 pub mod config;
 pub mod cors;
 pub mod fields;

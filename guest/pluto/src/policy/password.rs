@@ -3,8 +3,10 @@
 //! A hash takes from milliseconds to half a second, and a guest has one thread: so it is computed in steps, between
 //! which the server serves its other clients.
 
-use super::base64::{self, Alphabet};
 use crate::limits::BCRYPT_COST_MAX;
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use blowfish::Blowfish;
 use subtle::ConstantTimeEq;
 
@@ -20,6 +22,9 @@ const SALT_BYTES: usize = 16;
 /// bcrypt computes 24 bytes and has always stored 23.
 const DIGEST_BYTES: usize = 23;
 const SALT_DIGITS: usize = 22;
+/// The digits of bcrypt, which are older than those of RFC 4648. Every implementation ignores the bits behind the last
+/// byte, and some write them.
+const DIGITS: GeneralPurpose = GeneralPurpose::new(&alphabet::BCRYPT, NO_PAD.with_decode_allow_trailing_bits(true));
 /// bcrypt reads no more of a password, with the NUL behind it.
 const PASSWORD_BYTES_READ: usize = 72;
 
@@ -38,9 +43,9 @@ impl Hash {
             ));
         }
         let (salt, digest) = digits.as_bytes().split_at_checked(SALT_DIGITS).ok_or(FORM)?;
-        let decoded = |digits| base64::decode(digits, Alphabet::Bcrypt);
-        let salt = decoded(salt).and_then(|salt| salt.try_into().ok()).ok_or(FORM)?;
-        let digest = decoded(digest).and_then(|digest| digest.try_into().ok()).ok_or(FORM)?;
+        let decoded = |digits| DIGITS.decode(digits).map_err(|_| FORM);
+        let salt = decoded(salt)?.try_into().map_err(|_| FORM)?;
+        let digest = decoded(digest)?.try_into().map_err(|_| FORM)?;
         Ok(Hash { cost, salt, digest })
     }
 

@@ -1,7 +1,9 @@
 //! Who may log in: a file of names and hashed passwords as `htpasswd -B` writes it, and what a client sends (RFC 7617).
 
-use super::base64::{self, Alphabet, unpadded};
 use super::password::Hash;
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD, PAD};
 use pluto_http::limits::AUTHORIZATION_BYTES_MAX;
 use pluto_http::syntax;
 use sha2::{Digest, Sha256};
@@ -16,6 +18,10 @@ pub struct Users {
     /// The guest has no randomness; the file has, in its salts and hashes, and nobody else knows it.
     key: [u8; 32],
 }
+
+/// RFC 4648 §3.2: the padding is there as a whole, or some clients leave it out. Bits behind the last byte are ignored.
+const PADDED: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, PAD.with_decode_allow_trailing_bits(true));
+const UNPADDED: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, NO_PAD.with_decode_allow_trailing_bits(true));
 
 /// What a client says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +84,8 @@ impl Credentials {
         }
         let space = value.iter().position(|&byte| byte == b' ')?;
         let (scheme, digits) = value.split_at(space);
-        let decoded = base64::decode(unpadded(syntax::trim(digits)), Alphabet::Standard)?;
+        let digits = syntax::trim(digits);
+        let decoded = PADDED.decode(digits).or_else(|_| UNPADDED.decode(digits)).ok()?;
         // RFC 7617 §2: neither of both has control characters, and the name has no colon.
         let colon = decoded.iter().position(|&byte| byte == b':')?;
         let clean = !decoded.iter().any(u8::is_ascii_control);
@@ -144,6 +151,8 @@ mod tests {
         check("bASIC  QWxhZGRpbjpvcGVuIHNlc2FtZQ", Some(("Aladdin", "open sesame")));
         check("Basic YTpiOmM=", Some(("a", "b:c")));
         check("Basic Og==", Some(("", "")));
+        check("Basic YTo", Some(("a", "")));
+        check("Basic YTp=", Some(("a", "")));
         for wrong in [
             "",
             "Basic",
@@ -154,6 +163,12 @@ mod tests {
             "Basic !",
             "Basic YToA",
             "Basic /zpi",
+            "Basic YTo=YTo=",
+            "Basic YTo==",
+            "Basic YTpi=",
+            "Basic YTpiYw=",
+            "Basic YTpiY",
+            "Basic YTp-",
         ] {
             check(wrong, None);
         }
