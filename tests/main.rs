@@ -26,6 +26,7 @@ mod hostile;
 mod instructions;
 mod kept;
 mod logs;
+mod memcmp;
 mod mutations;
 mod operating;
 mod parity;

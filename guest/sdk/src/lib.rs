@@ -40,9 +40,14 @@
 //! | [`server`] | [`serve`]: what every TCP server needs |
 //! | `testing` | a guest as a function from answers to requests, and a small world that answers it |
 //! | [`contract`] | the generated bindings |
+//!
+//! Two features, off by default, replace something for the whole guest. Both make a server faster:
+//!
+//! | feature | what it does |
+//! |---|---|
+//! | `allocator` | gives small blocks of memory out again at once: a sixth fewer instructions for a request of the web server |
+//! | `memcmp` | compares bytes eight at a time: a twelfth fewer for a long path |
 
-#[cfg(any(all(target_arch = "wasm32", feature = "memcmp"), test))]
-mod compare;
 pub mod contract;
 mod error;
 mod executor;
@@ -67,7 +72,11 @@ pub mod component;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
-/// What allocates in a guest, unless its crate has the feature `allocator` off and an allocator of its own.
+/// Nothing in the SDK names it: a linker that has the crate takes `memcmp` from there.
+#[cfg(all(target_arch = "wasm32", feature = "memcmp"))]
+extern crate pluto_memcmp as _;
+
+/// What allocates in a guest that asks for it.
 #[cfg(all(target_arch = "wasm32", feature = "allocator"))]
 #[global_allocator]
 static MEMORY: memory::Recycler<std::alloc::System> = memory::Recycler::new(std::alloc::System);
