@@ -5,9 +5,9 @@ use crate::limits::PIECE_BYTES_START;
 use crate::outbox::{Gathered, Outbox, next_piece};
 use crate::scarcity::{self, Holder};
 use crate::server::{Answering, Server};
-use crate::site::representation::Content;
-use crate::site::response::{self, Body, Response};
+use crate::site::respond::{self, Body, Response};
 use crate::site::{Answer, Found};
+use crate::store::representation::Content;
 use pluto_http::inbound::{Inbound, Phase};
 use pluto_http::limits::READ_BYTES;
 use pluto_http::method::Method;
@@ -271,7 +271,7 @@ impl Conversation {
         };
         let out = self.outbox.own();
         let start = out.len();
-        let response = response::write(out, &envelope, answer.found, terms, now());
+        let response = respond::write(out, &envelope, answer.found, terms, now());
         // What an error says is the server's.
         if let Some(edits) = answer.edits.filter(|_| response.status.code() < 400) {
             edits.apply(out, start);

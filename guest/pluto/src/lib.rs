@@ -6,8 +6,8 @@
 //! | [`server`] | what the conversations share, and a reload replaces |
 //! | [`outbox`] | responses that are gathered for one write |
 //! | [`site`] | from a request to the file, redirect or error that answers it, and to the response |
-//! | [`cache`] | files that are kept |
-//! | [`generations`] | a map of bounded size |
+//! | [`store`] | what is kept of files |
+//! | [`autoindex`] | the pages of directories |
 //! | [`scarcity`] | what is done when the host has no descriptor for another file |
 //! | [`queue`] | who waits for what is done one at a time |
 //! | [`metrics`] | what is counted, and the page that tells it |
@@ -18,9 +18,8 @@
 //! | [`limits`] | every limit, with its reason |
 
 pub mod access;
-pub mod cache;
+pub mod autoindex;
 pub mod connection;
-pub mod generations;
 pub mod limits;
 pub mod metrics;
 pub mod operator;
@@ -31,6 +30,7 @@ pub mod queue;
 pub mod scarcity;
 pub mod server;
 pub mod site;
+pub mod store;
 
 use limits::METRICS_CONNECTIONS_MAX;
 use options::Command;

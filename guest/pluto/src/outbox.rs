@@ -7,7 +7,7 @@ use crate::limits::{
 };
 use crate::scarcity;
 use crate::site::listing::Share;
-use crate::site::representation::{Content, Piece};
+use crate::store::representation::{Content, Piece};
 use pluto_sdk::Part;
 use std::rc::Rc;
 

@@ -3,12 +3,9 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`config`], [`section`] | the file, read with the place of every problem, and compiled |
-//! | [`load`] | reads it, and what it names, from beneath the root |
 //! | [`glob`] | which paths a rule is about |
 //! | [`redirect`], [`fields`], [`cors`] | what rules say |
 //! | [`users`], [`password`] | who may log in |
-//! | [`logins`] | who has; how much of the server's time a login takes |
-//! | [`listing`] | the pages of directories |
 //! | [`hosts`] | which folder is a host's |
 
 pub mod config;
@@ -16,9 +13,6 @@ pub mod cors;
 pub mod fields;
 pub mod glob;
 pub mod hosts;
-pub mod listing;
-pub mod load;
-pub mod logins;
 pub mod password;
 pub mod redirect;
 pub mod section;

@@ -1,13 +1,13 @@
 //! Pages of the site's own for errors: those that the configuration names, and `404.html`, in the folder of what is
 //! missing or the nearest one above.
 
-use super::representation::Content;
 use super::{Found, Site};
-use crate::generations::Generations;
 use crate::limits::{
     ERROR_PAGE_FOLDERS_MAX, ERROR_PAGES_KEPT_MAX, KEPT_PATH_BYTES_MAX, MISSING_KEPT_MAX, MISSING_KEPT_MILLIS,
 };
-use crate::policy::load::Room;
+use crate::site::load::Room;
+use crate::store::generations::Generations;
+use crate::store::representation::Content;
 use pluto_http::encoding::Accepted;
 use pluto_http::request::Terms;
 use pluto_http::status::{Fault, Status};

@@ -1,12 +1,12 @@
 //! Listings: which entries of a directory are shown, and how much of them is on its way at once.
 
 use super::{Answer, Found, Site};
+use crate::autoindex::{self, Form, Item, ItemKind, Order};
 use crate::limits::{
     LISTING_ENTRIES_MAX, LISTING_REST_NANOS, LISTING_TOO_LARGE_MILLIS, LISTINGS_BYTES_MAX, LISTINGS_TOO_LARGE_KEPT_MAX,
     LISTINGS_WAITING_MAX,
 };
 use crate::policy::Policy;
-use crate::policy::listing::{self, Form, Item, ItemKind, Order};
 use crate::queue::Queue;
 use pluto_http::asked::Accept;
 use pluto_http::media::{HTML, JSON};
@@ -58,7 +58,7 @@ pub struct Share {
 
 impl Share {
     /// So much more, unless all together would be more than may be taken.
-    pub(super) fn take(of: &Rc<Cell<usize>>, size: usize, max: usize) -> Option<Share> {
+    pub fn take(of: &Rc<Cell<usize>>, size: usize, max: usize) -> Option<Share> {
         let sum = of.get() + size;
         (sum <= max).then(|| {
             of.set(sum);
@@ -120,7 +120,7 @@ impl Site {
         let accept = terms.asked.as_ref().map_or(Accept::default(), |asked| asked.accept);
         let (form, media) = if accept.prefers_json() { (Form::Json, JSON) } else { (Form::Html, HTML) };
         let order = Order::parse(terms.resource().and_then(|(_, query)| query));
-        let content = listing::write(path, items, order, form);
+        let content = autoindex::write(path, items, order, form);
         if rest > LISTING_REST_MIN {
             // An error means that the server is ending.
             let _ = sleep(rest).await;

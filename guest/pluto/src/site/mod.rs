@@ -3,34 +3,34 @@
 //! | step | module |
 //! |---|---|
 //! | lookup: from a path to the file, the redirect or the error that answers it | here |
-//! | the same for a site with a policy | `policy`, [`listing`] |
+//! | the same for a site with a policy | `decision`, [`listing`] |
 //! | a page for an error | `error_pages` |
-//! | representation: in which forms it is there, what is known about each, and which of them the client gets | [`representation`], [`digests`] |
-//! | a form that the server makes itself | [`compression`], `gzip` |
-//! | response: from what was found to status, fields and content | [`response`] |
+//! | representation: in which forms it is there, what is known about each, and which of them the client gets | [`crate::store::representation`], [`crate::store::digests`] |
+//! | a form that the server makes itself | [`crate::store::compression`] |
+//! | response: from what was found to status, fields and content | [`respond`] |
 //!
-//! What is asked for again is kept ([`crate::cache`]).
+//! What is asked for again is kept ([`crate::store::cache`]).
 
-pub mod compression;
-pub mod digests;
+mod decision;
 mod error_pages;
-mod gzip;
 pub mod listing;
+pub mod load;
+pub mod logins;
 mod opening;
-mod policy;
-pub mod representation;
-pub mod response;
+pub mod respond;
 
 use crate::access;
-use crate::cache::{Cache, Keeping, Kept};
 use crate::limits::PATH_BYTES_MAX;
 use crate::options::Options;
 use crate::policy::INDEX;
 use crate::policy::fields::Edits;
-use crate::policy::load::{FILE, Room, Rooms, load};
-use crate::policy::logins::Logins;
-use compression::Compressor;
-use digests::Digests;
+use crate::site::load::{FILE, Room, Rooms, load};
+use crate::site::logins::Logins;
+use crate::store::cache::{Cache, Keeping, Kept};
+use crate::store::compression::Compressor;
+use crate::store::digests::Digests;
+use crate::store::representation::{About, Choice, Content, Reading, Resource, Sidecars};
+use decision::Decision;
 use error_pages::{ErrorPages, Missing};
 use listing::{Listings, Share};
 use opening::Opening;
@@ -41,8 +41,6 @@ use pluto_http::response::Lines;
 use pluto_http::status::{Fault, Status};
 use pluto_http::target::Path;
 use pluto_sdk::{Error, File, Kind, Symlinks, error, now, warn};
-use policy::Decision;
-use representation::{About, Choice, Content, Reading, Resource, Sidecars};
 use std::cell::Cell;
 use std::rc::Rc;
 

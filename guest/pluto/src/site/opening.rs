@@ -1,8 +1,8 @@
 //! A file that is being opened.
 
-use crate::cache::Cache;
 use crate::limits::SCARCE_OPENS_MAX;
 use crate::scarcity;
+use crate::store::cache::Cache;
 use pluto_sdk::fs::{Open, open};
 use pluto_sdk::{Error, File, Pending, Symlinks};
 

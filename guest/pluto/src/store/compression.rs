@@ -7,13 +7,13 @@
 
 use super::digests;
 use super::gzip::Gzip;
-use super::listing::Share;
 use super::representation::{About, Content};
 use crate::limits::{
     COMPRESSED_BYTES_MAX, COMPRESSED_ENTRY_BYTES, COMPRESSED_FILE_BYTES_MAX, COMPRESSED_FILE_BYTES_MIN,
     COMPRESSED_MILLIS_MIN, COMPRESSED_PIECE_BYTES, COMPRESSIONS_WAITING_MAX,
 };
 use crate::queue::Queue;
+use crate::site::listing::Share;
 use pluto_http::encoding::Coding;
 use pluto_http::validator::{EntityTag, Validators};
 use pluto_sdk::fs::open;

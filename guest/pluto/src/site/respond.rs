@@ -1,7 +1,7 @@
 //! From what was found to the response: status, fields, and what content follows.
 
 use super::Found;
-use super::representation::Content;
+use crate::store::representation::Content;
 use pluto_http::conditional::{Conditions, Verdict};
 use pluto_http::multipart::Multipart;
 use pluto_http::page;

@@ -5,8 +5,8 @@
 //! what was right, or wrong, is known without a hash when it comes again. That keeps the site going, not the login: who
 //! fills the queue keeps those out whose login is not remembered yet.
 
-use super::users::{Credentials, LoginDigest, Users};
 use crate::limits::{BCRYPT_REST_MILLIS, BCRYPT_ROUNDS_AT_ONCE, LOGINS_KEPT_MAX, LOGINS_WAITING_MAX};
+use crate::policy::users::{Credentials, LoginDigest, Users};
 use crate::queue::Queue;
 use pluto_sdk::sleep;
 use std::cell::RefCell;

@@ -1,10 +1,10 @@
 //! Reads a site's configuration and what it names, from beneath the root.
 
-use super::config::Config;
-use super::users::Users;
-use super::{Policy, hosts};
 use crate::limits::{CONFIG_BYTES_MAX, HOSTS_MAX, USERS_BYTES_MAX};
 use crate::options::Options;
+use crate::policy::config::Config;
+use crate::policy::users::Users;
+use crate::policy::{Policy, hosts};
 use pluto_sdk::fs::{list, open};
 use pluto_sdk::{Error, Kind, Symlinks, warn};
 use std::collections::BTreeMap;

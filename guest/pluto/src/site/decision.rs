@@ -3,10 +3,10 @@
 
 use super::{Answer, Found, Lookup, Site};
 use crate::limits::PATH_BYTES_MAX;
-use crate::policy::load::Room;
-use crate::policy::logins::Login;
 use crate::policy::users::Credentials;
 use crate::policy::{INDEX, PAGE, Policy, clean, redirect};
+use crate::site::load::Room;
+use crate::site::logins::Login;
 use pluto_http::asked::Asked;
 use pluto_http::request::{Action, Terms};
 use pluto_http::response::Lines;
