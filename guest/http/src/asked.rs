@@ -4,7 +4,7 @@
 use super::authority;
 use super::head::Head;
 use super::syntax;
-use super::target::{Path, Target};
+use super::target::{PathAndQuery, Target};
 use crate::limits::{ASKED_FIELD_BYTES_MAX, AUTHORIZATION_BYTES_MAX};
 
 /// Fields of a request, as they came.
@@ -18,10 +18,8 @@ pub struct Asked {
     pub origin: Option<Vec<u8>>,
     /// A browser asks whether a page may send this request (the Fetch standard, "CORS-preflight request").
     pub preflight: bool,
-    /// The path of a request that asks for no file, such as OPTIONS and POST.
-    pub path: Option<Path>,
-    /// The query behind that path.
-    pub query: Option<Vec<u8>>,
+    /// What a request is about that is not to be served a file: it is OPTIONS or POST, say, or was refused.
+    pub unserved: Option<PathAndQuery>,
     /// What the client accepts.
     pub accept: Accept,
 }
@@ -73,8 +71,9 @@ fn weight(parameter: &[u8]) -> Option<u16> {
 }
 
 impl Asked {
-    /// Those of a complete head.
-    pub fn read(head: Head<'_>) -> Asked {
+    /// Those of a complete head, whose target has these parts when it is a good one. What it is about is for the caller to
+    /// add.
+    pub fn read(head: Head<'_>, target: Option<&Target>) -> Asked {
         let mut asked = Asked::default();
         let mut authorizations = 0;
         for (name, value) in head.fields() {
@@ -96,19 +95,10 @@ impl Asked {
         if authorizations > 1 {
             asked.authorization = None;
         }
-        asked.read_target(head);
+        if let Some(Target::Resource { authority: Some(authority), .. }) = target {
+            asked.host = host(&head.target()[authority.clone()]);
+        }
         asked
-    }
-
-    fn read_target(&mut self, head: Head<'_>) {
-        let Ok(Target::Resource { path, query, authority }) = Target::parse(head.target()) else { return };
-        if let Some(authority) = authority {
-            self.host = host(&head.target()[authority]);
-        }
-        if !matches!(head.method(), b"GET" | b"HEAD") {
-            self.path = Path::parse(&head.target()[path]).ok().flatten();
-            self.query = query.map(|query| head.target()[query].to_vec());
-        }
     }
 }
 

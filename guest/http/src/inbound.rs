@@ -1,10 +1,9 @@
 //! The bytes that a client sends, cut into requests. Bodies are dropped on the way, so that one is never read as the
 //! next request.
 
-use super::asked::Asked;
 use super::body::{Dropper, Progress};
 use super::head::{Limits, Scanner};
-use super::request::{LoggedFields, Request};
+use super::request::{LoggedFields, Request, line_bytes_kept};
 use super::status::{Fault, Status};
 use crate::limits::{IDLE_BUFFER_BYTES_MAX, LINE_BUFFER_BYTES_MAX, READ_BYTES};
 
@@ -128,14 +127,11 @@ impl Inbound {
                 Err(fault) => return Some(self.refuse(fault)),
             }
             let head = self.scanner.head(bytes);
-            let (mut request, framing) = Request::read(head);
-            if self.asks {
-                request.terms.asked = Some(Box::new(Asked::read(head)));
-            }
+            let (mut request, framing) = Request::read(head, self.asks);
             if self.logs_fields {
                 request.terms.logged = Some(Box::new(LoggedFields::read(head)));
             }
-            request.terms.line = self.take_head(&request);
+            request.terms.line = self.take_head();
             match Dropper::new(framing, self.body_bytes_max) {
                 None => return Some(self.finish(request)),
                 Some(dropper) => self.held = Some(Box::new((request, dropper))),
@@ -182,11 +178,11 @@ impl Inbound {
     }
 
     /// Uses up the head of a request, which has just been scanned, and keeps its line.
-    fn take_head(&mut self, request: &Request) -> Vec<u8> {
+    fn take_head(&mut self) -> Vec<u8> {
         let line = self.scanner.line();
         let head_bytes = self.scanner.length();
         self.scanner.reset();
-        let line = line.start..line.start + request.line_bytes_kept(line.len());
+        let line = line.start..line.start + line_bytes_kept(line.len());
         let is_all = self.start == 0 && line.start == 0 && head_bytes == self.buffer.len();
         if is_all && self.buffer.capacity() <= LINE_BUFFER_BYTES_MAX {
             // Nothing else is in the buffer: it is the request's now.

@@ -9,7 +9,7 @@ use super::head::{Head, Version};
 use super::method::Method;
 use super::status::{Fault, Status};
 use super::syntax;
-use super::target::{Path, Target};
+use super::target::{Path, PathAndQuery, Target};
 use crate::limits::{LOGGED_FIELD_BYTES_MAX, LOGGED_LINE_BYTES_MAX};
 
 /// A request, with nothing borrowed from the bytes that it came in.
@@ -24,8 +24,8 @@ pub struct Request {
 /// How a request is answered, whatever it is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// The request line as it came, without its end; a part of it when it was refused before its end. When it asks for
-    /// no file no more is kept than the access log shows, and one byte more to tell that there was more.
+    /// The request line as it came, without its end; a part of it when it was refused before its end. No more is kept than
+    /// the access log shows, and one byte more to tell that there was more.
     pub line: Vec<u8>,
     /// The method.
     pub method: Method,
@@ -83,8 +83,8 @@ impl LoggedFields {
 /// What a request comes to, before anybody has looked at a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Serve what is at this path.
-    Serve(Path),
+    /// Serve what this names.
+    Serve(PathAndQuery),
     /// Say which methods are allowed.
     Options,
     /// Refuse it.
@@ -94,14 +94,23 @@ pub enum Action {
 impl Request {
     /// Reads a complete head, all but its line (see `line_bytes_kept`), and says how its body is framed. A body that is
     /// not to be read (after a fatal fault, or because the client waits for permission to send it) is `Framing::None`,
-    /// and the request not persistent.
-    pub fn read(head: Head<'_>) -> (Request, Framing) {
+    /// and the request not persistent. With `asks`, what a site's policy looks at is kept.
+    pub fn read(head: Head<'_>, asks: bool) -> (Request, Framing) {
+        let method = Method::parse(head.method());
+        let parts = Target::parse(head.target());
+        let asked = asks.then(|| Box::new(Asked::read(head, parts.as_ref().ok())));
+        let named = parts.and_then(|parts| Named::read(head.target(), parts));
+        let (action, resource) = decide(method, named);
+        let mut request = Request::new(head, method, action);
+        request.terms.asked = asked;
+        request.set_unserved(resource);
         let fields = match Fields::read(head) {
             Ok(fields) => fields,
-            Err(fault) => return (Request::refused(head, fault), Framing::None),
+            Err(fault) => {
+                request.refuse(fault);
+                return (request.with_line(head.line()), Framing::None);
+            }
         };
-        let method = Method::parse(head.method());
-        let mut request = Request::new(head, method, decide(head, method).unwrap_or_else(Action::Refuse));
         request.terms.persistent = fields.persistent;
         request.terms.accepted = fields.accepted;
         if fields.conditional {
@@ -130,17 +139,8 @@ impl Request {
 
     /// With a copy of its line.
     pub fn with_line(mut self, line: &[u8]) -> Request {
-        self.terms.line = line[..self.line_bytes_kept(line.len())].to_vec();
+        self.terms.line = line[..line_bytes_kept(line.len())].to_vec();
         self
-    }
-
-    /// How many bytes of its line are kept, of so many.
-    pub fn line_bytes_kept(&self, line_bytes: usize) -> usize {
-        match self.action {
-            // A redirect needs all of it.
-            Action::Serve(_) => line_bytes,
-            _ => line_bytes.min(LOGGED_LINE_BYTES_MAX + 1),
-        }
     }
 
     fn new(head: Head<'_>, method: Method, action: Action) -> Request {
@@ -163,73 +163,73 @@ impl Request {
         if let Action::Serve(_) = self.action {
             match Conditions::read(self.terms.method, &head.fields()) {
                 Ok(conditions) => self.terms.conditions = Some(Box::new(conditions)),
-                Err(fault) => self.action = Action::Refuse(fault),
+                Err(fault) => self.refuse(fault),
             }
         }
     }
 
     /// The same request, with a fault found later.
     pub fn fail(&mut self, fault: Fault) {
-        self.action = Action::Refuse(fault);
+        self.refuse(fault);
         self.terms.persistent &= !fault.fatal;
     }
-}
 
-impl Terms {
-    /// Where a request for a directory without its slash is sent: a path on this host, escaped, with the query. Nothing
-    /// when it has the slash, so that a redirect always leads on.
-    pub fn directory_location(&self) -> Option<String> {
-        let (path, _) = self.resource()?;
-        if path.is_directory() { None } else { Some(self.with_query(path.escape() + "/")) }
-    }
-
-    /// The path and the query of a request that asks for a file.
-    pub fn resource(&self) -> Option<(Path, Option<&[u8]>)> {
-        let target = self.line.split(|&byte| byte == b' ').nth(1)?;
-        let Ok(Target::Resource { path, query, .. }) = Target::parse(target) else { return None };
-        Some((Path::parse(&target[path]).ok()??, query.map(|query| &target[query])))
-    }
-
-    /// An address on this host, with the query of the request, escaped.
-    pub fn with_query(&self, mut location: String) -> String {
-        if let Some((_, Some(query))) = self.resource() {
-            location.push('?');
-            query.iter().for_each(|&byte| push_query_byte(&mut location, byte));
+    /// A site's policy looks at what a request is about, also when it is refused.
+    fn refuse(&mut self, fault: Fault) {
+        if let Action::Serve(resource) = std::mem::replace(&mut self.action, Action::Refuse(fault)) {
+            self.set_unserved(Some(resource));
         }
-        location
+    }
+
+    fn set_unserved(&mut self, resource: Option<PathAndQuery>) {
+        if let (Some(asked), Some(resource)) = (&mut self.terms.asked, resource) {
+            asked.unserved = Some(resource);
+        }
     }
 }
 
-/// RFC 3986 §3.4: a query is `pchar`, `/` and `?`. Other visible ASCII is sent by some clients all the same, and goes out
-/// escaped; what is escaped already stays so.
-fn push_query_byte(location: &mut String, byte: u8) {
-    if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte) {
-        location.push(char::from(byte));
-    } else {
-        const HEX: &[u8; 16] = b"0123456789ABCDEF";
-        location.extend(['%', char::from(HEX[usize::from(byte >> 4)]), char::from(HEX[usize::from(byte & 15)])]);
+/// How many bytes of a request line are kept, of so many.
+pub fn line_bytes_kept(line_bytes: usize) -> usize {
+    line_bytes.min(LOGGED_LINE_BYTES_MAX + 1)
+}
+
+/// What a target names.
+enum Named {
+    /// The server itself.
+    Server,
+    /// What no file can be called.
+    Nothing,
+    Resource(PathAndQuery),
+}
+
+impl Named {
+    /// What the target of a head names, which is parsed here and nowhere else.
+    fn read(target: &[u8], parts: Target) -> Result<Named, Fault> {
+        let Target::Resource { path, query, .. } = parts else { return Ok(Named::Server) };
+        Ok(match Path::parse(&target[path])? {
+            Some(path) => Named::Resource(PathAndQuery { path, query: query.map(|query| target[query].to_vec()) }),
+            None => Named::Nothing,
+        })
     }
 }
 
-/// What is to be done, from the request line alone.
-fn decide(head: Head<'_>, method: Method) -> Result<Action, Fault> {
+/// What is to be done, from the request line alone; and what the target names, when it is not to be served.
+fn decide(method: Method, named: Result<Named, Fault>) -> (Action, Option<PathAndQuery>) {
     // RFC 9110 §9.1: not recognised, or recognised but not allowed. TRACE and CONNECT are of the latter kind, so that
-    // the authority which is the target of CONNECT (RFC 9112 §3.2.3) is never looked at.
-    match method {
-        Method::Unknown => return Err(Fault::soft(Status::NotImplemented, "The method is not known here.")),
-        Method::Refused => {
-            return Err(Fault::soft(Status::MethodNotAllowed, "Files can be read here, and nothing else."));
-        }
-        Method::Get | Method::Head | Method::Options => (),
-    }
-    match Target::parse(head.target())? {
-        Target::Server if method == Method::Options => Ok(Action::Options),
-        Target::Server => Err(Fault::bad("Only OPTIONS has an asterisk for a target.")),
-        Target::Resource { path, .. } => match Path::parse(&head.target()[path])? {
-            _ if method == Method::Options => Ok(Action::Options),
-            Some(path) => Ok(Action::Serve(path)),
-            None => Err(Fault::NOT_FOUND),
-        },
+    // the authority which is the target of CONNECT (RFC 9112 §3.2.3) is no fault.
+    let refusal = match method {
+        Method::Unknown => Some(Fault::soft(Status::NotImplemented, "The method is not known here.")),
+        Method::Refused => Some(Fault::soft(Status::MethodNotAllowed, "Files can be read here, and nothing else.")),
+        Method::Get | Method::Head | Method::Options => None,
+    };
+    match (refusal, named) {
+        (Some(fault), Ok(Named::Resource(resource))) => (Action::Refuse(fault), Some(resource)),
+        (Some(fault), _) | (None, Err(fault)) => (Action::Refuse(fault), None),
+        (None, Ok(Named::Resource(resource))) if method == Method::Options => (Action::Options, Some(resource)),
+        (None, Ok(_)) if method == Method::Options => (Action::Options, None),
+        (None, Ok(Named::Resource(resource))) => (Action::Serve(resource), None),
+        (None, Ok(Named::Nothing)) => (Action::Refuse(Fault::NOT_FOUND), None),
+        (None, Ok(Named::Server)) => (Action::Refuse(Fault::bad("Only OPTIONS has an asterisk for a target.")), None),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The request target and the path in it: decoded once, then split, then normalised (RFC 3986 §5.2.4, §6.2.2).
 //!
-//! Every decision about a file rests on what `Path::parse` gives; nothing else looks at the raw target. (What needs the path
-//! or the query again later, such as a redirect, a page for what is missing or a policy, has it parsed a second time.)
+//! A target is parsed once, when its head is read. Every decision about a request, and the file that is served, rest on the
+//! [`PathAndQuery`] that comes of it: nothing looks at the raw target later.
 
 use super::authority;
 use super::status::Fault;
@@ -53,6 +53,43 @@ impl Target {
         let question = syntax::position(&target[start..], b'?').map(|at| start + at);
         let query = question.map(|at| at + 1..target.len());
         Target::Resource { path: start..question.unwrap_or(target.len()), query, authority }
+    }
+}
+
+/// A path of this server with the query behind it: what a request is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathAndQuery {
+    /// The path.
+    pub path: Path,
+    /// What follows the `?`, as it came.
+    pub query: Option<Vec<u8>>,
+}
+
+impl PathAndQuery {
+    /// Where a request for a directory without its slash is sent: a path on this host, escaped, with the query. Nothing
+    /// when it has the slash, so that a redirect always leads on.
+    pub fn directory_location(&self) -> Option<String> {
+        if self.path.is_directory() { None } else { Some(self.with_query(self.path.escape() + "/")) }
+    }
+
+    /// An address on this host, with the query of the request, escaped.
+    pub fn with_query(&self, mut location: String) -> String {
+        if let Some(query) = &self.query {
+            location.push('?');
+            query.iter().for_each(|&byte| push_query_byte(&mut location, byte));
+        }
+        location
+    }
+}
+
+/// RFC 3986 §3.4: a query is `pchar`, `/` and `?`. Other visible ASCII is sent by some clients all the same, and goes out
+/// escaped; what is escaped already stays so.
+fn push_query_byte(location: &mut String, byte: u8) {
+    if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte) {
+        location.push(char::from(byte));
+    } else {
+        const HEX: &[u8; 16] = b"0123456789ABCDEF";
+        location.extend(['%', char::from(HEX[usize::from(byte >> 4)]), char::from(HEX[usize::from(byte & 15)])]);
     }
 }
 

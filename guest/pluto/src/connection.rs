@@ -5,8 +5,8 @@ use crate::limits::PIECE_BYTES_START;
 use crate::outbox::{Gathered, Outbox, next_piece};
 use crate::scarcity::{self, Holder};
 use crate::server::{Answering, Server};
+use crate::site::answer::{Answer, Found};
 use crate::site::respond::{self, Body, Response};
-use crate::site::{Answer, Found};
 use crate::store::representation::Content;
 use pluto_http::inbound::{Inbound, Phase};
 use pluto_http::limits::READ_BYTES;
@@ -253,7 +253,7 @@ impl Conversation {
         self.closing |= !persistent;
         // A client that has sent more all the same is not believed.
         self.finished |= terms.ends && !self.inbound.has_more();
-        self.outbox.hold(answer.share.take());
+        self.outbox.hold(answer.reservation.take());
         let response = self.write_head(&terms, answer, persistent);
         let access = Access::new(terms.line, terms.method, response.status.code(), response.bytes, began)
             .with_fields(terms.logged);

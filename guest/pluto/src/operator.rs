@@ -2,7 +2,7 @@
 //! sent here.
 
 use crate::metrics::{self, Metrics};
-use crate::site::Found;
+use crate::site::answer::Found;
 use pluto_http::media::Media;
 use pluto_http::request::Action;
 use pluto_http::status::{Fault, Status};
@@ -33,7 +33,7 @@ pub enum Reply {
 /// Answers a request of the operator about a server.
 pub fn answer(server: ServerStatus<'_>, action: Action) -> Reply {
     let path = match action {
-        Action::Serve(path) => path.into_bytes(),
+        Action::Serve(resource) => resource.path.into_bytes(),
         Action::Options => return Reply::Ready(Found::Options),
         Action::Refuse(fault) => return Reply::Ready(Found::Fault(fault)),
     };

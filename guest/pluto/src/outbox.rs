@@ -6,7 +6,7 @@ use crate::limits::{
     PIECE_BYTES_MIN, PIECE_FAST_MILLIS, PIECE_SLOW_MILLIS,
 };
 use crate::scarcity;
-use crate::site::listing::Share;
+use crate::store::budget::Reservation;
 use crate::store::representation::{Content, Piece};
 use pluto_sdk::Part;
 use std::rc::Rc;
@@ -32,7 +32,7 @@ pub struct Outbox {
     /// What they hold, in bytes.
     logged: usize,
     /// What large pages take of what there is for all of them, until the write is answered.
-    shares: Vec<Share>,
+    reservations: Vec<Reservation>,
 }
 
 /// What one write sends.
@@ -95,9 +95,9 @@ impl Outbox {
         }
     }
 
-    /// Keeps the share of a large page until it is sent.
-    pub fn hold(&mut self, share: Option<Share>) {
-        self.shares.extend(share);
+    /// Keeps what a large page takes until it is sent.
+    pub fn hold(&mut self, reservation: Option<Reservation>) {
+        self.reservations.extend(reservation);
     }
 
     /// Whether nothing is to be sent.
@@ -141,7 +141,7 @@ impl Outbox {
     pub fn forget_accesses(&mut self) {
         self.accesses.clear();
         self.logged = 0;
-        self.shares.clear();
+        self.reservations.clear();
     }
 
     /// Gives back what the usual responses do not need, while a client is idle. Nothing is to be sent.

@@ -20,7 +20,7 @@ fn requests(bytes: &[u8], cuts: &[usize]) -> (Vec<String>, Phase) {
         start = end;
         while let Some(request) = inbound.next_request() {
             found.push(match &request.action {
-                Action::Serve(path) => path.escape(),
+                Action::Serve(resource) => resource.path.escape(),
                 Action::Options => "options".to_owned(),
                 Action::Refuse(fault) => fault.status.code().to_string(),
             });

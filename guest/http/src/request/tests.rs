@@ -7,7 +7,7 @@ fn read(head: &str) -> (Request, Framing) {
     let mut scanner = Scanner::default();
     assert_eq!(scanner.scan(head.as_bytes()), Ok(true), "{head}");
     let head = scanner.head(head.as_bytes());
-    let (request, framing) = Request::read(head);
+    let (request, framing) = Request::read(head, false);
     (request.with_line(head.line()), framing)
 }
 
@@ -16,7 +16,7 @@ fn read(head: &str) -> (Request, Framing) {
 fn check(head: &str, action: &str, persistent: bool) {
     let (request, framing) = read(&format!("{}\r\n", head.replace(';', "\r\n")));
     let found = match &request.action {
-        Action::Serve(path) => path.escape(),
+        Action::Serve(resource) => resource.path.escape(),
         Action::Options => "options".to_owned(),
         Action::Refuse(fault) => {
             assert!(!(fault.fatal && request.terms.persistent), "{head}");
@@ -112,7 +112,7 @@ fn no_more_of_a_line_is_kept_than_is_of_use() {
         assert_eq!(request.terms.line.len(), kept, "{line}");
     };
     check("GET /", "GET / HTTP/1.1".len());
-    check(&format!("GET /?{}", "a".repeat(8_000)), "GET /? HTTP/1.1".len() + 8_000);
+    check(&format!("GET /?{}", "a".repeat(8_000)), LOGGED_LINE_BYTES_MAX + 1);
     check(&format!("BREW /?{}", "a".repeat(8_000)), LOGGED_LINE_BYTES_MAX + 1);
     check(&format!("OPTIONS /?{}", "a".repeat(8_000)), LOGGED_LINE_BYTES_MAX + 1);
     check(&format!("{} /", "A".repeat(30_000)), LOGGED_LINE_BYTES_MAX + 1);
@@ -122,11 +122,8 @@ fn no_more_of_a_line_is_kept_than_is_of_use() {
 fn a_directory_s_location_is_escaped_and_keeps_the_query() {
     let check = |target: &str, location: &str| {
         let (request, _) = read(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
-        assert_eq!(
-            request.terms.directory_location().as_deref(),
-            Some(location).filter(|_| location != "-"),
-            "{target}"
-        );
+        let Action::Serve(resource) = request.action else { panic!("{target}: {:?}", request.action) };
+        assert_eq!(resource.directory_location().as_deref(), Some(location).filter(|_| location != "-"), "{target}");
     };
     check("/a/", "-");
     check("/a/..", "-");
@@ -138,4 +135,29 @@ fn a_directory_s_location_is_escaped_and_keeps_the_query() {
     check("/%20\"<%ff", "/%20%22%3C%FF/");
     check("http://b/a?", "/a/?");
     check("/a%0d%0ab", "/a%0D%0Ab/");
+}
+
+#[test]
+fn a_policy_sees_what_a_request_is_about_whatever_becomes_of_it() {
+    let check = |line: &str, fields: &str, host: &str, unserved: &str| {
+        let text = format!("{line} HTTP/1.1\r\n{fields}\r\n");
+        let mut scanner = Scanner::default();
+        assert_eq!(scanner.scan(text.as_bytes()), Ok(true), "{line}");
+        let (request, _) = Request::read(scanner.head(text.as_bytes()), true);
+        let asked = request.terms.asked.expect("it is kept");
+        let about = asked.unserved.map(|it| it.with_query(it.path.escape()));
+        assert_eq!(about.as_deref(), Some(unserved).filter(|_| unserved != "-"), "{line}");
+        assert_eq!(asked.host.as_deref(), Some(host.as_bytes()).filter(|_| host != "-"), "{line}");
+    };
+    check("GET /a?b", "Host: c\r\n", "c", "-");
+    check("OPTIONS /a/../b?c", "Host: d\r\n", "d", "/b?c");
+    check("POST http://e:80/a", "Host: d\r\n", "e", "/a");
+    check("BREW /a", "Host: d\r\n", "d", "/a");
+    check("CONNECT a:80", "Host: d\r\n", "d", "-");
+    check("POST /%zz", "Host: d\r\n", "d", "-");
+    check("OPTIONS *", "Host: d\r\n", "d", "-");
+    // Refused for its fields.
+    check("GET /a?b", "Host: c\r\nHost: c\r\n", "c", "/a?b");
+    let tags = "x".repeat(crate::limits::CONDITION_BYTES_MAX + 1);
+    check("GET /a", &format!("Host: c\r\nIf-None-Match: {tags}\r\n"), "c", "/a");
 }

@@ -1,4 +1,4 @@
-//! The listing of a directory: a page for people, JSON for programs.
+//! The listing of a directory as it is written: a page for people, JSON for programs.
 
 mod html;
 mod json;

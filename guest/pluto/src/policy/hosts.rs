@@ -1,7 +1,57 @@
-//! Virtual hosts: which folder beneath the root a request's host names.
+//! Which sites there are: one, or one for each host, in the folder beneath the root that the host names.
+
+use super::Policy;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// The file that is read when the operator names none; it need not be there.
+pub const FILE: &str = ".pluto.toml";
 
 /// The folder of every host that has none of its own.
 pub const DEFAULT: &str = "default";
+
+/// A folder that is a site: the root, or that of a host.
+#[derive(Clone, Debug, Default)]
+pub struct Room {
+    /// Its path, with a slash at its end unless it is the root.
+    pub folder: Vec<u8>,
+    /// What its configuration says; nothing when it has none.
+    pub policy: Option<Rc<Policy>>,
+}
+
+/// The sites that are served.
+#[derive(Clone, Debug)]
+pub enum Rooms {
+    /// The root is one.
+    One(Room),
+    /// Each folder of the root is that of a host.
+    Hosts(BTreeMap<String, Room>),
+}
+
+impl Rooms {
+    /// The site of a host; nothing when there is none for it.
+    pub fn find(&self, host: Option<&[u8]>) -> Option<&Room> {
+        match self {
+            Rooms::One(room) => Some(room),
+            Rooms::Hosts(rooms) => {
+                let named = host.and_then(folder).and_then(|host| rooms.get(&host));
+                named.or_else(|| rooms.get(DEFAULT))
+            }
+        }
+    }
+
+    /// What there is, in a few words.
+    pub fn summary(&self) -> String {
+        match self {
+            Rooms::One(Room { policy: None, .. }) => format!("there is no {FILE}, which is fine"),
+            Rooms::One(Room { policy: Some(policy), .. }) => policy.summary(),
+            Rooms::Hosts(rooms) => {
+                let own = rooms.values().filter(|room| room.policy.is_some()).count();
+                format!("{} hosts, {own} of them with a configuration", rooms.len())
+            }
+        }
+    }
+}
 
 /// The name of a host as a folder has it: in lower case, without a dot at its end. Nothing when it is none that a folder
 /// can have: an address in brackets, and whatever could be a path or a hidden name.

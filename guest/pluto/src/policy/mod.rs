@@ -1,4 +1,4 @@
-//! The site's policy: what its configuration file says.
+//! The site's policy: what its configuration file says. Nothing here waits or reads a file: `site` does that.
 //!
 //! | module | what is in it |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | [`glob`] | which paths a rule is about |
 //! | [`redirect`], [`fields`], [`cors`] | what rules say |
 //! | [`users`], [`password`] | who may log in |
-//! | [`hosts`] | which folder is a host's |
+//! | [`hosts`] | the sites that there are, and which folder is a host's |
 
 pub mod config;
 pub mod cors;
@@ -34,7 +34,7 @@ use users::Users;
 pub struct Policy {
     /// What the file says.
     pub config: Config,
-    users: BTreeMap<Vec<u8>, Users>,
+    users: BTreeMap<Vec<u8>, Rc<Users>>,
     /// The path of the file itself.
     file: Vec<u8>,
     always: Lines,
@@ -58,6 +58,7 @@ impl Policy {
     /// With the users of each file that the configuration names, and the path of the configuration.
     pub fn new(config: Config, users: BTreeMap<Vec<u8>, Users>, file: &str) -> Policy {
         let always = Lines::new(config.always.iter().map(Field::parts));
+        let users = users.into_iter().map(|(path, users)| (path, Rc::new(users))).collect();
         Policy { config, users, file: file.as_bytes().to_vec(), always, edits: RefCell::default() }
     }
 
@@ -79,7 +80,7 @@ impl Policy {
     }
 
     /// Who may read the path; everybody when there is no rule.
-    pub fn guard(&self, path: &[u8]) -> Option<(&AuthRule, &Users)> {
+    pub fn guard(&self, path: &[u8]) -> Option<(&AuthRule, &Rc<Users>)> {
         if self.config.basic_auth.is_empty() {
             return None;
         }

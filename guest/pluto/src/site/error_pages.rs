@@ -1,15 +1,16 @@
 //! Pages of the site's own for errors: those that the configuration names, and `404.html`, in the folder of what is
 //! missing or the nearest one above.
 
-use super::{Found, Site};
+use super::answer::Found;
+use super::files::{Fetched, Files};
+use super::plan::Rules;
 use crate::limits::{
     ERROR_PAGE_FOLDERS_MAX, ERROR_PAGES_KEPT_MAX, KEPT_PATH_BYTES_MAX, MISSING_KEPT_MAX, MISSING_KEPT_MILLIS,
 };
-use crate::site::load::Room;
+use crate::policy::hosts::Room;
 use crate::store::generations::Generations;
 use crate::store::representation::Content;
 use pluto_http::encoding::Accepted;
-use pluto_http::request::Terms;
 use pluto_http::status::{Fault, Status};
 use pluto_http::target::Path;
 use pluto_sdk::now;
@@ -94,32 +95,49 @@ impl Missing {
     }
 }
 
-impl Site {
-    /// What answers a request with an error; `admitted` when it is one of who may read what it asks for. An error page
-    /// that cannot be had is replaced by the built-in one, so that no error leads to another.
-    pub(super) async fn error_page(&self, fault: Fault, room: &Room, admitted: bool, terms: &Terms) -> Found {
-        match self.own_page(fault.status, room, admitted, terms).await {
+/// Whose page an error has, and for whom.
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorContext<'a> {
+    /// The site.
+    pub room: &'a Room,
+    /// What was asked for, if a file can be called so.
+    pub path: Option<&'a Path>,
+    /// The client is one of who may read it.
+    pub admitted: bool,
+}
+
+impl ErrorPages {
+    /// What answers a request with an error. An error page that cannot be had is replaced by the built-in one, so that no
+    /// error leads to another.
+    pub async fn page(&self, files: &Files, rules: &Rules, fault: Fault, context: ErrorContext<'_>) -> Found {
+        match self.own_page(files, rules, fault.status, context).await {
             Some(content) => Found::ErrorPage(fault.status, content),
             None => Found::Fault(fault),
         }
     }
 
-    async fn own_page(&self, status: Status, room: &Room, admitted: bool, terms: &Terms) -> Option<Rc<Content>> {
+    async fn own_page(
+        &self,
+        files: &Files,
+        rules: &Rules,
+        status: Status,
+        context: ErrorContext<'_>,
+    ) -> Option<Rc<Content>> {
+        let ErrorContext { room, path, admitted } = context;
         let named = room.policy.as_ref().and_then(|policy| policy.config.error_pages.get(&status.code()));
         // What the operator names is for everybody: there is no other way to have a page for those who are to log in.
         if let (Some(page), Some(policy)) = (named, &room.policy) {
             if policy.is_secret(page) {
                 return None;
             }
-            return self.file(&[&room.folder, page.as_slice()].concat()).await;
+            return file(files, [&room.folder, page.as_slice()].concat()).await;
         }
         if status != Status::NotFound {
             return None;
         }
-        let path = terms.resource().map(|(path, _)| path);
         // What is asked for beneath a hidden folder must not be told from what is not there.
-        let shown = path.as_ref().filter(|path| !self.is_hidden(path)).map_or(&b""[..], Path::bytes);
-        let (page, content) = self.nearest(&room.folder, parent(shown)).await?;
+        let shown = path.filter(|path| !rules.is_hidden(path)).map_or(&b""[..], Path::bytes);
+        let (page, content) = self.nearest(files, &room.folder, parent(shown)).await?;
         // The nearest one is a file like any other.
         let page = &page[room.folder.len()..];
         let may_read = room.policy.as_ref().is_none_or(|policy| match admitted {
@@ -130,31 +148,31 @@ impl Site {
     }
 
     /// The page of the folder, or of the nearest one above, with its path.
-    async fn nearest(&self, room: &[u8], folder: &[u8]) -> Option<(Vec<u8>, Rc<Content>)> {
+    async fn nearest(&self, files: &Files, room: &[u8], folder: &[u8]) -> Option<(Vec<u8>, Rc<Content>)> {
         let key = [room, folder].concat();
-        if let Some(known) = self.error_pages.get(&key) {
+        if let Some(known) = self.get(&key) {
             let page = known?;
-            return self.file(&page).await.map(|content| (page, content));
+            return file(files, page.clone()).await.map(|content| (page, content));
         }
         let mut found = None;
         for folder in above(folder) {
             let page = [room, folder, NOT_FOUND_PAGE].concat();
-            if let Some(content) = self.file(&page).await {
+            if let Some(content) = file(files, page.clone()).await {
                 found = Some((page, content));
                 break;
             }
         }
-        self.error_pages.set(key, found.as_ref().map(|(page, _)| page.clone()));
+        self.set(key, found.as_ref().map(|(page, _)| page.clone()));
         found
     }
+}
 
-    async fn file(&self, path: &[u8]) -> Option<Rc<Content>> {
-        // As it is: nobody looks for an error in several codings.
-        let accepted = Accepted::default();
-        match self.resolve(self.open(path.to_vec(), &accepted), &accepted).await {
-            Ok(Found::File(content)) => Some(content),
-            _ => None,
-        }
+async fn file(files: &Files, path: Vec<u8>) -> Option<Rc<Content>> {
+    // As it is: nobody looks for an error in several codings.
+    let accepted = Accepted::default();
+    match files.wait(files.fetch(path, &accepted), &accepted).await {
+        Ok(Fetched::Content(content)) => Some(content),
+        Ok(Fetched::NotAcceptable) | Err(_) => None,
     }
 }
 

@@ -2,59 +2,14 @@
 
 use crate::limits::{CONFIG_BYTES_MAX, HOSTS_MAX, USERS_BYTES_MAX};
 use crate::options::Options;
+use crate::policy::Policy;
 use crate::policy::config::Config;
+use crate::policy::hosts::{self, FILE, Room, Rooms};
 use crate::policy::users::Users;
-use crate::policy::{Policy, hosts};
 use pluto_sdk::fs::{list, open};
 use pluto_sdk::{Error, Kind, Symlinks, warn};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-
-/// The file that is read when the operator names none; it need not be there.
-pub const FILE: &str = ".pluto.toml";
-
-/// A folder that is a site: the root, or that of a host.
-#[derive(Clone, Debug, Default)]
-pub struct Room {
-    /// Its path, with a slash at its end unless it is the root.
-    pub folder: Vec<u8>,
-    /// What its configuration says; nothing when it has none.
-    pub policy: Option<Rc<Policy>>,
-}
-
-/// The sites that are served.
-#[derive(Clone, Debug)]
-pub enum Rooms {
-    /// The root is one.
-    One(Room),
-    /// Each folder of the root is that of a host.
-    Hosts(BTreeMap<String, Room>),
-}
-
-impl Rooms {
-    /// The site of a host; nothing when there is none for it.
-    pub fn find(&self, host: Option<&[u8]>) -> Option<&Room> {
-        match self {
-            Rooms::One(room) => Some(room),
-            Rooms::Hosts(rooms) => {
-                let named = host.and_then(hosts::folder).and_then(|host| rooms.get(&host));
-                named.or_else(|| rooms.get(hosts::DEFAULT))
-            }
-        }
-    }
-
-    /// What there is, in a few words.
-    pub fn summary(&self) -> String {
-        match self {
-            Rooms::One(Room { policy: None, .. }) => format!("there is no {FILE}, which is fine"),
-            Rooms::One(Room { policy: Some(policy), .. }) => policy.summary(),
-            Rooms::Hosts(rooms) => {
-                let own = rooms.values().filter(|room| room.policy.is_some()).count();
-                format!("{} hosts, {own} of them with a configuration", rooms.len())
-            }
-        }
-    }
-}
 
 /// Reads all configurations. The error has a line for each problem.
 pub async fn load(options: &Options) -> Result<Rooms, Vec<String>> {

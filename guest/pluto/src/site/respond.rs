@@ -1,6 +1,6 @@
 //! From what was found to the response: status, fields, and what content follows.
 
-use super::Found;
+use super::answer::{Found, Redirect};
 use crate::store::representation::Content;
 use pluto_http::conditional::{Conditions, Verdict};
 use pluto_http::multipart::Multipart;
@@ -45,7 +45,7 @@ pub fn write(out: &mut Vec<u8>, envelope: &Envelope<'_>, found: Found, terms: &T
             None => write_whole(out, envelope, file),
             Some(conditions) => write_conditionally(out, envelope, file, conditions, now),
         },
-        Found::Redirect { status, location, why } => {
+        Found::Redirect(Redirect { status, location, why }) => {
             written(status, page::write_redirect(out, envelope, status, &location, why))
         }
         Found::Options => {

@@ -6,11 +6,11 @@
 //! shows there either: so after a minute it is read again. A response is made of one opening alone: its length, its date and
 //! its content belong together.
 
+use super::generations::{Forgotten, Generations};
+use super::representation::Resource;
 use crate::limits::{
     FILES_ASKED_MAX, KEPT_BYTES_MAX, KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX, KEPT_PATH_BYTES_MAX, KEPT_UNREAD_MILLIS_MAX,
 };
-use crate::store::generations::{Forgotten, Generations};
-use crate::store::representation::Resource;
 use pluto_sdk::fs::WatchPath;
 use pluto_sdk::request::handle;
 use pluto_sdk::{File, Handler, now};

@@ -5,20 +5,19 @@
 //! is another, whatever is kept. That what was read is what they speak of is seen from its digest, and nothing else; so
 //! that no change, however quick, sets a tag of one state beside the bytes of another.
 
+use super::budget::{Budget, Reservation};
 use super::digests;
 use super::gzip::Gzip;
-use super::representation::{About, Content};
+use super::representation::{About, CompressedFile, CompressionState, Content, Resource};
 use crate::limits::{
-    COMPRESSED_BYTES_MAX, COMPRESSED_ENTRY_BYTES, COMPRESSED_FILE_BYTES_MAX, COMPRESSED_FILE_BYTES_MIN,
-    COMPRESSED_MILLIS_MIN, COMPRESSED_PIECE_BYTES, COMPRESSIONS_WAITING_MAX,
+    COMPRESSED_BYTES_MAX, COMPRESSED_ENTRY_BYTES, COMPRESSED_MILLIS_MIN, COMPRESSED_PIECE_BYTES,
+    COMPRESSIONS_WAITING_MAX,
 };
 use crate::queue::Queue;
-use crate::site::listing::Share;
-use pluto_http::encoding::Coding;
-use pluto_http::validator::{EntityTag, Validators};
+use pluto_http::validator::Validators;
 use pluto_sdk::fs::open;
 use pluto_sdk::{Symlinks, now};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use xxhash_rust::xxh3::Xxh3;
@@ -28,28 +27,20 @@ use xxhash_rust::xxh3::Xxh3;
 pub struct Compressor {
     symlinks: Symlinks,
     store: RefCell<Store>,
-    /// Bytes of what is kept, and of what is not and still being sent.
-    held: Rc<Cell<usize>>,
+    /// For what is kept, and what is not and still being sent.
+    budget: Budget,
     queue: Queue,
 }
 
 /// What comes of compressing a file.
 #[derive(Debug)]
-pub enum Outcome {
+enum Outcome {
     /// It is compressed.
     Done(Rc<Content>),
     /// It is larger, or not what it was.
     GivenUp,
     /// There is no room for it now, or too many wait.
     Later,
-}
-
-/// A compressed file.
-#[derive(Debug)]
-pub struct Compressed {
-    bytes: Box<[u8]>,
-    tag: EntityTag,
-    _share: Share,
 }
 
 /// What is kept, by the hash of its path.
@@ -71,7 +62,7 @@ struct Entry {
     validators: Validators,
     /// Nothing when it would be larger.
     content: Option<Rc<Content>>,
-    _share: Share,
+    _reservation: Reservation,
 }
 
 /// Why nothing was made.
@@ -82,35 +73,35 @@ enum Failure {
     Changed,
 }
 
-impl Compressed {
-    /// The one coding of which there is a small and quick encoder in pure Rust, and that every client knows.
-    pub const CODING: Coding = Coding::Gzip;
-
-    /// All of it.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Its entity tag.
-    pub fn tag(&self) -> &EntityTag {
-        &self.tag
-    }
-}
-
 impl Compressor {
     /// Which opens files as the site does.
     pub fn new(symlinks: Symlinks) -> Compressor {
-        Compressor { symlinks, store: RefCell::default(), held: Rc::default(), queue: Queue::default() }
+        Compressor {
+            symlinks,
+            store: RefCell::default(),
+            budget: Budget::new(COMPRESSED_BYTES_MAX),
+            queue: Queue::default(),
+        }
     }
 
-    /// Whether this is neither too short nor too long, and its content known by its tag.
-    pub fn takes(plain: &Content) -> bool {
-        (COMPRESSED_FILE_BYTES_MIN..=COMPRESSED_FILE_BYTES_MAX).contains(&plain.length())
-            && plain.validators().tag.is_some()
+    /// Has a resource compressed, unless it is already. Nothing when it is not to be, or not now.
+    pub async fn compress(&self, resource: &Resource) -> Option<Rc<Content>> {
+        let path = resource.compressible_path()?;
+        match self.compress_file(path, resource.about(), resource.plain()).await {
+            Outcome::Done(content) => {
+                resource.set_compression(CompressionState::Done(Rc::downgrade(&content)));
+                Some(content)
+            }
+            Outcome::GivenUp => {
+                resource.set_compression(CompressionState::GivenUp);
+                None
+            }
+            Outcome::Later => None,
+        }
     }
 
     /// The file of this path, compressed: what is kept, or else what is made of it now.
-    pub async fn compress(&self, path: &[u8], about: About, plain: &Content) -> Outcome {
+    async fn compress_file(&self, path: &[u8], about: About, plain: &Content) -> Outcome {
         if let Some(known) = self.known(about, plain) {
             return known;
         }
@@ -129,9 +120,9 @@ impl Compressor {
             Err(Failure::Changed) => return Outcome::GivenUp,
         };
         // There was room for more than this.
-        if let Some(share) = self.share(COMPRESSED_ENTRY_BYTES) {
+        if let Some(reservation) = self.budget.reserve(COMPRESSED_ENTRY_BYTES) {
             let (made, validators) = (now(), plain.validators().clone());
-            let entry = Entry { number: 0, made, validators, content: content.clone(), _share: share };
+            let entry = Entry { number: 0, made, validators, content: content.clone(), _reservation: reservation };
             self.store.borrow_mut().insert(about.path, entry);
         }
         content.map_or(Outcome::GivenUp, Outcome::Done)
@@ -143,16 +134,11 @@ impl Compressor {
         Some(entry.content.clone().map_or(Outcome::GivenUp, Outcome::Done))
     }
 
-    fn share(&self, bytes: usize) -> Option<Share> {
-        Share::take(&self.held, bytes, COMPRESSED_BYTES_MAX)
-    }
-
     /// Forgets what was made first, as far as that is needed and frees anything. Whether there is room now.
     fn make_room(&self, bytes: usize) -> bool {
-        let has_room = || self.held.get() + bytes <= COMPRESSED_BYTES_MAX;
         let mut store = self.store.borrow_mut();
         let mut number = 0;
-        while !has_room() {
+        while !self.budget.has_room(bytes) {
             let Some((&next, &path)) = store.paths.range(number..).next() else { return false };
             number = next + 1;
             let Some(entry) = store.entries.get(&path) else { continue };
@@ -168,7 +154,7 @@ impl Compressor {
     }
 
     /// Reads a file in pieces and compresses each as it comes.
-    async fn gzip(&self, path: &[u8], plain: &Content) -> Result<Compressed, Failure> {
+    async fn gzip(&self, path: &[u8], plain: &Content) -> Result<CompressedFile, Failure> {
         let file = open(path, self.symlinks).await.map_err(|_| Failure::Changed)?;
         let length = plain.length();
         let mut gzip = Gzip::new();
@@ -189,9 +175,9 @@ impl Compressor {
         if bytes.len() as u64 >= length {
             return Err(Failure::Larger);
         }
-        let tag = digests::of_compressed(digest, Compressed::CODING, &bytes);
-        let share = self.share(bytes.len()).ok_or(Failure::Changed)?;
-        Ok(Compressed { bytes: bytes.into(), tag, _share: share })
+        let tag = digests::of_compressed(digest, CompressedFile::CODING, &bytes);
+        let reservation = self.budget.reserve(bytes.len()).ok_or(Failure::Changed)?;
+        Ok(CompressedFile::new(bytes, tag, reservation))
     }
 }
 

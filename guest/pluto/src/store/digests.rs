@@ -5,8 +5,8 @@
 //! digest that is remembered still holds. Among them is the time that the system itself sets with every change and that
 //! nobody can set back.
 
+use super::generations::Generations;
 use crate::limits::{DIGESTS_KEPT_MAX, RACY_MILLIS};
-use crate::store::generations::Generations;
 use pluto_http::encoding::Coding;
 use pluto_http::validator::EntityTag;
 use pluto_sdk::{Error, File, Metadata, now};

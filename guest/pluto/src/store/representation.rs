@@ -4,14 +4,16 @@
 //! out when a client would take one, and known for as long as the file itself is. Where there is none, the server may
 //! compress the file itself ([`super::compression`]).
 
-use super::compression::{Compressed, Compressor, Outcome};
+use super::budget::Reservation;
 use super::digests::{Digests, is_settled};
-use crate::limits::{BODY_KEPT_BYTES_MAX, KEPT_DESCRIPTOR_BYTES, KEPT_ENTRY_BYTES};
+use crate::limits::{
+    BODY_KEPT_BYTES_MAX, COMPRESSED_FILE_BYTES_MAX, COMPRESSED_FILE_BYTES_MIN, KEPT_DESCRIPTOR_BYTES, KEPT_ENTRY_BYTES,
+};
 use pluto_http::encoding::{Accepted, CODINGS, Coding};
 use pluto_http::freshness;
 use pluto_http::media::Media;
 use pluto_http::response::{Fields, Representation};
-use pluto_http::validator::Validators;
+use pluto_http::validator::{EntityTag, Validators};
 use pluto_sdk::fs::{Open, open};
 use pluto_sdk::{Buffer, File, Kind, Metadata, Part, Pending, Symlinks, now};
 use std::cell::RefCell;
@@ -69,7 +71,25 @@ enum Body {
     /// All of it in memory of the host, which takes none.
     Buffer(Buffer),
     /// All of it in memory of the server.
-    Own(Compressed),
+    Own(CompressedFile),
+}
+
+/// A file that the server has compressed.
+#[derive(Debug)]
+pub struct CompressedFile {
+    bytes: Box<[u8]>,
+    tag: EntityTag,
+    _reservation: Reservation,
+}
+
+impl CompressedFile {
+    /// The one coding of which there is a small and quick encoder in pure Rust, and that every client knows.
+    pub const CODING: Coding = Coding::Gzip;
+
+    /// These bytes, with what they take of what there is for all of them.
+    pub fn new(bytes: Vec<u8>, tag: EntityTag, reservation: Reservation) -> CompressedFile {
+        CompressedFile { bytes: bytes.into(), tag, _reservation: reservation }
+    }
 }
 
 /// A range of a representation, as a write sends it.
@@ -106,10 +126,10 @@ impl Content {
     }
 
     /// That of a file which the server has compressed: it was changed when the file was.
-    pub fn compressed(plain: &Content, about: About, compressed: Compressed) -> Content {
-        let validators = Validators { tag: Some(compressed.tag().clone()), modified: plain.validators.modified };
-        let length = compressed.bytes().len() as u64;
-        Content::with_body(length, about, Some(Compressed::CODING), validators, Body::Own(compressed))
+    pub fn compressed(plain: &Content, about: About, compressed: CompressedFile) -> Content {
+        let validators = Validators { tag: Some(compressed.tag.clone()), modified: plain.validators.modified };
+        let length = compressed.bytes.len() as u64;
+        Content::with_body(length, about, Some(CompressedFile::CODING), validators, Body::Own(compressed))
     }
 
     fn with_body(length: u64, about: About, coding: Option<Coding>, validators: Validators, body: Body) -> Content {
@@ -139,6 +159,11 @@ impl Content {
             // Counted elsewhere.
             Body::Own(_) => 0,
         }
+    }
+
+    /// Whether it is neither too short nor too long to be compressed by the server, and its content known by its tag.
+    fn is_worth_compressing(&self) -> bool {
+        (COMPRESSED_FILE_BYTES_MIN..=COMPRESSED_FILE_BYTES_MAX).contains(&self.length) && self.validators.tag.is_some()
     }
 
     /// How long it is, in bytes.
@@ -183,7 +208,7 @@ impl Content {
             Body::File(file) => Piece::Part(file.part(offset, length)),
             // It is in memory: its bounds fit.
             Body::Own(own) => {
-                Piece::Bytes(own.bytes().get(offset as usize..(offset + length) as usize).unwrap_or_default())
+                Piece::Bytes(own.bytes.get(offset as usize..(offset + length) as usize).unwrap_or_default())
             }
         }
     }
@@ -205,12 +230,12 @@ pub struct Resource {
 #[derive(Debug)]
 struct Compressible {
     path: Vec<u8>,
-    state: RefCell<State>,
+    state: RefCell<CompressionState>,
 }
 
 /// What has become of compressing a file.
 #[derive(Debug, Default)]
-enum State {
+pub enum CompressionState {
     /// It was not tried, or had to wait.
     #[default]
     Untried,
@@ -259,6 +284,23 @@ impl Resource {
         self.about
     }
 
+    /// The file itself.
+    pub fn plain(&self) -> &Content {
+        &self.plain
+    }
+
+    /// The path of the file, when the server may compress it.
+    pub fn compressible_path(&self) -> Option<&[u8]> {
+        self.compressible.as_ref().map(|compressible| &compressible.path[..])
+    }
+
+    /// What has become of compressing it.
+    pub fn set_compression(&self, state: CompressionState) {
+        if let Some(compressible) = &self.compressible {
+            compressible.state.replace(state);
+        }
+    }
+
     /// Whether its file is still the one that has just been opened. That says nothing of those beside it.
     pub fn is_of(&self, file: &File) -> bool {
         self.plain.is_of(file)
@@ -273,7 +315,7 @@ impl Resource {
 
     /// May be compressed by the server, which reads the file of this path again for it.
     pub fn compressible(mut self, path: Vec<u8>) -> Resource {
-        if self.about.media.is_compressible() && Compressor::takes(&self.plain) {
+        if self.about.media.is_compressible() && self.plain.is_worth_compressing() {
             self.compressible = Some(Box::new(Compressible { path, state: RefCell::default() }));
         }
         self
@@ -299,12 +341,14 @@ impl Resource {
             match &encoded[coding.index()] {
                 Encoded::There(content) => return Choice::Content(Rc::clone(content)),
                 Encoded::Unknown if self.about.media.is_compressible() => return Choice::Unknown,
-                Encoded::Unknown | Encoded::Absent if coding == Compressed::CODING && compress => {
+                Encoded::Unknown | Encoded::Absent if coding == CompressedFile::CODING && compress => {
                     let Some(compressible) = &self.compressible else { continue };
                     match &*compressible.state.borrow() {
-                        State::Done(content) => return content.upgrade().map_or(Choice::Unknown, Choice::Content),
-                        State::Untried => return Choice::Unknown,
-                        State::GivenUp => (),
+                        CompressionState::Done(content) => {
+                            return content.upgrade().map_or(Choice::Unknown, Choice::Content);
+                        }
+                        CompressionState::Untried => return Choice::Unknown,
+                        CompressionState::GivenUp => (),
                     }
                 }
                 Encoded::Unknown | Encoded::Absent => (),
@@ -321,22 +365,6 @@ impl Resource {
     /// Whether it is known if there is a file beside it.
     pub fn knows(&self, coding: Coding) -> bool {
         !matches!(self.encoded.borrow()[coding.index()], Encoded::Unknown)
-    }
-
-    /// Has it compressed, unless it is already. Nothing when it is not to be, or not now.
-    pub async fn compress(&self, compressor: &Compressor) -> Option<Rc<Content>> {
-        let compressible = self.compressible.as_deref()?;
-        match compressor.compress(&compressible.path, self.about, &self.plain).await {
-            Outcome::Done(content) => {
-                compressible.state.replace(State::Done(Rc::downgrade(&content)));
-                Some(content)
-            }
-            Outcome::GivenUp => {
-                compressible.state.replace(State::GivenUp);
-                None
-            }
-            Outcome::Later => None,
-        }
     }
 
     /// Learns what there is beside it, and keeps what it knew of what is still the same.

@@ -1,0 +1,226 @@
+//! Files beneath the root, in the form that a client takes: as they are kept, or opened for it.
+
+use super::answer::Found;
+use super::opening::Opening;
+use crate::options::Options;
+use crate::store::cache::{Cache, Keeping, Kept};
+use crate::store::compression::Compressor;
+use crate::store::digests::Digests;
+use crate::store::representation::{About, Choice, Content, Reading, Resource, Sidecars};
+use pluto_http::encoding::Accepted;
+use pluto_http::status::{Fault, Status};
+use pluto_sdk::{Error, File, Kind, Symlinks};
+use std::rc::Rc;
+
+/// All files beneath the root, and what is kept of them.
+#[derive(Debug)]
+pub struct Files {
+    symlinks: Symlinks,
+    cache: Cache,
+    digests: Digests,
+    /// With `--compress`.
+    compressor: Option<Compressor>,
+}
+
+/// A file that a client is to get.
+#[derive(Debug)]
+pub enum Fetch {
+    /// It is kept.
+    Ready(Fetched),
+    /// It is being opened. Boxed, as what waits for the host: an answer that is known is moved quickly.
+    Opening(Box<Wanted>),
+    /// It is kept, and files beside it are being opened.
+    Sidecars(Box<Beside>),
+}
+
+/// What a client gets of a file.
+#[derive(Debug)]
+pub enum Fetched {
+    /// This.
+    Content(Rc<Content>),
+    /// Nothing: it has excluded what there is, by `identity;q=0` (RFC 9110 §15.5.7).
+    NotAcceptable,
+}
+
+impl From<Fetched> for Found {
+    fn from(fetched: Fetched) -> Found {
+        const NOT_ACCEPTABLE: Fault =
+            Fault::soft(Status::NotAcceptable, "This file is not there in an accepted encoding.");
+        match fetched {
+            Fetched::Content(content) => Found::File(content),
+            Fetched::NotAcceptable => Found::Fault(NOT_ACCEPTABLE),
+        }
+    }
+}
+
+impl Fetch {
+    /// Whether the file is kept; nothing when the client gets none.
+    pub fn is_kept(&self) -> Option<bool> {
+        match self {
+            Fetch::Ready(Fetched::Content(_)) | Fetch::Sidecars(_) => Some(true),
+            Fetch::Ready(Fetched::NotAcceptable) => None,
+            Fetch::Opening(_) => Some(false),
+        }
+    }
+}
+
+/// The files beside one that is kept under this path.
+#[derive(Debug)]
+pub struct Beside {
+    resource: Rc<Resource>,
+    path: Vec<u8>,
+    sidecars: Sidecars,
+}
+
+/// A file that is being opened for a request.
+#[derive(Debug)]
+pub struct Wanted {
+    opening: Opening,
+    about: About,
+    /// Those beside it.
+    sidecars: Sidecars,
+    /// When it is one to keep.
+    keeping: Option<Keeping>,
+}
+
+impl Wanted {
+    /// Waits for the file; to be called once.
+    async fn file(&mut self) -> Result<File, Error> {
+        let opened = match self.opening.file().await {
+            // The host opens regular files only; a guest bears any answer.
+            Ok(file) if file.metadata().kind != Kind::Regular => Err(Error::NotRegular),
+            opened => opened,
+        };
+        if opened.is_err()
+            && let Some(keeping) = self.keeping.take()
+        {
+            keeping.forget();
+        }
+        opened
+    }
+}
+
+impl Files {
+    /// With nothing kept.
+    pub fn new(options: &Options) -> Files {
+        Files {
+            symlinks: options.symlinks,
+            cache: Cache::default(),
+            digests: Digests::default(),
+            compressor: options.compress.then(|| Compressor::new(options.symlinks)),
+        }
+    }
+
+    /// How symbolic links are taken.
+    pub fn symlinks(&self) -> Symlinks {
+        self.symlinks
+    }
+
+    /// How many are kept.
+    pub fn kept_count(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// The file of a path, which is asked for at once unless it is kept, and those beside it.
+    pub fn fetch(&self, path: Vec<u8>, accepted: &Accepted) -> Fetch {
+        self.fetch_kept(&path, accepted).unwrap_or_else(|| self.fetch_anew(path, accepted))
+    }
+
+    /// A file that is kept; one that is due is asked for.
+    pub fn fetch_kept(&self, path: &[u8], accepted: &Accepted) -> Option<Fetch> {
+        let resource = match self.cache.get(path) {
+            Kept::Fresh(resource) => resource,
+            Kept::Due(keeping) => return Some(self.open(path.to_vec(), Some(keeping), accepted)),
+            Kept::Nothing => return None,
+        };
+        Some(match resource.choose(accepted) {
+            Choice::Content(content) => Fetch::Ready(Fetched::Content(content)),
+            Choice::None => Fetch::Ready(Fetched::NotAcceptable),
+            Choice::Unknown => {
+                let sidecars = resource.open_encoded(path, accepted, self.symlinks);
+                Fetch::Sidecars(Box::new(Beside { resource, path: path.to_vec(), sidecars }))
+            }
+        })
+    }
+
+    /// Asks for a file of which nothing is kept.
+    pub fn fetch_anew(&self, path: Vec<u8>, accepted: &Accepted) -> Fetch {
+        let keeping = self.cache.begin(&path);
+        self.open(path, keeping, accepted)
+    }
+
+    fn open(&self, path: Vec<u8>, keeping: Option<Keeping>, accepted: &Accepted) -> Fetch {
+        let known = keeping.as_ref().and_then(Keeping::known);
+        let about = known.as_ref().map_or_else(|| About::new(&path), |known| known.about());
+        let is_wanted = |coding| accepted.takes(coding) || known.as_ref().is_some_and(|known| known.knows(coding));
+        let sidecars = Sidecars::open(&path, about, self.symlinks, is_wanted);
+        let opening = Opening::new(path, self.symlinks, &self.cache);
+        Fetch::Opening(Box::new(Wanted { opening, about, sidecars, keeping }))
+    }
+
+    /// Waits for a file, in a coding that the client accepts.
+    pub async fn wait(&self, fetch: Fetch, accepted: &Accepted) -> Result<Fetched, Error> {
+        match fetch {
+            Fetch::Ready(fetched) => Ok(fetched),
+            Fetch::Opening(mut wanted) => {
+                let file = wanted.file().await?;
+                // Boxed, as everything that is rare: a future is as large as the largest that it waits for.
+                Ok(Box::pin(self.opened(*wanted, file, accepted)).await)
+            }
+            Fetch::Sidecars(beside) => Ok(Box::pin(self.opened_beside(*beside, accepted)).await),
+        }
+    }
+
+    /// Learns what is beside a file that is kept.
+    async fn opened_beside(&self, beside: Beside, accepted: &Accepted) -> Fetched {
+        let Beside { resource, path, sidecars } = beside;
+        let reading = Reading { digests: &self.digests, keep: true, distrust: false };
+        resource.learn(sidecars, reading).await;
+        self.cache.reweigh(&path, &resource);
+        self.choose(&resource, accepted).await
+    }
+
+    /// Looks at a file that was opened, keeps it when it is to be kept, and waits for what is beside it.
+    async fn opened(&self, wanted: Wanted, file: File, accepted: &Accepted) -> Fetched {
+        let Wanted { opening, about, sidecars, keeping } = wanted;
+        let keeping = keeping.and_then(|keeping| keeping.confirm(&file));
+        let reading = Reading {
+            digests: &self.digests,
+            keep: keeping.is_some(),
+            distrust: keeping.as_ref().is_some_and(Keeping::distrusts),
+        };
+        let resource = match keeping.as_ref().and_then(Keeping::known) {
+            Some(known) => known,
+            None => {
+                let mut resource = Resource::new(file, about, reading).await;
+                if self.compressor.is_some() {
+                    resource = resource.compressible(opening.into_path());
+                }
+                Rc::new(resource)
+            }
+        };
+        resource.learn(sidecars, reading).await;
+        if let Some(keeping) = keeping {
+            keeping.keep(&resource);
+        }
+        self.choose(&resource, accepted).await
+    }
+
+    /// The representation that a client gets, when it is known what is beside the file.
+    async fn choose(&self, resource: &Resource, accepted: &Accepted) -> Fetched {
+        let mut choice = resource.choose(accepted);
+        if matches!(choice, Choice::Unknown)
+            && let Some(compressor) = &self.compressor
+        {
+            // Boxed, as it is rare.
+            choice = match Box::pin(compressor.compress(resource)).await {
+                Some(content) => Choice::Content(content),
+                None => resource.choose_uncompressed(accepted),
+            };
+        }
+        match choice {
+            Choice::Content(content) => Fetched::Content(content),
+            Choice::Unknown | Choice::None => Fetched::NotAcceptable,
+        }
+    }
+}
