@@ -7,8 +7,9 @@
 // documents its types, not each field and case.
 #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)]
 
+// `wit/` here is a link to the contract of the repository, so that the SDK's package holds its text.
 wit_bindgen::generate!({
-    path: "../../wit",
+    path: "wit",
     world: "server",
     additional_derives: [PartialEq, Eq],
     pub_export_macro: true,
