@@ -129,9 +129,9 @@ impl Inbound {
             let head = self.scanner.head(bytes);
             let (mut request, framing) = Request::read(head, self.asks);
             if self.logs_fields {
-                request.terms.logged = Some(Box::new(LoggedFields::read(head)));
+                request.context.logged = Some(Box::new(LoggedFields::read(head)));
             }
-            request.terms.line = self.take_head();
+            request.context.line = self.take_head();
             match Dropper::new(framing, self.body_bytes_max) {
                 None => return Some(self.finish(request)),
                 Some(dropper) => self.held = Some(Box::new((request, dropper))),
@@ -205,7 +205,7 @@ impl Inbound {
             }
             Ok(Progress::Done(length)) => self.start += length,
             // Answered all the same, but the connection ends.
-            Ok(Progress::TooMuch) => request.terms.persistent = false,
+            Ok(Progress::TooMuch) => request.context.persistent = false,
             Err(fault) => request.fail(fault),
         }
         Some(self.finish(held.0))
@@ -228,14 +228,14 @@ impl Inbound {
         let head = self.scanner.head(&self.buffer[self.start..]);
         let mut request = Request::refused(head, fault);
         if self.logs_fields {
-            request.terms.logged = Some(Box::new(LoggedFields::read(head)));
+            request.context.logged = Some(Box::new(LoggedFields::read(head)));
         }
         self.finish(request)
     }
 
     /// What follows the last request is never looked at.
     fn finish(&mut self, request: Request) -> Request {
-        self.over = !request.terms.persistent;
+        self.over = !request.context.persistent;
         request
     }
 }

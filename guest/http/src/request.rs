@@ -18,12 +18,12 @@ pub struct Request {
     /// What is to be done.
     pub action: Action,
     /// How it is answered.
-    pub terms: Terms,
+    pub context: RequestContext,
 }
 
 /// How a request is answered, whatever it is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct RequestContext {
     /// The request line as it came, without its end; a part of it when it was refused before its end. No more is kept than
     /// the access log shows, and one byte more to tell that there was more.
     pub line: Vec<u8>,
@@ -102,7 +102,7 @@ impl Request {
         let named = parts.and_then(|parts| Named::read(head.target(), parts));
         let (action, resource) = decide(method, named);
         let mut request = Request::new(head, method, action);
-        request.terms.asked = asked;
+        request.context.asked = asked;
         request.set_unserved(resource);
         let fields = match Fields::read(head) {
             Ok(fields) => fields,
@@ -111,21 +111,21 @@ impl Request {
                 return (request.with_line(head.line()), Framing::None);
             }
         };
-        request.terms.persistent = fields.persistent;
-        request.terms.accepted = fields.accepted;
+        request.context.persistent = fields.persistent;
+        request.context.accepted = fields.accepted;
         if fields.conditional {
             request.read_conditions(head);
         }
         match (&request.action, fields.framing) {
             // After a fatal fault nothing more is read.
-            (Action::Refuse(fault), _) if fault.fatal => request.terms.persistent = false,
+            (Action::Refuse(fault), _) if fault.fatal => request.context.persistent = false,
             // RFC 9110 §10.1.1: the final status at once instead of 100, and then the end, for the body may or may not
             // come.
-            (_, Framing::Length(_) | Framing::Chunked) if fields.waits => request.terms.persistent = false,
+            (_, Framing::Length(_) | Framing::Chunked) if fields.waits => request.context.persistent = false,
             (_, framing) => {
                 // What is refused may have a body that nothing announces: a tunnel's, or that of an old client.
                 let is_known = !matches!(method, Method::Refused | Method::Unknown);
-                request.terms.ends = is_known && !fields.persistent && framing == Framing::None;
+                request.context.ends = is_known && !fields.persistent && framing == Framing::None;
                 return (request, framing);
             }
         }
@@ -139,12 +139,12 @@ impl Request {
 
     /// With a copy of its line.
     pub fn with_line(mut self, line: &[u8]) -> Request {
-        self.terms.line = line[..line_bytes_kept(line.len())].to_vec();
+        self.context.line = line[..line_bytes_kept(line.len())].to_vec();
         self
     }
 
     fn new(head: Head<'_>, method: Method, action: Action) -> Request {
-        let terms = Terms {
+        let context = RequestContext {
             line: Vec::new(),
             method,
             persistent: false,
@@ -155,14 +155,14 @@ impl Request {
             logged: None,
             asked: None,
         };
-        Request { action, terms }
+        Request { action, context }
     }
 
     fn read_conditions(&mut self, head: Head<'_>) {
         // RFC 9110 §13.2.1: they count for nothing where the answer would be no success; OPTIONS has no representation.
         if let Action::Serve(_) = self.action {
-            match Conditions::read(self.terms.method, &head.fields()) {
-                Ok(conditions) => self.terms.conditions = Some(Box::new(conditions)),
+            match Conditions::read(self.context.method, &head.fields()) {
+                Ok(conditions) => self.context.conditions = Some(Box::new(conditions)),
                 Err(fault) => self.refuse(fault),
             }
         }
@@ -171,7 +171,7 @@ impl Request {
     /// The same request, with a fault found later.
     pub fn fail(&mut self, fault: Fault) {
         self.refuse(fault);
-        self.terms.persistent &= !fault.fatal;
+        self.context.persistent &= !fault.fatal;
     }
 
     /// A site's policy looks at what a request is about, also when it is refused.
@@ -182,7 +182,7 @@ impl Request {
     }
 
     fn set_unserved(&mut self, resource: Option<PathAndQuery>) {
-        if let (Some(asked), Some(resource)) = (&mut self.terms.asked, resource) {
+        if let (Some(asked), Some(resource)) = (&mut self.context.asked, resource) {
             asked.unserved = Some(resource);
         }
     }

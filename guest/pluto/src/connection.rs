@@ -12,7 +12,7 @@ use pluto_http::inbound::{Inbound, Phase};
 use pluto_http::limits::READ_BYTES;
 use pluto_http::method::Method;
 use pluto_http::multipart::Multipart;
-use pluto_http::request::{Request, Terms};
+use pluto_http::request::{Request, RequestContext};
 use pluto_http::response::{Envelope, Persistence};
 use pluto_sdk::net::Read;
 use pluto_sdk::{Client, Error, Level, Pending, now, warn};
@@ -46,7 +46,7 @@ enum End {
 
 /// A request that is being answered.
 struct Exchange {
-    terms: Terms,
+    context: RequestContext,
     answering: Answering,
     /// When the request was complete.
     began: u64,
@@ -136,12 +136,12 @@ impl Conversation {
         !self.exchanges.is_empty()
     }
 
-    fn begin(&mut self, Request { action, terms }: Request) {
+    fn begin(&mut self, Request { action, context }: Request) {
         let began = now();
-        let answering = match self.server.answer(action, &terms).at_once() {
+        let answering = match self.server.answer(action, &context).at_once() {
             // Told to stop, the server first looks how many requests there are, for the last response says so.
             Ok(answer) if self.exchanges.is_empty() && !self.client.stopping() && self.has_room(&answer) => {
-                return self.put(terms, answer, began);
+                return self.put(context, answer, began);
             }
             Ok(answer) => Answering::Known(answer),
             Err(answering) => answering,
@@ -150,7 +150,7 @@ impl Conversation {
             // Most clients wait for an answer before they ask for more.
             self.exchanges.reserve_exact(1);
         }
-        self.exchanges.push_back(Exchange { terms, answering, began });
+        self.exchanges.push_back(Exchange { context, answering, began });
     }
 
     /// Answers the requests that wait, in their order, and writes what stands in the outbox.
@@ -180,10 +180,10 @@ impl Conversation {
     /// Returns how the next one is answered, when it is another: boxed, so that an idle client does not pay for what is
     /// rare.
     fn answer_known(&mut self) -> Option<Waiting<'_>> {
-        while let Some(Exchange { terms, answering, began }) = self.exchanges.pop_front() {
+        while let Some(Exchange { context, answering, began }) = self.exchanges.pop_front() {
             match answering {
-                Answering::Known(answer) if self.has_room(&answer) => self.put(terms, answer, began),
-                answering => return Some(Box::pin(self.answer_later(Exchange { terms, answering, began }))),
+                Answering::Known(answer) if self.has_room(&answer) => self.put(context, answer, began),
+                answering => return Some(Box::pin(self.answer_later(Exchange { context, answering, began }))),
             }
             if self.outbox.is_full(self.piece) {
                 break;
@@ -193,13 +193,13 @@ impl Conversation {
     }
 
     /// Answers a request whose file is waited for, or whose response takes several writes.
-    async fn answer_later(&mut self, Exchange { terms, answering, began }: Exchange) -> Result<(), End> {
-        let answer = answering.answer(&terms).await;
+    async fn answer_later(&mut self, Exchange { context, answering, began }: Exchange) -> Result<(), End> {
+        let answer = answering.answer(&context).await;
         if self.has_room(&answer) {
-            self.put(terms, answer, began);
+            self.put(context, answer, began);
             return Ok(());
         }
-        Box::pin(self.send(terms, answer, began)).await
+        Box::pin(self.send(context, answer, began)).await
     }
 
     /// Whether the next write has room for all of a response.
@@ -211,8 +211,8 @@ impl Conversation {
     }
 
     /// Puts a response for which there is room into the outbox.
-    fn put(&mut self, terms: Terms, answer: Answer, began: u64) {
-        let (body, access) = self.put_head(terms, answer, began);
+    fn put(&mut self, context: RequestContext, answer: Answer, began: u64) {
+        let (body, access) = self.put_head(context, answer, began);
         let file = match body {
             Body::Written => None,
             Body::File(file, part) => {
@@ -233,8 +233,8 @@ impl Conversation {
     }
 
     /// Puts a response into the outbox whose content is too long for one write, and writes as often as that takes.
-    async fn send(&mut self, terms: Terms, answer: Answer, began: u64) -> Result<(), End> {
-        let (body, access) = self.put_head(terms, answer, began);
+    async fn send(&mut self, context: RequestContext, answer: Answer, began: u64) -> Result<(), End> {
+        let (body, access) = self.put_head(context, answer, began);
         match body {
             Body::Written => {
                 self.outbox.end_response(access, None);
@@ -246,32 +246,32 @@ impl Conversation {
     }
 
     /// Puts all of a response but what comes from a file into the outbox.
-    fn put_head(&mut self, terms: Terms, mut answer: Answer, began: u64) -> (Body, Access) {
+    fn put_head(&mut self, context: RequestContext, mut answer: Answer, began: u64) -> (Body, Access) {
         // Told to stop, the server says so in the last response that is under way.
         let stopping = self.client.stopping() && self.exchanges.is_empty();
-        let persistent = terms.persistent && !stopping;
+        let persistent = context.persistent && !stopping;
         self.closing |= !persistent;
         // A client that has sent more all the same is not believed.
-        self.finished |= terms.ends && !self.inbound.has_more();
+        self.finished |= context.ends && !self.inbound.has_more();
         self.outbox.hold(answer.reservation.take());
-        let response = self.write_head(&terms, answer, persistent);
-        let access = Access::new(terms.line, terms.method, response.status.code(), response.bytes, began)
-            .with_fields(terms.logged);
+        let response = self.write_head(&context, answer, persistent);
+        let access = Access::new(context.line, context.method, response.status.code(), response.bytes, began)
+            .with_fields(context.logged);
         (response.body, access)
     }
 
     /// Writes all of a response but what comes from a file.
-    fn write_head(&mut self, terms: &Terms, answer: Answer, persistent: bool) -> Response {
+    fn write_head(&mut self, context: &RequestContext, answer: Answer, persistent: bool) -> Response {
         let date = self.server.date();
         let envelope = Envelope {
             date: &date,
-            persistence: Persistence::new(persistent, terms.version),
-            content: terms.method != Method::Head,
+            persistence: Persistence::new(persistent, context.version),
+            content: context.method != Method::Head,
             extra: &answer.extra,
         };
         let out = self.outbox.own();
         let start = out.len();
-        let response = respond::write(out, &envelope, answer.found, terms, now());
+        let response = respond::write(out, &envelope, answer.found, context, now());
         // What an error says is the server's.
         if let Some(edits) = answer.edits.filter(|_| response.status.code() < 400) {
             edits.apply(out, start);

@@ -8,14 +8,14 @@ use crate::options::Options;
 use crate::site::answer::Answer;
 use crate::site::{Lookup, Site};
 use pluto_http::date::Date;
-use pluto_http::request::{Action, Terms};
+use pluto_http::request::{Action, RequestContext};
 use pluto_sdk::shards::{Gather, Post, gather, post};
 use pluto_sdk::{Pending, error, info, join, now, sleep, warn};
 use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// One port: who answers there, on which terms, and what is counted.
+/// One port: who answers there, under which limits, and what is counted.
 #[derive(Debug)]
 pub struct Server {
     /// What the operator has said on the command line. It stays as it is.
@@ -69,7 +69,7 @@ impl Server {
     }
 
     /// Begins to answer a request. Files are asked for at once, so that several requests wait together.
-    pub fn answer(&self, action: Action, terms: &Terms) -> Answering {
+    pub fn answer(&self, action: Action, context: &RequestContext) -> Answering {
         if matches!(&action, Action::Refuse(fault) if fault.fatal) {
             self.metrics.refused.count();
         }
@@ -80,7 +80,7 @@ impl Server {
             },
             Service::Site(site) => {
                 let site = Rc::clone(&site.borrow());
-                let lookup = site.look_up(action, terms);
+                let lookup = site.look_up(action, context);
                 match lookup.is_kept() {
                     Some(true) => self.metrics.cache_hits.count(),
                     Some(false) => self.metrics.cache_misses.count(),
@@ -198,9 +198,9 @@ impl Answering {
     }
 
     /// The answer, when it is known.
-    pub async fn answer(self, terms: &Terms) -> Answer {
+    pub async fn answer(self, context: &RequestContext) -> Answer {
         match self {
-            Answering::Site(site, lookup) => site.find(lookup, terms).await,
+            Answering::Site(site, lookup) => site.find(lookup, context).await,
             Answering::Known(answer) => answer,
             Answering::Metrics(server, post, gather) => {
                 let (_, gathered) = join(post, gather).await;

@@ -173,7 +173,7 @@ fn what_is_not_finished_can_be_refused() {
             let refused = how(&mut inbound);
             assert_eq!((inbound.phase(), inbound.next_request()), (Phase::Over, None));
             refused.map(|request| match request.action {
-                Action::Refuse(fault) if !request.terms.persistent => fault.status.code(),
+                Action::Refuse(fault) if !request.context.persistent => fault.status.code(),
                 _ => 0,
             })
         };

@@ -19,7 +19,7 @@ fn check(head: &str, action: &str, persistent: bool) {
         Action::Serve(resource) => resource.path.escape(),
         Action::Options => "options".to_owned(),
         Action::Refuse(fault) => {
-            assert!(!(fault.fatal && request.terms.persistent), "{head}");
+            assert!(!(fault.fatal && request.context.persistent), "{head}");
             fault.status.code().to_string()
         }
     };
@@ -27,7 +27,7 @@ fn check(head: &str, action: &str, persistent: bool) {
         Framing::None => found,
         framing => format!("{found} {framing:?}"),
     };
-    assert_eq!((found.as_str(), request.terms.persistent), (action, persistent), "{head}");
+    assert_eq!((found.as_str(), request.context.persistent), (action, persistent), "{head}");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_client_that_waits_for_permission_gets_the_final_status() {
 fn no_more_of_a_line_is_kept_than_is_of_use() {
     let check = |line: &str, kept: usize| {
         let (request, _) = read(&format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n"));
-        assert_eq!(request.terms.line.len(), kept, "{line}");
+        assert_eq!(request.context.line.len(), kept, "{line}");
     };
     check("GET /", "GET / HTTP/1.1".len());
     check(&format!("GET /?{}", "a".repeat(8_000)), LOGGED_LINE_BYTES_MAX + 1);
@@ -144,7 +144,7 @@ fn a_policy_sees_what_a_request_is_about_whatever_becomes_of_it() {
         let mut scanner = Scanner::default();
         assert_eq!(scanner.scan(text.as_bytes()), Ok(true), "{line}");
         let (request, _) = Request::read(scanner.head(text.as_bytes()), true);
-        let asked = request.terms.asked.expect("it is kept");
+        let asked = request.context.asked.expect("it is kept");
         let about = asked.unserved.map(|it| it.with_query(it.path.escape()));
         assert_eq!(about.as_deref(), Some(unserved).filter(|_| unserved != "-"), "{line}");
         assert_eq!(asked.host.as_deref(), Some(host.as_bytes()).filter(|_| host != "-"), "{line}");

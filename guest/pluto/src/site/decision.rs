@@ -12,7 +12,7 @@ use crate::policy::hosts::Room;
 use crate::policy::users::{Credentials, Users};
 use crate::policy::{PAGE, Policy, clean};
 use pluto_http::asked::Asked;
-use pluto_http::request::Terms;
+use pluto_http::request::RequestContext;
 use pluto_http::response::Lines;
 use pluto_http::status::{Fault, Status};
 use pluto_http::target::{Path, PathAndQuery};
@@ -58,12 +58,12 @@ impl From<Immediate> for Found {
 
 impl Decision {
     /// Begins: asks for the file, when one is needed and may be read.
-    pub fn begin(parts: &Parts, plan: Plan, terms: &Terms) -> Decision {
+    pub fn begin(parts: &Parts, plan: Plan, context: &RequestContext) -> Decision {
         let Plan { room, private, step } = plan;
         let step = match step {
-            plan::Step::Route(route) => Step::Routed(follow(parts, &room, route, terms)),
+            plan::Step::Route(route) => Step::Routed(follow(parts, &room, route, context)),
             plan::Step::LogIn(resource, credentials, users) => match parts.logins.known(&users, &credentials) {
-                Some(login) => Step::Routed(logged_in(parts, &room, resource, login, terms)),
+                Some(login) => Step::Routed(logged_in(parts, &room, resource, login, context)),
                 None => Step::LogIn(resource, credentials, users),
             },
         };
@@ -79,51 +79,51 @@ impl Decision {
     }
 
     /// Waits for the answer.
-    pub async fn answer(self, parts: &Parts, terms: &Terms) -> Answer {
+    pub async fn answer(self, parts: &Parts, context: &RequestContext) -> Answer {
         let Decision { room, private, step } = self;
         let routed = match step {
             Step::Routed(routed) => routed,
             Step::LogIn(resource, credentials, users) => {
                 let login = parts.logins.verify(&users, &credentials).await;
-                logged_in(parts, &room, resource, login, terms)
+                logged_in(parts, &room, resource, login, context)
             }
         };
         let (mut answer, resource) = match routed {
             Routed::Known(found, resource) => (Answer::plain(found), resource),
             Routed::File(resource, fetch) => {
-                let serving = Serving { parts, room: &room, resource: &resource, private, terms };
+                let serving = Serving { parts, room: &room, resource: &resource, private, context };
                 (serving.serve(fetch).await, Some(resource))
             }
         };
         let path = resource.as_ref().map(|resource| &resource.path);
         if let Found::Fault(fault) = answer.found {
             // Behind a rule only who may read what is there learns that it is not.
-            let context = error_pages::ErrorContext { room: &room, path, admitted: private };
-            answer.found = parts.error_pages.page(&parts.files, &parts.rules, fault, context).await;
+            let query = error_pages::PageQuery { room: &room, path, admitted: private };
+            answer.found = parts.error_pages.page(&parts.files, &parts.rules, fault, query).await;
         }
         if let Some(policy) = &room.policy {
-            answer.extra = extra(policy, &answer, path, terms.asked.as_deref());
+            answer.extra = extra(policy, &answer, path, context.asked.as_deref());
         }
         answer
     }
 }
 
 /// Where a route leads; a file is asked for.
-fn follow(parts: &Parts, room: &Room, route: Route, terms: &Terms) -> Routed {
+fn follow(parts: &Parts, room: &Room, route: Route, context: &RequestContext) -> Routed {
     match route {
         Route::Answer(immediate, resource) => Routed::Known(immediate.into(), resource),
         Route::File(resource) => {
             let path = [&room.folder, &*file_of(&resource.path)].concat();
-            let fetch = parts.files.fetch(path, &terms.accepted);
+            let fetch = parts.files.fetch(path, &context.accepted);
             Routed::File(resource, fetch)
         }
     }
 }
 
 /// What comes of a login.
-fn logged_in(parts: &Parts, room: &Room, resource: PathAndQuery, login: Login, terms: &Terms) -> Routed {
+fn logged_in(parts: &Parts, room: &Room, resource: PathAndQuery, login: Login, context: &RequestContext) -> Routed {
     match login {
-        Login::Right => follow(parts, room, plan::route(room, resource), terms),
+        Login::Right => follow(parts, room, plan::route(room, resource), context),
         Login::Wrong => Routed::Known(Found::Fault(UNAUTHORIZED), Some(resource)),
         Login::Busy => Routed::Known(Found::Fault(BUSY), Some(resource)),
     }
@@ -135,16 +135,16 @@ struct Serving<'a> {
     room: &'a Room,
     resource: &'a PathAndQuery,
     private: bool,
-    terms: &'a Terms,
+    context: &'a RequestContext,
 }
 
 impl Serving<'_> {
     /// The file, or what stands in for it when it is missing.
     async fn serve(&self, fetch: Fetch) -> Answer {
-        let Serving { parts, room, resource, private, terms } = *self;
+        let Serving { parts, room, resource, private, context } = *self;
         let path = &resource.path;
         let mut name = file_of(path).into_owned();
-        let mut result = parts.files.wait(fetch, &terms.accepted).await.map(Found::from);
+        let mut result = parts.files.wait(fetch, &context.accepted).await.map(Found::from);
         let Some(policy) = &room.policy else {
             return Answer::plain(result.unwrap_or_else(|error| self.unopened(error)));
         };
@@ -163,7 +163,7 @@ impl Serving<'_> {
                 None => with_edits(policy, &name, private, found),
             },
             Err(Error::NotFound) if path.is_directory() && policy.config.directory_listing => {
-                let listed = Listed { folder: &room.folder, policy, resource, terms };
+                let listed = Listed { folder: &room.folder, policy, resource, context };
                 match parts.listings.list(&parts.files, &parts.rules, &parts.failures, listed).await {
                     Ok(answer) => Answer { edits: policy.edits(path.bytes(), private), ..answer },
                     Err(fault) => self.stand_in(policy, fault).await,
@@ -179,7 +179,7 @@ impl Serving<'_> {
     /// The page of a single-page site for what is missing, when a page is asked for: by a browser that goes there, or
     /// at an address that does not look like a file's.
     async fn stand_in(&self, policy: &Policy, fault: Fault) -> Answer {
-        let Serving { resource, private, terms, .. } = *self;
+        let Serving { resource, private, context, .. } = *self;
         let path = &resource.path;
         // `/a/` for `/a`, where there is no such folder but a page.
         if policy.config.clean_urls
@@ -191,7 +191,7 @@ impl Serving<'_> {
             return Answer::plain(Found::Redirect(moved(resource, address.escape())));
         }
         let last = path.bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-        let names_html = terms.asked.as_ref().is_some_and(|asked| asked.accept.names_html());
+        let names_html = context.asked.as_ref().is_some_and(|asked| asked.accept.names_html());
         let Some(page) = policy.config.page_fallback.as_ref().filter(|_| fault.status == Status::NotFound) else {
             return Answer::plain(Found::Fault(fault));
         };
@@ -216,12 +216,12 @@ impl Serving<'_> {
         if policy.is_secret(path) {
             return Err(Error::NotFound);
         }
-        let fetch = self.parts.files.fetch([&self.room.folder, path].concat(), &self.terms.accepted);
-        self.parts.files.wait(fetch, &self.terms.accepted).await.map(Found::from)
+        let fetch = self.parts.files.fetch([&self.room.folder, path].concat(), &self.context.accepted);
+        self.parts.files.wait(fetch, &self.context.accepted).await.map(Found::from)
     }
 
     fn unopened(&self, error: Error) -> Found {
-        self.parts.failures.answer(error, self.resource, &self.terms.line)
+        self.parts.failures.answer(error, self.resource, &self.context.line)
     }
 }
 

@@ -97,7 +97,7 @@ impl Missing {
 
 /// Whose page an error has, and for whom.
 #[derive(Clone, Copy, Debug)]
-pub struct ErrorContext<'a> {
+pub struct PageQuery<'a> {
     /// The site.
     pub room: &'a Room,
     /// What was asked for, if a file can be called so.
@@ -109,8 +109,8 @@ pub struct ErrorContext<'a> {
 impl ErrorPages {
     /// What answers a request with an error. An error page that cannot be had is replaced by the built-in one, so that no
     /// error leads to another.
-    pub async fn page(&self, files: &Files, rules: &Rules, fault: Fault, context: ErrorContext<'_>) -> Found {
-        match self.own_page(files, rules, fault.status, context).await {
+    pub async fn page(&self, files: &Files, rules: &Rules, fault: Fault, query: PageQuery<'_>) -> Found {
+        match self.own_page(files, rules, fault.status, query).await {
             Some(content) => Found::ErrorPage(fault.status, content),
             None => Found::Fault(fault),
         }
@@ -121,9 +121,9 @@ impl ErrorPages {
         files: &Files,
         rules: &Rules,
         status: Status,
-        context: ErrorContext<'_>,
+        query: PageQuery<'_>,
     ) -> Option<Rc<Content>> {
-        let ErrorContext { room, path, admitted } = context;
+        let PageQuery { room, path, admitted } = query;
         let named = room.policy.as_ref().and_then(|policy| policy.config.error_pages.get(&status.code()));
         // What the operator names is for everybody: there is no other way to have a page for those who are to log in.
         if let (Some(page), Some(policy)) = (named, &room.policy) {

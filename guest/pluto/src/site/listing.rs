@@ -14,7 +14,7 @@ use crate::queue::Queue;
 use crate::store::budget::Budget;
 use pluto_http::asked::Accept;
 use pluto_http::media::{HTML, JSON};
-use pluto_http::request::Terms;
+use pluto_http::request::RequestContext;
 use pluto_http::response::Lines;
 use pluto_http::status::{Fault, Status};
 use pluto_http::target::{Path, PathAndQuery};
@@ -78,7 +78,7 @@ pub struct Listed<'a> {
     /// The directory beneath it: a path that ends in a slash or is that of the root.
     pub resource: &'a PathAndQuery,
     /// Of the request.
-    pub terms: &'a Terms,
+    pub context: &'a RequestContext,
 }
 
 impl Listings {
@@ -90,8 +90,8 @@ impl Listings {
         failures: &Failures,
         listed: Listed<'_>,
     ) -> Result<Answer, Fault> {
-        let Listed { folder, policy, resource, terms } = listed;
-        let fault_of = |error| failures.fault(error, &terms.line);
+        let Listed { folder, policy, resource, context } = listed;
+        let fault_of = |error| failures.fault(error, &context.line);
         let path = resource.path.bytes();
         let full = [folder, path].concat();
         let directory = full.strip_suffix(b"/").unwrap_or(&full);
@@ -118,7 +118,7 @@ impl Listings {
         let rest = Duration::from_nanos(LISTING_REST_NANOS * entries.len() as u64);
         let item = |entry| item(entry, path, files.symlinks(), rules, policy);
         let items: Vec<Item> = entries.into_iter().filter_map(item).collect();
-        let accept = terms.asked.as_ref().map_or(Accept::default(), |asked| asked.accept);
+        let accept = context.asked.as_ref().map_or(Accept::default(), |asked| asked.accept);
         let (form, media) = if accept.prefers_json() { (Form::Json, JSON) } else { (Form::Html, HTML) };
         let content = autoindex::write(path, items, Order::parse(resource.query.as_deref()), form);
         if rest > LISTING_REST_MIN {

@@ -38,7 +38,7 @@ use listing::Listings;
 use logins::Logins;
 use parts::Parts;
 use plan::{Rules, file_of};
-use pluto_http::request::{Action, Terms};
+use pluto_http::request::{Action, RequestContext};
 use pluto_http::status::{Fault, Status};
 use pluto_http::target::{Path, PathAndQuery};
 use pluto_sdk::{Error, error};
@@ -129,10 +129,10 @@ impl Site {
     }
 
     /// Looks for the answer to a request. A file is asked for at once, so that several lookups wait together.
-    pub fn look_up(&self, action: Action, terms: &Terms) -> Lookup {
+    pub fn look_up(&self, action: Action, context: &RequestContext) -> Lookup {
         if self.asks() {
-            return match self.parts.rules.plan(action, terms) {
-                Ok(plan) => Lookup::Deciding(Box::new(Decision::begin(&self.parts, plan, terms))),
+            return match self.parts.rules.plan(action, context) {
+                Ok(plan) => Lookup::Deciding(Box::new(Decision::begin(&self.parts, plan, context))),
                 Err(fault) => Lookup::Known(Found::Fault(fault)),
             };
         }
@@ -140,7 +140,7 @@ impl Site {
             Action::Serve(resource) if !self.parts.rules.may_serve(&resource.path) => {
                 Lookup::NotFound(Some(Box::new(resource.path)))
             }
-            Action::Serve(resource) => self.fetch(resource, terms),
+            Action::Serve(resource) => self.fetch(resource, context),
             Action::Options => Lookup::Known(Found::Options),
             Action::Refuse(fault) if fault.status == Status::NotFound => Lookup::NotFound(None),
             Action::Refuse(fault) => Lookup::Known(Found::Fault(fault)),
@@ -148,38 +148,38 @@ impl Site {
     }
 
     /// The file that a path names, of a site without a configuration.
-    fn fetch(&self, resource: PathAndQuery, terms: &Terms) -> Lookup {
+    fn fetch(&self, resource: PathAndQuery, context: &RequestContext) -> Lookup {
         let Parts { files, missing, .. } = &self.parts;
         let path = file_of(&resource.path);
-        let fetch = match files.fetch_kept(&path, &terms.accepted) {
+        let fetch = match files.fetch_kept(&path, &context.accepted) {
             Some(Fetch::Ready(Fetched::Content(content))) => return Lookup::Known(Found::File(content)),
             Some(fetch) => fetch,
             None => match missing.get(&path) {
                 Some(found) => return Lookup::Known(found),
-                None => files.fetch_anew(path.into_owned(), &terms.accepted),
+                None => files.fetch_anew(path.into_owned(), &context.accepted),
             },
         };
         Lookup::Fetching(Box::new(Fetching { resource, fetch }))
     }
 
     /// Waits for the answer to a request.
-    pub async fn find(&self, lookup: Lookup, terms: &Terms) -> Answer {
+    pub async fn find(&self, lookup: Lookup, context: &RequestContext) -> Answer {
         match lookup {
             Lookup::Known(found) => Answer::plain(found),
             // Boxed, as everything that is rare: a future is as large as the largest that it waits for.
             Lookup::NotFound(path) => Answer::plain(Box::pin(self.not_found(path.as_deref())).await),
-            Lookup::Deciding(decision) => Box::pin(decision.answer(&self.parts, terms)).await,
-            Lookup::Fetching(fetching) => Answer::plain(self.fetched(*fetching, terms).await),
+            Lookup::Deciding(decision) => Box::pin(decision.answer(&self.parts, context)).await,
+            Lookup::Fetching(fetching) => Answer::plain(self.fetched(*fetching, context).await),
         }
     }
 
     /// Waits for a file of a site without a configuration.
-    async fn fetched(&self, Fetching { resource, fetch }: Fetching, terms: &Terms) -> Found {
-        let error = match self.parts.files.wait(fetch, &terms.accepted).await {
+    async fn fetched(&self, Fetching { resource, fetch }: Fetching, context: &RequestContext) -> Found {
+        let error = match self.parts.files.wait(fetch, &context.accepted).await {
             Ok(fetched) => return fetched.into(),
             Err(error) => error,
         };
-        match self.parts.failures.answer(error, &resource, &terms.line) {
+        match self.parts.failures.answer(error, &resource, &context.line) {
             Found::Fault(Fault { status: Status::NotFound, .. }) => {
                 let found = Box::pin(self.not_found(Some(&resource.path))).await;
                 if matches!(error, Error::NotFound | Error::NotDirectory) {
@@ -194,7 +194,7 @@ impl Site {
     /// What says that there is nothing at a path, of a site without a configuration.
     async fn not_found(&self, path: Option<&Path>) -> Found {
         let Parts { error_pages, files, rules, .. } = &self.parts;
-        let context = error_pages::ErrorContext { room: &Room::default(), path, admitted: false };
-        error_pages.page(files, rules, Fault::NOT_FOUND, context).await
+        let query = error_pages::PageQuery { room: &Room::default(), path, admitted: false };
+        error_pages.page(files, rules, Fault::NOT_FOUND, query).await
     }
 }

@@ -9,7 +9,7 @@ use crate::limits::PATH_BYTES_MAX;
 use crate::policy::hosts::{FILE, Room, Rooms};
 use crate::policy::users::{Credentials, Users};
 use crate::policy::{INDEX, Policy, redirect};
-use pluto_http::request::{Action, Terms};
+use pluto_http::request::{Action, RequestContext};
 use pluto_http::status::{Fault, Status};
 use pluto_http::target::{Path, PathAndQuery};
 use std::borrow::Cow;
@@ -100,21 +100,21 @@ impl Rules {
 
     /// Decides, in this order: which site, who may read, what is elsewhere. The error is that no site is meant, which none
     /// has a page for.
-    pub fn plan(&self, action: Action, terms: &Terms) -> Result<Plan, Fault> {
-        let host = terms.asked.as_ref().and_then(|asked| asked.host.as_deref());
+    pub fn plan(&self, action: Action, context: &RequestContext) -> Result<Plan, Fault> {
+        let host = context.asked.as_ref().and_then(|asked| asked.host.as_deref());
         let room = match (self.rooms.find(host), &action) {
             (Some(room), _) => room.clone(),
             (None, Action::Refuse(fault)) => return Err(*fault),
             (None, _) => return Err(MISDIRECTED),
         };
-        let about = || terms.asked.as_ref().and_then(|asked| asked.unserved.clone());
+        let about = || context.asked.as_ref().and_then(|asked| asked.unserved.clone());
         let immediate = |immediate| (Step::Route(Route::Answer(immediate, about())), false);
         let (step, private) = match action {
-            Action::Serve(resource) => self.admit(&room, resource, terms),
+            Action::Serve(resource) => self.admit(&room, resource, context),
             Action::Options => immediate(Immediate::Options),
             Action::Refuse(fault) => {
                 let elsewhere =
-                    if fault.status == Status::MethodNotAllowed { self.elsewhere(&room, terms) } else { None };
+                    if fault.status == Status::MethodNotAllowed { self.elsewhere(&room, context) } else { None };
                 immediate(elsewhere.map_or(Immediate::Fault(fault), Immediate::Redirect))
             }
         };
@@ -123,15 +123,15 @@ impl Rules {
 
     /// Where a request is sent that writes: what is elsewhere is so for every method (RFC 9110 §15.4), and 307 and 308 are
     /// there for this. Not beneath a rule for who may read, of which nobody was asked.
-    fn elsewhere(&self, room: &Room, terms: &Terms) -> Option<Redirect> {
-        let (policy, asked) = (room.policy.as_ref()?, terms.asked.as_ref()?);
+    fn elsewhere(&self, room: &Room, context: &RequestContext) -> Option<Redirect> {
+        let (policy, asked) = (room.policy.as_ref()?, context.asked.as_ref()?);
         let resource = asked.unserved.as_ref()?;
         let is_open = self.may_serve(&resource.path) && policy.guard(resource.path.bytes()).is_none();
         if is_open { redirected(policy, resource) } else { None }
     }
 
     /// Who may read the path, and what follows. Whether only some may.
-    fn admit(&self, room: &Room, resource: PathAndQuery, terms: &Terms) -> (Step, bool) {
+    fn admit(&self, room: &Room, resource: PathAndQuery, context: &RequestContext) -> (Step, bool) {
         let fault = |fault, resource| Step::Route(Route::Answer(Immediate::Fault(fault), Some(resource)));
         let path = resource.path.bytes();
         // No rule is tried on a path that is too long.
@@ -141,7 +141,7 @@ impl Rules {
         let Some((_, users)) = room.policy.as_ref().and_then(|policy| policy.guard(path)) else {
             return (Step::Route(route(room, resource)), false);
         };
-        let value = terms.asked.as_ref().and_then(|asked| asked.authorization.as_deref());
+        let value = context.asked.as_ref().and_then(|asked| asked.authorization.as_deref());
         let step = match value.and_then(Credentials::parse) {
             None => fault(UNAUTHORIZED, resource),
             Some(credentials) => Step::LogIn(resource, credentials, Rc::clone(users)),
@@ -219,7 +219,7 @@ mod tests {
         let mut scanner = Scanner::default();
         assert_eq!(scanner.scan(text.as_bytes()), Ok(true), "{head}");
         let (request, _) = Request::read(scanner.head(text.as_bytes()), true);
-        let found = match rules().plan(request.action, &request.terms) {
+        let found = match rules().plan(request.action, &request.context) {
             Err(fault) => fault.status.code().to_string(),
             Ok(Plan { private, step, .. }) => {
                 let what = match step {

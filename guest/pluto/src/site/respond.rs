@@ -6,7 +6,7 @@ use pluto_http::conditional::{Conditions, Verdict};
 use pluto_http::multipart::Multipart;
 use pluto_http::page;
 use pluto_http::range::{Ranges, Selection};
-use pluto_http::request::Terms;
+use pluto_http::request::RequestContext;
 use pluto_http::response::{self, Envelope};
 use pluto_http::status::{Fault, Status};
 use std::ops::Range;
@@ -39,9 +39,9 @@ pub enum Body {
 }
 
 /// Writes the response to a request for which this was found, at this time in nanoseconds since the Unix epoch.
-pub fn write(out: &mut Vec<u8>, envelope: &Envelope<'_>, found: Found, terms: &Terms, now: u64) -> Response {
+pub fn write(out: &mut Vec<u8>, envelope: &Envelope<'_>, found: Found, context: &RequestContext, now: u64) -> Response {
     match found {
-        Found::File(file) => match &terms.conditions {
+        Found::File(file) => match &context.conditions {
             None => write_whole(out, envelope, file),
             Some(conditions) => write_conditionally(out, envelope, file, conditions, now),
         },
