@@ -22,7 +22,7 @@ pub struct Inbound {
     head_bytes_max: usize,
     body_bytes_max: u64,
     logs_fields: bool,
-    asks: bool,
+    wants_facts: bool,
 }
 
 /// What the client is in the middle of, when there is no request to answer.
@@ -51,13 +51,13 @@ impl Inbound {
             over: false,
             body_bytes_max,
             logs_fields: false,
-            asks: false,
+            wants_facts: false,
         }
     }
 
     /// Whether the requests that are taken from now on keep what a site's policy looks at.
-    pub fn set_asks(&mut self, asks: bool) {
-        self.asks = asks;
+    pub fn set_wants_facts(&mut self, wants_facts: bool) {
+        self.wants_facts = wants_facts;
     }
 
     /// Keeps the fields of each request that the access log shows, or does not.
@@ -127,7 +127,7 @@ impl Inbound {
                 Err(fault) => return Some(self.refuse(fault)),
             }
             let head = self.scanner.head(bytes);
-            let (mut request, framing) = Request::read(head, self.asks);
+            let (mut request, framing) = Request::read(head, self.wants_facts);
             if self.logs_fields {
                 request.context.logged = Some(Box::new(LoggedFields::read(head)));
             }

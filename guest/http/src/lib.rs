@@ -7,7 +7,7 @@
 //! | one head: which bytes may stand where | [`head`], [`syntax`] |
 //! | one head: what it means | [`request`], [`method`], [`authority`] |
 //! | where the request goes, and the path in it | [`target`] |
-//! | what a policy looks at besides | [`asked`] |
+//! | what a policy looks at besides | [`facts`] |
 //! | where a body ends | [`body`] |
 //! | under which conditions a response is wanted, and which part | [`conditional`], [`range`] |
 //! | which codings the client accepts | [`encoding`] |
@@ -26,13 +26,13 @@
 //!
 //! [`limits`] has every limit, with its reason.
 
-pub mod asked;
 pub mod authority;
 pub mod body;
 pub mod conditional;
 pub mod date;
 pub mod decimal;
 pub mod encoding;
+pub mod facts;
 pub mod freshness;
 pub mod head;
 pub mod inbound;

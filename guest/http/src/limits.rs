@@ -48,7 +48,7 @@ pub const CONDITION_BYTES_MAX: usize = 4 << 10;
 pub const AUTHORIZATION_BYTES_MAX: usize = 1 << 10;
 
 /// `Host` and `Origin`, as far as a policy reads them: a name has at most 253 bytes.
-pub const ASKED_FIELD_BYTES_MAX: usize = 300;
+pub const FACT_BYTES_MAX: usize = 300;
 
 /// A request body that is read and dropped, framing included, so that the connection can be kept. Dropping more costs
 /// more than a new connection.

@@ -1,10 +1,10 @@
 //! What a head means: what is asked for, where the body ends, whether the connection is kept (RFC 9110, RFC 9112).
 
-use super::asked::Asked;
 use super::authority;
 use super::body::{Framing, FramingFields};
 use super::conditional::{Conditions, is_condition};
 use super::encoding::Accepted;
+use super::facts::RequestFacts;
 use super::head::{Head, Version};
 use super::method::Method;
 use super::status::{Fault, Status};
@@ -43,7 +43,7 @@ pub struct RequestContext {
     /// What the access log shows besides, in the forms that show it.
     pub logged: Option<Box<LoggedFields>>,
     /// What a site's policy looks at, when there is one.
-    pub asked: Option<Box<Asked>>,
+    pub facts: Option<Box<RequestFacts>>,
 }
 
 /// Fields that the access log shows, as they came: of each no more than is shown, and a byte to tell that there was more.
@@ -95,14 +95,14 @@ impl Request {
     /// Reads a complete head, all but its line (see `line_bytes_kept`), and says how its body is framed. A body that is
     /// not to be read (after a fatal fault, or because the client waits for permission to send it) is `Framing::None`,
     /// and the request not persistent. With `asks`, what a site's policy looks at is kept.
-    pub fn read(head: Head<'_>, asks: bool) -> (Request, Framing) {
+    pub fn read(head: Head<'_>, wants_facts: bool) -> (Request, Framing) {
         let method = Method::parse(head.method());
         let parts = Target::parse(head.target());
-        let asked = asks.then(|| Box::new(Asked::read(head, parts.as_ref().ok())));
+        let facts = wants_facts.then(|| Box::new(RequestFacts::read(head, parts.as_ref().ok())));
         let named = parts.and_then(|parts| Named::read(head.target(), parts));
         let (action, resource) = decide(method, named);
         let mut request = Request::new(head, method, action);
-        request.context.asked = asked;
+        request.context.facts = facts;
         request.set_unserved(resource);
         let fields = match Fields::read(head) {
             Ok(fields) => fields,
@@ -153,7 +153,7 @@ impl Request {
             conditions: None,
             accepted: Accepted::default(),
             logged: None,
-            asked: None,
+            facts: None,
         };
         Request { action, context }
     }
@@ -182,8 +182,8 @@ impl Request {
     }
 
     fn set_unserved(&mut self, resource: Option<PathAndQuery>) {
-        if let (Some(asked), Some(resource)) = (&mut self.context.asked, resource) {
-            asked.unserved = Some(resource);
+        if let (Some(facts), Some(resource)) = (&mut self.context.facts, resource) {
+            facts.unserved = Some(resource);
         }
     }
 }

@@ -124,7 +124,7 @@ impl Conversation {
     /// looked up together, files are asked for. Whether there are any of these.
     fn take_requests(&mut self) -> bool {
         if self.inbound.may_have_request() {
-            self.inbound.set_asks(self.server.asks());
+            self.inbound.set_wants_facts(self.server.wants_facts());
             while self.exchanges.len() < scarcity::files_at_once()
                 && !self.closing
                 && !self.outbox.is_full(self.piece)

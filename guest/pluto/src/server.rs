@@ -92,9 +92,9 @@ impl Server {
     }
 
     /// Whether what answers here looks at what a request says besides its target.
-    pub fn asks(&self) -> bool {
+    pub fn wants_facts(&self) -> bool {
         match &self.service {
-            Service::Site(site) => site.borrow().asks(),
+            Service::Site(site) => site.borrow().wants_facts(),
             Service::Operator(_) => false,
         }
     }

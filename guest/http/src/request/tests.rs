@@ -144,10 +144,10 @@ fn a_policy_sees_what_a_request_is_about_whatever_becomes_of_it() {
         let mut scanner = Scanner::default();
         assert_eq!(scanner.scan(text.as_bytes()), Ok(true), "{line}");
         let (request, _) = Request::read(scanner.head(text.as_bytes()), true);
-        let asked = request.context.asked.expect("it is kept");
-        let about = asked.unserved.map(|it| it.with_query(it.path.escape()));
+        let facts = request.context.facts.expect("it is kept");
+        let about = facts.unserved.map(|it| it.with_query(it.path.escape()));
         assert_eq!(about.as_deref(), Some(unserved).filter(|_| unserved != "-"), "{line}");
-        assert_eq!(asked.host.as_deref(), Some(host.as_bytes()).filter(|_| host != "-"), "{line}");
+        assert_eq!(facts.host.as_deref(), Some(host.as_bytes()).filter(|_| host != "-"), "{line}");
     };
     check("GET /a?b", "Host: c\r\n", "c", "-");
     check("OPTIONS /a/../b?c", "Host: d\r\n", "d", "/b?c");

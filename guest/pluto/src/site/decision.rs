@@ -11,7 +11,7 @@ use super::plan::{self, Immediate, Plan, Route, UNAUTHORIZED, file_of, moved};
 use crate::policy::hosts::Room;
 use crate::policy::users::{Credentials, Users};
 use crate::policy::{PAGE, Policy, clean};
-use pluto_http::asked::Asked;
+use pluto_http::facts::RequestFacts;
 use pluto_http::request::RequestContext;
 use pluto_http::response::Lines;
 use pluto_http::status::{Fault, Status};
@@ -102,7 +102,7 @@ impl Decision {
             answer.found = parts.error_pages.page(&parts.files, &parts.rules, fault, query).await;
         }
         if let Some(policy) = &room.policy {
-            answer.extra = extra(policy, &answer, path, context.asked.as_deref());
+            answer.extra = extra(policy, &answer, path, context.facts.as_deref());
         }
         answer
     }
@@ -191,7 +191,7 @@ impl Serving<'_> {
             return Answer::plain(Found::Redirect(moved(resource, address.escape())));
         }
         let last = path.bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-        let names_html = context.asked.as_ref().is_some_and(|asked| asked.accept.names_html());
+        let names_html = context.facts.as_ref().is_some_and(|facts| facts.accept.names_html());
         let Some(page) = policy.config.page_fallback.as_ref().filter(|_| fault.status == Status::NotFound) else {
             return Answer::plain(Found::Fault(fault));
         };
@@ -231,12 +231,12 @@ fn with_edits(policy: &Policy, name: &[u8], private: bool, found: Found) -> Answ
 
 /// Fields of the answer that depend on more than a file: those of every response, what other sites' pages may read, and
 /// how to log in.
-fn extra(policy: &Policy, answer: &Answer, path: Option<&Path>, asked: Option<&Asked>) -> Lines {
+fn extra(policy: &Policy, answer: &Answer, path: Option<&Path>, facts: Option<&RequestFacts>) -> Lines {
     let mut lines = Vec::new();
-    let preflight = asked.is_some_and(|asked| asked.preflight);
+    let preflight = facts.is_some_and(|facts| facts.preflight);
     let place = path.map_or(&b""[..], Path::bytes);
     if let Some(cors) = policy.cors(place) {
-        cors.write(asked.and_then(|asked| asked.origin.as_deref()), preflight, &mut lines);
+        cors.write(facts.and_then(|facts| facts.origin.as_deref()), preflight, &mut lines);
     }
     if let (Some(Status::Unauthorized), Some((rule, _))) = (answer.found.error_status(), policy.guard(place)) {
         lines.extend_from_slice(Lines::new([("WWW-Authenticate", rule.challenge.as_bytes())]).bytes());

@@ -12,7 +12,7 @@ use crate::limits::{
 use crate::policy::Policy;
 use crate::queue::Queue;
 use crate::store::budget::Budget;
-use pluto_http::asked::Accept;
+use pluto_http::facts::Accept;
 use pluto_http::media::{HTML, JSON};
 use pluto_http::request::RequestContext;
 use pluto_http::response::Lines;
@@ -118,7 +118,7 @@ impl Listings {
         let rest = Duration::from_nanos(LISTING_REST_NANOS * entries.len() as u64);
         let item = |entry| item(entry, path, files.symlinks(), rules, policy);
         let items: Vec<Item> = entries.into_iter().filter_map(item).collect();
-        let accept = context.asked.as_ref().map_or(Accept::default(), |asked| asked.accept);
+        let accept = context.facts.as_ref().map_or(Accept::default(), |facts| facts.accept);
         let (form, media) = if accept.prefers_json() { (Form::Json, JSON) } else { (Form::Html, HTML) };
         let content = autoindex::write(path, items, Order::parse(resource.query.as_deref()), form);
         if rest > LISTING_REST_MIN {
@@ -142,8 +142,8 @@ fn item(entry: Entry, path: &[u8], symlinks: Symlinks, rules: &Rules, policy: &P
         Kind::Symlink | Kind::Other => return None,
     };
     // A path that cannot be asked for is that of no file.
-    let asked = Path::from_names(&full)?;
-    if rules.is_hidden(&asked) || policy.is_secret(&full) {
+    let shown = Path::from_names(&full)?;
+    if rules.is_hidden(&shown) || policy.is_secret(&full) {
         return None;
     }
     Some(Item { name: entry.name, kind, size: entry.metadata.size, modified: entry.metadata.modified })

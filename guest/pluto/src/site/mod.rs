@@ -119,7 +119,7 @@ impl Site {
     }
 
     /// Whether it looks at what a request says besides its target.
-    pub fn asks(&self) -> bool {
+    pub fn wants_facts(&self) -> bool {
         !self.parts.rules.is_plain()
     }
 
@@ -130,7 +130,7 @@ impl Site {
 
     /// Looks for the answer to a request. A file is asked for at once, so that several lookups wait together.
     pub fn look_up(&self, action: Action, context: &RequestContext) -> Lookup {
-        if self.asks() {
+        if self.wants_facts() {
             return match self.parts.rules.plan(action, context) {
                 Ok(plan) => Lookup::Deciding(Box::new(Decision::begin(&self.parts, plan, context))),
                 Err(fault) => Lookup::Known(Found::Fault(fault)),

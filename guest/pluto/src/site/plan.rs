@@ -101,13 +101,13 @@ impl Rules {
     /// Decides, in this order: which site, who may read, what is elsewhere. The error is that no site is meant, which none
     /// has a page for.
     pub fn plan(&self, action: Action, context: &RequestContext) -> Result<Plan, Fault> {
-        let host = context.asked.as_ref().and_then(|asked| asked.host.as_deref());
+        let host = context.facts.as_ref().and_then(|facts| facts.host.as_deref());
         let room = match (self.rooms.find(host), &action) {
             (Some(room), _) => room.clone(),
             (None, Action::Refuse(fault)) => return Err(*fault),
             (None, _) => return Err(MISDIRECTED),
         };
-        let about = || context.asked.as_ref().and_then(|asked| asked.unserved.clone());
+        let about = || context.facts.as_ref().and_then(|facts| facts.unserved.clone());
         let immediate = |immediate| (Step::Route(Route::Answer(immediate, about())), false);
         let (step, private) = match action {
             Action::Serve(resource) => self.admit(&room, resource, context),
@@ -124,8 +124,8 @@ impl Rules {
     /// Where a request is sent that writes: what is elsewhere is so for every method (RFC 9110 §15.4), and 307 and 308 are
     /// there for this. Not beneath a rule for who may read, of which nobody was asked.
     fn elsewhere(&self, room: &Room, context: &RequestContext) -> Option<Redirect> {
-        let (policy, asked) = (room.policy.as_ref()?, context.asked.as_ref()?);
-        let resource = asked.unserved.as_ref()?;
+        let (policy, facts) = (room.policy.as_ref()?, context.facts.as_ref()?);
+        let resource = facts.unserved.as_ref()?;
         let is_open = self.may_serve(&resource.path) && policy.guard(resource.path.bytes()).is_none();
         if is_open { redirected(policy, resource) } else { None }
     }
@@ -141,7 +141,7 @@ impl Rules {
         let Some((_, users)) = room.policy.as_ref().and_then(|policy| policy.guard(path)) else {
             return (Step::Route(route(room, resource)), false);
         };
-        let value = context.asked.as_ref().and_then(|asked| asked.authorization.as_deref());
+        let value = context.facts.as_ref().and_then(|facts| facts.authorization.as_deref());
         let step = match value.and_then(Credentials::parse) {
             None => fault(UNAUTHORIZED, resource),
             Some(credentials) => Step::LogIn(resource, credentials, Rc::clone(users)),
@@ -163,8 +163,8 @@ fn redirected(policy: &Policy, resource: &PathAndQuery) -> Option<Redirect> {
     if policy.config.redirects.is_empty() {
         return None;
     }
-    let asked = [b"/", resource.path.bytes()].concat();
-    let (status, location) = redirect::find(&policy.config.redirects, &asked, resource.query.as_deref())?;
+    let address = [b"/", resource.path.bytes()].concat();
+    let (status, location) = redirect::find(&policy.config.redirects, &address, resource.query.as_deref())?;
     Some(Redirect { status, location, why: MOVED })
 }
 

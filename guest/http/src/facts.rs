@@ -5,11 +5,11 @@ use super::authority;
 use super::head::Head;
 use super::syntax;
 use super::target::{PathAndQuery, Target};
-use crate::limits::{ASKED_FIELD_BYTES_MAX, AUTHORIZATION_BYTES_MAX};
+use crate::limits::{AUTHORIZATION_BYTES_MAX, FACT_BYTES_MAX};
 
 /// Fields of a request, as they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct RequestFacts {
     /// The host, without its port: that of an absolute target, else of `Host` (RFC 9112 §3.2.2).
     pub host: Option<Vec<u8>>,
     /// `Authorization`; nothing when it came twice or is too long to be what the server asks for.
@@ -70,41 +70,41 @@ fn weight(parameter: &[u8]) -> Option<u16> {
     })
 }
 
-impl Asked {
+impl RequestFacts {
     /// Those of a complete head, whose target has these parts when it is a good one. What it is about is for the caller to
     /// add.
-    pub fn read(head: Head<'_>, target: Option<&Target>) -> Asked {
-        let mut asked = Asked::default();
+    pub fn read(head: Head<'_>, target: Option<&Target>) -> RequestFacts {
+        let mut facts = RequestFacts::default();
         let mut authorizations = 0;
         for (name, value) in head.fields() {
-            let short = || (value.len() <= ASKED_FIELD_BYTES_MAX).then(|| value.to_vec());
+            let short = || (value.len() <= FACT_BYTES_MAX).then(|| value.to_vec());
             match name.len() {
-                4 if name.eq_ignore_ascii_case(b"host") => asked.host = host(value),
-                6 if name.eq_ignore_ascii_case(b"accept") => asked.accept.read(value),
-                6 if name.eq_ignore_ascii_case(b"origin") => asked.origin = short(),
+                4 if name.eq_ignore_ascii_case(b"host") => facts.host = host(value),
+                6 if name.eq_ignore_ascii_case(b"accept") => facts.accept.read(value),
+                6 if name.eq_ignore_ascii_case(b"origin") => facts.origin = short(),
                 13 if name.eq_ignore_ascii_case(b"authorization") => {
                     authorizations += 1;
-                    asked.authorization = (value.len() <= AUTHORIZATION_BYTES_MAX).then(|| value.to_vec());
+                    facts.authorization = (value.len() <= AUTHORIZATION_BYTES_MAX).then(|| value.to_vec());
                 }
                 29 if name.eq_ignore_ascii_case(b"access-control-request-method") => {
-                    asked.preflight = head.method() == b"OPTIONS";
+                    facts.preflight = head.method() == b"OPTIONS";
                 }
                 _ => (),
             }
         }
         if authorizations > 1 {
-            asked.authorization = None;
+            facts.authorization = None;
         }
         if let Some(Target::Resource { authority: Some(authority), .. }) = target {
-            asked.host = host(&head.target()[authority.clone()]);
+            facts.host = host(&head.target()[authority.clone()]);
         }
-        asked
+        facts
     }
 }
 
 /// A host without its port.
 fn host(authority: &[u8]) -> Option<Vec<u8>> {
-    if !authority::is_valid(authority) || authority.len() > ASKED_FIELD_BYTES_MAX {
+    if !authority::is_valid(authority) || authority.len() > FACT_BYTES_MAX {
         return None;
     }
     let end = match authority {
@@ -148,6 +148,6 @@ mod tests {
         check("example.org:8000", Some("example.org"));
         check("[::1]:80", Some("[::1]"));
         check("a b", None);
-        check(&"a".repeat(ASKED_FIELD_BYTES_MAX + 1), None);
+        check(&"a".repeat(FACT_BYTES_MAX + 1), None);
     }
 }
