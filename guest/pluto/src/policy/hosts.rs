@@ -12,7 +12,7 @@ pub const DEFAULT: &str = "default";
 
 /// A folder that is a site: the root, or that of a host.
 #[derive(Clone, Debug, Default)]
-pub struct Room {
+pub struct VirtualHost {
     /// Its path, with a slash at its end unless it is the root.
     pub folder: Vec<u8>,
     /// What its configuration says; nothing when it has none.
@@ -21,21 +21,21 @@ pub struct Room {
 
 /// The sites that are served.
 #[derive(Clone, Debug)]
-pub enum Rooms {
+pub enum VirtualHosts {
     /// The root is one.
-    One(Room),
+    One(VirtualHost),
     /// Each folder of the root is that of a host.
-    Hosts(BTreeMap<String, Room>),
+    Hosts(BTreeMap<String, VirtualHost>),
 }
 
-impl Rooms {
+impl VirtualHosts {
     /// The site of a host; nothing when there is none for it.
-    pub fn find(&self, host: Option<&[u8]>) -> Option<&Room> {
+    pub fn find(&self, host: Option<&[u8]>) -> Option<&VirtualHost> {
         match self {
-            Rooms::One(room) => Some(room),
-            Rooms::Hosts(rooms) => {
-                let named = host.and_then(folder).and_then(|host| rooms.get(&host));
-                named.or_else(|| rooms.get(DEFAULT))
+            VirtualHosts::One(site) => Some(site),
+            VirtualHosts::Hosts(sites) => {
+                let named = host.and_then(folder).and_then(|host| sites.get(&host));
+                named.or_else(|| sites.get(DEFAULT))
             }
         }
     }
@@ -43,11 +43,11 @@ impl Rooms {
     /// What there is, in a few words.
     pub fn summary(&self) -> String {
         match self {
-            Rooms::One(Room { policy: None, .. }) => format!("there is no {FILE}, which is fine"),
-            Rooms::One(Room { policy: Some(policy), .. }) => policy.summary(),
-            Rooms::Hosts(rooms) => {
-                let own = rooms.values().filter(|room| room.policy.is_some()).count();
-                format!("{} hosts, {own} of them with a configuration", rooms.len())
+            VirtualHosts::One(VirtualHost { policy: None, .. }) => format!("there is no {FILE}, which is fine"),
+            VirtualHosts::One(VirtualHost { policy: Some(policy), .. }) => policy.summary(),
+            VirtualHosts::Hosts(sites) => {
+                let own = sites.values().filter(|site| site.policy.is_some()).count();
+                format!("{} hosts, {own} of them with a configuration", sites.len())
             }
         }
     }

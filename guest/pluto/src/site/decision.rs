@@ -8,7 +8,7 @@ use super::listing::Listed;
 use super::logins::Login;
 use super::parts::Parts;
 use super::plan::{self, Immediate, Plan, Route, UNAUTHORIZED, file_of, moved};
-use crate::policy::hosts::Room;
+use crate::policy::hosts::VirtualHost;
 use crate::policy::users::{Credentials, Users};
 use crate::policy::{PAGE, Policy, clean};
 use pluto_http::facts::RequestFacts;
@@ -22,7 +22,7 @@ use std::rc::Rc;
 /// A plan that is being carried out.
 #[derive(Debug)]
 pub struct Decision {
-    room: Room,
+    site: VirtualHost,
     /// Only some may read what it asks for.
     private: bool,
     step: Step,
@@ -59,15 +59,15 @@ impl From<Immediate> for Found {
 impl Decision {
     /// Begins: asks for the file, when one is needed and may be read.
     pub fn begin(parts: &Parts, plan: Plan, context: &RequestContext) -> Decision {
-        let Plan { room, private, step } = plan;
+        let Plan { site, private, step } = plan;
         let step = match step {
-            plan::Step::Route(route) => Step::Routed(follow(parts, &room, route, context)),
+            plan::Step::Route(route) => Step::Routed(follow(parts, &site, route, context)),
             plan::Step::LogIn(resource, credentials, users) => match parts.logins.known(&users, &credentials) {
-                Some(login) => Step::Routed(logged_in(parts, &room, resource, login, context)),
+                Some(login) => Step::Routed(logged_in(parts, &site, resource, login, context)),
                 None => Step::LogIn(resource, credentials, users),
             },
         };
-        Decision { room, private, step }
+        Decision { site, private, step }
     }
 
     /// Whether the file that it needs is kept; nothing when it needs none.
@@ -80,28 +80,28 @@ impl Decision {
 
     /// Waits for the answer.
     pub async fn answer(self, parts: &Parts, context: &RequestContext) -> Answer {
-        let Decision { room, private, step } = self;
+        let Decision { site, private, step } = self;
         let routed = match step {
             Step::Routed(routed) => routed,
             Step::LogIn(resource, credentials, users) => {
                 let login = parts.logins.verify(&users, &credentials).await;
-                logged_in(parts, &room, resource, login, context)
+                logged_in(parts, &site, resource, login, context)
             }
         };
         let (mut answer, resource) = match routed {
             Routed::Known(found, resource) => (Answer::plain(found), resource),
             Routed::File(resource, fetch) => {
-                let serving = Serving { parts, room: &room, resource: &resource, private, context };
+                let serving = Serving { parts, site: &site, resource: &resource, private, context };
                 (serving.serve(fetch).await, Some(resource))
             }
         };
         let path = resource.as_ref().map(|resource| &resource.path);
         if let Found::Fault(fault) = answer.found {
             // Behind a rule only who may read what is there learns that it is not.
-            let query = error_pages::PageQuery { room: &room, path, admitted: private };
+            let query = error_pages::PageQuery { site: &site, path, admitted: private };
             answer.found = parts.error_pages.page(&parts.files, &parts.rules, fault, query).await;
         }
-        if let Some(policy) = &room.policy {
+        if let Some(policy) = &site.policy {
             answer.extra = extra(policy, &answer, path, context.facts.as_deref());
         }
         answer
@@ -109,11 +109,11 @@ impl Decision {
 }
 
 /// Where a route leads; a file is asked for.
-fn follow(parts: &Parts, room: &Room, route: Route, context: &RequestContext) -> Routed {
+fn follow(parts: &Parts, site: &VirtualHost, route: Route, context: &RequestContext) -> Routed {
     match route {
         Route::Answer(immediate, resource) => Routed::Known(immediate.into(), resource),
         Route::File(resource) => {
-            let path = [&room.folder, &*file_of(&resource.path)].concat();
+            let path = [&site.folder, &*file_of(&resource.path)].concat();
             let fetch = parts.files.fetch(path, &context.accepted);
             Routed::File(resource, fetch)
         }
@@ -121,9 +121,15 @@ fn follow(parts: &Parts, room: &Room, route: Route, context: &RequestContext) ->
 }
 
 /// What comes of a login.
-fn logged_in(parts: &Parts, room: &Room, resource: PathAndQuery, login: Login, context: &RequestContext) -> Routed {
+fn logged_in(
+    parts: &Parts,
+    site: &VirtualHost,
+    resource: PathAndQuery,
+    login: Login,
+    context: &RequestContext,
+) -> Routed {
     match login {
-        Login::Right => follow(parts, room, plan::route(room, resource), context),
+        Login::Right => follow(parts, site, plan::route(site, resource), context),
         Login::Wrong => Routed::Known(Found::Fault(UNAUTHORIZED), Some(resource)),
         Login::Busy => Routed::Known(Found::Fault(BUSY), Some(resource)),
     }
@@ -132,7 +138,7 @@ fn logged_in(parts: &Parts, room: &Room, resource: PathAndQuery, login: Login, c
 /// A request whose file is served, or what stands in for it.
 struct Serving<'a> {
     parts: &'a Parts,
-    room: &'a Room,
+    site: &'a VirtualHost,
     resource: &'a PathAndQuery,
     private: bool,
     context: &'a RequestContext,
@@ -141,11 +147,11 @@ struct Serving<'a> {
 impl Serving<'_> {
     /// The file, or what stands in for it when it is missing.
     async fn serve(&self, fetch: Fetch) -> Answer {
-        let Serving { parts, room, resource, private, context } = *self;
+        let Serving { parts, site, resource, private, context } = *self;
         let path = &resource.path;
         let mut name = file_of(path).into_owned();
         let mut result = parts.files.wait(fetch, &context.accepted).await.map(Found::from);
-        let Some(policy) = &room.policy else {
+        let Some(policy) = &site.policy else {
             return Answer::plain(result.unwrap_or_else(|error| self.unopened(error)));
         };
         let is_missing = |result: &Result<_, Error>| matches!(result, Err(Error::NotFound | Error::IsDirectory));
@@ -163,7 +169,7 @@ impl Serving<'_> {
                 None => with_edits(policy, &name, private, found),
             },
             Err(Error::NotFound) if path.is_directory() && policy.config.directory_listing => {
-                let listed = Listed { folder: &room.folder, policy, resource, context };
+                let listed = Listed { folder: &site.folder, policy, resource, context };
                 match parts.listings.list(&parts.files, &parts.rules, &parts.failures, listed).await {
                     Ok(answer) => Answer { edits: policy.edits(path.bytes(), private), ..answer },
                     Err(fault) => self.stand_in(policy, fault).await,
@@ -216,7 +222,7 @@ impl Serving<'_> {
         if policy.is_secret(path) {
             return Err(Error::NotFound);
         }
-        let fetch = self.parts.files.fetch([&self.room.folder, path].concat(), &self.context.accepted);
+        let fetch = self.parts.files.fetch([&self.site.folder, path].concat(), &self.context.accepted);
         self.parts.files.wait(fetch, &self.context.accepted).await.map(Found::from)
     }
 

@@ -7,7 +7,7 @@ use super::plan::Rules;
 use crate::limits::{
     ERROR_PAGE_FOLDERS_MAX, ERROR_PAGES_KEPT_MAX, KEPT_PATH_BYTES_MAX, MISSING_KEPT_MAX, MISSING_KEPT_MILLIS,
 };
-use crate::policy::hosts::Room;
+use crate::policy::hosts::VirtualHost;
 use crate::store::generations::Generations;
 use crate::store::representation::Content;
 use pluto_http::encoding::Accepted;
@@ -99,7 +99,7 @@ impl Missing {
 #[derive(Clone, Copy, Debug)]
 pub struct PageQuery<'a> {
     /// The site.
-    pub room: &'a Room,
+    pub site: &'a VirtualHost,
     /// What was asked for, if a file can be called so.
     pub path: Option<&'a Path>,
     /// The client is one of who may read it.
@@ -123,24 +123,24 @@ impl ErrorPages {
         status: Status,
         query: PageQuery<'_>,
     ) -> Option<Rc<Content>> {
-        let PageQuery { room, path, admitted } = query;
-        let named = room.policy.as_ref().and_then(|policy| policy.config.error_pages.get(&status.code()));
+        let PageQuery { site, path, admitted } = query;
+        let named = site.policy.as_ref().and_then(|policy| policy.config.error_pages.get(&status.code()));
         // What the operator names is for everybody: there is no other way to have a page for those who are to log in.
-        if let (Some(page), Some(policy)) = (named, &room.policy) {
+        if let (Some(page), Some(policy)) = (named, &site.policy) {
             if policy.is_secret(page) {
                 return None;
             }
-            return file(files, [&room.folder, page.as_slice()].concat()).await;
+            return file(files, [&site.folder, page.as_slice()].concat()).await;
         }
         if status != Status::NotFound {
             return None;
         }
         // What is asked for beneath a hidden folder must not be told from what is not there.
         let shown = path.filter(|path| !rules.is_hidden(path)).map_or(&b""[..], Path::bytes);
-        let (page, content) = self.nearest(files, &room.folder, parent(shown)).await?;
+        let (page, content) = self.nearest(files, &site.folder, parent(shown)).await?;
         // The nearest one is a file like any other.
-        let page = &page[room.folder.len()..];
-        let may_read = room.policy.as_ref().is_none_or(|policy| match admitted {
+        let page = &page[site.folder.len()..];
+        let may_read = site.policy.as_ref().is_none_or(|policy| match admitted {
             true => policy.may_stand_in(page, shown),
             false => policy.guard(page).is_none(),
         });
@@ -148,15 +148,15 @@ impl ErrorPages {
     }
 
     /// The page of the folder, or of the nearest one above, with its path.
-    async fn nearest(&self, files: &Files, room: &[u8], folder: &[u8]) -> Option<(Vec<u8>, Rc<Content>)> {
-        let key = [room, folder].concat();
+    async fn nearest(&self, files: &Files, site: &[u8], folder: &[u8]) -> Option<(Vec<u8>, Rc<Content>)> {
+        let key = [site, folder].concat();
         if let Some(known) = self.get(&key) {
             let page = known?;
             return file(files, page.clone()).await.map(|content| (page, content));
         }
         let mut found = None;
         for folder in above(folder) {
-            let page = [room, folder, NOT_FOUND_PAGE].concat();
+            let page = [site, folder, NOT_FOUND_PAGE].concat();
             if let Some(content) = file(files, page.clone()).await {
                 found = Some((page, content));
                 break;

@@ -4,7 +4,7 @@ use crate::limits::{CONFIG_BYTES_MAX, HOSTS_MAX, USERS_BYTES_MAX};
 use crate::options::Options;
 use crate::policy::Policy;
 use crate::policy::config::Config;
-use crate::policy::hosts::{self, FILE, Room, Rooms};
+use crate::policy::hosts::{self, FILE, VirtualHost, VirtualHosts};
 use crate::policy::users::Users;
 use pluto_sdk::fs::{list, open};
 use pluto_sdk::{Error, Kind, Symlinks, warn};
@@ -12,12 +12,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Reads all configurations. The error has a line for each problem.
-pub async fn load(options: &Options) -> Result<Rooms, Vec<String>> {
+pub async fn load(options: &Options) -> Result<VirtualHosts, Vec<String>> {
     if !options.virtual_hosts {
-        return Ok(Rooms::One(load_room(options, String::new()).await?));
+        return Ok(VirtualHosts::One(load_site(options, String::new()).await?));
     }
     let entries = list("").await.map_err(|error| vec![format!("the folders of hosts cannot be listed: {error}")])?;
-    let (mut rooms, mut problems) = (BTreeMap::new(), Vec::new());
+    let (mut sites, mut problems) = (BTreeMap::new(), Vec::new());
     for entry in entries {
         // A file that is called like a host answers nothing.
         let is_folder = match entry.metadata.kind {
@@ -30,22 +30,22 @@ pub async fn load(options: &Options) -> Result<Rooms, Vec<String>> {
             warn!("{}: no host is called so; expected {host}", String::from_utf8_lossy(&entry.name));
             continue;
         }
-        match load_room(options, format!("{host}/")).await {
-            Ok(room) => drop(rooms.insert(host, room)),
+        match load_site(options, format!("{host}/")).await {
+            Ok(site) => drop(sites.insert(host, site)),
             Err(more) => problems.extend(more),
         }
     }
-    if rooms.is_empty() && problems.is_empty() {
+    if sites.is_empty() && problems.is_empty() {
         problems
             .push("expected folders in the root that are called like hosts, as in example.org; found none".to_owned());
     }
-    if rooms.len() > HOSTS_MAX {
-        problems.push(format!("expected at most {HOSTS_MAX} folders of hosts, found {}", rooms.len()));
+    if sites.len() > HOSTS_MAX {
+        problems.push(format!("expected at most {HOSTS_MAX} folders of hosts, found {}", sites.len()));
     }
-    if problems.is_empty() { Ok(Rooms::Hosts(rooms)) } else { Err(problems) }
+    if problems.is_empty() { Ok(VirtualHosts::Hosts(sites)) } else { Err(problems) }
 }
 
-async fn load_room(options: &Options, folder: String) -> Result<Room, Vec<String>> {
+async fn load_site(options: &Options, folder: String) -> Result<VirtualHost, Vec<String>> {
     let named = options.config.as_deref();
     let path = format!("{folder}{}", named.unwrap_or(FILE));
     let base = options.site.clone();
@@ -63,7 +63,7 @@ async fn load_room(options: &Options, folder: String) -> Result<Room, Vec<String
         }
         None => None,
     };
-    Ok(Room { folder: folder.into_bytes(), policy })
+    Ok(VirtualHost { folder: folder.into_bytes(), policy })
 }
 
 /// Pages that are not there. They may come later: the server's own stand in for them.

@@ -28,7 +28,7 @@ pub mod plan;
 pub mod respond;
 
 use crate::options::Options;
-use crate::policy::hosts::Room;
+use crate::policy::hosts::VirtualHost;
 use answer::{Answer, Found};
 use decision::Decision;
 use error_pages::{ErrorPages, Missing};
@@ -94,7 +94,7 @@ impl Site {
     /// As the operator wants it now: read at the start, and again at each reload. Every problem of a configuration is
     /// logged; the error is a line for the operator.
     pub async fn load(options: &Options) -> Result<Site, String> {
-        let rooms = load::load(options).await.map_err(|problems| {
+        let sites = load::load(options).await.map_err(|problems| {
             problems.iter().for_each(|problem| error!("{problem}"));
             match problems.len() {
                 1 => "the configuration has a problem".to_owned(),
@@ -102,7 +102,7 @@ impl Site {
             }
         })?;
         let parts = Parts {
-            rules: Rules::new(rooms, options.allow_hidden),
+            rules: Rules::new(sites, options.allow_hidden),
             files: Files::new(options),
             logins: Logins::default(),
             listings: Listings::default(),
@@ -194,7 +194,7 @@ impl Site {
     /// What says that there is nothing at a path, of a site without a configuration.
     async fn not_found(&self, path: Option<&Path>) -> Found {
         let Parts { error_pages, files, rules, .. } = &self.parts;
-        let query = error_pages::PageQuery { room: &Room::default(), path, admitted: false };
+        let query = error_pages::PageQuery { site: &VirtualHost::default(), path, admitted: false };
         error_pages.page(files, rules, Fault::NOT_FOUND, query).await
     }
 }

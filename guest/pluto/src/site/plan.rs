@@ -6,7 +6,7 @@
 
 use super::answer::Redirect;
 use crate::limits::PATH_BYTES_MAX;
-use crate::policy::hosts::{FILE, Room, Rooms};
+use crate::policy::hosts::{FILE, VirtualHost, VirtualHosts};
 use crate::policy::users::{Credentials, Users};
 use crate::policy::{INDEX, Policy, redirect};
 use pluto_http::request::{Action, RequestContext};
@@ -18,7 +18,7 @@ use std::rc::Rc;
 /// What all plans rest on.
 #[derive(Debug)]
 pub struct Rules {
-    rooms: Rooms,
+    sites: VirtualHosts,
     allow_hidden: bool,
 }
 
@@ -26,7 +26,7 @@ pub struct Rules {
 #[derive(Debug)]
 pub struct Plan {
     /// The site.
-    pub room: Room,
+    pub site: VirtualHost,
     /// Only some may read what it asks for.
     pub private: bool,
     /// What comes first.
@@ -74,18 +74,18 @@ const ADD_A_SLASH: &str = "This is a directory: its address ends in a slash.";
 
 impl Rules {
     /// The rules of these sites. With `allow_hidden`, names that begin with a dot are served.
-    pub fn new(rooms: Rooms, allow_hidden: bool) -> Rules {
-        Rules { rooms, allow_hidden }
+    pub fn new(sites: VirtualHosts, allow_hidden: bool) -> Rules {
+        Rules { sites, allow_hidden }
     }
 
     /// What the configurations say, in a few words.
     pub fn summary(&self) -> String {
-        self.rooms.summary()
+        self.sites.summary()
     }
 
     /// Whether there is one site, and no configuration: then there is nothing to plan but whether a path is served.
     pub fn is_plain(&self) -> bool {
-        matches!(&self.rooms, Rooms::One(Room { policy: None, .. }))
+        matches!(&self.sites, VirtualHosts::One(VirtualHost { policy: None, .. }))
     }
 
     /// Whether a file of this path may be served as far as its name goes. The host takes no longer path.
@@ -102,44 +102,44 @@ impl Rules {
     /// has a page for.
     pub fn plan(&self, action: Action, context: &RequestContext) -> Result<Plan, Fault> {
         let host = context.facts.as_ref().and_then(|facts| facts.host.as_deref());
-        let room = match (self.rooms.find(host), &action) {
-            (Some(room), _) => room.clone(),
+        let site = match (self.sites.find(host), &action) {
+            (Some(site), _) => site.clone(),
             (None, Action::Refuse(fault)) => return Err(*fault),
             (None, _) => return Err(MISDIRECTED),
         };
         let about = || context.facts.as_ref().and_then(|facts| facts.unserved.clone());
         let immediate = |immediate| (Step::Route(Route::Answer(immediate, about())), false);
         let (step, private) = match action {
-            Action::Serve(resource) => self.admit(&room, resource, context),
+            Action::Serve(resource) => self.admit(&site, resource, context),
             Action::Options => immediate(Immediate::Options),
             Action::Refuse(fault) => {
                 let elsewhere =
-                    if fault.status == Status::MethodNotAllowed { self.elsewhere(&room, context) } else { None };
+                    if fault.status == Status::MethodNotAllowed { self.elsewhere(&site, context) } else { None };
                 immediate(elsewhere.map_or(Immediate::Fault(fault), Immediate::Redirect))
             }
         };
-        Ok(Plan { room, private, step })
+        Ok(Plan { site, private, step })
     }
 
     /// Where a request is sent that writes: what is elsewhere is so for every method (RFC 9110 §15.4), and 307 and 308 are
     /// there for this. Not beneath a rule for who may read, of which nobody was asked.
-    fn elsewhere(&self, room: &Room, context: &RequestContext) -> Option<Redirect> {
-        let (policy, facts) = (room.policy.as_ref()?, context.facts.as_ref()?);
+    fn elsewhere(&self, site: &VirtualHost, context: &RequestContext) -> Option<Redirect> {
+        let (policy, facts) = (site.policy.as_ref()?, context.facts.as_ref()?);
         let resource = facts.unserved.as_ref()?;
         let is_open = self.may_serve(&resource.path) && policy.guard(resource.path.bytes()).is_none();
         if is_open { redirected(policy, resource) } else { None }
     }
 
     /// Who may read the path, and what follows. Whether only some may.
-    fn admit(&self, room: &Room, resource: PathAndQuery, context: &RequestContext) -> (Step, bool) {
+    fn admit(&self, site: &VirtualHost, resource: PathAndQuery, context: &RequestContext) -> (Step, bool) {
         let fault = |fault, resource| Step::Route(Route::Answer(Immediate::Fault(fault), Some(resource)));
         let path = resource.path.bytes();
         // No rule is tried on a path that is too long.
-        if !self.may_serve(&resource.path) || room.policy.as_ref().is_some_and(|policy| policy.is_secret(path)) {
+        if !self.may_serve(&resource.path) || site.policy.as_ref().is_some_and(|policy| policy.is_secret(path)) {
             return (fault(Fault::NOT_FOUND, resource), false);
         }
-        let Some((_, users)) = room.policy.as_ref().and_then(|policy| policy.guard(path)) else {
-            return (Step::Route(route(room, resource)), false);
+        let Some((_, users)) = site.policy.as_ref().and_then(|policy| policy.guard(path)) else {
+            return (Step::Route(route(site, resource)), false);
         };
         let value = context.facts.as_ref().and_then(|facts| facts.authorization.as_deref());
         let step = match value.and_then(Credentials::parse) {
@@ -151,8 +151,8 @@ impl Rules {
 }
 
 /// Where a request for a file leads whose client may read it: elsewhere, or to the file.
-pub fn route(room: &Room, resource: PathAndQuery) -> Route {
-    match room.policy.as_ref().and_then(|policy| redirected(policy, &resource)) {
+pub fn route(site: &VirtualHost, resource: PathAndQuery) -> Route {
+    match site.policy.as_ref().and_then(|policy| redirected(policy, &resource)) {
         Some(redirect) => Route::Answer(Immediate::Redirect(redirect), Some(resource)),
         None => Route::File(resource),
     }
@@ -209,7 +209,10 @@ mod tests {
         let config = Config::default().read("c", CONFIG).expect("a configuration");
         let users = BTreeMap::from([(b".users".to_vec(), Users::parse(USERS).expect("users"))]);
         let policy = Some(Rc::new(Policy::new(config, users, FILE)));
-        Rules::new(Rooms::Hosts(BTreeMap::from([("a".to_owned(), Room { folder: b"a/".to_vec(), policy })])), false)
+        Rules::new(
+            VirtualHosts::Hosts(BTreeMap::from([("a".to_owned(), VirtualHost { folder: b"a/".to_vec(), policy })])),
+            false,
+        )
     }
 
     /// A request line and fields, each ended by a semicolon; and the plan in words.
