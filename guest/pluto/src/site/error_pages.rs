@@ -8,8 +8,8 @@ use crate::limits::{
     ERROR_PAGE_FOLDERS_MAX, ERROR_PAGES_KEPT_MAX, KEPT_PATH_BYTES_MAX, MISSING_KEPT_MAX, MISSING_KEPT_MILLIS,
 };
 use crate::policy::hosts::VirtualHost;
-use crate::store::generations::Generations;
 use crate::store::representation::Content;
+use crate::store::two_generation_map::TwoGenerationMap;
 use pluto_http::encoding::Accepted;
 use pluto_http::status::{Fault, Status};
 use pluto_http::target::Path;
@@ -51,7 +51,7 @@ impl ErrorPages {
 /// Paths that were found to name nothing, with the page that says so: for a tenth of a second who asks again is told at once.
 /// A file that appears meanwhile is seen after that.
 #[derive(Debug)]
-pub struct Missing(RefCell<Generations<Vec<u8>, Rc<NotFound>>>);
+pub struct Missing(RefCell<TwoGenerationMap<Vec<u8>, Rc<NotFound>>>);
 
 /// A path that names nothing.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ struct NotFound {
 
 impl Default for Missing {
     fn default() -> Missing {
-        Missing(RefCell::new(Generations::new(MISSING_KEPT_MAX)))
+        Missing(RefCell::new(TwoGenerationMap::new(MISSING_KEPT_MAX)))
     }
 }
 

@@ -6,8 +6,8 @@
 //! shows there either: so after a minute it is read again. A response is made of one opening alone: its length, its date and
 //! its content belong together.
 
-use super::generations::{Forgotten, Generations};
 use super::representation::Resource;
+use super::two_generation_map::{Forgotten, TwoGenerationMap};
 use crate::limits::{
     FILES_ASKED_MAX, KEPT_BYTES_MAX, KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX, KEPT_PATH_BYTES_MAX, KEPT_UNREAD_MILLIS_MAX,
 };
@@ -70,17 +70,17 @@ impl Drop for Opening {
 
 #[derive(Debug)]
 struct Store {
-    kept: Generations<Vec<u8>, Rc<Entry>>,
+    kept: TwoGenerationMap<Vec<u8>, Rc<Entry>>,
     /// Paths that were asked for lately, and whether one is being opened to be kept: a file is kept when it is asked for
     /// the second time.
-    asked: Generations<Vec<u8>, Rc<Cell<bool>>>,
+    asked: TwoGenerationMap<Vec<u8>, Rc<Cell<bool>>>,
 }
 
 impl Default for Store {
     fn default() -> Store {
         Store {
-            kept: Generations::weighing(KEPT_BYTES_MAX, |entry: &Rc<Entry>| entry.weight.get()),
-            asked: Generations::new(FILES_ASKED_MAX),
+            kept: TwoGenerationMap::weighing(KEPT_BYTES_MAX, |entry: &Rc<Entry>| entry.weight.get()),
+            asked: TwoGenerationMap::new(FILES_ASKED_MAX),
         }
     }
 }

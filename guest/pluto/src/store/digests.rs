@@ -5,7 +5,7 @@
 //! digest that is remembered still holds. Among them is the time that the system itself sets with every change and that
 //! nobody can set back.
 
-use super::generations::Generations;
+use super::two_generation_map::TwoGenerationMap;
 use crate::limits::{DIGESTS_KEPT_MAX, RACY_MILLIS};
 use pluto_http::encoding::Coding;
 use pluto_http::validator::EntityTag;
@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// The digests that are remembered.
 #[derive(Debug)]
 pub struct Digests {
-    known: RefCell<Generations<Identity, u128>>,
+    known: RefCell<TwoGenerationMap<Identity, u128>>,
 }
 
 /// A state of a file: as long as this is the same, the content is, but for what `KEPT_UNREAD_MILLIS_MAX` is there for.
@@ -39,7 +39,7 @@ impl Identity {
 
 impl Default for Digests {
     fn default() -> Digests {
-        Digests { known: RefCell::new(Generations::new(DIGESTS_KEPT_MAX)) }
+        Digests { known: RefCell::new(TwoGenerationMap::new(DIGESTS_KEPT_MAX)) }
     }
 }
 

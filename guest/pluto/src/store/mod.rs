@@ -6,13 +6,13 @@
 //! | [`cache`] | files that are kept, and for how long |
 //! | [`digests`] | entity tags, by the digest of the content |
 //! | [`compression`], `gzip` | forms that the server makes itself |
-//! | [`generations`] | a map of bounded size |
+//! | [`two_generation_map`] | a map of bounded size |
 //! | [`budget`] | what all of something may take together |
 
 pub mod budget;
 pub mod cache;
 pub mod compression;
 pub mod digests;
-pub mod generations;
 mod gzip;
 pub mod representation;
+pub mod two_generation_map;

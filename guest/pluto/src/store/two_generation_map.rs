@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 /// A map that forgets what was not asked for while so many others were: when the young generation is full it becomes the
 /// old one, and the old one is dropped. Making room never searches the map.
 #[derive(Debug)]
-pub struct Generations<K, V> {
+pub struct TwoGenerationMap<K, V> {
     young: HashMap<K, V, Seed>,
     old: HashMap<K, V, Seed>,
     /// What the young generation weighs.
@@ -61,16 +61,16 @@ impl Hasher for Xxh3 {
 /// What is forgotten for something new. `get` drops it at once, so that dropping a value must not come back to the map.
 pub type Forgotten<K, V> = (Option<V>, HashMap<K, V, Seed>);
 
-impl<K: Hash + Eq, V> Generations<K, V> {
+impl<K: Hash + Eq, V> TwoGenerationMap<K, V> {
     /// An empty map that has room for so many.
-    pub fn new(max: usize) -> Generations<K, V> {
-        Generations::weighing(max, |_| 1)
+    pub fn new(max: usize) -> TwoGenerationMap<K, V> {
+        TwoGenerationMap::weighing(max, |_| 1)
     }
 
     /// An empty map that has room for values of this weight all together. A value's weight must not change while it is in
     /// the map. One that weighs more than half of all is kept all the same, in a generation of its own.
-    pub fn weighing(max: usize, weigh: fn(&V) -> usize) -> Generations<K, V> {
-        Generations { young: HashMap::default(), old: HashMap::default(), weight: 0, weight_max: max / 2, weigh }
+    pub fn weighing(max: usize, weigh: fn(&V) -> usize) -> TwoGenerationMap<K, V> {
+        TwoGenerationMap { young: HashMap::default(), old: HashMap::default(), weight: 0, weight_max: max / 2, weigh }
     }
 
     /// How many there are.
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_stays_and_the_rest_is_forgotten() {
-        let mut map = Generations::new(1_024);
+        let mut map = TwoGenerationMap::new(1_024);
         for number in 0..10_000_u32 {
             map.insert(number.to_le_bytes().to_vec(), number);
             assert_eq!(map.get(&0_u32.to_le_bytes()[..]), Some(0), "after {number}");
@@ -150,8 +150,8 @@ mod tests {
 
     #[test]
     fn what_is_heavy_leaves_room_for_fewer() {
-        let mut map: Generations<Vec<u8>, usize> = Generations::weighing(1_000, |weight| *weight);
-        let weight = |map: &Generations<Vec<u8>, usize>| map.young.values().chain(map.old.values()).sum::<usize>();
+        let mut map: TwoGenerationMap<Vec<u8>, usize> = TwoGenerationMap::weighing(1_000, |weight| *weight);
+        let weight = |map: &TwoGenerationMap<Vec<u8>, usize>| map.young.values().chain(map.old.values()).sum::<usize>();
         for number in 0..10_000_u32 {
             map.insert((number % 300).to_le_bytes().to_vec(), number as usize % 100);
             assert!(weight(&map) <= 1_000, "after {number}");
