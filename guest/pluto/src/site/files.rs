@@ -3,7 +3,7 @@
 use super::answer::Found;
 use super::opening::Opening;
 use crate::options::Options;
-use crate::store::cache::{Cache, Keeping, Kept};
+use crate::store::cache::{Cache, CacheFill, CacheLookup};
 use crate::store::compression::Compressor;
 use crate::store::digests::Digests;
 use crate::store::representation::{About, Choice, Content, Reading, Resource, Sidecars};
@@ -28,9 +28,9 @@ pub enum Fetch {
     /// It is kept.
     Ready(Fetched),
     /// It is being opened. Boxed, as what waits for the host: an answer that is known is moved quickly.
-    Opening(Box<Wanted>),
+    Opening(Box<PendingOpen>),
     /// It is kept, and files beside it are being opened.
-    Sidecars(Box<Beside>),
+    Sidecars(Box<SidecarLookup>),
 }
 
 /// What a client gets of a file.
@@ -66,7 +66,7 @@ impl Fetch {
 
 /// The files beside one that is kept under this path.
 #[derive(Debug)]
-pub struct Beside {
+pub struct SidecarLookup {
     resource: Rc<Resource>,
     path: Vec<u8>,
     sidecars: Sidecars,
@@ -74,16 +74,16 @@ pub struct Beside {
 
 /// A file that is being opened for a request.
 #[derive(Debug)]
-pub struct Wanted {
+pub struct PendingOpen {
     opening: Opening,
     about: About,
     /// Those beside it.
     sidecars: Sidecars,
     /// When it is one to keep.
-    keeping: Option<Keeping>,
+    fill: Option<CacheFill>,
 }
 
-impl Wanted {
+impl PendingOpen {
     /// Waits for the file; to be called once.
     async fn file(&mut self) -> Result<File, Error> {
         let opened = match self.opening.file().await {
@@ -92,9 +92,9 @@ impl Wanted {
             opened => opened,
         };
         if opened.is_err()
-            && let Some(keeping) = self.keeping.take()
+            && let Some(fill) = self.fill.take()
         {
-            keeping.forget();
+            fill.forget();
         }
         opened
     }
@@ -129,51 +129,51 @@ impl Files {
     /// A file that is kept; one that is due is asked for.
     pub fn fetch_kept(&self, path: &[u8], accepted: &Accepted) -> Option<Fetch> {
         let resource = match self.cache.get(path) {
-            Kept::Fresh(resource) => resource,
-            Kept::Due(keeping) => return Some(self.open(path.to_vec(), Some(keeping), accepted)),
-            Kept::Nothing => return None,
+            CacheLookup::Fresh(resource) => resource,
+            CacheLookup::Due(fill) => return Some(self.open(path.to_vec(), Some(fill), accepted)),
+            CacheLookup::Nothing => return None,
         };
         Some(match resource.choose(accepted) {
             Choice::Content(content) => Fetch::Ready(Fetched::Content(content)),
             Choice::None => Fetch::Ready(Fetched::NotAcceptable),
             Choice::Unknown => {
                 let sidecars = resource.open_encoded(path, accepted, self.symlinks);
-                Fetch::Sidecars(Box::new(Beside { resource, path: path.to_vec(), sidecars }))
+                Fetch::Sidecars(Box::new(SidecarLookup { resource, path: path.to_vec(), sidecars }))
             }
         })
     }
 
     /// Asks for a file of which nothing is kept.
     pub fn fetch_anew(&self, path: Vec<u8>, accepted: &Accepted) -> Fetch {
-        let keeping = self.cache.begin(&path);
-        self.open(path, keeping, accepted)
+        let fill = self.cache.begin(&path);
+        self.open(path, fill, accepted)
     }
 
-    fn open(&self, path: Vec<u8>, keeping: Option<Keeping>, accepted: &Accepted) -> Fetch {
-        let known = keeping.as_ref().and_then(Keeping::known);
+    fn open(&self, path: Vec<u8>, fill: Option<CacheFill>, accepted: &Accepted) -> Fetch {
+        let known = fill.as_ref().and_then(CacheFill::known);
         let about = known.as_ref().map_or_else(|| About::new(&path), |known| known.about());
         let is_wanted = |coding| accepted.takes(coding) || known.as_ref().is_some_and(|known| known.knows(coding));
         let sidecars = Sidecars::open(&path, about, self.symlinks, is_wanted);
         let opening = Opening::new(path, self.symlinks, &self.cache);
-        Fetch::Opening(Box::new(Wanted { opening, about, sidecars, keeping }))
+        Fetch::Opening(Box::new(PendingOpen { opening, about, sidecars, fill }))
     }
 
     /// Waits for a file, in a coding that the client accepts.
     pub async fn wait(&self, fetch: Fetch, accepted: &Accepted) -> Result<Fetched, Error> {
         match fetch {
             Fetch::Ready(fetched) => Ok(fetched),
-            Fetch::Opening(mut wanted) => {
-                let file = wanted.file().await?;
+            Fetch::Opening(mut pending) => {
+                let file = pending.file().await?;
                 // Boxed, as everything that is rare: a future is as large as the largest that it waits for.
-                Ok(Box::pin(self.opened(*wanted, file, accepted)).await)
+                Ok(Box::pin(self.opened(*pending, file, accepted)).await)
             }
-            Fetch::Sidecars(beside) => Ok(Box::pin(self.opened_beside(*beside, accepted)).await),
+            Fetch::Sidecars(lookup) => Ok(Box::pin(self.opened_beside(*lookup, accepted)).await),
         }
     }
 
     /// Learns what is beside a file that is kept.
-    async fn opened_beside(&self, beside: Beside, accepted: &Accepted) -> Fetched {
-        let Beside { resource, path, sidecars } = beside;
+    async fn opened_beside(&self, lookup: SidecarLookup, accepted: &Accepted) -> Fetched {
+        let SidecarLookup { resource, path, sidecars } = lookup;
         let reading = Reading { digests: &self.digests, keep: true, distrust: false };
         resource.learn(sidecars, reading).await;
         self.cache.reweigh(&path, &resource);
@@ -181,15 +181,15 @@ impl Files {
     }
 
     /// Looks at a file that was opened, keeps it when it is to be kept, and waits for what is beside it.
-    async fn opened(&self, wanted: Wanted, file: File, accepted: &Accepted) -> Fetched {
-        let Wanted { opening, about, sidecars, keeping } = wanted;
-        let keeping = keeping.and_then(|keeping| keeping.confirm(&file));
+    async fn opened(&self, pending: PendingOpen, file: File, accepted: &Accepted) -> Fetched {
+        let PendingOpen { opening, about, sidecars, fill } = pending;
+        let fill = fill.and_then(|fill| fill.confirm(&file));
         let reading = Reading {
             digests: &self.digests,
-            keep: keeping.is_some(),
-            distrust: keeping.as_ref().is_some_and(Keeping::distrusts),
+            keep: fill.is_some(),
+            distrust: fill.as_ref().is_some_and(CacheFill::distrusts),
         };
-        let resource = match keeping.as_ref().and_then(Keeping::known) {
+        let resource = match fill.as_ref().and_then(CacheFill::known) {
             Some(known) => known,
             None => {
                 let mut resource = Resource::new(file, about, reading).await;
@@ -200,8 +200,8 @@ impl Files {
             }
         };
         resource.learn(sidecars, reading).await;
-        if let Some(keeping) = keeping {
-            keeping.keep(&resource);
+        if let Some(fill) = fill {
+            fill.keep(&resource);
         }
         self.choose(&resource, accepted).await
     }

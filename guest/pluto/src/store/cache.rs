@@ -26,18 +26,18 @@ pub struct Cache {
 
 /// What is kept of a path.
 #[derive(Debug)]
-pub enum Kept {
+pub enum CacheLookup {
     /// This may be sent.
     Fresh(Rc<Resource>),
     /// This is to be opened again before.
-    Due(Keeping),
+    Due(CacheFill),
     /// Nothing.
     Nothing,
 }
 
 /// A file that is to be kept once it is open, or to be kept on.
 #[derive(Debug)]
-pub struct Keeping {
+pub struct CacheFill {
     store: Rc<RefCell<Store>>,
     path: Vec<u8>,
     began: u64,
@@ -129,20 +129,20 @@ impl Entry {
 
 impl Cache {
     /// What is kept of what that path names.
-    pub fn get(&self, path: &[u8]) -> Kept {
-        let Some(entry) = self.store.borrow_mut().kept.get(path) else { return Kept::Nothing };
+    pub fn get(&self, path: &[u8]) -> CacheLookup {
+        let Some(entry) = self.store.borrow_mut().kept.get(path) else { return CacheLookup::Nothing };
         let age_millis = millis_since(entry.opened.get());
         // The first to ask when it is no longer fresh opens it again; until that is done it does for the others.
         let is_due = age_millis >= KEPT_FRESH_MILLIS && !entry.renewing.replace(true);
         if is_due || age_millis >= KEPT_MILLIS_MAX {
-            return Kept::Due(self.keeping(path, How::Again(entry)));
+            return CacheLookup::Due(self.fill(path, How::Again(entry)));
         }
-        Kept::Fresh(entry.resource())
+        CacheLookup::Fresh(entry.resource())
     }
 
     /// Whether the file of that path, of which nothing is kept and which is about to be opened, is to be kept: it was asked
     /// for before, and nobody else is opening it to keep it.
-    pub fn begin(&self, path: &[u8]) -> Option<Keeping> {
+    pub fn begin(&self, path: &[u8]) -> Option<CacheFill> {
         if path.len() > KEPT_PATH_BYTES_MAX {
             return None;
         }
@@ -157,11 +157,11 @@ impl Cache {
         }
         let changed = Rc::new(Cell::new(false));
         let watch = self.watch(path.to_vec(), Rc::clone(&changed));
-        Some(self.keeping(path, How::Anew { changed, watch, _opening: Opening(opening) }))
+        Some(self.fill(path, How::Anew { changed, watch, _opening: Opening(opening) }))
     }
 
-    fn keeping(&self, path: &[u8], how: How) -> Keeping {
-        Keeping { store: Rc::clone(&self.store), path: path.to_vec(), began: now(), how }
+    fn fill(&self, path: &[u8], how: How) -> CacheFill {
+        CacheFill { store: Rc::clone(&self.store), path: path.to_vec(), began: now(), how }
     }
 
     /// More forms are known by now of what is kept under that path.
@@ -204,7 +204,7 @@ impl Cache {
     }
 }
 
-impl Keeping {
+impl CacheFill {
     /// What is kept already and need not be read again.
     pub fn known(&self) -> Option<Rc<Resource>> {
         match &self.how {
@@ -219,7 +219,7 @@ impl Keeping {
     }
 
     /// Now that the file is open. None when it is another than what was kept, which is then forgotten.
-    pub fn confirm(self, file: &File) -> Option<Keeping> {
+    pub fn confirm(self, file: &File) -> Option<CacheFill> {
         if let How::Again(entry) = &self.how
             && !entry.resource.borrow().is_of(file)
         {
