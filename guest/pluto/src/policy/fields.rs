@@ -97,16 +97,16 @@ fn find(names: &[&'static str], name: &str) -> Option<&'static str> {
 
 /// What rules together change in a head.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Edits {
+pub struct FieldEdits {
     remove: Vec<String>,
     set: Vec<Field>,
 }
 
-impl Edits {
+impl FieldEdits {
     /// What the rules say of a file that has these paths. Later rules win over earlier ones. A file that only some may
     /// read is kept by no shared cache, whatever a rule for all scripts, say, has in mind.
-    pub fn collect(private: bool, rules: &[FieldRule], paths: &[&[u8]]) -> Edits {
-        let mut edits = Edits::default();
+    pub fn collect(private: bool, rules: &[FieldRule], paths: &[&[u8]]) -> FieldEdits {
+        let mut edits = FieldEdits::default();
         for rule in rules.iter().filter(|rule| paths.iter().any(|path| rule.source.is_match(path))) {
             let named = |field: &Field, name: &String| field.name.eq_ignore_ascii_case(name);
             edits.set.retain(|field| !rule.remove.iter().any(|name| named(field, name)));
@@ -246,12 +246,12 @@ mod tests {
         ];
         let check = |path: &str, head: &str, expected: &str| {
             let mut out = format!("before\r\n\r\nHTTP/1.1 200 OK\r\n{head}\r\nETag: 1\r\n").into_bytes();
-            Edits::collect(false, &rules, &[path.as_bytes(), b"/never"]).apply(&mut out, 10);
+            FieldEdits::collect(false, &rules, &[path.as_bytes(), b"/never"]).apply(&mut out, 10);
             let expected = format!("before\r\n\r\nHTTP/1.1 200 OK\r\n{expected}\r\nETag: 1\r\n");
             assert_eq!(String::from_utf8_lossy(&out), expected, "{path}");
         };
         let head = "Cache-Control: no-cache\r\nETag: \"1\"\r\nETagged: 1\r\n";
-        assert!(Edits::collect(false, &rules, &[b"/a.html"]).is_empty());
+        assert!(FieldEdits::collect(false, &rules, &[b"/a.html"]).is_empty());
         check("/a.html", head, head);
         check("/a.js", head, "ETag: \"1\"\r\nETagged: 1\r\ncache-control: no-store\r\nA: 1\r\n");
         check("/x/a.js", head, "ETagged: 1\r\ncache-control: no-store\r\na: 2\r\n");
@@ -259,7 +259,7 @@ mod tests {
         check("/y", "Content-Type: text/plain\r\n", "Content-Type: text/x\r\n");
         check("/y", "Content-Type: multipart/byteranges\r\n", "Content-Type: multipart/byteranges\r\n");
         let private = |path: &str, expected: &str| {
-            let edits = Edits::collect(true, &rules, &[path.as_bytes()]);
+            let edits = FieldEdits::collect(true, &rules, &[path.as_bytes()]);
             let is_cache_control = |field: &&Field| field.name.eq_ignore_ascii_case("Cache-Control");
             let found: Vec<_> = edits.set.iter().filter(is_cache_control).map(|field| field.value.as_str()).collect();
             assert_eq!(found, [expected], "{path}");

@@ -21,7 +21,7 @@ pub mod users;
 use crate::limits::EDITS_KEPT_MAX;
 use config::{AuthRule, Config};
 use cors::Cors;
-use fields::{Edits, Field};
+use fields::{Field, FieldEdits};
 use pluto_http::response::Lines;
 use pluto_http::target::Path;
 use std::cell::RefCell;
@@ -39,11 +39,11 @@ pub struct Policy {
     file: Vec<u8>,
     always: Lines,
     /// What is changed in the responses with a file, by its path, and whether only some may read it.
-    edits: RefCell<BTreeMap<EditsKey, Rc<Edits>>>,
+    edits: RefCell<BTreeMap<FieldEditsKey, Rc<FieldEdits>>>,
 }
 
 /// A path, and whether only some may read it.
-type EditsKey = (Vec<u8>, bool);
+type FieldEditsKey = (Vec<u8>, bool);
 
 /// Endings of files that hold another file, compressed.
 const ENCODED: [&[u8]; 3] = [b".br", b".gz", b".zst"];
@@ -105,7 +105,7 @@ impl Policy {
     }
 
     /// What is changed in the response with the file of that path, which only some may read when it is private.
-    pub fn edits(&self, path: &[u8], private: bool) -> Option<Rc<Edits>> {
+    pub fn edits(&self, path: &[u8], private: bool) -> Option<Rc<FieldEdits>> {
         if self.config.fields.is_empty() && !private {
             return None;
         }
@@ -116,7 +116,7 @@ impl Policy {
             None => {
                 let names = self.names(path);
                 let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-                let edits = Rc::new(Edits::collect(private, &self.config.fields, &names));
+                let edits = Rc::new(FieldEdits::collect(private, &self.config.fields, &names));
                 if kept.len() >= EDITS_KEPT_MAX {
                     kept.clear();
                 }
