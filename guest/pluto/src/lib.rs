@@ -80,7 +80,9 @@ pub async fn main(args: Vec<String>) -> Result<(), String> {
             let (draining, sharing) = (Rc::clone(&server), Rc::clone(&server));
             spawn(async move { sharing.share_figures().await });
             listening
-                .beside(port, METRICS_CONNECTIONS_MAX, move |client| connection::converse(client, Rc::clone(&operator)))
+                .secondary_listener(port, METRICS_CONNECTIONS_MAX, move |client| {
+                    connection::converse(client, Rc::clone(&operator))
+                })
                 .on_stop(move || draining.drain())
         }
     };

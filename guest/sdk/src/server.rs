@@ -48,7 +48,7 @@ where
 /// A server that does more than [`serve`]: it listens on a second port, and hears the operator's other wishes.
 pub struct Server {
     options: ServerOptions,
-    beside: Option<Beside>,
+    secondary: Option<SecondaryListener>,
     on_reload: Option<Box<dyn Fn() -> Later>>,
     on_stop: Option<Box<dyn FnOnce()>>,
     on_log_lost: Option<Box<dyn Fn(u64)>>,
@@ -58,7 +58,7 @@ pub struct Server {
 type Later = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A second port, and who serves its clients.
-struct Beside {
+struct SecondaryListener {
     port: u16,
     connections_max: u32,
     handler: Box<dyn Fn(Client) -> Later>,
@@ -84,19 +84,19 @@ impl std::error::Error for ListenError {}
 impl Server {
     /// A server that does what [`serve`] does.
     pub fn new(options: ServerOptions) -> Server {
-        Server { options, beside: None, on_reload: None, on_stop: None, on_log_lost: None }
+        Server { options, secondary: None, on_reload: None, on_stop: None, on_log_lost: None }
     }
 
     /// Serves the clients of a second port, which the operator has granted, with another handler. It listens as long as
     /// the server runs, also while that is stopping and only its last clients are served: so that a health check can
     /// say so. Those who are still connected then are dropped.
-    pub fn beside<H, F>(mut self, port: u16, connections_max: u32, handler: H) -> Server
+    pub fn secondary_listener<H, F>(mut self, port: u16, connections_max: u32, handler: H) -> Server
     where
         H: Fn(Client) -> F + 'static,
         F: Future<Output = ()> + 'static,
     {
         let handler = Box::new(move |client| Box::pin(handler(client)) as Later);
-        self.beside = Some(Beside { port, connections_max, handler });
+        self.secondary = Some(SecondaryListener { port, connections_max, handler });
         self
     }
 
@@ -134,15 +134,15 @@ impl Server {
         let (clients, handler) = (Rc::new(Clients::default()), Rc::new(handler));
         // Both ports are asked for at once, so that the operator is told soon of one that cannot be had.
         let listening = Port::listen(options.port, options.connections_max);
-        let beside = self.beside.map(|it| (Port::listen(it.port, it.connections_max), it.handler));
+        let secondary = self.secondary.map(|it| (Port::listen(it.port, it.connections_max), it.handler));
         let mut port = listening.await?;
         info!("listening on port {}", port.listener.port());
-        let _beside = match beside {
+        let _secondary = match secondary {
             None => None,
             Some((listening, handler)) => {
                 let port = listening.await?;
                 info!("listening on port {} as well", port.listener.port());
-                Some(CancelOnDrop(spawn(serve_beside(port, handler))))
+                Some(CancelOnDrop(spawn(serve_secondary(port, handler))))
             }
         };
         let wishes = obey(Rc::clone(&clients), self.on_reload, self.on_stop, self.on_log_lost);
@@ -166,7 +166,7 @@ impl fmt::Debug for Server {
 }
 
 /// Serves the clients of the second port, until this is dropped.
-async fn serve_beside(mut port: Port, handler: Box<dyn Fn(Client) -> Later>) {
+async fn serve_secondary(mut port: Port, handler: Box<dyn Fn(Client) -> Later>) {
     let (clients, handler) = (Rc::new(Clients::default()), Rc::new(handler));
     let _ends_with_this = DropClients(Rc::clone(&clients));
     loop {

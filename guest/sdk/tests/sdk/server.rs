@@ -131,7 +131,7 @@ async fn two_ports(_args: Vec<String>) -> Result<(), ListenError> {
             let _ = client.connection.write(vec![told.into()]).await;
         }
     };
-    server.beside(9100, 2, tell).run(capitals).await
+    server.secondary_listener(9100, 2, tell).run(capitals).await
 }
 
 /// What the second port says.
