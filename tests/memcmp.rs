@@ -1,4 +1,5 @@
-//! The `memcmp` that guests of the SDK have: that its answers are right in the sandbox, and that it calls nobody.
+//! The `memcmp` that guests of the SDK have: that its answers are right in the sandbox, and that
+//! it calls nobody.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,7 +37,8 @@ fn its_answers_are_right_for_all_small_lengths_and_alignments() {
     assert!(ended.output.contains(&format!("compared {pairs} pairs of buffers")), "{ended:?}");
 }
 
-/// How many calls there are in the body of the only function with this name; nothing when there is none.
+/// How many calls there are in the body of the only function with this name; nothing when there is
+/// none.
 fn calls_of(component: &[u8], name: &str) -> Option<usize> {
     let (mut imported, mut bodies, mut names) = (0, Vec::new(), BTreeMap::new());
     for payload in Parser::new(0).parse_all(first_module(component)) {

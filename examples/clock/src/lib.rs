@@ -1,4 +1,5 @@
-//! Tells each client the time, and again each second until the client leaves or the operator says stop.
+//! Tells each client the time, and again each second until the client leaves or the operator says
+//! stop.
 
 use pluto_sdk::{Client, ServerOptions, now, serve, sleep};
 use std::time::Duration;

@@ -7,20 +7,22 @@ use pluto_sdk::time::with_timeout;
 use pluto_sdk::{Client, Deadline, Error, ServerOptions, debug, serve};
 use std::time::Duration;
 
-/// Clients at once. Each holds one request, of at most [`RECEIVE_BYTES_MAX`]: 10,000 of them stay below 200 MiB.
+/// Clients at once. Each holds one request, of at most [`RECEIVE_BYTES_MAX`]: 10,000 of them stay
+/// below 200 MiB.
 const CONNECTIONS_MAX: u32 = 10_000;
 
 /// What is taken from a client before it is sent back: the host's own limit for one read.
 const RECEIVE_BYTES_MAX: u32 = 16 << 10;
 
-/// How long a client may take to receive the rest when the server stops; below the 9 s that the host allows.
+/// How long a client may take to receive the rest when the server stops; below the 9 s that the
+/// host allows.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How long a client may take to end after its last answer.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Serves until the operator says stop. Arguments: the port, the root if the host was given one (it is not used), and
-/// the options `--once` and `--idle SECONDS`.
+/// Serves until the operator says stop. Arguments: the port, the root if the host was given one
+/// (it is not used), and the options `--once` and `--idle SECONDS`.
 pub async fn main(args: Vec<String>) -> Result<(), String> {
     let options = Options::parse(&args)?;
     let server = ServerOptions { port: options.port, connections_max: CONNECTIONS_MAX, grace: GRACE };
@@ -40,10 +42,11 @@ async fn handle(client: Client, options: Options) {
     }
 }
 
-/// Sends back what the client sends, until it ends, is idle too long, or the server stops; with `once`, only what the
-/// first read gives. Returns how many bytes that were.
+/// Sends back what the client sends, until it ends, is idle too long, or the server stops; with
+/// `once`, only what the first read gives. Returns how many bytes that were.
 ///
-/// Nothing more is read while something is not sent: a client that does not receive makes itself wait, and nobody else.
+/// Nothing more is read while something is not sent: a client that does not receive makes itself
+/// wait, and nobody else.
 async fn echo(client: &Client, options: Options) -> Result<u64, Error> {
     let mut sent = 0;
     while let Some(bytes) = receive(client, options.idle).await? {
@@ -56,8 +59,8 @@ async fn echo(client: &Client, options: Options) -> Result<u64, Error> {
     Ok(sent)
 }
 
-/// Ends our direction, and drops what the client still sends: closing with bytes unread would reset the connection, and
-/// the client would lose what it has not received yet.
+/// Ends our direction, and drops what the client still sends: closing with bytes unread would
+/// reset the connection, and the client would lose what it has not received yet.
 async fn finish(client: &Client) {
     let deadline = Deadline::new();
     deadline.set(LINGER);

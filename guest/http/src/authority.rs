@@ -1,9 +1,10 @@
-//! The authority of a request: the value of `Host`, or what stands in an absolute target (RFC 9110 §4.2, §7.2).
+//! The authority of a request: the value of `Host`, or what stands in an absolute target (RFC 9110
+//! §4.2, §7.2).
 
 use super::syntax::{self, NAME};
 
-/// Whether the bytes are a host with an optional port: what an `http` URI can name. An empty host is none (RFC 9110
-/// §4.2.1), and user information has no place here (§4.2.4).
+/// Whether the bytes are a host with an optional port: what an `http` URI can name. An empty host
+/// is none (RFC 9110 §4.2.1), and user information has no place here (§4.2.4).
 pub fn is_valid(authority: &[u8]) -> bool {
     match authority {
         [b'[', rest @ ..] => match rest.iter().position(|&byte| byte == b']') {
@@ -17,7 +18,8 @@ pub fn is_valid(authority: &[u8]) -> bool {
     }
 }
 
-/// How many bytes at the start are a registered name (RFC 3986 §3.2.2); IPv4 addresses are of this form too.
+/// How many bytes at the start are a registered name (RFC 3986 §3.2.2); IPv4 addresses are of this
+/// form too.
 fn registered_name(authority: &[u8]) -> usize {
     let mut end = 0;
     loop {

@@ -1,4 +1,5 @@
-//! Request bodies: how long they are (RFC 9112 §6.3), and reading them to their end without keeping them.
+//! Request bodies: how long they are (RFC 9112 §6.3), and reading them to their end without
+//! keeping them.
 
 use super::head::Version;
 use super::status::{Fault, Status};
@@ -26,7 +27,8 @@ pub struct FramingFields {
 }
 
 impl FramingFields {
-    /// A `Content-Length` (RFC 9110 §8.6). One value, however often the same, is all that is taken.
+    /// A `Content-Length` (RFC 9110 §8.6). One value, however often the same, is all that is
+    /// taken.
     pub fn content_length(&mut self, value: &[u8]) -> Result<(), Fault> {
         if self.length.is_some() {
             return Err(Fault::bad("A request has one Content-Length."));
@@ -116,8 +118,9 @@ enum State {
     Done,
 }
 
-/// Where a chunk's extensions are. RFC 9112 §7.1.1: `*( BWS ";" BWS name [ BWS "=" BWS value ] )`, with a token or a
-/// quoted string for the value. They mean nothing here; but what is none is no chunk.
+/// Where a chunk's extensions are. RFC 9112 §7.1.1: `*( BWS ";" BWS name [ BWS "=" BWS value ] )`,
+/// with a token or a quoted string for the value. They mean nothing here; but what is none is no
+/// chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Extension {
     Start,
@@ -235,7 +238,8 @@ impl Dropper {
         Ok(())
     }
 
-    /// RFC 9112 §7.1: a size in hexadecimal digits, perhaps extensions (§7.1.1), which are dropped, and CR.
+    /// RFC 9112 §7.1: a size in hexadecimal digits, perhaps extensions (§7.1.1), which are
+    /// dropped, and CR.
     fn size_byte(&mut self, byte: u8) -> Result<(), Fault> {
         if self.state == State::SizeStart {
             (self.left, self.line) = (0, 0);

@@ -1,5 +1,5 @@
-//! Conditional requests: whether the client has the representation already, or must not get another one than it had
-//! (RFC 9110 §13).
+//! Conditional requests: whether the client has the representation already, or must not get
+//! another one than it had (RFC 9110 §13).
 
 use super::date;
 use super::method::Method;
@@ -65,7 +65,8 @@ pub fn is_condition(name: &[u8]) -> bool {
 }
 
 impl Conditions {
-    /// Those of a request with these fields. The fault is that there is more in them than the server remembers of a request (RFC 9110 §5.4).
+    /// Those of a request with these fields. The fault is that there is more in them than the
+    /// server remembers of a request (RFC 9110 §5.4).
     pub fn read<'a>(
         method: Method,
         fields: &(impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone),
@@ -90,10 +91,11 @@ impl Conditions {
         Ok(conditions)
     }
 
-    /// RFC 9110 §13.2.2, for GET and HEAD of a representation that has these validators; `now` is the second in which the
-    /// response is made.
+    /// RFC 9110 §13.2.2, for GET and HEAD of a representation that has these validators; `now` is
+    /// the second in which the response is made.
     pub fn evaluate(&self, validators: &Validators, now: u64) -> Verdict<'_> {
-        // Without a date there is nothing that could have been before or after (RFC 9110 §13.1.3, §13.1.4).
+        // Without a date there is nothing that could have been before or after (RFC 9110 §13.1.3,
+        // §13.1.4).
         let modified_after = |date: u64| validators.modified.map(|modified| modified > date);
         // Steps 1 and 2.
         let holds = match (&self.if_match, self.if_unmodified_since) {
@@ -162,8 +164,9 @@ impl IfRange {
     fn matches(&self, validators: &Validators, now: u64) -> bool {
         match self {
             IfRange::Tag(tag) => validators.tag.as_ref().is_some_and(|own| own.matches_strongly(tag)),
-            // RFC 9110 §8.8.2.2: a date is strong when the second that it names was over before the representation was
-            // sent; this server knows when it sends it now, and that a client must not send a date which was weak.
+            // RFC 9110 §8.8.2.2: a date is strong when the second that it names was over before
+            // the representation was sent; this server knows when it sends it now, and that a
+            // client must not send a date which was weak.
             IfRange::Date(date) => validators.modified == Some(*date) && *date < now,
             IfRange::Nothing => false,
         }

@@ -10,7 +10,8 @@ use std::time::{Duration, UNIX_EPOCH};
 #[derive(Clone, Debug)]
 pub struct Date {
     second: u64,
-    /// `Date: Sun, 06 Nov 1994 08:49:37 GMT` with its end, in the form that RFC 9110 §5.6.7 asks for.
+    /// `Date: Sun, 06 Nov 1994 08:49:37 GMT` with its end, in the form that RFC 9110 §5.6.7 asks
+    /// for.
     line: [u8; 37],
     /// `06/Nov/1994:08:49:37 +0000`, as the common log format has it.
     log: [u8; 26],
@@ -87,8 +88,9 @@ pub fn http_date(second: u64) -> HttpDate {
     HttpDate::from(UNIX_EPOCH + Duration::from_secs(second.min(253_402_300_799)))
 }
 
-/// Reads a date in one of the three forms of RFC 9110 §5.6.7, as seconds since the Unix epoch. A year of two digits is one
-/// of the years 1970 to 2069. A date whose day of the week is another's is none.
+/// Reads a date in one of the three forms of RFC 9110 §5.6.7, as seconds since the Unix epoch. A
+/// year of two digits is one of the years 1970 to 2069. A date whose day of the week is another's
+/// is none.
 pub fn parse(value: &[u8]) -> Option<u64> {
     let date = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
     date.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())

@@ -1,4 +1,5 @@
-//! Numbers as digits, without the cost of a formatter: every response has one, and every line of the access log three.
+//! Numbers as digits, without the cost of a formatter: every response has one, and every line of
+//! the access log three.
 
 /// The most digits that a number has.
 const DIGITS_MAX: usize = 20;
@@ -35,7 +36,8 @@ impl Decimal {
         self.digits[self.start] = b'0' + digit;
     }
 
-    /// With zeros before it, as so many digits, of which there are 20 at most; more when it has more.
+    /// With zeros before it, as so many digits, of which there are 20 at most; more when it has
+    /// more.
     pub fn padded(number: u64, digits: usize) -> Decimal {
         let decimal = Decimal::new(number);
         Decimal { start: decimal.start.min(DIGITS_MAX - digits), ..decimal }

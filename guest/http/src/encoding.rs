@@ -1,9 +1,11 @@
-//! Content codings: what a client accepts, and which of the representations that there are it gets (RFC 9110 §12.5.3).
+//! Content codings: what a client accepts, and which of the representations that there are it gets
+//! (RFC 9110 §12.5.3).
 
 use super::syntax;
 
-/// A content coding other than none (RFC 9110 §8.4.1), in the order in which the server prefers them when a client has
-/// no wish: what is smaller first. That is also their order in the array of a resource's representations.
+/// A content coding other than none (RFC 9110 §8.4.1), in the order in which the server prefers
+/// them when a client has no wish: what is smaller first. That is also their order in the array of
+/// a resource's representations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
     /// RFC 7932.
@@ -56,8 +58,9 @@ impl Coding {
     }
 }
 
-/// What a client accepts, in thousandths: 0 is "not acceptable". Without the field nothing but identity is sent, although
-/// RFC 9110 §12.5.3 would allow anything: a client that does not name a coding mostly cannot read it.
+/// What a client accepts, in thousandths: 0 is "not acceptable". Without the field nothing but
+/// identity is sent, although RFC 9110 §12.5.3 would allow anything: a client that does not name a
+/// coding mostly cannot read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
     codings: [u16; CODINGS],
@@ -89,10 +92,11 @@ impl Accepted {
             *place = Some(place.map_or(weight, |before: u16| before.min(weight)));
         }
         Accepted {
-            // RFC 9110 §12.5.3: the asterisk stands for every coding that is not named; what is neither is not accepted.
+            // RFC 9110 §12.5.3: the asterisk stands for every coding that is not named; what is
+            // neither is not accepted.
             codings: codings.map(|weight| weight.or(any).unwrap_or(0)),
-            // Identity is acceptable unless excluded, by name or by the asterisk. Where it is not named and not excluded
-            // it is what remains when nothing that was named is there.
+            // Identity is acceptable unless excluded, by name or by the asterisk. Where it is not
+            // named and not excluded it is what remains when nothing that was named is there.
             identity: match (identity, any) {
                 (Some(weight), _) => weight,
                 (None, Some(0)) => 0,
@@ -106,9 +110,9 @@ impl Accepted {
         self.codings[coding.index()] > 0
     }
 
-    /// The codings that the client takes, those it likes best first, and the server's own order where it does not care;
-    /// before `None` those that it prefers to none, behind it those that it takes when it must. No `None` means that
-    /// identity is not acceptable.
+    /// The codings that the client takes, those it likes best first, and the server's own order
+    /// where it does not care; before `None` those that it prefers to none, behind it those that
+    /// it takes when it must. No `None` means that identity is not acceptable.
     pub fn in_order(&self) -> impl Iterator<Item = Option<Coding>> {
         let mut all = [(0, None); CODINGS + 1];
         for (place, coding) in all.iter_mut().zip(Coding::ALL) {
@@ -116,7 +120,8 @@ impl Accepted {
         }
         // A client that weighs identity as high as a coding takes the smaller one.
         all[CODINGS] = (self.identity, None);
-        // What weighs most comes next, of equals the first (`max_by_key` takes the last), until what is left weighs nothing.
+        // What weighs most comes next, of equals the first (`max_by_key` takes the last), until
+        // what is left weighs nothing.
         std::iter::from_fn(move || {
             let (weight, coding) = all.iter_mut().rev().max_by_key(|(weight, _)| *weight)?;
             (std::mem::take(weight) > 0).then_some(*coding)
@@ -184,7 +189,8 @@ mod tests {
         check("gzip;q=0", "identity");
         check("gzip;q=0.000", "identity");
         check("gzip;q=0.001", "gzip identity");
-        // No coding of a weight below that of identity is used where identity is there, which it always is.
+        // No coding of a weight below that of identity is used where identity is there, which it
+        // always is.
         check("identity, gzip;q=0.5", "identity gzip");
         check("identity;q=0.5, gzip;q=0.5", "gzip identity");
     }

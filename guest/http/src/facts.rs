@@ -1,5 +1,5 @@
-//! What a request says besides its target that a site's policy looks at. Read when there is such a policy, and not
-//! otherwise.
+//! What a request says besides its target that a site's policy looks at. Read when there is such a
+//! policy, and not otherwise.
 
 use super::authority;
 use super::head::Head;
@@ -16,9 +16,11 @@ pub struct RequestFacts {
     pub authorization: Option<Vec<u8>>,
     /// `Origin`.
     pub origin: Option<Vec<u8>>,
-    /// A browser asks whether a page may send this request (the Fetch standard, "CORS-preflight request").
+    /// A browser asks whether a page may send this request (the Fetch standard, "CORS-preflight
+    /// request").
     pub preflight: bool,
-    /// What a request is about that is not to be served a file: it is OPTIONS or POST, say, or was refused.
+    /// What a request is about that is not to be served a file: it is OPTIONS or POST, say, or was
+    /// refused.
     pub unserved: Option<PathAndQuery>,
     /// What the client accepts.
     pub accept: Accept,
@@ -71,8 +73,8 @@ fn weight(parameter: &[u8]) -> Option<u16> {
 }
 
 impl RequestFacts {
-    /// Those of a complete head, whose target has these parts when it is a good one. What it is about is for the caller to
-    /// add.
+    /// Those of a complete head, whose target has these parts when it is a good one. What it is
+    /// about is for the caller to add.
     pub fn read(head: Head<'_>, target: Option<&Target>) -> RequestFacts {
         let mut facts = RequestFacts::default();
         let mut authorizations = 0;

@@ -1,8 +1,9 @@
 //! The request head, read strictly (RFC 9112 §2 to §5) and incrementally.
 //!
-//! The scanner looks at each byte once, however the head is cut into pieces (at those of the first piece twice, when it is
-//! not a whole head), and refuses a byte that cannot be right when it comes: before the head is complete, and whatever
-//! follows. What it finds is kept as spans of the buffer; what they mean is `request`'s business.
+//! The scanner looks at each byte once, however the head is cut into pieces (at those of the first
+//! piece twice, when it is not a whole head), and refuses a byte that cannot be right when it
+//! comes: before the head is complete, and whatever follows. What it finds is kept as spans of the
+//! buffer; what they mean is `request`'s business.
 
 use super::status::{Fault, Status};
 use super::syntax::{self, TARGET, TOKEN, VALUE};
@@ -55,8 +56,8 @@ struct Span {
     end: u16,
 }
 
-/// The two versions of HTTP/1 that differ. A higher minor version is answered as the highest that is known
-/// (RFC 9110 §6.2).
+/// The two versions of HTTP/1 that differ. A higher minor version is answered as the highest that
+/// is known (RFC 9110 §6.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
     /// HTTP/1.0.
@@ -98,8 +99,8 @@ impl Scanner {
         Scanner { limits, ..Scanner::default() }
     }
 
-    /// Goes on with a head, of which `bytes` are all that have come: from its first byte, with those that were
-    /// already scanned. Whether it is complete now; more bytes may follow it.
+    /// Goes on with a head, of which `bytes` are all that have come: from its first byte, with
+    /// those that were already scanned. Whether it is complete now; more bytes may follow it.
     pub fn scan(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
         let bytes = &bytes[..bytes.len().min(self.limits.bytes)];
         if self.position == 0 {
@@ -156,8 +157,9 @@ impl Scanner {
         }
     }
 
-    /// Reads a head that is there as a whole and in the form that clients send, without a state to remember. Returns its
-    /// length; nothing when it is for `step` to read. What is read here, `step` would read alike.
+    /// Reads a head that is there as a whole and in the form that clients send, without a state to
+    /// remember. Returns its length; nothing when it is for `step` to read. What is read here,
+    /// `step` would read alike.
     fn scan_usual(&mut self, bytes: &[u8]) -> Option<usize> {
         const VERSION_AND_END: &[u8] = b" HTTP/1.1\r\n";
         let method = syntax::prefix(bytes, TOKEN);
@@ -225,7 +227,8 @@ impl Scanner {
         Ok(())
     }
 
-    /// RFC 9112 §3: one space after the method, one after the target, and nothing else between them.
+    /// RFC 9112 §3: one space after the method, one after the target, and nothing else between
+    /// them.
     fn method(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         match self.run(bytes, TOKEN) {
             None => Ok(()),
@@ -258,7 +261,8 @@ impl Scanner {
         }
     }
 
-    /// RFC 9112 §2.3: `HTTP/`, a digit, a dot and a digit, in capitals. The HTTP/2 preface ends here.
+    /// RFC 9112 §2.3: `HTTP/`, a digit, a dot and a digit, in capitals. The HTTP/2 preface ends
+    /// here.
     fn version(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         const FORM: &[u8] = b"HTTP/1.1";
         const MAJOR: usize = 5;
@@ -351,7 +355,8 @@ impl Scanner {
         }
     }
 
-    /// Passes over the bytes of a class; the first of another class is next, and is returned when it is there.
+    /// Passes over the bytes of a class; the first of another class is next, and is returned when
+    /// it is there.
     fn run(&mut self, bytes: &[u8], class: u8) -> Option<u8> {
         let rest = &bytes[self.position..];
         let length = syntax::prefix(rest, class);
@@ -368,7 +373,8 @@ impl Scanner {
         }
     }
 
-    /// Passes over the CR at which the position is, and over the LF behind it when that is there already.
+    /// Passes over the CR at which the position is, and over the LF behind it when that is there
+    /// already.
     fn end_line(&mut self, bytes: &[u8], then_lf: State, then: State) {
         if bytes.get(self.position + 1) == Some(&b'\n') {
             self.pass(1);
@@ -387,8 +393,8 @@ impl Scanner {
         Ok(())
     }
 
-    /// Passes over one byte that was looked at, and moves on to a state. When it is another than before, a new element
-    /// begins behind the byte.
+    /// Passes over one byte that was looked at, and moves on to a state. When it is another than
+    /// before, a new element begins behind the byte.
     fn advance(&mut self, to: State) {
         self.pass(1);
         if to != self.state {

@@ -1,5 +1,5 @@
-//! The bytes that a client sends, cut into requests. Bodies are dropped on the way, so that one is never read as the
-//! next request.
+//! The bytes that a client sends, cut into requests. Bodies are dropped on the way, so that one is
+//! never read as the next request.
 
 use super::body::{Dropper, Progress};
 use super::head::{Limits, Scanner};
@@ -7,14 +7,16 @@ use super::request::{LoggedFields, Request, line_bytes_kept};
 use super::status::{Fault, Status};
 use crate::limits::{IDLE_BUFFER_BYTES_MAX, LINE_BUFFER_BYTES_MAX, READ_BYTES};
 
-/// Cuts one connection's bytes into requests. It holds as many bytes as the largest head has, at most.
+/// Cuts one connection's bytes into requests. It holds as many bytes as the largest head has, at
+/// most.
 #[derive(Debug)]
 pub struct Inbound {
     /// What has come and is not used up: everything from `start`.
     buffer: Vec<u8>,
     start: usize,
     scanner: Scanner,
-    /// A request whose body has not yet ended. Boxed, as what is rare: a client has this for as long as it is connected.
+    /// A request whose body has not yet ended. Boxed, as what is rare: a client has this for as
+    /// long as it is connected.
     held: Option<Box<(Request, Dropper)>>,
     /// `next_request` has nothing until more has come.
     hungry: bool,
@@ -39,7 +41,8 @@ pub enum Phase {
 }
 
 impl Inbound {
-    /// For a new connection, with heads within these limits, on which bodies of at most so many bytes are dropped.
+    /// For a new connection, with heads within these limits, on which bodies of at most so many
+    /// bytes are dropped.
     pub fn new(head: Limits, body_bytes_max: u64) -> Inbound {
         Inbound {
             buffer: Vec::new(),
@@ -65,19 +68,22 @@ impl Inbound {
         Inbound { logs_fields, ..self }
     }
 
-    /// How many bytes to read next: what one read takes, but no more than the largest head has in all. At least 1 when
-    /// `next_request` has nothing more, for a head that is too long has been refused by then.
+    /// How many bytes to read next: what one read takes, but no more than the largest head has in
+    /// all. At least 1 when `next_request` has nothing more, for a head that is too long has been
+    /// refused by then.
     pub fn room(&self) -> u32 {
         let room = self.head_bytes_max.saturating_sub(self.buffer.len() - self.start);
         u32::try_from(room).map_or(READ_BYTES, |room| room.clamp(1, READ_BYTES))
     }
 
-    /// Takes bytes that the client sent: `room` at most. To be called when `next_request` has nothing more.
+    /// Takes bytes that the client sent: `room` at most. To be called when `next_request` has
+    /// nothing more.
     pub fn feed(&mut self, bytes: Vec<u8>) {
         if self.start == self.buffer.len() {
             self.buffer = bytes;
         } else {
-            // Moves less than the last read brought, or nothing: `start` is 0 until a request has been used up.
+            // Moves less than the last read brought, or nothing: `start` is 0 until a request has
+            // been used up.
             self.buffer.drain(..self.start);
             let length = self.buffer.len() + bytes.len();
             // Twice as much each time would end at twice the largest head.
@@ -160,8 +166,8 @@ impl Inbound {
         self.interrupt(Fault::bad("The request ended before it was complete."))
     }
 
-    /// Gives back what is not needed while the client is idle: it may stay so for long, and has sent some empty lines at
-    /// most.
+    /// Gives back what is not needed while the client is idle: it may stay so for long, and has
+    /// sent some empty lines at most.
     pub fn shrink(&mut self) {
         if self.buffer.capacity() == 0 {
             return;

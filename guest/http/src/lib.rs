@@ -1,5 +1,5 @@
-//! HTTP/1.1 for servers as a pure state machine: bytes and facts in, decisions and bytes out. Nothing here waits, reads
-//! a clock or opens a file: the crate has no dependency that could.
+//! HTTP/1.1 for servers as a pure state machine: bytes and facts in, decisions and bytes out.
+//! Nothing here waits, reads a clock or opens a file: the crate has no dependency that could.
 //!
 //! | bytes in | module |
 //! |---|---|

@@ -62,8 +62,9 @@ impl Media {
     }
 }
 
-/// What a website is made of, without a search in the large table; and where that table says what a browser does not
-/// like to hear, or nothing. Checked against IANA's registry, which is what the names are from.
+/// What a website is made of, without a search in the large table; and where that table says what
+/// a browser does not like to hear, or nothing. Checked against IANA's registry, which is what the
+/// names are from.
 fn common(extension: &str) -> Option<&'static str> {
     Some(match extension {
         "html" | "htm" => "text/html",

@@ -11,7 +11,8 @@ pub enum Method {
     Options,
     /// A method that is known, and that no file allows.
     Refused,
-    /// No method of RFC 9110 or 5789. Also that of a request which was refused before it was known.
+    /// No method of RFC 9110 or 5789. Also that of a request which was refused before it was
+    /// known.
     Unknown,
 }
 

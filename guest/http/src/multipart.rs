@@ -5,7 +5,8 @@ use crate::decimal::Decimal;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
-/// The content of a response of several parts. The parts' bytes are sent by reference; this writes what is between them.
+/// The content of a response of several parts. The parts' bytes are sent by reference; this writes
+/// what is between them.
 #[derive(Clone, Debug)]
 pub struct Multipart {
     parts: Vec<Range<u64>>,
@@ -21,8 +22,9 @@ const BOUNDARY_BYTES: usize = 32;
 impl Multipart {
     /// These parts of a representation, sent at this time in nanoseconds since the Unix epoch.
     ///
-    /// The boundary is made of the time, which nobody who writes a file knows: the chance that it stands in a content of
-    /// a terabyte is below 2^-88. A reader who goes by the lengths in `Content-Range` does not depend on it.
+    /// The boundary is made of the time, which nobody who writes a file knows: the chance that it
+    /// stands in a content of a terabyte is below 2^-88. A reader who goes by the lengths in
+    /// `Content-Range` does not depend on it.
     pub fn new(parts: Vec<Range<u64>>, media: Media, length: u64, now: u64) -> Multipart {
         let mut boundary = [0; BOUNDARY_BYTES];
         for (salt, half) in (0_u8..).zip(boundary.chunks_exact_mut(BOUNDARY_BYTES / 2)) {

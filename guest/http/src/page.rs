@@ -28,13 +28,14 @@ p { margin: .6rem 0 0; overflow-wrap: anywhere }
 </style>
 <h1><span>";
 
-/// Writes an error, with the page or, in answer to HEAD, without. How many bytes of content that were.
+/// Writes an error, with the page or, in answer to HEAD, without. How many bytes of content that
+/// were.
 pub fn write_fault(out: &mut Vec<u8>, envelope: &Envelope<'_>, fault: Fault) -> u64 {
     finish(fault_head(out, envelope, fault.status), envelope, fault.status, fault.why)
 }
 
-/// Writes the head of an error whose page is a file of the site's own, so long and of this type. It is the page of many
-/// addresses and of none, so that nothing is said of the file itself.
+/// Writes the head of an error whose page is a file of the site's own, so long and of this type.
+/// It is the page of many addresses and of none, so that nothing is said of the file itself.
 pub fn write_fault_head(out: &mut Vec<u8>, envelope: &Envelope<'_>, status: Status, media: Media, length: u64) {
     fault_head(out, envelope, status).media(media).content_length(length).finish(envelope);
 }
@@ -50,8 +51,9 @@ fn fault_head<'a>(out: &'a mut Vec<u8>, envelope: &Envelope<'_>, status: Status)
     }
 }
 
-/// Writes a redirect to a path on this host, which is already escaped as one. The page says why, and not where: escaped,
-/// an address of ampersands is five times as long, and no browser shows the page.
+/// Writes a redirect to a path on this host, which is already escaped as one. The page says why,
+/// and not where: escaped, an address of ampersands is five times as long, and no browser shows
+/// the page.
 pub fn write_redirect(
     out: &mut Vec<u8>,
     envelope: &Envelope<'_>,
@@ -63,8 +65,8 @@ pub fn write_redirect(
     finish(head, envelope, status, why)
 }
 
-/// Writes that none of the ranges is there of a representation of this length, in bytes (RFC 9110 §15.5.17). How many
-/// bytes of content that were.
+/// Writes that none of the ranges is there of a representation of this length, in bytes (RFC 9110
+/// §15.5.17). How many bytes of content that were.
 pub fn write_unsatisfiable(out: &mut Vec<u8>, envelope: &Envelope<'_>, length: u64) -> u64 {
     let status = Status::RangeNotSatisfiable;
     let content_range = [b"bytes */", Decimal::new(length).bytes()].concat();
@@ -72,7 +74,8 @@ pub fn write_unsatisfiable(out: &mut Vec<u8>, envelope: &Envelope<'_>, length: u
     finish(head, envelope, status, "The file is shorter than the part that was asked for.")
 }
 
-/// Writes a page that is made for this request, and so is not to be kept by anybody. How many bytes of content that were.
+/// Writes a page that is made for this request, and so is not to be kept by anybody. How many
+/// bytes of content that were.
 pub fn write_made(out: &mut Vec<u8>, envelope: &Envelope<'_>, status: Status, media: Media, content: &[u8]) -> u64 {
     let head = ResponseHead::new(out, status, envelope).field("Cache-Control", b"no-store").media(media);
     let out = head.content_length(content.len() as u64).finish(envelope);
@@ -102,8 +105,8 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Ends a head, and writes the page behind it. The message is the server's own, and HTML as it is. How many bytes of content
-/// that were.
+/// Ends a head, and writes the page behind it. The message is the server's own, and HTML as it is.
+/// How many bytes of content that were.
 fn finish(head: ResponseHead<'_>, envelope: &Envelope<'_>, status: Status, message: &'static str) -> u64 {
     let title = status.title();
     let (code, reason) = title.split_at(3);

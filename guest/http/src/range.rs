@@ -33,9 +33,9 @@ pub enum Selection {
 }
 
 impl Ranges {
-    /// Reads the value of `Range`. Nothing when it is not in bytes or is malformed (RFC 9110 §14.2: an unknown unit is
-    /// ignored, and an invalid set may be); or when it asks for more than `RANGES_MAX` parts, as nobody does who wants
-    /// to have them (RFC 9110 §17.15).
+    /// Reads the value of `Range`. Nothing when it is not in bytes or is malformed (RFC 9110
+    /// §14.2: an unknown unit is ignored, and an invalid set may be); or when it asks for more
+    /// than `RANGES_MAX` parts, as nobody does who wants to have them (RFC 9110 §17.15).
     pub fn parse(value: &[u8]) -> Option<Ranges> {
         let equals = value.iter().position(|&byte| byte == b'=')?;
         // RFC 9110 §14.1: units are case-insensitive.
@@ -57,12 +57,12 @@ impl Ranges {
         if specs.is_empty() { None } else { Some(Ranges(specs)) }
     }
 
-    /// What they come to for a representation of this length, in bytes. The parts stand in the order of the request,
-    /// unless some overlap: then these are one, so that all of them together are never longer than the whole (RFC 9110
-    /// §15.3.7.2).
+    /// What they come to for a representation of this length, in bytes. The parts stand in the
+    /// order of the request, unless some overlap: then these are one, so that all of them together
+    /// are never longer than the whole (RFC 9110 §15.3.7.2).
     pub fn select(&self, length: u64) -> Selection {
-        // Some clients put a range from 0 on every request. Of nothing, all of it is no part: no `Content-Range` could
-        // say what was sent.
+        // Some clients put a range from 0 on every request. Of nothing, all of it is no part: no
+        // `Content-Range` could say what was sent.
         if length == 0 {
             return Selection::Whole;
         }

@@ -1,4 +1,5 @@
-//! What a head means: what is asked for, where the body ends, whether the connection is kept (RFC 9110, RFC 9112).
+//! What a head means: what is asked for, where the body ends, whether the connection is kept (RFC
+//! 9110, RFC 9112).
 
 use super::authority;
 use super::body::{Framing, FramingFields};
@@ -24,19 +25,22 @@ pub struct Request {
 /// How a request is answered, whatever it is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestContext {
-    /// The request line as it came, without its end; a part of it when it was refused before its end. No more is kept than
-    /// the access log shows, and one byte more to tell that there was more.
+    /// The request line as it came, without its end; a part of it when it was refused before its
+    /// end. No more is kept than the access log shows, and one byte more to tell that there was
+    /// more.
     pub line: Vec<u8>,
     /// The method.
     pub method: Method,
     /// Whether another request may follow on the connection.
     pub persistent: bool,
-    /// Whether nothing more is to come from the client: it ends the connection with this request, by `Connection: close`
-    /// (RFC 9112 §9.6) or because it speaks HTTP/1.0, and the request has no body.
+    /// Whether nothing more is to come from the client: it ends the connection with this request,
+    /// by `Connection: close` (RFC 9112 §9.6) or because it speaks HTTP/1.0, and the request has
+    /// no body.
     pub ends: bool,
     /// The version: one of HTTP/1.0 must be told that the connection is kept.
     pub version: Version,
-    /// Under which conditions a representation is wanted, and which part; of a request that has any, and asks for a file.
+    /// Under which conditions a representation is wanted, and which part; of a request that has
+    /// any, and asks for a file.
     pub conditions: Option<Box<Conditions>>,
     /// The codings in which the client takes a representation.
     pub accepted: Accepted,
@@ -46,7 +50,8 @@ pub struct RequestContext {
     pub facts: Option<Box<RequestFacts>>,
 }
 
-/// Fields that the access log shows, as they came: of each no more than is shown, and a byte to tell that there was more.
+/// Fields that the access log shows, as they came: of each no more than is shown, and a byte to
+/// tell that there was more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoggedFields {
     /// `Host`.
@@ -58,7 +63,8 @@ pub struct LoggedFields {
 }
 
 impl LoggedFields {
-    /// Those of a head, of which some fields may not have come; of a field that came twice, the first.
+    /// Those of a head, of which some fields may not have come; of a field that came twice, the
+    /// first.
     pub fn read(head: Head<'_>) -> LoggedFields {
         let mut logged = LoggedFields::default();
         for (name, value) in head.fields() {
@@ -92,9 +98,10 @@ pub enum Action {
 }
 
 impl Request {
-    /// Reads a complete head, all but its line (see `line_bytes_kept`), and says how its body is framed. A body that is
-    /// not to be read (after a fatal fault, or because the client waits for permission to send it) is `Framing::None`,
-    /// and the request not persistent. With `asks`, what a site's policy looks at is kept.
+    /// Reads a complete head, all but its line (see `line_bytes_kept`), and says how its body is
+    /// framed. A body that is not to be read (after a fatal fault, or because the client waits for
+    /// permission to send it) is `Framing::None`, and the request not persistent. With `asks`,
+    /// what a site's policy looks at is kept.
     pub fn read(head: Head<'_>, wants_facts: bool) -> (Request, Framing) {
         let method = Method::parse(head.method());
         let parts = Target::parse(head.target());
@@ -119,11 +126,12 @@ impl Request {
         match (&request.action, fields.framing) {
             // After a fatal fault nothing more is read.
             (Action::Refuse(fault), _) if fault.fatal => request.context.persistent = false,
-            // RFC 9110 §10.1.1: the final status at once instead of 100, and then the end, for the body may or may not
-            // come.
+            // RFC 9110 §10.1.1: the final status at once instead of 100, and then the end, for the
+            // body may or may not come.
             (_, Framing::Length(_) | Framing::Chunked) if fields.waits => request.context.persistent = false,
             (_, framing) => {
-                // What is refused may have a body that nothing announces: a tunnel's, or that of an old client.
+                // What is refused may have a body that nothing announces: a tunnel's, or that of
+                // an old client.
                 let is_known = !matches!(method, Method::Refused | Method::Unknown);
                 request.context.ends = is_known && !fields.persistent && framing == Framing::None;
                 return (request, framing);
@@ -159,7 +167,8 @@ impl Request {
     }
 
     fn read_conditions(&mut self, head: Head<'_>) {
-        // RFC 9110 §13.2.1: they count for nothing where the answer would be no success; OPTIONS has no representation.
+        // RFC 9110 §13.2.1: they count for nothing where the answer would be no success; OPTIONS
+        // has no representation.
         if let Action::Serve(_) = self.action {
             match Conditions::read(self.context.method, &head.fields()) {
                 Ok(conditions) => self.context.conditions = Some(Box::new(conditions)),
@@ -213,10 +222,12 @@ impl Named {
     }
 }
 
-/// What is to be done, from the request line alone; and what the target names, when it is not to be served.
+/// What is to be done, from the request line alone; and what the target names, when it is not to
+/// be served.
 fn decide(method: Method, named: Result<Named, Fault>) -> (Action, Option<PathAndQuery>) {
-    // RFC 9110 §9.1: not recognised, or recognised but not allowed. TRACE and CONNECT are of the latter kind, so that
-    // the authority which is the target of CONNECT (RFC 9112 §3.2.3) is no fault.
+    // RFC 9110 §9.1: not recognised, or recognised but not allowed. TRACE and CONNECT are of the
+    // latter kind, so that the authority which is the target of CONNECT (RFC 9112 §3.2.3) is no
+    // fault.
     let refusal = match method {
         Method::Unknown => Some(Fault::soft(Status::NotImplemented, "The method is not known here.")),
         Method::Refused => Some(Fault::soft(Status::MethodNotAllowed, "Files can be read here, and nothing else.")),
@@ -278,8 +289,8 @@ fn lines<'a>(head: Head<'a>, name: &'static [u8]) -> impl Iterator<Item = &'a [u
     head.fields().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
-/// `Host`: exactly one in HTTP/1.1, and a valid one in every version (RFC 9112 §3.2). In an absolute target the
-/// authority wins, but a Host must be there and valid all the same.
+/// `Host`: exactly one in HTTP/1.1, and a valid one in every version (RFC 9112 §3.2). In an
+/// absolute target the authority wins, but a Host must be there and valid all the same.
 struct Host<'a>(Option<&'a [u8]>);
 
 impl<'a> Host<'a> {

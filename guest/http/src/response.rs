@@ -46,7 +46,8 @@ pub struct Envelope<'a> {
     pub extra: &'a Lines,
 }
 
-/// Whole field lines, written once and shared by the responses that have them. None by default, which costs nothing.
+/// Whole field lines, written once and shared by the responses that have them. None by default,
+/// which costs nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Lines(Option<Rc<[u8]>>);
 
@@ -134,7 +135,8 @@ impl<'a> ResponseHead<'a> {
         if let Some(lines) = &envelope.extra.0 {
             self.out.extend_from_slice(lines);
         }
-        // Each with a length that the compiler knows: a copy of another length is a call of the host.
+        // Each with a length that the compiler knows: a copy of another length is a call of the
+        // host.
         match envelope.persistence {
             Persistence::Kept => self.out.extend_from_slice(b"\r\n"),
             Persistence::KeptAsAsked => self.out.extend_from_slice(b"Connection: keep-alive\r\n\r\n"),
@@ -152,13 +154,15 @@ impl<'a> ResponseHead<'a> {
     }
 }
 
-/// The fields that say what a representation is: written once, when its file is opened, and copied into each response.
+/// The fields that say what a representation is: written once, when its file is opened, and copied
+/// into each response.
 #[derive(Clone, Debug)]
 pub struct Fields {
     lines: Vec<u8>,
     /// Where the lines end that say what the content is.
     type_end: usize,
-    /// Where `Content-Length` ends, and those begin that hold for every answer about the representation.
+    /// Where `Content-Length` ends, and those begin that hold for every answer about the
+    /// representation.
     length_end: usize,
 }
 
@@ -181,7 +185,8 @@ impl Fields {
         }
         head = head.field("Cache-Control", representation.cache_control.as_bytes()).field("Accept-Ranges", b"bytes");
         if representation.negotiated {
-            // RFC 9110 §12.5.5: also where this client got what every client would, for another may not.
+            // RFC 9110 §12.5.5: also where this client got what every client would, for another
+            // may not.
             let _unfinished = head.field("Vary", b"Accept-Encoding");
         }
         Fields { lines, type_end, length_end }
@@ -201,7 +206,8 @@ pub fn write_ok(out: &mut Vec<u8>, envelope: &Envelope<'_>, fields: &Fields) {
     ResponseHead::new(out, Status::Ok, envelope).written(&fields.lines).finish(envelope);
 }
 
-/// RFC 9110 §15.4.5: the fields of the 200 that would have been, but for those that describe content.
+/// RFC 9110 §15.4.5: the fields of the 200 that would have been, but for those that describe
+/// content.
 pub fn write_not_modified(out: &mut Vec<u8>, envelope: &Envelope<'_>, fields: &Fields) {
     ResponseHead::new(out, Status::NotModified, envelope).written(fields.of_every_answer()).finish(envelope);
 }

@@ -37,8 +37,8 @@ impl Status {
         self as u16
     }
 
-    /// The whole status line, with its end. The version is the server's own, whatever the client's minor version
-    /// (RFC 9110 §6.2).
+    /// The whole status line, with its end. The version is the server's own, whatever the client's
+    /// minor version (RFC 9110 §6.2).
     pub fn line(self) -> &'static str {
         match self {
             Status::Ok => "HTTP/1.1 200 OK\r\n",
@@ -81,11 +81,11 @@ impl Status {
 pub struct Fault {
     /// The status of the answer.
     pub status: Status,
-    /// A sentence for whoever sent the request: what was expected and what was found. It never repeats the request, and
-    /// stands in a page as it is.
+    /// A sentence for whoever sent the request: what was expected and what was found. It never
+    /// repeats the request, and stands in a page as it is.
     pub why: &'static str,
-    /// Whether the connection ends with the answer: it is no longer certain where the next request begins, or the
-    /// client is not to be trusted to know.
+    /// Whether the connection ends with the answer: it is no longer certain where the next request
+    /// begins, or the client is not to be trusted to know.
     pub fatal: bool,
 }
 
@@ -105,7 +105,8 @@ impl Fault {
         Fault { status, why: html(why), fatal: false }
     }
 
-    /// There is nothing of that name. One sentence for all its reasons: a hidden file is not to be told from none.
+    /// There is nothing of that name. One sentence for all its reasons: a hidden file is not to be
+    /// told from none.
     pub const NOT_FOUND: Fault = Fault::soft(Status::NotFound, "There is nothing at this address.");
 }
 

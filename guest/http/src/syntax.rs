@@ -1,18 +1,21 @@
-//! Classes of bytes: one table, looked up for each byte of a head that is not looked at together with seven others.
+//! Classes of bytes: one table, looked up for each byte of a head that is not looked at together
+//! with seven others.
 
 /// `tchar` of RFC 9110 §5.6.2: what a token (method, field name, coding) is made of.
 pub const TOKEN: u8 = 1;
-/// What a request target is made of: visible ASCII. RFC 3986 allows fewer, but browsers send `|` and `{` as they are;
-/// a fragment (`#`) is the client's own and never sent (RFC 9112 §3.2).
+/// What a request target is made of: visible ASCII. RFC 3986 allows fewer, but browsers send `|`
+/// and `{` as they are; a fragment (`#`) is the client's own and never sent (RFC 9112 §3.2).
 pub const TARGET: u8 = 2;
-/// What a field value is made of (RFC 9110 §5.5): visible ASCII, space, tab, and bytes above 0x7f, whose meaning is
-/// nobody's business here.
+/// What a field value is made of (RFC 9110 §5.5): visible ASCII, space, tab, and bytes above 0x7f,
+/// whose meaning is nobody's business here.
 pub const VALUE: u8 = 4;
 /// What needs no escape in the path of a URI (RFC 3986 §3.3): `pchar` without `pct-encoded`.
 pub const PATH: u8 = 8;
-/// `unreserved` and `sub-delims` of RFC 3986 §2: what a registered name is made of, besides escapes.
+/// `unreserved` and `sub-delims` of RFC 3986 §2: what a registered name is made of, besides
+/// escapes.
 pub const NAME: u8 = 16;
-/// `TARGET` without question mark, slash, backslash and percent sign: bytes of a file's name that stand in a path as they are.
+/// `TARGET` without question mark, slash, backslash and percent sign: bytes of a file's name that
+/// stand in a path as they are.
 pub const NAME_IN_PATH: u8 = 32;
 
 static CLASSES: [u8; 256] = classes();
@@ -23,8 +26,8 @@ pub fn is(byte: u8, class: u8) -> bool {
     CLASSES[usize::from(byte)] & class != 0
 }
 
-/// How many bytes at the start are of a class. Eight are looked at in one turn of the loop, for each turn of a loop costs a
-/// look at the engine's clock besides.
+/// How many bytes at the start are of a class. Eight are looked at in one turn of the loop, for
+/// each turn of a loop costs a look at the engine's clock besides.
 #[inline]
 pub fn prefix(bytes: &[u8], class: u8) -> usize {
     let (chunks, rest) = bytes.as_chunks::<8>();
@@ -39,8 +42,8 @@ pub fn prefix(bytes: &[u8], class: u8) -> usize {
     8 * chunks.len() + rest
 }
 
-/// How many bytes at the start are of the class `VALUE`, eight looked at together where that decides. Values are most of a
-/// head, and hold next to no tabs.
+/// How many bytes at the start are of the class `VALUE`, eight looked at together where that
+/// decides. Values are most of a head, and hold next to no tabs.
 pub fn value_prefix(bytes: &[u8]) -> usize {
     let certain = prefix_of_words(bytes, |word| (below(word, 0x20) | equal(word, 0x7f)) & HIGH == 0);
     certain + prefix(&bytes[certain..], VALUE)
@@ -79,8 +82,9 @@ const EACH: u64 = u64::MAX / 0xff;
 /// The highest bit of each.
 const HIGH: u64 = EACH * 0x80;
 
-/// Of each byte, the highest bit: whether it is below a bound of at most 0x80. The lowest that is set is right; above it others
-/// may be set, for a subtraction borrows. The other bits mean nothing.
+/// Of each byte, the highest bit: whether it is below a bound of at most 0x80. The lowest that is
+/// set is right; above it others may be set, for a subtraction borrows. The other bits mean
+/// nothing.
 fn below(word: u64, bound: u8) -> u64 {
     word.wrapping_sub(EACH * u64::from(bound)) & !word
 }

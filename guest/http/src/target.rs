@@ -1,7 +1,9 @@
-//! The request target and the path in it: decoded once, then split, then normalised (RFC 3986 §5.2.4, §6.2.2).
+//! The request target and the path in it: decoded once, then split, then normalised (RFC 3986
+//! §5.2.4, §6.2.2).
 //!
-//! A target is parsed once, when its head is read. Every decision about a request, and the file that is served, rest on the
-//! [`PathAndQuery`] that comes of it: nothing looks at the raw target later.
+//! A target is parsed once, when its head is read. Every decision about a request, and the file
+//! that is served, rest on the [`PathAndQuery`] that comes of it: nothing looks at the raw target
+//! later.
 
 use super::authority;
 use super::status::Fault;
@@ -25,7 +27,8 @@ pub enum Target {
 }
 
 impl Target {
-    /// Takes a target apart. That of a request which was refused may hold any bytes but a space; no file is asked for by it.
+    /// Takes a target apart. That of a request which was refused may hold any bytes but a space;
+    /// no file is asked for by it.
     pub fn parse(target: &[u8]) -> Result<Target, Fault> {
         match target {
             [b'/', ..] => Ok(Target::resource(target, 0, None)),
@@ -66,8 +69,8 @@ pub struct PathAndQuery {
 }
 
 impl PathAndQuery {
-    /// Where a request for a directory without its slash is sent: a path on this host, escaped, with the query. Nothing
-    /// when it has the slash, so that a redirect always leads on.
+    /// Where a request for a directory without its slash is sent: a path on this host, escaped,
+    /// with the query. Nothing when it has the slash, so that a redirect always leads on.
     pub fn directory_location(&self) -> Option<String> {
         if self.path.is_directory() { None } else { Some(self.with_query(self.path.escape() + "/")) }
     }
@@ -82,8 +85,8 @@ impl PathAndQuery {
     }
 }
 
-/// RFC 3986 §3.4: a query is `pchar`, `/` and `?`. Other visible ASCII is sent by some clients all the same, and goes out
-/// escaped; what is escaped already stays so.
+/// RFC 3986 §3.4: a query is `pchar`, `/` and `?`. Other visible ASCII is sent by some clients all
+/// the same, and goes out escaped; what is escaped already stays so.
 fn push_query_byte(location: &mut String, byte: u8) {
     if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte) {
         location.push(char::from(byte));
@@ -96,11 +99,11 @@ fn push_query_byte(location: &mut String, byte: u8) {
 /// A path beneath the root, normalised: no empty name, no `.` or `..`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
-    /// The names, each but the last followed by `/`; also the last when the path is that of a directory. Bytes as
-    /// they are: a name need not be UTF-8.
+    /// The names, each but the last followed by `/`; also the last when the path is that of a
+    /// directory. Bytes as they are: a name need not be UTF-8.
     bytes: Vec<u8>,
-    /// What [`Path::is_hidden`] says. It could be found in the bytes again, but each request asks, and mostly it is known from
-    /// parsing them.
+    /// What [`Path::is_hidden`] says. It could be found in the bytes again, but each request asks,
+    /// and mostly it is known from parsing them.
     is_hidden: bool,
 }
 
@@ -127,8 +130,8 @@ impl Path {
                     possible &= !matches!(decoded, b'/' | b'\\');
                     bytes.push(if decoded == b'/' { b'\\' } else { decoded });
                 }
-                // Other systems take a backslash for a separator, so that no file is served whose name has one, even
-                // when `..` takes the name back.
+                // Other systems take a backslash for a separator, so that no file is served whose
+                // name has one, even when `..` takes the name back.
                 b'\\' => {
                     possible = false;
                     bytes.push(b'\\');
@@ -140,7 +143,8 @@ impl Path {
         Ok(possible.then(|| Path::new(bytes)))
     }
 
-    /// That of a file whose names are these, separated by `/`; nothing when no request can ask for it.
+    /// That of a file whose names are these, separated by `/`; nothing when no request can ask for
+    /// it.
     pub fn from_names(names: &[u8]) -> Option<Path> {
         (!names.contains(&b'\\')).then(|| Path::new(names.to_vec()))
     }
@@ -149,7 +153,8 @@ impl Path {
         Path { is_hidden: is_hidden(&bytes), bytes }
     }
 
-    /// The names, separated by `/`; with one at the end when the path is that of a directory, unless it is the root.
+    /// The names, separated by `/`; with one at the end when the path is that of a directory,
+    /// unless it is the root.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -187,8 +192,8 @@ impl Path {
     }
 }
 
-/// Whether a path is written as it is normalised: names behind a slash each, without an escape or a backslash, none of
-/// them empty, and none that begins with a dot.
+/// Whether a path is written as it is normalised: names behind a slash each, without an escape or
+/// a backslash, none of them empty, and none that begins with a dot.
 fn is_normal(mut path: &[u8]) -> bool {
     while let [b'/', rest @ ..] = path {
         if let [b'/' | b'.', ..] = rest {
@@ -208,7 +213,8 @@ fn is_hidden(path: &[u8]) -> bool {
     names.split(|&byte| byte == b'/').any(|name| name.starts_with(b"."))
 }
 
-/// The byte of an escape, whose `%` is gone, and what follows it. RFC 3986 §2.1: two hexadecimal digits.
+/// The byte of an escape, whose `%` is gone, and what follows it. RFC 3986 §2.1: two hexadecimal
+/// digits.
 fn decode(rest: &[u8]) -> Result<(u8, &[u8]), Fault> {
     const BROKEN: Fault = Fault::bad("In a path, a percent sign is followed by two hexadecimal digits.");
     let [high, low, tail @ ..] = rest else { return Err(BROKEN) };
@@ -219,8 +225,8 @@ fn decode(rest: &[u8]) -> Result<(u8, &[u8]), Fault> {
     }
 }
 
-/// Ends the name that began at `name`, at a slash or at the end: keeps it, or does what `.` and `..` say (RFC 3986
-/// §5.2.4). Where the next name begins.
+/// Ends the name that began at `name`, at a slash or at the end: keeps it, or does what `.` and
+/// `..` say (RFC 3986 §5.2.4). Where the next name begins.
 fn end_name(bytes: &mut Vec<u8>, name: usize, slash: bool) -> Result<usize, Fault> {
     match &bytes[name..] {
         b"" | b"." => bytes.truncate(name),

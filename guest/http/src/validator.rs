@@ -11,12 +11,14 @@ pub struct EntityTag(Box<[u8]>);
 pub struct Validators {
     /// RFC 9110 §8.8.3.
     pub tag: Option<EntityTag>,
-    /// When it was last changed, as `Last-Modified` says it: seconds since the Unix epoch. RFC 9110 §8.8.2.
+    /// When it was last changed, as `Last-Modified` says it: seconds since the Unix epoch. RFC
+    /// 9110 §8.8.2.
     pub modified: Option<u64>,
 }
 
 impl EntityTag {
-    /// A strong one: byte for byte the same (RFC 9110 §8.8.1). The opaque part is one of the server's own.
+    /// A strong one: byte for byte the same (RFC 9110 §8.8.1). The opaque part is one of the
+    /// server's own.
     pub fn strong(opaque: &str) -> EntityTag {
         EntityTag(format!("\"{opaque}\"").into_bytes().into())
     }
@@ -71,8 +73,8 @@ pub fn tags(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// How long the tag is with which these bytes begin (RFC 9110 §8.8.3: `etagc` is all visible ASCII but the quotation
-/// mark, and anything above ASCII).
+/// How long the tag is with which these bytes begin (RFC 9110 §8.8.3: `etagc` is all visible ASCII
+/// but the quotation mark, and anything above ASCII).
 fn tag_length(bytes: &[u8]) -> Option<usize> {
     let quoted = opaque(bytes).strip_prefix(b"\"")?;
     let length = quoted.iter().position(|byte| !matches!(byte, b'!' | b'#'..=b'~' | 0x80..))?;

@@ -1,14 +1,16 @@
-//! A guest for tests: compares buffers of all small lengths and alignments, and says whether the answers were right.
+//! A guest for tests: compares buffers of all small lengths and alignments, and says whether the
+//! answers were right.
 //!
-//! The SDK's `memcmp` takes the place of the standard library's only where a guest is linked, so that no native test can
-//! run it. It is called here for each comparison of slices whose lengths the compiler does not know.
+//! The SDK's `memcmp` takes the place of the standard library's only where a guest is linked, so
+//! that no native test can run it. It is called here for each comparison of slices whose lengths
+//! the compiler does not know.
 
 use pluto_sdk::info;
 use std::cmp::Ordering;
 use std::hint::black_box;
 
-/// The longest buffers: `memcmp` has one loop for words of eight bytes, one step for four, and a loop for the rest, and
-/// three words pass through all of them in every combination.
+/// The longest buffers: `memcmp` has one loop for words of eight bytes, one step for four, and a
+/// loop for the rest, and three words pass through all of them in every combination.
 const LENGTH_MAX: usize = 31;
 
 /// Buffers begin at each of these offsets from a multiple of eight.
@@ -28,15 +30,16 @@ pub async fn main(_args: Vec<String>) -> Result<(), String> {
 
 pluto_sdk::main!(main);
 
-/// Compares two buffers of a length which are equal, or first differ at each of their bytes. Returns how many pairs that
-/// were.
+/// Compares two buffers of a length which are equal, or first differ at each of their bytes.
+/// Returns how many pairs that were.
 fn check(length: usize, start_a: usize, start_b: usize) -> Result<u32, String> {
     // What is outside of the buffers differs.
     let (mut a, mut b) = ([0x55; LENGTH_MAX + 2 * ALIGNMENTS], [0xaa; LENGTH_MAX + 2 * ALIGNMENTS]);
     let (a, b) = (&mut a[start_a..start_a + length], &mut b[start_b..start_b + length]);
     let mut compared = 0;
     for first in 0..=length {
-        // The first difference decides, and those behind it say the opposite. Bytes are not signed.
+        // The first difference decides, and those behind it say the opposite. Bytes are not
+        // signed.
         for (byte_a, byte_b, expected) in [(0x7f, 0x80, Ordering::Less), (0xff, 0x01, Ordering::Greater)] {
             for at in 0..length {
                 (a[at], b[at]) = match at.cmp(&first) {

@@ -1,14 +1,16 @@
 //! C's `memcmp` for WebAssembly: it compares eight bytes at a time.
 //!
-//! WebAssembly has no instruction for it, so the compiler calls `memcmp` for nearly every comparison of slices or strings. The
-//! standard library's takes one byte at a time, in more than 20 instructions with wasmtime's look at the clock, which is in
-//! every loop: for the path of a page of the Rust documentation, a twelfth of what its request costs.
+//! WebAssembly has no instruction for it, so the compiler calls `memcmp` for nearly every
+//! comparison of slices or strings. The standard library's takes one byte at a time, in more than
+//! 20 instructions with wasmtime's look at the clock, which is in every loop: for the path of a
+//! page of the Rust documentation, a twelfth of what its request costs.
 //!
-//! A program takes this one by depending on the crate: the linker looks into the standard library only for a symbol that
-//! nobody else has. Natively the crate has no symbol.
+//! A program takes this one by depending on the crate: the linker looks into the standard library
+//! only for a symbol that nobody else has. Natively the crate has no symbol.
 
 #![cfg_attr(not(test), no_std)]
-// Otherwise the compiler may recognise a loop that compares bytes, and replace it by a call of `memcmp`: a call of itself.
+// Otherwise the compiler may recognise a loop that compares bytes, and replace it by a call of
+// `memcmp`: a call of itself.
 #![no_builtins]
 // The signature is C's.
 #![allow(unsafe_code)]
@@ -16,7 +18,8 @@
 #[cfg(any(target_arch = "wasm32", test))]
 use core::cmp::Ordering;
 
-/// C's `memcmp`, in place of the standard library's, which the linker takes only where there is no other.
+/// C's `memcmp`, in place of the standard library's, which the linker takes only where there is no
+/// other.
 ///
 /// # Safety
 ///
@@ -29,7 +32,8 @@ unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, count: usize) -> i32 {
     compare(a, b) as i32
 }
 
-/// Compares slices that are equally long. It must not compare slices itself, which would call `memcmp` again.
+/// Compares slices that are equally long. It must not compare slices itself, which would call
+/// `memcmp` again.
 #[cfg(any(target_arch = "wasm32", test))]
 #[inline(always)] // a call would need another stack frame
 fn compare(mut a: &[u8], mut b: &[u8]) -> Ordering {

@@ -6,12 +6,12 @@
 //! | combined | the same, with `"the Referer" "the User-Agent"` before the duration |
 //! | json | `{"time":"1994-11-06T08:49:37.000312Z","remote":"192.0.2.7","method":"GET","target":"/", ...}` |
 //!
-//! The duration, in seconds, is that from the batch of answers that completed the request to the batch that told of the
-//! end of its write. Behind a response that did not get to its end stands ` cut`, in JSON `"cut":true`, and the bytes are
-//! those that are known to be sent.
+//! The duration, in seconds, is that from the batch of answers that completed the request to the
+//! batch that told of the end of its write. Behind a response that did not get to its end stands `
+//! cut`, in JSON `"cut":true`, and the bytes are those that are known to be sent.
 //!
-//! No line says what a client has chosen but in quotation marks, in visible ASCII, and of bounded length, so that none
-//! can be forged, and none is longer than the host takes.
+//! No line says what a client has chosen but in quotation marks, in visible ASCII, and of bounded
+//! length, so that none can be forged, and none is longer than the host takes.
 
 use crate::limits::{LOGGED_FIELD_ESCAPED_BYTES_MAX, LOGGED_LINE_ESCAPED_BYTES_MAX};
 use pluto_http::date::Date;
@@ -43,7 +43,8 @@ impl Form {
 /// A request that was answered.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// The request line as it came; no more of it than is shown, and a byte to tell that there was more.
+    /// The request line as it came; no more of it than is shown, and a byte to tell that there was
+    /// more.
     line: Vec<u8>,
     method: Method,
     status: u16,
@@ -211,8 +212,8 @@ fn quote(line: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Bytes in quotation marks: visible ASCII without any, so that no client can forge a line of the log. What would be
-/// longer is cut.
+/// Bytes in quotation marks: visible ASCII without any, so that no client can forge a line of the
+/// log. What would be longer is cut.
 fn quote_within(bytes: &[u8], escaped_bytes_max: usize, out: &mut Vec<u8>) {
     out.push(b'"');
     let end = out.len() + escaped_bytes_max;

@@ -1,4 +1,5 @@
-//! One client's conversation: reads, looks up, writes, and watches the time. What is said is decided in [`pluto_http`].
+//! One client's conversation: reads, looks up, writes, and watches the time. What is said is
+//! decided in [`pluto_http`].
 
 use crate::access::{self, Access, Form};
 use crate::limits::PIECE_BYTES_START;
@@ -25,7 +26,8 @@ use std::time::Duration;
 
 /// Serves one client until one of both has had enough, and closes the connection.
 pub fn converse(client: Client, server: Rc<Server>) -> impl Future<Output = ()> {
-    // Made before the future, which then holds it once: what an `async fn` is given it holds beside what it makes of that.
+    // Made before the future, which then holds it once: what an `async fn` is given it holds
+    // beside what it makes of that.
     let mut conversation = Conversation::new(client, server);
     async move {
         match conversation.run().await {
@@ -38,7 +40,8 @@ pub fn converse(client: Client, server: Rc<Server>) -> impl Future<Output = ()> 
 /// How a conversation ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// At once: nothing is on its way that matters, or the client is to notice that the response is not whole.
+    /// At once: nothing is on its way that matters, or the client is to notice that the response
+    /// is not whole.
     Cut,
     /// Behind the last response, which is to arrive whole, whatever the client still sends.
     Whole,
@@ -72,7 +75,8 @@ struct Conversation {
     piece: u64,
     /// The client has ended its direction.
     ended: bool,
-    /// Nothing more is to come from the client: it has ended its direction, or its last request said so.
+    /// Nothing more is to come from the client: it has ended its direction, or its last request
+    /// said so.
     finished: bool,
     /// The last response has been written, or stands in the outbox.
     closing: bool,
@@ -120,8 +124,9 @@ impl Conversation {
         }
     }
 
-    /// Takes the requests that have come. What is known at once is put into the outbox; for the others, as many as are
-    /// looked up together, files are asked for. Whether there are any of these.
+    /// Takes the requests that have come. What is known at once is put into the outbox; for the
+    /// others, as many as are looked up together, files are asked for. Whether there are any of
+    /// these.
     fn take_requests(&mut self) -> bool {
         if self.inbound.may_have_request() {
             self.inbound.set_wants_facts(self.server.wants_facts());
@@ -139,7 +144,8 @@ impl Conversation {
     fn begin(&mut self, Request { action, context }: Request) {
         let began = now();
         let answering = match self.server.answer(action, &context).at_once() {
-            // Told to stop, the server first looks how many requests there are, for the last response says so.
+            // Told to stop, the server first looks how many requests there are, for the last
+            // response says so.
             Ok(answer) if self.exchanges.is_empty() && !self.client.stopping() && self.has_room(&answer) => {
                 return self.put(context, answer, began);
             }
@@ -176,9 +182,9 @@ impl Conversation {
         if self.closing { Err(End::Whole) } else { Ok(()) }
     }
 
-    /// Answers the requests that wait, in their order, as long as their answers are known and there is room for these.
-    /// Returns how the next one is answered, when it is another: boxed, so that an idle client does not pay for what is
-    /// rare.
+    /// Answers the requests that wait, in their order, as long as their answers are known and
+    /// there is room for these. Returns how the next one is answered, when it is another: boxed,
+    /// so that an idle client does not pay for what is rare.
     fn answer_known(&mut self) -> Option<Waiting<'_>> {
         while let Some(Exchange { context, answering, began }) = self.exchanges.pop_front() {
             match answering {
@@ -232,7 +238,8 @@ impl Conversation {
         self.outbox.end_response(access, file);
     }
 
-    /// Puts a response into the outbox whose content is too long for one write, and writes as often as that takes.
+    /// Puts a response into the outbox whose content is too long for one write, and writes as
+    /// often as that takes.
     async fn send(&mut self, context: RequestContext, answer: Answer, began: u64) -> Result<(), End> {
         let (body, access) = self.put_head(context, answer, began);
         match body {
@@ -301,8 +308,9 @@ impl Conversation {
         Ok(())
     }
 
-    /// Puts a range of a file into the outbox, in pieces that a slow client takes in time. `before` says how much content
-    /// of the response there is before; returns how much there is with it.
+    /// Puts a range of a file into the outbox, in pieces that a slow client takes in time.
+    /// `before` says how much content of the response there is before; returns how much there is
+    /// with it.
     async fn send_range(
         &mut self,
         file: &Content,
@@ -328,8 +336,8 @@ impl Conversation {
         Ok(before + range.end - range.start)
     }
 
-    /// Writes what has gathered, which may be the last that the client is sent; with it, asks for what the client sends
-    /// next, unless there is more to answer.
+    /// Writes what has gathered, which may be the last that the client is sent; with it, asks for
+    /// what the client sends next, unless there is more to answer.
     async fn flush(&mut self, last: bool) -> Result<(), End> {
         let Gathered { parts, content, holds_files } = self.outbox.take();
         let began = now();
@@ -365,9 +373,9 @@ impl Conversation {
         Err(End::Cut)
     }
 
-    /// Whether what the client sends next is asked for before it has its response: when all that came is answered, so
-    /// that one read is all that can gather here behind a client that does not read. Behind what the client says is its last
-    /// request nothing is.
+    /// Whether what the client sends next is asked for before it has its response: when all that
+    /// came is answered, so that one read is all that can gather here behind a client that does
+    /// not read. Behind what the client says is its last request nothing is.
     fn reads_ahead(&self) -> bool {
         self.reading.is_none() && self.exchanges.is_empty() && self.inbound.is_hungry()
     }
@@ -388,8 +396,8 @@ impl Conversation {
             _ => Some(waiting.await),
         };
         let Some(read) = read else {
-            // The server was told to stop. The client may have sent its next request by now: no reset is to overtake
-            // the response to the one before.
+            // The server was told to stop. The client may have sent its next request by now: no
+            // reset is to overtake the response to the one before.
             self.reading = Some(reading);
             return Err(End::Whole);
         };
@@ -437,15 +445,17 @@ impl Conversation {
         }
     }
 
-    /// Refuses what the client is in the middle of; when that is nothing, the conversation is over.
+    /// Refuses what the client is in the middle of; when that is nothing, the conversation is
+    /// over.
     fn interrupt(&mut self, how: impl Fn(&mut Inbound) -> Option<Request>) -> Result<(), End> {
         let request = how(&mut self.inbound).ok_or(End::Cut)?;
         self.begin(request);
         Ok(())
     }
 
-    /// RFC 9112 §9.6: says that nothing more comes, and drops what the client still sends, so that no reset overtakes
-    /// the last response. Ends when the client does, or after a bounded time and amount.
+    /// RFC 9112 §9.6: says that nothing more comes, and drops what the client still sends, so that
+    /// no reset overtakes the last response. Ends when the client does, or after a bounded time
+    /// and amount.
     async fn linger(&mut self) {
         let options = &self.server.options;
         let connection = &self.client.connection;

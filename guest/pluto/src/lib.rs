@@ -1,4 +1,5 @@
-//! A web server that serves the files beneath its root, as a guest of pluto-host. What HTTP says is in [`pluto_http`].
+//! A web server that serves the files beneath its root, as a guest of pluto-host. What HTTP says
+//! is in [`pluto_http`].
 //!
 //! | module | what is in it |
 //! |---|---|
@@ -42,8 +43,8 @@ use std::time::Duration;
 
 pluto_sdk::main!(main);
 
-/// Serves until the operator says stop. The arguments are the granted port, the root as the operator named it, and
-/// options. The error is a line for the operator.
+/// Serves until the operator says stop. The arguments are the granted port, the root as the
+/// operator named it, and options. The error is a line for the operator.
 pub async fn main(args: Vec<String>) -> Result<(), String> {
     let options = match options::parse(&args)? {
         Command::Serve(options) => options,

@@ -1,7 +1,8 @@
-//! What the server counts, and the page that tells it: Prometheus' text exposition format, version 0.0.4.
+//! What the server counts, and the page that tells it: Prometheus' text exposition format, version
+//! 0.0.4.
 //!
-//! Names and units are as Prometheus' conventions have them: seconds and bytes, `_total` behind a counter. Labels take
-//! values from fixed sets, so that no client can make the page longer.
+//! Names and units are as Prometheus' conventions have them: seconds and bytes, `_total` behind a
+//! counter. Labels take values from fixed sets, so that no client can make the page longer.
 
 use crate::access::{Access, End};
 use pluto_http::media::Media;
@@ -20,8 +21,9 @@ const METHODS: [&str; 4] = ["GET", "HEAD", "OPTIONS", "other"];
 /// The classes of status codes, by the place of their counters.
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// Upper bounds of the buckets for durations, in microseconds, and as the page has them. From a kept file to a download
-/// that takes minutes; a quotient of two to ten says enough, and each bucket is a line.
+/// Upper bounds of the buckets for durations, in microseconds, and as the page has them. From a
+/// kept file to a download that takes minutes; a quotient of two to ten says enough, and each
+/// bucket is a line.
 const BUCKETS: [(u64, &str); 11] = [
     (100, "0.0001"),
     (250, "0.00025"),
@@ -87,7 +89,8 @@ pub struct Metrics {
     responses: [[Counter; CLASSES.len()]; METHODS.len()],
     content_bytes: Counter,
     cut: Counter,
-    /// How many took no longer than the bound of this bucket, and longer than that of the one before.
+    /// How many took no longer than the bound of this bucket, and longer than that of the one
+    /// before.
     durations: [Counter; BUCKETS.len() + 1],
     duration_nanoseconds: Counter,
     /// Lines of the log that the host could not write in time.
@@ -159,8 +162,8 @@ impl Metrics {
         self.tell();
     }
 
-    /// Waits until a client has come or gone, a response has ended, there was a reload, or lines of the log were lost: nothing
-    /// else is counted but on the way to one of these. For one task.
+    /// Waits until a client has come or gone, a response has ended, there was a reload, or lines
+    /// of the log were lost: nothing else is counted but on the way to one of these. For one task.
     pub async fn changed(&self) {
         let mut is_waiting = false;
         std::future::poll_fn(|cx| {

@@ -1,5 +1,5 @@
-//! What the second port tells the operator: `/metrics` for Prometheus, `/healthz` for who decides whether clients are
-//! sent here.
+//! What the second port tells the operator: `/metrics` for Prometheus, `/healthz` for who decides
+//! whether clients are sent here.
 
 use crate::metrics::{self, Metrics};
 use crate::site::answer::Found;
@@ -47,8 +47,8 @@ pub fn answer(server: ServerStatus<'_>, action: Action) -> Reply {
     })
 }
 
-/// The metrics of all shards, from what each has counted. When the host has no room to tell that, another time is better: a
-/// smaller sum would look as if the server had begun anew.
+/// The metrics of all shards, from what each has counted. When the host has no room to tell that,
+/// another time is better: a smaller sum would look as if the server had begun anew.
 pub fn metrics(server: ServerStatus<'_>, gathered: Result<Vec<Vec<u8>>, Error>) -> Found {
     match gathered {
         Ok(figures) => page(Status::Ok, metrics::MEDIA, server.metrics.page_of_all(server.now, &figures)),

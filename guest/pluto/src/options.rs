@@ -27,8 +27,8 @@ pub struct Options {
     pub check_only: bool,
     /// `--virtual-hosts`.
     pub virtual_hosts: bool,
-    /// What a configuration can say as well, and then wins over: `--clean-urls`, `--directory-listing`,
-    /// `--page-fallback`, `--security-headers`.
+    /// What a configuration can say as well, and then wins over: `--clean-urls`,
+    /// `--directory-listing`, `--page-fallback`, `--security-headers`.
     pub site: Config,
     /// `--compress`.
     pub compress: bool,
@@ -85,8 +85,8 @@ const HOST_OPTIONS: [&str; 12] = [
     "--version",
 ];
 
-/// Reads the arguments: the port, the root, then options as `--name value` or `--name=value`. An error is one line for
-/// the operator.
+/// Reads the arguments: the port, the root, then options as `--name value` or `--name=value`. An
+/// error is one line for the operator.
 pub fn parse(args: &[String]) -> Result<Command, String> {
     if args.iter().any(|arg| arg == "--help") {
         return Ok(Command::Help);

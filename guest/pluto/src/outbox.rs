@@ -11,7 +11,8 @@ use crate::store::representation::{Content, Piece};
 use pluto_sdk::Part;
 use std::rc::Rc;
 
-/// What the next write of a connection will send: heads and pages as bytes, content as ranges of files.
+/// What the next write of a connection will send: heads and pages as bytes, content as ranges of
+/// files.
 #[derive(Debug, Default)]
 pub struct Outbox {
     parts: Vec<Part>,
@@ -77,7 +78,8 @@ impl Outbox {
         }
     }
 
-    /// How much of this content the next write has room for, when it may send a piece of so many bytes.
+    /// How much of this content the next write has room for, when it may send a piece of so many
+    /// bytes.
     pub fn room(&self, file: &Content, piece: u64) -> u64 {
         match file.is_own() {
             true => GATHER_BYTES_MAX.saturating_sub(self.own_before + self.own.len()) as u64,
@@ -144,7 +146,8 @@ impl Outbox {
         self.reservations.clear();
     }
 
-    /// Gives back what the usual responses do not need, while a client is idle. Nothing is to be sent.
+    /// Gives back what the usual responses do not need, while a client is idle. Nothing is to be
+    /// sent.
     pub fn shrink(&mut self) {
         if self.accesses.capacity() > RESPONSES_USUAL {
             *self = Outbox::default();
@@ -160,8 +163,8 @@ impl Outbox {
     }
 }
 
-/// Adds to a list that has room for what is usual, and then for many at once: one that grows as lists do is either mostly
-/// empty, for as long as a client is connected, or grows several times.
+/// Adds to a list that has room for what is usual, and then for many at once: one that grows as
+/// lists do is either mostly empty, for as long as a client is connected, or grows several times.
 fn push<T>(list: &mut Vec<T>, item: T, usual: usize, many: usize) {
     if list.len() == list.capacity() {
         let capacity = if list.is_empty() { usual } else { many };
@@ -170,8 +173,8 @@ fn push<T>(list: &mut Vec<T>, item: T, usual: usize, many: usize) {
     list.push(item);
 }
 
-/// How much content the next write may send, when one of `piece` bytes took so long: a fast client is asked rarely
-/// whether it still reads, and a slow one is not taken for a stalled one.
+/// How much content the next write may send, when one of `piece` bytes took so long: a fast client
+/// is asked rarely whether it still reads, and a slow one is not taken for a stalled one.
 pub fn next_piece(piece: u64, nanoseconds: u64) -> u64 {
     match nanoseconds / 1_000_000 {
         millis if millis < PIECE_FAST_MILLIS => (piece * 2).min(PIECE_BYTES_MAX),

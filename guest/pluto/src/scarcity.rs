@@ -1,9 +1,10 @@
 //! Files are scarce when the host has no descriptor for another one.
 //!
-//! A client that reads slowly holds the files that it is being sent. Usually it has `--write-seconds` for each piece of them.
-//! When another client needs a file and the host has none left, the writes that hold files and have taken
-//! `SCARCE_WRITE_SECONDS` are given up, and the other client waits for what they give back. It is not refused while
-//! somebody who reads nothing is served.
+//! A client that reads slowly holds the files that it is being sent. Usually it has
+//! `--write-seconds` for each piece of them. When another client needs a file and the host has
+//! none left, the writes that hold files and have taken `SCARCE_WRITE_SECONDS` are given up, and
+//! the other client waits for what they give back. It is not refused while somebody who reads
+//! nothing is served.
 //!
 //! There is one host, so there is one scarcity for all sites and ports of a guest.
 
@@ -37,11 +38,13 @@ struct Holders {
 #[derive(Debug, Default)]
 struct Write {
     deadline: Deadline,
-    /// When the write that holds files began: nanoseconds since the Unix epoch. [`NEVER`], while none is under way.
+    /// When the write that holds files began: nanoseconds since the Unix epoch. [`NEVER`], while
+    /// none is under way.
     began: Cell<u64>,
 }
 
-/// The deadline of a connection. While a write that holds files waits under it, others can bring it forward.
+/// The deadline of a connection. While a write that holds files waits under it, others can bring
+/// it forward.
 #[derive(Debug, Default)]
 pub struct Holder {
     write: Rc<Write>,
@@ -99,7 +102,8 @@ impl Holders {
         self.free.push(place);
     }
 
-    /// Gives up the writes that have taken too long for times like these. Returns whether any is under way.
+    /// Gives up the writes that have taken too long for times like these. Returns whether any is
+    /// under way.
     fn give_up(&self, now: u64) -> bool {
         let mut is_any = false;
         for write in self.places.iter().flatten().filter(|write| write.began.get() != NEVER) {
@@ -112,7 +116,8 @@ impl Holders {
     }
 }
 
-/// Waits a moment for a file that somebody may give back. Whether that is worth it: nobody gives back what nobody holds.
+/// Waits a moment for a file that somebody may give back. Whether that is worth it: nobody gives
+/// back what nobody holds.
 pub async fn moment() -> bool {
     WANTED.set(now());
     let is_held = HOLDERS.with_borrow(|holders| holders.give_up(now()));

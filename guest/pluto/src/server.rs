@@ -33,8 +33,8 @@ pub struct Server {
 /// What answers on a port.
 #[derive(Debug)]
 enum Service {
-    /// A site. A reload replaces it as a whole, between two turns; a request keeps the one that it began with, so that
-    /// no response is made of two configurations.
+    /// A site. A reload replaces it as a whole, between two turns; a request keeps the one that it
+    /// began with, so that no response is made of two configurations.
     Site(RefCell<Rc<Site>>),
     /// What the operator is told of that server.
     Operator(Rc<Server>),
@@ -47,7 +47,8 @@ pub enum Answering {
     Site(Rc<Site>, Lookup),
     /// It is answered.
     Known(Answer),
-    /// What all shards of this server have counted is asked for, once it is known what this one has.
+    /// What all shards of this server have counted is asked for, once it is known what this one
+    /// has.
     Metrics(Rc<Server>, Pending<Post>, Pending<Gather>),
 }
 
@@ -57,7 +58,8 @@ impl Server {
         Server::serving(options, Service::Site(RefCell::new(Rc::new(site))))
     }
 
-    /// The port on which the operator is told of another. Its own requests are neither logged nor counted there.
+    /// The port on which the operator is told of another. Its own requests are neither logged nor
+    /// counted there.
     pub fn operator(server: Rc<Server>) -> Server {
         let options = Options { access_log: Form::Off, ..server.options.clone() };
         Server::serving(options, Service::Operator(server))
@@ -68,7 +70,8 @@ impl Server {
         Server { options, metrics: Metrics::new(), service, date, draining: Cell::new(false), alone: Cell::new(false) }
     }
 
-    /// Begins to answer a request. Files are asked for at once, so that several requests wait together.
+    /// Begins to answer a request. Files are asked for at once, so that several requests wait
+    /// together.
     pub fn answer(&self, action: Action, context: &RequestContext) -> Answering {
         if matches!(&action, Action::Refuse(fault) if fault.fatal) {
             self.metrics.refused.count();
@@ -128,8 +131,8 @@ impl Server {
         self.alone.get()
     }
 
-    /// Leaves what is counted for the other shards, if there are any: at most once in `FIGURES_SECONDS`, and only while there
-    /// is something new.
+    /// Leaves what is counted for the other shards, if there are any: at most once in
+    /// `FIGURES_SECONDS`, and only while there is something new.
     pub async fn share_figures(&self) {
         self.alone.set(gather().await.is_ok_and(|shards| shards.len() == 1));
         let mut left = Vec::new();
@@ -165,8 +168,9 @@ impl Server {
         self.date.borrow()
     }
 
-    /// Reads again what can be read again: what the site is made of. Connections, and responses under way, go on; kept
-    /// files are forgotten. When it cannot be read, the operator is told why, and the site stays as it was.
+    /// Reads again what can be read again: what the site is made of. Connections, and responses
+    /// under way, go on; kept files are forgotten. When it cannot be read, the operator is told
+    /// why, and the site stays as it was.
     pub async fn reload(&self) {
         let Service::Site(current) = &self.service else { return };
         match Site::load(&self.options).await {

@@ -125,8 +125,8 @@ fn a_run_is_determined_by_its_answers() {
     });
 }
 
-/// A detector of request smuggling agrees with what is kept: behind a request whose head it finds ambiguous, nothing is
-/// read.
+/// A detector of request smuggling agrees with what is kept: behind a request whose head it finds
+/// ambiguous, nothing is read.
 #[test]
 fn nothing_that_a_smuggling_detector_warns_of_is_kept() {
     let mut kept = 0;
@@ -152,8 +152,9 @@ fn nothing_that_a_smuggling_detector_warns_of_is_kept() {
     assert!(kept > 100, "only {kept} requests were kept");
 }
 
-/// Whether the detector lets a request pass. It also warns of names that only look like those of framing fields, for the sake
-/// of servers that take one for the other, and of bodies with GET, which are read here like any other.
+/// Whether the detector lets a request pass. It also warns of names that only look like those of
+/// framing fields, for the sake of servers that take one for the other, and of bodies with GET,
+/// which are read here like any other.
 fn is_fair(verdict: &RequestAnalysisResult) -> bool {
     let message = verdict.message.as_deref().unwrap_or_default().to_ascii_lowercase();
     let is_framing = message.contains("\"content-length\"") || message.contains("\"transfer-encoding\"");
@@ -177,8 +178,8 @@ fn tampered(rng: &mut Rng) -> Vec<u8> {
     sent
 }
 
-/// What is true of every connection: whole responses, no more than could have been asked for, and the last one, and only
-/// that, says when the connection ends.
+/// What is true of every connection: whole responses, no more than could have been asked for, and
+/// the last one, and only that, says when the connection ends.
 #[track_caller]
 fn check(world: &World, client: ClientId, sent: &[u8]) {
     let shown = sent.escape_ascii();
@@ -201,7 +202,8 @@ fn check(world: &World, client: ClientId, sent: &[u8]) {
     }
 }
 
-/// The responses in what was received, where a response to HEAD is one behind which the next begins, or nothing.
+/// The responses in what was received, where a response to HEAD is one behind which the next
+/// begins, or nothing.
 #[track_caller]
 fn split(received: &[u8]) -> Vec<Response> {
     let mut methods: Vec<&str> = Vec::new();

@@ -131,7 +131,8 @@ fn a_path_means_what_the_rules_say_and_stays_in_the_root() {
     });
 }
 
-/// Whatever is asked for, the host is asked for nothing outside of the root, and for nothing that is hidden.
+/// Whatever is asked for, the host is asked for nothing outside of the root, and for nothing that
+/// is hidden.
 #[test]
 fn the_host_is_never_asked_for_what_is_outside_or_hidden() {
     let mut world = serve(&[]);

@@ -77,7 +77,8 @@ fn a_file_that_is_removed_is_gone() {
     assert_eq!(ask(&mut world, "/a.txt").text(), "back");
 }
 
-/// Not every file system tells of changes. Then age decides; `another_file_in_the_place_of_a_kept_one` shows what comes of it.
+/// Not every file system tells of changes. Then age decides;
+/// `another_file_in_the_place_of_a_kept_one` shows what comes of it.
 #[test]
 fn a_kept_file_is_opened_again_within_a_second() {
     for millis in [KEPT_FRESH_MILLIS, KEPT_MILLIS_MAX, 10 * KEPT_MILLIS_MAX] {
@@ -118,7 +119,8 @@ fn a_kept_file_that_is_still_the_same_is_opened_again_and_not_read() {
     }
 }
 
-/// As it is done with a link to the release that is in use: nobody tells of that, for no file has changed.
+/// As it is done with a link to the release that is in use: nobody tells of that, for no file has
+/// changed.
 #[test]
 fn another_file_in_the_place_of_a_kept_one_is_seen_within_a_second() {
     let mut world = serve(&[]);

@@ -1,4 +1,5 @@
-//! Compression on the fly: what is compressed, for whom, how often, and what becomes of it when the file changes.
+//! Compression on the fly: what is compressed, for whom, how often, and what becomes of it when
+//! the file changes.
 
 use crate::support::{ARGS, Response, ask, get, responses, serve};
 use miniz_oxide::inflate::decompress_to_vec;
@@ -201,7 +202,8 @@ fn many_clients_at_once_have_a_file_compressed_once() {
     }
     assert!(compressed >= COMPRESSIONS_WAITING_MAX, "who cannot wait gets the file as it is: {compressed}");
     assert_eq!(reads(&world), 3, "it is read once");
-    // As long as the file is the same, also when it is opened again, or the server has never kept it.
+    // As long as the file is the same, also when it is opened again, or the server has never kept
+    // it.
     for _ in 0..20 {
         world.advance(Duration::from_millis(300));
         assert_eq!(accepting(&mut world, "/app.js", "gzip").field("Content-Encoding"), Some("gzip"));
@@ -244,8 +246,8 @@ fn a_file_that_is_replaced_is_compressed_anew() {
     assert_eq!(tags.len(), 6, "{tags:?}");
 }
 
-/// A file that changes while it is compressed, in a way that its metadata do not show: nothing of it is sent under the
-/// tag that was found before.
+/// A file that changes while it is compressed, in a way that its metadata do not show: nothing of
+/// it is sent under the tag that was found before.
 #[test]
 fn what_is_read_is_compared_with_what_the_tag_speaks_of() {
     let before = text(40_000, 1);
@@ -262,7 +264,8 @@ fn what_is_read_is_compared_with_what_the_tag_speaks_of() {
     }
 }
 
-/// What a client is sent that asks for a file which was `digested` when it was opened, and is `read` afterwards.
+/// What a client is sent that asks for a file which was `digested` when it was opened, and is
+/// `read` afterwards.
 fn conversation(digested: &[u8], read: &[u8]) -> Vec<Part> {
     let (mut guest, turn) = Guest::start(pluto::main, &[&ARGS[..], &["--compress"]].concat(), 0);
     let (mut waiting, mut written) = (VecDeque::from(turn.requests), Vec::new());
@@ -304,8 +307,8 @@ fn conversation(digested: &[u8], read: &[u8]) -> Vec<Part> {
     written
 }
 
-/// Whoever asks for more than there is room for has the server compress no more than that, until what is there has got
-/// old.
+/// Whoever asks for more than there is room for has the server compress no more than that, until
+/// what is there has got old.
 #[test]
 fn what_is_kept_is_bounded_and_so_is_what_is_compressed_in_a_time() {
     let mut world = serve(&["--compress"]);

@@ -1,4 +1,5 @@
-//! Conditional requests and parts of files, as clients see them: the response's status, fields and content.
+//! Conditional requests and parts of files, as clients see them: the response's status, fields and
+//! content.
 
 use crate::support::{Response, ask, get, get_response, responses, send, serve};
 use pluto::limits::PIECE_BYTES_START;
@@ -19,8 +20,8 @@ fn tag(world: &mut World, target: &str) -> String {
     get_response(world, target).field("ETag").expect("a tag").to_owned()
 }
 
-/// The parts of a `multipart/byteranges`, each with the first byte, the last and the whole length that it names. Read as
-/// RFC 2046 §5.1.1 says, and strictly.
+/// The parts of a `multipart/byteranges`, each with the first byte, the last and the whole length
+/// that it names. Read as RFC 2046 §5.1.1 says, and strictly.
 fn parts(response: &Response) -> Vec<(u64, u64, u64, Vec<u8>)> {
     let boundary = response.field("Content-Type").and_then(|it| it.strip_prefix("multipart/byteranges; boundary="));
     let delimiter = format!("\r\n--{}", boundary.expect("several parts"));
@@ -203,7 +204,8 @@ fn several_parts_are_one_response() {
     assert_eq!(parts(&backwards), [(4, 4, 5, b"a".to_vec()), (0, 0, 5, b"a".to_vec())]);
 }
 
-/// Parts of a file that no write takes as a whole, to clients that take them in pieces of any size.
+/// Parts of a file that no write takes as a whole, to clients that take them in pieces of any
+/// size.
 #[test]
 fn parts_read_back_are_the_bytes_of_the_file() {
     let mut world = serve(&[]);

@@ -112,7 +112,8 @@ fn a_client_that_stops_reading_is_given_up() {
     assert!(world.logs().last().expect("a log").1.contains(" cut"), "{:?}", world.logs().last());
 }
 
-/// First 5 kB/s, then 1.5 kB/s: a quarter of an hour, in pieces that become smaller, so that each is taken in time.
+/// First 5 kB/s, then 1.5 kB/s: a quarter of an hour, in pieces that become smaller, so that each
+/// is taken in time.
 #[test]
 fn a_slow_client_gets_a_large_file_whole() {
     let mut world = serve(&[]);
@@ -170,7 +171,8 @@ fn a_request_that_ends_before_it_is_complete_is_refused() {
     check("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc", Some(400));
 }
 
-/// Closing a connection with bytes unread resets it, and a reset can destroy a response on its way.
+/// Closing a connection with bytes unread resets it, and a reset can destroy a response on its
+/// way.
 #[test]
 fn a_client_in_the_middle_of_an_upload_gets_the_answer() {
     let mut world = serve(&["--linger-seconds", "5", "--linger-bytes", "100000"]);
@@ -200,7 +202,8 @@ fn a_client_that_has_said_that_it_is_done_is_not_waited_for() {
         ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", After::Closed),
         ("HEAD /none HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", After::Closed),
         ("GET / HTTP/1.0\r\n\r\n", After::Closed),
-        // It sends more all the same, or may: clients from before 1997 send an empty line behind a body.
+        // It sends more all the same, or may: clients from before 1997 send an empty line behind a
+        // body.
         ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n\r\n", After::Lingers),
         ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\na", After::Lingers),
         ("POST / HTTP/1.0\r\n\r\n", After::Lingers),
@@ -291,7 +294,8 @@ fn told_to_stop_the_server_lets_idle_clients_go_and_finishes_what_is_under_way()
     world.run_until_idle();
     let states = [fresh, idle, asking, loading].map(|client| after(&world, client));
     assert_eq!(states, [After::Lingers, After::Lingers, After::Kept, After::Kept]);
-    // What an idle client sent too late is read, and comes to nothing: no reset overtakes what it has not read yet.
+    // What an idle client sent too late is read, and comes to nothing: no reset overtakes what it
+    // has not read yet.
     let received = world.received(idle).len();
     world.client_sends(idle, get("/a.txt"));
     [fresh, idle].into_iter().for_each(|client| world.client_ends(client));

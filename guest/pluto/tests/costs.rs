@@ -1,4 +1,5 @@
-//! What a client can make the server spend. Work is counted in requests to the host and bytes, never by a clock.
+//! What a client can make the server spend. Work is counted in requests to the host and bytes,
+//! never by a clock.
 
 use crate::support::{get, get_response, responses, send, serve};
 use pluto::limits::{ERROR_PAGE_FOLDERS_MAX, GATHER_BYTES_MAX, PIPELINE_MAX};
@@ -6,7 +7,8 @@ use pluto_sdk::Part;
 use pluto_sdk::testing::Request;
 use std::time::Duration;
 
-/// The scanner's own test counts the bytes that it looks at; this one, what the whole server does for each byte.
+/// The scanner's own test counts the bytes that it looks at; this one, what the whole server does
+/// for each byte.
 #[test]
 fn the_largest_head_in_pieces_of_one_byte_costs_a_read_for_each() {
     let mut world = serve(&[]);
@@ -35,8 +37,8 @@ fn a_body_in_tiny_chunks_is_not_dropped_for_ever() {
     assert_eq!(responses(world.received(client), &[])[0].text(), "alpha");
 }
 
-/// What 100 bytes can cost is bounded by what is asked for: one open file and one write for each request, and
-/// the places where an error page may be.
+/// What 100 bytes can cost is bounded by what is asked for: one open file and one write for each
+/// request, and the places where an error page may be.
 #[test]
 fn small_requests_cost_a_bounded_number_of_requests_to_the_host() {
     let mut world = serve(&[]);
@@ -87,8 +89,8 @@ fn no_content_of_a_file_enters_the_guest() {
     assert_eq!(reads.count(), 0);
 }
 
-/// Handles are scarce: a client's files are closed as soon as they are sent, whatever becomes of the client; but for the
-/// one opening of each file that is kept.
+/// Handles are scarce: a client's files are closed as soon as they are sent, whatever becomes of
+/// the client; but for the one opening of each file that is kept.
 #[test]
 fn every_file_that_is_opened_is_closed() {
     let mut world = serve(&[]);

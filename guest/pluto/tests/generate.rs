@@ -1,13 +1,15 @@
-//! Random conversations: what clients send that know HTTP, and what becomes of it when somebody tampers with it.
+//! Random conversations: what clients send that know HTTP, and what becomes of it when somebody
+//! tampers with it.
 //!
-//! Everything follows from a seed, which a failing test names. `PLUTO_FUZZ_ROUNDS` makes each test try so many times as
-//! many cases.
+//! Everything follows from a seed, which a failing test names. `PLUTO_FUZZ_ROUNDS` makes each test
+//! try so many times as many cases.
 
 use crate::support::ARGS;
 use fastrand::Rng;
 use pluto_sdk::testing::{ClientId, World};
 
-/// Files whose contents do not begin like a response, so that a response to HEAD can be told from one to GET.
+/// Files whose contents do not begin like a response, so that a response to HEAD can be told from
+/// one to GET.
 pub const FILES: [(&str, &str); 5] = [
     ("index.html", "<h1>home</h1>"),
     ("a.txt", "alpha"),
@@ -34,7 +36,8 @@ pub fn serve() -> World {
 /// A world remembers all that it has sent and received: so many cases share one.
 const CASES_OF_A_WORLD: u64 = 50;
 
-/// Calls a test with one generator after another, each from a seed of its own, and a world that some of them share.
+/// Calls a test with one generator after another, each from a seed of its own, and a world that
+/// some of them share.
 pub fn worlds(count: u64, mut test: impl FnMut(&mut Rng, &mut World)) {
     let (mut world, mut cases) = (serve(), 0);
     seeds(count, |rng| {
@@ -230,7 +233,8 @@ pub fn mutate(rng: &mut Rng, bytes: &mut Vec<u8>) {
             4 if at < bytes.len() => bytes[at] = rng.u8(..),
             _ => {
                 let intruder = *rng.choice(INTRUDERS).expect("one");
-                // At the start of a line more often than not, where it is most likely to mean something.
+                // At the start of a line more often than not, where it is most likely to mean
+                // something.
                 let line = bytes[at..].iter().position(|&byte| byte == b'\n').map_or(at, |length| at + length + 1);
                 let at = if rng.bool() { line } else { at };
                 bytes.splice(at..at, intruder.iter().copied());

@@ -1,4 +1,5 @@
-//! A guest driven by hand: the test decides when and how each request is answered, and sees each turn.
+//! A guest driven by hand: the test decides when and how each request is answered, and sees each
+//! turn.
 
 use crate::support::ARGS;
 use pluto_sdk::testing::contract::{Accepted, Digested, IpAddress, Opened, Part, SocketAddress};

@@ -94,7 +94,8 @@ fn a_clean_address_is_protected_as_its_file() {
     assert_eq!(get_response(&mut world, "/secret.html").status, 401);
 }
 
-/// Whatever stands in for something else: who may not read a file is not sent it at another address.
+/// Whatever stands in for something else: who may not read a file is not sent it at another
+/// address.
 #[test]
 fn what_stands_in_for_another_is_protected_too() {
     let guarded = |source: &str, options: &[&str]| {
@@ -122,7 +123,8 @@ fn what_stands_in_for_another_is_protected_too() {
     let mut world = guarded("/secret.html", &["--page-fallback", "/secret.html"]);
     assert_eq!(get_response(&mut world, "/missing").status, 404);
     assert_eq!(logged_in(&mut world, &with("/missing", RIGHT)).status, 404, "it is not asked for there");
-    // The nearest error page is a file as well, and what is refused before anybody is asked who he is has none.
+    // The nearest error page is a file as well, and what is refused before anybody is asked who he
+    // is has none.
     let mut world = guarded("/**", &[]);
     for target in ["/.git/x", "/sub/.x", "/a%2fb", &format!("/sub/{}", "a".repeat(5_000))] {
         let response = get_response(&mut world, target);
@@ -134,7 +136,8 @@ fn what_stands_in_for_another_is_protected_too() {
     assert_eq!(logged_in(&mut world, &with("/missing", RIGHT)).text(), "secret");
 }
 
-/// What was verified is known without a hash: the answer is there in the turns that any file takes.
+/// What was verified is known without a hash: the answer is there in the turns that any file
+/// takes.
 #[test]
 fn a_login_is_verified_once() {
     let mut world = site(&[]);
@@ -147,7 +150,8 @@ fn a_login_is_verified_once() {
     }
 }
 
-/// However many log in, files are served meanwhile, and those who log in too many at once are told so.
+/// However many log in, files are served meanwhile, and those who log in too many at once are told
+/// so.
 #[test]
 fn logins_keep_nobody_from_reading() {
     let mut world = site(&[]);

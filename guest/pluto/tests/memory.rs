@@ -1,5 +1,6 @@
-//! What a client can make the server hold. Bytes are counted as they are allocated: a crowd of clients is brought into
-//! the same state, by hand, so that nothing but the server's own memory is counted.
+//! What a client can make the server hold. Bytes are counted as they are allocated: a crowd of
+//! clients is brought into the same state, by hand, so that nothing but the server's own memory is
+//! counted.
 
 use crate::hand;
 use crate::support::get;
@@ -12,15 +13,16 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::HashMap;
 
-/// What the default connections may hold together: the host gives a guest 1 GiB, of which a quarter is left for what
-/// the allocator cannot use.
+/// What the default connections may hold together: the host gives a guest 1 GiB, of which a
+/// quarter is left for what the allocator cannot use.
 const BYTES_MAX: usize = 3 << 28;
 
-/// The same for as many connections as an operator can ask for, who gives the guest all that it can have.
+/// The same for as many connections as an operator can ask for, who gives the guest all that it
+/// can have.
 const MOST_BYTES_MAX: usize = 3 << 30;
 
-/// What an idle client may hold. In the sandbox, where pointers are half as wide, that makes about 1 KB with what the
-/// allocator adds; the rest of 2 KiB is for the host.
+/// What an idle client may hold. In the sandbox, where pointers are half as wide, that makes about
+/// 1 KB with what the allocator adds; the rest of 2 KiB is for the host.
 const IDLE_BYTES_MAX: usize = 1_900;
 
 /// So many clients are brought into a state: enough that what the server holds once hardly counts.
@@ -109,7 +111,8 @@ impl Crowd {
         self.answer(self.listen, Reply::Accepted(Accepted { connection, peer }));
     }
 
-    /// The client sends, as much at a time as the server asks for; at the end the server may not want all of it.
+    /// The client sends, as much at a time as the server asks for; at the end the server may not
+    /// want all of it.
     fn send(&mut self, connection: u64, mut bytes: &[u8]) {
         while !bytes.is_empty()
             && let Some((id, bytes_max)) = self.reads.remove(&connection)
@@ -155,7 +158,8 @@ fn check(state: &str, into: impl Fn(&mut Crowd, u64)) {
     assert!(each * CONNECTIONS_MAX as usize <= MOST_BYTES_MAX, "{state}: {each} bytes for each client");
 }
 
-/// Brings a crowd into a state in which it has nothing to wait for, and checks that hardly anything is held for it.
+/// Brings a crowd into a state in which it has nothing to wait for, and checks that hardly
+/// anything is held for it.
 #[track_caller]
 fn check_idle(state: &str, into: impl Fn(&mut Crowd, u64)) {
     let each = measure(state, into);
@@ -219,7 +223,8 @@ fn an_idle_client_costs_little_whatever_it_has_done_before() {
     });
 }
 
-/// As many as an operator can ask for; a descriptor for each is more than most machines give a test of the whole system.
+/// As many as an operator can ask for; a descriptor for each is more than most machines give a
+/// test of the whole system.
 #[test]
 fn as_many_idle_clients_as_there_can_be_are_held_and_one_among_them_is_served() {
     let mut crowd = Crowd::new();

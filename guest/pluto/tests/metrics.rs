@@ -30,7 +30,8 @@ fn ask(world: &mut World, request: &str) -> (u16, String, String) {
     (found[0].status, found[0].field("content-type").unwrap_or_default().to_owned(), found[0].text())
 }
 
-/// The samples of the metrics page. Each has its family before it, with a text and a type, and stands in it.
+/// The samples of the metrics page. Each has its family before it, with a text and a type, and
+/// stands in it.
 fn samples(world: &mut World) -> HashMap<String, f64> {
     let (status, kind, text) = ask(world, &get("/metrics"));
     assert_eq!((status, kind.as_str()), (200, "text/plain; version=0.0.4; charset=utf-8"));

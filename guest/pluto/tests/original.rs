@@ -60,8 +60,8 @@ fn it_parsed_a_body_as_the_next_request() {
     assert_eq!(found[1].text(), "alpha");
 }
 
-/// It wrote whichever file was read first. That answers are in order whatever the order of the files is a test of
-/// `pipelining`; here, a large file and a missing one.
+/// It wrote whichever file was read first. That answers are in order whatever the order of the
+/// files is a test of `pipelining`; here, a large file and a missing one.
 #[test]
 fn it_answered_two_requests_of_one_connection_out_of_order() {
     let mut world = serve(&[]);
@@ -72,7 +72,8 @@ fn it_answered_two_requests_of_one_connection_out_of_order() {
     assert_eq!(found[2].text(), "alpha");
 }
 
-/// It kept every connection, so that a client of HTTP/1.0 waited for the end of the content for ever.
+/// It kept every connection, so that a client of HTTP/1.0 waited for the end of the content for
+/// ever.
 #[test]
 fn it_never_closed_an_http_1_0_connection() {
     let mut world = serve(&[]);

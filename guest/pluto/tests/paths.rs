@@ -53,7 +53,8 @@ fn index_files_and_redirects() {
     check("/empty.txt", "");
 }
 
-/// A location that begins with `//` names another host, and one with a line end is another response.
+/// A location that begins with `//` names another host, and one with a line end is another
+/// response.
 #[test]
 fn a_redirect_stays_on_this_host() {
     let mut world = serve(&[]);

@@ -1,4 +1,5 @@
-//! Several requests at once: answered in order, gathered, and never more than a bounded number at a time.
+//! Several requests at once: answered in order, gathered, and never more than a bounded number at
+//! a time.
 
 use crate::hand::{Hand, is_open, is_read, is_write};
 use crate::support::{After, after, get, responses, send, serve};
@@ -67,7 +68,8 @@ fn answers_are_in_order_whatever_the_order_of_the_files() {
     }
 }
 
-/// Once a file and its digest are there, one turn answers: the close and the next read go with the write.
+/// Once a file and its digest are there, one turn answers: the close and the next read go with the
+/// write.
 #[test]
 fn a_request_takes_two_turns_of_the_guest() {
     let mut hand = Hand::new(get("/a"));
@@ -98,7 +100,8 @@ fn a_client_that_does_not_read_is_not_read_from() {
     assert_eq!(hand.ids(is_open).len(), PIPELINE_MAX, "the next ones");
 }
 
-/// One read is sent ahead with the write, and what it brings is not looked at while the write is pending.
+/// One read is sent ahead with the write, and what it brings is not looked at while the write is
+/// pending.
 #[test]
 fn what_comes_behind_a_pending_write_waits() {
     let mut hand = Hand::new(get("/a"));

@@ -153,7 +153,8 @@ fn a_single_page_answers_for_pages_and_not_for_assets() {
     check("/a.txt", "text/html", "alpha");
     check("/denied.txt", "text/html", "403");
     assert_eq!(ask(&mut world, get("/user/5").replace("GET", "POST")).status, 405);
-    // A cache must not give a page to who asks for a picture, nor the other way round (RFC 9110 §12.5.5).
+    // A cache must not give a page to who asks for a picture, nor the other way round (RFC 9110
+    // §12.5.5).
     for (target, accept, varies) in [("/a.b", "text/html", true), ("/a.b", "*/*", true), ("/a", "*/*", false)] {
         let response = ask(&mut world, get_with(target, &format!("Accept: {accept}\r\n")));
         let vary = response.fields.contains(&("Vary".to_owned(), "Accept".to_owned()));
@@ -225,7 +226,8 @@ fn directories_are_listed_when_that_is_wanted() {
     assert_eq!(get_response(&mut serve_with(&[], files), "/bare/").status, 404, "off unless wanted");
 }
 
-/// A large listing takes as long as a thousand files: behind it there is a rest, in which the others are served.
+/// A large listing takes as long as a thousand files: behind it there is a rest, in which the
+/// others are served.
 #[test]
 fn large_listings_are_made_one_after_the_other() {
     let mut world = serve_with(&["--directory-listing"], |world| {
@@ -422,8 +424,8 @@ fn a_reload_takes_the_new_configuration_or_keeps_the_old_one() {
     assert_eq!(redirect(&mut world), "404");
 }
 
-/// A site without a configuration asks for no more than it did: one open for a file that is not kept, and none for one
-/// that is.
+/// A site without a configuration asks for no more than it did: one open for a file that is not
+/// kept, and none for one that is.
 #[test]
 fn without_a_configuration_nothing_is_paid() {
     let opens = |config: Option<&str>| {

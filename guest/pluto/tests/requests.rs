@@ -5,8 +5,8 @@ use crate::support::{After, Response, after, ask, get, responses, send, serve};
 use pluto_sdk::testing::{Reply, World};
 use pluto_sdk::{Error, Kind};
 
-/// Sends one request, whole, cut in two at every byte, and byte by byte: the same bytes come back. The response must
-/// have this status, and the connection be kept or end in order.
+/// Sends one request, whole, cut in two at every byte, and byte by byte: the same bytes come back.
+/// The response must have this status, and the connection be kept or end in order.
 #[track_caller]
 fn check(world: &mut World, request: &[u8], status: u16, kept: bool) -> Response {
     let shown = request.escape_ascii().to_string();
@@ -252,7 +252,8 @@ fn targets_and_heads_have_a_limit() {
     assert_eq!(status(head((32 << 10) + 1)), (431, After::Lingers));
 }
 
-/// What cannot become a request is refused at its first bytes, not when the client has lost its patience.
+/// What cannot become a request is refused at its first bytes, not when the client has lost its
+/// patience.
 #[test]
 fn bytes_that_are_no_http_are_refused_at_once() {
     let mut world = serve(&[]);

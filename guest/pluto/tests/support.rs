@@ -72,8 +72,8 @@ impl Response {
     }
 }
 
-/// Takes apart what a client received, which must be whole responses to these methods and nothing else. A response
-/// to more requests than there are methods is taken as one to GET.
+/// Takes apart what a client received, which must be whole responses to these methods and nothing
+/// else. A response to more requests than there are methods is taken as one to GET.
 #[track_caller]
 pub fn responses(mut received: &[u8], methods: &[&str]) -> Vec<Response> {
     let mut found = Vec::new();

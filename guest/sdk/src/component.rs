@@ -12,7 +12,8 @@ thread_local! {
     static PAUSED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What [`main!`](crate::main) exports as `run`. A call that resumes a paused guest ignores `main` and its arguments.
+/// What [`main!`](crate::main) exports as `run`. A call that resumes a paused guest ignores `main`
+/// and its arguments.
 pub fn run<M, F, E>(main: M, args: Vec<String>) -> Outcome
 where
     M: FnOnce(Vec<String>) -> F + 'static,
@@ -41,7 +42,8 @@ where
     }
 }
 
-/// A panic ends the guest with a trap, which says nothing: says before it what went wrong and where.
+/// A panic ends the guest with a trap, which says nothing: says before it what went wrong and
+/// where.
 fn log_panics() {
     std::panic::set_hook(Box::new(|info| {
         let message = info.payload_as_str().unwrap_or("no message");

@@ -1,11 +1,11 @@
 //! The executor: a pure function from a time and a batch of answers to a batch of requests.
 //!
-//! One thread, and no call of the contract: [`turn`] delivers answers, polls every task that is ready until none is,
-//! and gives out the requests that were made meanwhile. Who calls it hands them over: the shim of `component` on
-//! wasm32, `testing` natively.
+//! One thread, and no call of the contract: [`turn`] delivers answers, polls every task that is
+//! ready until none is, and gives out the requests that were made meanwhile. Who calls it hands
+//! them over: the shim of `component` on wasm32, `testing` natively.
 //!
-//! Invariant: nobody else's code (a future, a handler, a waker, a destructor of one of these) runs while the state is
-//! borrowed. What is to be called or dropped is taken out first.
+//! Invariant: nobody else's code (a future, a handler, a waker, a destructor of one of these) runs
+//! while the state is borrowed. What is to be called or dropped is taken out first.
 
 mod slots;
 mod tasks;
@@ -34,15 +34,17 @@ thread_local! {
 /// All that a guest's executor keeps between two turns.
 pub(crate) struct Runtime {
     state: RefCell<State>,
-    /// Tasks to be polled, by their slots, in the order in which they were woken. Apart from the state, because a waker
-    /// may be called at any time.
+    /// Tasks to be polled, by their slots, in the order in which they were woken. Apart from the
+    /// state, because a waker may be called at any time.
     ready: RefCell<VecDeque<u32>>,
-    /// The time of the last batch: nanoseconds since the Unix epoch. Apart from the state, because it is asked for often.
+    /// The time of the last batch: nanoseconds since the Unix epoch. Apart from the state, because
+    /// it is asked for often.
     now: Cell<u64>,
 }
 
 struct State {
-    /// Whether a guest has been started here. Natively the SDK's types can be dropped where no guest is.
+    /// Whether a guest has been started here. Natively the SDK's types can be dropped where no
+    /// guest is.
     started: bool,
     /// Requests made since the last turn ended.
     outgoing: Vec<Submission>,
@@ -102,8 +104,9 @@ where
     }));
 }
 
-/// Delivers the answers, runs the guest until it waits, and puts its requests into `requests` (which is empty, and
-/// given only so that its memory is used again). Returns how the guest ended or paused, when it did.
+/// Delivers the answers, runs the guest until it waits, and puts its requests into `requests`
+/// (which is empty, and given only so that its memory is used again). Returns how the guest ended
+/// or paused, when it did.
 pub(crate) fn turn(time: u64, answers: Vec<Answer>, requests: &mut Vec<Submission>) -> Option<Outcome> {
     // Time never goes back, whatever a host says.
     let now = now().max(time);
@@ -124,7 +127,8 @@ pub(crate) fn turn(time: u64, answers: Vec<Answer>, requests: &mut Vec<Submissio
     outcome()
 }
 
-/// What the guest's turn ended with. A guest that waits for nothing would wait forever: it is ended, and says so.
+/// What the guest's turn ended with. A guest that waits for nothing would wait forever: it is
+/// ended, and says so.
 fn outcome() -> Option<Outcome> {
     let (exit, waits, pause) = with(|state| (state.exit, state.slots.waiting() > 0, std::mem::take(&mut state.pause)));
     match exit {
@@ -162,7 +166,8 @@ fn deliver(answer: Answer) {
 
 // ---- Requests.
 
-/// Makes a request whose answer [`poll_answer`] takes. Panics when no guest runs here, for nobody would answer it.
+/// Makes a request whose answer [`poll_answer`] takes. Panics when no guest runs here, for nobody
+/// would answer it.
 pub(crate) fn submit(request: Request) -> Id {
     with(|state| {
         state.expect_guest();
@@ -172,15 +177,16 @@ pub(crate) fn submit(request: Request) -> Id {
     })
 }
 
-/// What `decode` makes of the answer to a request of [`submit`]; else the waker is kept, and woken by the answer. Takes
-/// each answer once. `decode` must not come back to the executor.
+/// What `decode` makes of the answer to a request of [`submit`]; else the waker is kept, and woken
+/// by the answer. Takes each answer once. `decode` must not come back to the executor.
 pub(crate) fn poll_answer<T>(id: Id, waker: &Waker, decode: impl FnOnce(Reply) -> T) -> Poll<T> {
     let (poll, replaced) = with(|state| state.slots.poll(id, waker, decode));
     drop(replaced);
     poll
 }
 
-/// Nobody wants the answer to a request of [`submit`] any more: cancels it, or throws the answer away.
+/// Nobody wants the answer to a request of [`submit`] any more: cancels it, or throws the answer
+/// away.
 pub(crate) fn abandon(id: Id) {
     let consumer = with(|state| {
         let consumer = state.slots.abandon(id);
@@ -194,7 +200,8 @@ pub(crate) fn abandon(id: Id) {
     }
 }
 
-/// Makes a request whose answers all go to a handler, until it breaks, is disconnected, or has had the final answer.
+/// Makes a request whose answers all go to a handler, until it breaks, is disconnected, or has had
+/// the final answer.
 pub(crate) fn connect(request: Request, handler: HandlerFn) -> Id {
     // By itself: what is dropped for it must not meet a state that is borrowed.
     with(|state| state.expect_guest());
@@ -240,8 +247,8 @@ impl State {
         }
     }
 
-    /// Sees to it that the host wakes the guest for the earliest timer. One `sleep` is pending at most: a later one
-    /// is cancelled, an earlier one left to pass, for it does no harm.
+    /// Sees to it that the host wakes the guest for the earliest timer. One `sleep` is pending at
+    /// most: a later one is cancelled, an earlier one left to pass, for it does no harm.
     fn arm_timer(&mut self, now: u64) {
         let Some(earliest) = self.timers.needs_arming() else { return };
         if let Some(id) = self.timers.armed() {
@@ -298,8 +305,8 @@ pub(crate) fn now() -> u64 {
     RUNTIME.with(|runtime| runtime.now.get())
 }
 
-/// Writes a log line. On wasm32 the host takes it at once. Natively the line waits for the end of the turn; outside of
-/// a guest nobody reads it.
+/// Writes a log line. On wasm32 the host takes it at once. Natively the line waits for the end of
+/// the turn; outside of a guest nobody reads it.
 pub(crate) fn log(level: Level, message: &str) {
     #[cfg(target_arch = "wasm32")]
     crate::contract::pluto::system::io::log(level, message);

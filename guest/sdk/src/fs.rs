@@ -1,27 +1,28 @@
 //! Files beneath the root, for reading.
 //!
-//! A path is a sequence of names separated by `/`, as bytes; empty for the root itself. One that leads out of the root
-//! fails with `not-permitted`, one with a NUL or longer than `path_bytes_max` with `invalid`.
+//! A path is a sequence of names separated by `/`, as bytes; empty for the root itself. One that
+//! leads out of the root fails with `not-permitted`, one with a NUL or longer than
+//! `path_bytes_max` with `invalid`.
 
 use crate::contract::{self, Digested, Entry, Error, Loaded, Metadata, Opened, Part, Range, Reply, Request};
 use crate::net::Owned;
 use crate::request::{Answers, Ask, AskMany, Pending, Sealed, answers, ask};
 use std::collections::VecDeque;
 
-/// Opens a regular file. Fails with `not-found`, `access-denied`, `is-directory`, `not-directory` when the path leads
-/// through a file, `not-regular`, or `symlink`.
+/// Opens a regular file. Fails with `not-found`, `access-denied`, `is-directory`, `not-directory`
+/// when the path leads through a file, `not-regular`, or `symlink`.
 pub fn open(path: impl Into<Vec<u8>>, links: Symlinks) -> Pending<Open> {
     ask(Open { path: path.into(), links })
 }
 
-/// The entries of a directory, in the order of their names' bytes. Fails as [`open`] does, and with `too-large` when
-/// there are more than `list_entries_max`.
+/// The entries of a directory, in the order of their names' bytes. Fails as [`open`] does, and
+/// with `too-large` when there are more than `list_entries_max`.
 pub fn list(path: impl Into<Vec<u8>>) -> Pending<List> {
     ask(List { path: path.into() })
 }
 
-/// Asks to be told when a directory's entries change, or a file does. What has changed and was not asked for is kept up
-/// to [`CHANGES_KEPT_MAX`] names; more of them become one empty name.
+/// Asks to be told when a directory's entries change, or a file does. What has changed and was not
+/// asked for is kept up to [`CHANGES_KEPT_MAX`] names; more of them become one empty name.
 pub fn watch(path: impl Into<Vec<u8>>) -> Watch {
     Watch { answers: answers(WatchPath { path: path.into() }) }
 }
@@ -57,14 +58,14 @@ impl File {
         self.metadata.size
     }
 
-    /// Takes `length` bytes from `offset`, in bytes from the start; fewer only at the end of the file, or when
-    /// `length` is over `file_read_bytes_max`.
+    /// Takes `length` bytes from `offset`, in bytes from the start; fewer only at the end of the
+    /// file, or when `length` is over `file_read_bytes_max`.
     pub fn read(&self, offset: u64, length: u64) -> Pending<ReadFile> {
         ask(ReadFile(self.handle.range(offset, length)))
     }
 
-    /// Has the host read a range into a buffer that it holds. Fails with `too-large` over `buffer_bytes_max`,
-    /// `exhausted` when all buffers together take too much.
+    /// Has the host read a range into a buffer that it holds. Fails with `too-large` over
+    /// `buffer_bytes_max`, `exhausted` when all buffers together take too much.
     pub fn load(&self, offset: u64, length: u64) -> Pending<Load> {
         ask(Load(self.handle.range(offset, length)))
     }
@@ -74,13 +75,15 @@ impl File {
         ask(Digest(self.handle.0))
     }
 
-    /// A range of the file, as part of a write. The file must be open when the write is made, not until it is done.
+    /// A range of the file, as part of a write. The file must be open when the write is made, not
+    /// until it is done.
     pub fn part(&self, offset: u64, length: u64) -> Part {
         Part::File(self.handle.range(offset, length))
     }
 }
 
-/// Bytes that the host holds. Dropping it gives them back; a write that is sending from it goes on.
+/// Bytes that the host holds. Dropping it gives them back; a write that is sending from it goes
+/// on.
 #[derive(Debug)]
 pub struct Buffer {
     handle: Owned,
@@ -94,7 +97,8 @@ impl Buffer {
         self.length
     }
 
-    /// A range of the buffer, as part of a write, which fails with `invalid` when it ends beyond the buffer.
+    /// A range of the buffer, as part of a write, which fails with `invalid` when it ends beyond
+    /// the buffer.
     pub fn part(&self, offset: u64, length: u64) -> Part {
         Part::Buffer(self.handle.range(offset, length))
     }
@@ -107,9 +111,10 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Waits for a change: the name of the entry that changed. Empty for the watched file or directory itself, or for
-    /// more changes than the system could count; then everything beneath may have changed. After an error there are
-    /// no more changes, and every further call gives the same error.
+    /// Waits for a change: the name of the entry that changed. Empty for the watched file or
+    /// directory itself, or for more changes than the system could count; then everything beneath
+    /// may have changed. After an error there are no more changes, and every further call gives
+    /// the same error.
     pub async fn changed(&mut self) -> Result<Vec<u8>, Error> {
         self.answers.next_or_final().await
     }
@@ -139,14 +144,16 @@ impl Digested {
         u128::from(high) << 64 | u128::from(low)
     }
 
-    /// Whether the file was the same, as its metadata say, from its opening until all of it was read.
+    /// Whether the file was the same, as its metadata say, from its opening until all of it was
+    /// read.
     pub fn is_of(&self, opened: &Metadata) -> bool {
         (self.size, self.modified, self.changed) == (opened.size, opened.modified, opened.changed)
     }
 }
 
-/// The request of [`File::digest`]; answered with the XXH3-128 of the content, and the file's metadata after its last byte
-/// was read: where these differ from those of the opening the file has changed, and the digest may be of no state of it.
+/// The request of [`File::digest`]; answered with the XXH3-128 of the content, and the file's
+/// metadata after its last byte was read: where these differ from those of the opening the file
+/// has changed, and the digest may be of no state of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest(contract::Handle);
 

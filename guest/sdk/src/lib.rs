@@ -1,10 +1,10 @@
-//! What a guest of pluto-host is written with: typed requests, an async executor over the two calls that carry
-//! them, and a way to test a guest without a host.
+//! What a guest of pluto-host is written with: typed requests, an async executor over the two
+//! calls that carry them, and a way to test a guest without a host.
 //!
-//! A guest can send requests, receive answers, read the time and write to the log, and nothing else
-//! (`wit/system.wit`). Here each kind of request is a type with its own answer type, so that an ill-matched handler
-//! does not compile, and waiting for an answer is `.await`. Everything runs in one thread: state that tasks share is
-//! an `Rc<RefCell<_>>` or a `Cell`.
+//! A guest can send requests, receive answers, read the time and write to the log, and nothing
+//! else (`wit/system.wit`). Here each kind of request is a type with its own answer type, so that
+//! an ill-matched handler does not compile, and waiting for an answer is `.await`. Everything runs
+//! in one thread: state that tasks share is an `Rc<RefCell<_>>` or a `Cell`.
 //!
 //! ```
 //! use pluto_sdk::{Client, Error, ServerOptions, info, serve};
@@ -91,11 +91,13 @@ pub use signals::{Signals, signals};
 pub use task::{Either, Task, join, race, spawn};
 pub use time::{Deadline, Elapsed, now, sleep, with_timeout};
 
-/// Makes an async function the `main` of a guest: `pluto_sdk::main!(path::to::main);`, once in the crate.
+/// Makes an async function the `main` of a guest: `pluto_sdk::main!(path::to::main);`, once in the
+/// crate.
 ///
-/// The function is `async fn(Vec<String>) -> Result<(), E>` with `E: Display`. Its arguments are the granted port,
-/// the root as the operator named it (when there is one), and the guest's own. `Ok` ends the guest with exit code 0;
-/// an `Err` is logged at level error and ends it with 1. What other tasks have not finished by then is dropped.
+/// The function is `async fn(Vec<String>) -> Result<(), E>` with `E: Display`. Its arguments are
+/// the granted port, the root as the operator named it (when there is one), and the guest's own.
+/// `Ok` ends the guest with exit code 0; an `Err` is logged at level error and ends it with 1.
+/// What other tasks have not finished by then is dropped.
 ///
 /// For `wasm32` this exports the component's `run`; in a native build it exports nothing.
 #[macro_export]

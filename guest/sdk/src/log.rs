@@ -3,8 +3,8 @@
 use crate::contract::Level;
 use crate::executor;
 
-/// Writes a line. The host shortens it to `log_bytes_max` and escapes control characters. Natively, outside of a guest
-/// that `testing` runs, nothing happens.
+/// Writes a line. The host shortens it to `log_bytes_max` and escapes control characters.
+/// Natively, outside of a guest that `testing` runs, nothing happens.
 pub fn log(level: Level, message: impl AsRef<str>) {
     executor::log(level, message.as_ref());
 }

@@ -1,9 +1,11 @@
-//! Memory of a guest: small blocks are given out again at once, the rest is the standard library's business.
+//! Memory of a guest: small blocks are given out again at once, the rest is the standard library's
+//! business.
 //!
-//! A server asks for the same few sizes again and again. The standard library's allocator for wasm32 looks for the best
-//! fit and joins what is free, in about 150 instructions for each block and a sixth of all that a request cost the web
-//! server; taking the first block of a list takes 15. What is in the lists serves no other size, and clients choose sizes:
-//! so there is a bound for all lists together, beyond which blocks go back to the standard library's allocator.
+//! A server asks for the same few sizes again and again. The standard library's allocator for
+//! wasm32 looks for the best fit and joins what is free, in about 150 instructions for each block
+//! and a sixth of all that a request cost the web server; taking the first block of a list takes
+//! 15. What is in the lists serves no other size, and clients choose sizes: so there is a bound
+//! for all lists together, beyond which blocks go back to the standard library's allocator.
 
 // An allocator deals in pointers, by its very signature.
 #![allow(unsafe_code)]
@@ -18,13 +20,14 @@ const GRAIN_BYTES: usize = 16;
 /// The alignment of a small block: what the standard library's allocator gives without an effort.
 const ALIGN_BYTES: usize = 8;
 
-/// Blocks up to this size are kept: heads of requests and responses, and the futures of connections.
+/// Blocks up to this size are kept: heads of requests and responses, and the futures of
+/// connections.
 const SMALL_BYTES_MAX: usize = 2 << 10;
 
 const CLASSES: usize = SMALL_BYTES_MAX / GRAIN_BYTES;
 
-/// Bytes in all lists together: what 1,000 busy connections give back and take again in a turn, and nothing beside the
-/// memory that a guest may have.
+/// Bytes in all lists together: what 1,000 busy connections give back and take again in a turn,
+/// and nothing beside the memory that a guest may have.
 const KEPT_BYTES_MAX: usize = 8 << 20;
 
 /// An allocator that keeps small blocks which were given back, in a list for each size.
@@ -59,16 +62,17 @@ fn class(layout: Layout) -> Option<usize> {
     small.then(|| (layout.size() - 1) / GRAIN_BYTES)
 }
 
-/// What a class asks for: the same whatever was asked of it, so that any block serves for any of its sizes.
+/// What a class asks for: the same whatever was asked of it, so that any block serves for any of
+/// its sizes.
 #[inline]
 fn layout_of(class: usize) -> Layout {
     // SAFETY: the alignment is a power of two, and the size far from the largest.
     unsafe { Layout::from_size_align_unchecked((class + 1) * GRAIN_BYTES, ALIGN_BYTES) }
 }
 
-// SAFETY: a block is either given out or in the list of its class, never both; every block of a class was allocated with
-// the layout of the class, which is at least as large and as aligned as each layout that is mapped to it, and large enough
-// for a `Block`.
+// SAFETY: a block is either given out or in the list of its class, never both; every block of a
+// class was allocated with the layout of the class, which is at least as large and as aligned as
+// each layout that is mapped to it, and large enough for a `Block`.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Recycler<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -169,7 +173,8 @@ mod tests {
         }
     }
 
-    /// Clients that ask for ever other sizes must not fill the memory with what serves nobody else.
+    /// Clients that ask for ever other sizes must not fill the memory with what serves nobody
+    /// else.
     #[test]
     fn blocks_of_all_sizes_together_are_bounded() {
         let memory = Recycler::new(Counted::default());

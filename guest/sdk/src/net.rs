@@ -10,12 +10,14 @@ pub use crate::contract::{Error, Part};
 
 /// Listens on a granted port. Sent at once; the answer comes when the host listens.
 ///
-/// While `connections_max` of its connections are open the host accepts no more; the others wait in the backlog.
-/// Fails with `not-permitted` for a port that was not granted, `address-in-use` when it is taken.
+/// While `connections_max` of its connections are open the host accepts no more; the others wait
+/// in the backlog. Fails with `not-permitted` for a port that was not granted, `address-in-use`
+/// when it is taken.
 pub fn listen(port: u16, connections_max: u32) -> impl Future<Output = Result<Listener, Error>> {
     let mut answers = answers(Listen { port, connections_max });
     async move {
-        // A connection cannot come before the host listens; one from a host that says so is closed.
+        // A connection cannot come before the host listens; one from a host that says so is
+        // closed.
         loop {
             if let Listened::Port(port) = answers.next_or_final().await? {
                 return Ok(Listener { port, answers });
@@ -24,7 +26,8 @@ pub fn listen(port: u16, connections_max: u32) -> impl Future<Output = Result<Li
     }
 }
 
-/// A port on which the host listens. Dropping it ends that; connections that were not accepted yet are closed.
+/// A port on which the host listens. Dropping it ends that; connections that were not accepted yet
+/// are closed.
 #[derive(Debug)]
 pub struct Listener {
     port: u16,
@@ -37,8 +40,9 @@ impl Listener {
         self.port
     }
 
-    /// Waits for the next client. Connections that come faster than they are accepted here wait in a queue. After an
-    /// error the host does not listen any more, and every further call gives the same error.
+    /// Waits for the next client. Connections that come faster than they are accepted here wait in
+    /// a queue. After an error the host does not listen any more, and every further call gives the
+    /// same error.
     pub async fn accept(&mut self) -> Result<Connection, Error> {
         loop {
             if let Listened::Accepted(connection) = self.answers.next_or_final().await? {
@@ -48,8 +52,9 @@ impl Listener {
     }
 }
 
-/// A connection with a client. Dropping it closes it at once: bytes of a write that is not answered yet may be lost,
-/// and the client may read an error instead of what came before when it has sent bytes that were never read.
+/// A connection with a client. Dropping it closes it at once: bytes of a write that is not
+/// answered yet may be lost, and the client may read an error instead of what came before when it
+/// has sent bytes that were never read.
 #[derive(Debug)]
 pub struct Connection {
     handle: Owned,
@@ -66,32 +71,36 @@ impl Connection {
         self.peer
     }
 
-    /// Takes at most `bytes_max` bytes that the client sent; empty when it has ended its direction. Waits until there
-    /// is at least one.
+    /// Takes at most `bytes_max` bytes that the client sent; empty when it has ended its
+    /// direction. Waits until there is at least one.
     ///
-    /// The host may give fewer (`read_bytes_max`). Fails with `invalid` when `bytes_max` is 0, `busy` while another
-    /// read of this connection is pending, `disconnected` when the client is gone.
+    /// The host may give fewer (`read_bytes_max`). Fails with `invalid` when `bytes_max` is 0,
+    /// `busy` while another read of this connection is pending, `disconnected` when the client is
+    /// gone.
     pub fn read(&self, bytes_max: u32) -> Pending<Read> {
         ask(Read(contract::Read { connection: self.handle.0, bytes_max }))
     }
 
-    /// Sends the parts in their order, without a gap. Answered with the number of bytes when the system has taken all
-    /// of them; awaiting that before reading on is what keeps a client that does not read from filling the memory.
+    /// Sends the parts in their order, without a gap. Answered with the number of bytes when the
+    /// system has taken all of them; awaiting that before reading on is what keeps a client that
+    /// does not read from filling the memory.
     ///
-    /// Fails with `too-large` over `write_parts_max` or `write_bytes_max`, `busy` while another write of this
-    /// connection is pending, `disconnected` when the client is gone, `truncated` when a file ended before its part did.
+    /// Fails with `too-large` over `write_parts_max` or `write_bytes_max`, `busy` while another
+    /// write of this connection is pending, `disconnected` when the client is gone, `truncated`
+    /// when a file ended before its part did.
     pub fn write(&self, parts: Vec<Part>) -> Pending<Write> {
         ask(Write(contract::Write { connection: self.handle.0, parts, ends: false }))
     }
 
-    /// As [`write`](Connection::write), and ends our direction behind the last byte as [`shutdown`](Connection::shutdown)
-    /// does: cheaper, for the client is told with these bytes. When the write fails, the direction has not ended.
+    /// As [`write`](Connection::write), and ends our direction behind the last byte as
+    /// [`shutdown`](Connection::shutdown) does: cheaper, for the client is told with these bytes.
+    /// When the write fails, the direction has not ended.
     pub fn write_last(&self, parts: Vec<Part>) -> Pending<Write> {
         ask(Write(contract::Write { connection: self.handle.0, parts, ends: true }))
     }
 
-    /// Ends our direction: the client reads an end of stream, and can still send. Fails with `busy` while a write is
-    /// pending.
+    /// Ends our direction: the client reads an end of stream, and can still send. Fails with
+    /// `busy` while a write is pending.
     pub fn shutdown(&self) -> Pending<Shutdown> {
         ask(Shutdown { connection: self.handle.0 })
     }

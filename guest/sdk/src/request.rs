@@ -1,7 +1,7 @@
 //! The typed core: each kind of request is a type with its own answer type.
 //!
-//! A request is sent at once when it is made (with the others of the same turn), whether or not anybody has awaited
-//! it. What nobody waits for any more is cancelled.
+//! A request is sent at once when it is made (with the others of the same turn), whether or not
+//! anybody has awaited it. What nobody waits for any more is cancelled.
 
 use crate::contract::{Error, Id, Reply, Request};
 use crate::executor;
@@ -41,7 +41,8 @@ pub trait AskMany: Sealed {
     /// What a reply says; `None` for one of another kind, which is ignored.
     fn answer(reply: Reply) -> Option<Result<Self::Answer, Error>>;
 
-    /// Makes less of what has come and was not taken, when the request itself has no limit. Called for each answer.
+    /// Makes less of what has come and was not taken, when the request itself has no limit. Called
+    /// for each answer.
     fn condense(_queue: &mut VecDeque<Self::Answer>) {}
 }
 
@@ -52,10 +53,12 @@ pub fn ask<A: Ask>(ask: A) -> Pending<A> {
     Pending { id: executor::submit(ask.request()), taken: false, kind: PhantomData }
 }
 
-/// Makes a request and calls `handler` for each answer, in the order in which they come, before any task runs.
+/// Makes a request and calls `handler` for each answer, in the order in which they come, before
+/// any task runs.
 ///
-/// The handler has its own memory, and may do what a task may. It is disconnected when it returns `Break`, when its
-/// [`Handler`] is dropped, and after the final answer; then it is not called again. Panics when no guest runs here.
+/// The handler has its own memory, and may do what a task may. It is disconnected when it returns
+/// `Break`, when its [`Handler`] is dropped, and after the final answer; then it is not called
+/// again. Panics when no guest runs here.
 pub fn handle<A, H>(ask: A, mut handler: H) -> Handler
 where
     A: AskMany,
@@ -68,8 +71,9 @@ where
     Handler { id: Some(executor::connect(ask.request(), Box::new(typed))) }
 }
 
-/// Makes a request whose answers are taken one after the other. What has come and was not taken is kept in a queue: the
-/// request has a limit, as `listen` has its `connections_max`, or condenses it. Panics when no guest runs here.
+/// Makes a request whose answers are taken one after the other. What has come and was not taken is
+/// kept in a queue: the request has a limit, as `listen` has its `connections_max`, or condenses
+/// it. Panics when no guest runs here.
 pub fn answers<A>(ask: A) -> Answers<A>
 where
     A: AskMany,
@@ -88,8 +92,8 @@ where
     Answers { _handler: handler, queue }
 }
 
-/// A request that was sent: awaiting it gives its answer. Dropped before the answer has come, it is cancelled; an
-/// answer that nobody takes is thrown away, with the handle that it brings.
+/// A request that was sent: awaiting it gives its answer. Dropped before the answer has come, it
+/// is cancelled; an answer that nobody takes is thrown away, with the handle that it brings.
 #[must_use = "a request that nobody awaits is cancelled"]
 pub struct Pending<A: Ask> {
     id: Id,

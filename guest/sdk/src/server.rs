@@ -22,21 +22,22 @@ pub struct ServerOptions {
     pub port: u16,
     /// While so many clients are connected, no more are accepted; they wait in the backlog.
     pub connections_max: u32,
-    /// How long clients that are still served may take when the server is told to stop. The host allows
-    /// `stop_seconds_max` for all of it.
+    /// How long clients that are still served may take when the server is told to stop. The host
+    /// allows `stop_seconds_max` for all of it.
     pub grace: Duration,
 }
 
-/// After the system refused to give a connection, listening rests for so long: long enough not to be a busy loop,
-/// short against what a client's own attempts to connect take.
+/// After the system refused to give a connection, listening rests for so long: long enough not to
+/// be a busy loop, short against what a client's own attempts to connect take.
 const EXHAUSTED_REST: Duration = Duration::from_millis(100);
 
-/// Serves clients: listens, starts `handler` as a task for each connection, and goes on until the operator says stop.
-/// Then it accepts nobody any more, waits until all clients are served or the grace period is over, drops those who
-/// are left, and returns.
+/// Serves clients: listens, starts `handler` as a task for each connection, and goes on until the
+/// operator says stop. Then it accepts nobody any more, waits until all clients are served or the
+/// grace period is over, drops those who are left, and returns.
 ///
-/// Fails when the host cannot listen. That the system has no connection to give (`exhausted`) is logged, and does not
-/// end the server; any other failure to accept ends it, and drops its clients. A [`Server`] can do more.
+/// Fails when the host cannot listen. That the system has no connection to give (`exhausted`) is
+/// logged, and does not end the server; any other failure to accept ends it, and drops its
+/// clients. A [`Server`] can do more.
 pub async fn serve<H, F>(options: ServerOptions, handler: H) -> Result<(), Error>
 where
     H: Fn(Client) -> F + 'static,
@@ -45,7 +46,8 @@ where
     Server::new(options).run(handler).await.map_err(|failed| failed.error)
 }
 
-/// A server that does more than [`serve`]: it listens on a second port, and hears the operator's other wishes.
+/// A server that does more than [`serve`]: it listens on a second port, and hears the operator's
+/// other wishes.
 pub struct Server {
     options: ServerOptions,
     secondary: Option<SecondaryListener>,
@@ -87,9 +89,10 @@ impl Server {
         Server { options, secondary: None, on_reload: None, on_stop: None, on_log_lost: None }
     }
 
-    /// Serves the clients of a second port, which the operator has granted, with another handler. It listens as long as
-    /// the server runs, also while that is stopping and only its last clients are served: so that a health check can
-    /// say so. Those who are still connected then are dropped.
+    /// Serves the clients of a second port, which the operator has granted, with another handler.
+    /// It listens as long as the server runs, also while that is stopping and only its last
+    /// clients are served: so that a health check can say so. Those who are still connected then
+    /// are dropped.
     pub fn secondary_listener<H, F>(mut self, port: u16, connections_max: u32, handler: H) -> Server
     where
         H: Fn(Client) -> F + 'static,
@@ -100,8 +103,9 @@ impl Server {
         self
     }
 
-    /// Calls a function when the operator wants the configuration to be read again, and runs what it returns as a task
-    /// beside all clients. No two of them run at once: a wish that comes meanwhile is heard when the first has ended.
+    /// Calls a function when the operator wants the configuration to be read again, and runs what
+    /// it returns as a task beside all clients. No two of them run at once: a wish that comes
+    /// meanwhile is heard when the first has ended.
     pub fn on_reload<H, F>(mut self, reload: H) -> Server
     where
         H: Fn() -> F + 'static,
@@ -117,8 +121,8 @@ impl Server {
         self
     }
 
-    /// Calls a function when lines of this guest's log were lost, with their number since the last call: at most about once
-    /// a second.
+    /// Calls a function when lines of this guest's log were lost, with their number since the last
+    /// call: at most about once a second.
     pub fn on_log_lost(mut self, count: impl Fn(u64) + 'static) -> Server {
         self.on_log_lost = Some(Box::new(count));
         self
@@ -132,7 +136,8 @@ impl Server {
     {
         let options = self.options;
         let (clients, handler) = (Rc::new(Clients::default()), Rc::new(handler));
-        // Both ports are asked for at once, so that the operator is told soon of one that cannot be had.
+        // Both ports are asked for at once, so that the operator is told soon of one that cannot
+        // be had.
         let listening = Port::listen(options.port, options.connections_max);
         let secondary = self.secondary.map(|it| (Port::listen(it.port, it.connections_max), it.handler));
         let mut port = listening.await?;
@@ -187,13 +192,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// Whether the server was told to stop: what is under way should be finished, and nothing begun.
+    /// Whether the server was told to stop: what is under way should be finished, and nothing
+    /// begun.
     pub fn stopping(&self) -> bool {
         self.clients.stopping.get()
     }
 
-    /// Waits for a future, and drops it when the server is told to stop first: for the waits of an idle client. What
-    /// is ready at once is not dropped.
+    /// Waits for a future, and drops it when the server is told to stop first: for the waits of an
+    /// idle client. What is ready at once is not dropped.
     pub async fn until_stop<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         std::future::poll_fn(|cx| {
@@ -265,8 +271,8 @@ impl Clients {
         let client = Client { connection, clients: Rc::clone(self), waits: Rc::clone(&waits) };
         let leaving = Leaving { clients: Rc::clone(self), number };
         let handler = Rc::clone(handler);
-        // The handler is called within: a future that is moved into another one is in there twice, and an idle client has
-        // little but its future.
+        // The handler is called within: a future that is moved into another one is in there twice,
+        // and an idle client has little but its future.
         let task = executor::spawn(Box::pin(async move {
             let _ends_with_this = &leaving;
             handler(client).await;
@@ -366,8 +372,8 @@ impl Port {
                 Err(Error::Exhausted) => {
                     warn!("the system has no connection to give; listening again in {EXHAUSTED_REST:?}");
                     sleep(EXHAUSTED_REST).await;
-                    // A failure is final for the host, so this is a new request. When it fails alike, the rest is
-                    // repeated.
+                    // A failure is final for the host, so this is a new request. When it fails
+                    // alike, the rest is repeated.
                     match listen(self.listener.port(), self.connections_max).await {
                         Err(Error::Exhausted) => {}
                         again => self.listener = again.map_err(|error| self.failed(error))?,
@@ -383,7 +389,8 @@ impl Port {
     }
 }
 
-/// Does what the operator wants, until he says stop. A server whose host has no signals runs until the host ends it.
+/// Does what the operator wants, until he says stop. A server whose host has no signals runs until
+/// the host ends it.
 async fn obey(
     clients: Rc<Clients>,
     on_reload: Option<Box<dyn Fn() -> Later>>,

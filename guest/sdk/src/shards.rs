@@ -1,18 +1,20 @@
 //! What the shards of a server leave for each other.
 //!
-//! A server may be run by several guests at once, its shards, each with clients and memory of its own. A guest need not know
-//! of it, unless it tells somebody what concerns all of them, such as what it has counted.
+//! A server may be run by several guests at once, its shards, each with clients and memory of its
+//! own. A guest need not know of it, unless it tells somebody what concerns all of them, such as
+//! what it has counted.
 
 use crate::contract::{Error, Reply, Request};
 use crate::request::{Ask, Pending, Sealed, ask};
 
-/// Leaves bytes for the shards of this server, in place of what this one has left before. Fails with `too-large` over
-/// `post_bytes_max`.
+/// Leaves bytes for the shards of this server, in place of what this one has left before. Fails
+/// with `too-large` over `post_bytes_max`.
 pub fn post(bytes: impl Into<Vec<u8>>) -> Pending<Post> {
     ask(Post { bytes: bytes.into() })
 }
 
-/// Takes what each shard has left last, in their order, this one among them; empty for one that has left nothing.
+/// Takes what each shard has left last, in their order, this one among them; empty for one that
+/// has left nothing.
 pub fn gather() -> Pending<Gather> {
     ask(Gather)
 }

@@ -5,8 +5,8 @@ use crate::request::{Answers, AskMany, Sealed, answers};
 
 /// Asks to be told what the operator wants.
 ///
-/// A guest that asks can be paused as well: the executor sees to that at the next quiet point, and the guest never
-/// notices.
+/// A guest that asks can be paused as well: the executor sees to that at the next quiet point, and
+/// the guest never notices.
 pub fn signals() -> Signals {
     Signals { answers: answers(SignalsRequest) }
 }
@@ -18,8 +18,9 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Waits for the next wish: `Stop` or `Reload`, never `Pause`; or for the news that lines of the log were lost. After an error there are no more, and every further
-    /// call gives the same error.
+    /// Waits for the next wish: `Stop` or `Reload`, never `Pause`; or for the news that lines of
+    /// the log were lost. After an error there are no more, and every further call gives the same
+    /// error.
     pub async fn next(&mut self) -> Result<Signal, Error> {
         self.answers.next_or_final().await
     }

@@ -1,12 +1,13 @@
-//! How much is handed over at a time: the host ends a guest that sends more than `send_bytes_max` (64 MiB) in one call,
-//! and what a turn makes of thousands of clients can be more.
+//! How much is handed over at a time: the host ends a guest that sends more than `send_bytes_max`
+//! (64 MiB) in one call, and what a turn makes of thousands of clients can be more.
 
 use crate::contract::{Part, Request, Submission};
 
 /// Bytes of one `send`: a quarter of what the host takes, for it counts more than these.
 const SLICE_BYTES_MAX: usize = 16 << 20;
 
-/// What a request or a part takes besides the bytes that it names. The canonical ABI lays them out in 40 and 32.
+/// What a request or a part takes besides the bytes that it names. The canonical ABI lays them out
+/// in 40 and 32.
 const ITEM_BYTES: usize = 64;
 
 /// The requests of a turn, in order, in slices that the host takes.

@@ -7,7 +7,8 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// Starts a task: it is polled before the turn ends, without anybody awaiting it. Where no guest runs, nobody polls it.
+/// Starts a task: it is polled before the turn ends, without anybody awaiting it. Where no guest
+/// runs, nobody polls it.
 pub fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> Task<T> {
     let end = Rc::new(RefCell::new(End { output: None, ended: false, waker: None }));
     let ending = Ending(Rc::clone(&end));
@@ -57,7 +58,8 @@ pub enum Either<A, B> {
     Right(B),
 }
 
-/// A task. Awaiting it gives its output, or `None` when it was cancelled; dropping it leaves the task running.
+/// A task. Awaiting it gives its output, or `None` when it was cancelled; dropping it leaves the
+/// task running.
 pub struct Task<T> {
     id: TaskId,
     end: Rc<RefCell<End<T>>>,
@@ -74,8 +76,8 @@ struct End<T> {
 struct Ending<T>(Rc<RefCell<End<T>>>);
 
 impl<T> Task<T> {
-    /// Ends the task: its future is dropped now, or, when it is being polled (a task that cancels itself), when it next
-    /// waits. Nothing to do when it has ended.
+    /// Ends the task: its future is dropped now, or, when it is being polled (a task that cancels
+    /// itself), when it next waits. Nothing to do when it has ended.
     pub fn cancel(&self) {
         executor::cancel(self.id);
     }

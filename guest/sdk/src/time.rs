@@ -1,4 +1,5 @@
-//! The time, and waiting for it. Time moves only between two turns: it is the stamp of the last batch of answers.
+//! The time, and waiting for it. Time moves only between two turns: it is the stamp of the last
+//! batch of answers.
 //!
 //! However many timers a guest has, at most one `sleep` is pending at the host.
 
@@ -19,7 +20,8 @@ pub fn sleep(duration: Duration) -> Sleep {
     Sleep { until: later(duration), timer: Timer::new() }
 }
 
-/// Waits for a future, for so long at most; then drops it. What is ready at the same time as the timeout is not late.
+/// Waits for a future, for so long at most; then drops it. What is ready at the same time as the
+/// timeout is not late.
 pub async fn with_timeout<F: Future>(duration: Duration, future: F) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
     let mut sleep = sleep(duration);
@@ -59,8 +61,9 @@ impl fmt::Debug for Sleep {
     }
 }
 
-/// A time that can be set again and again, at the cost of a store: for a limit that is renewed with each request of a
-/// connection. Setting it to a later time makes no request and touches no timer.
+/// A time that can be set again and again, at the cost of a store: for a limit that is renewed
+/// with each request of a connection. Setting it to a later time makes no request and touches no
+/// timer.
 ///
 /// One task at a time may wait under its [`limit`](Deadline::limit).
 pub struct Deadline {
@@ -78,7 +81,8 @@ impl Deadline {
         Deadline { at: Cell::new(NEVER), timer: RefCell::new(Timer::new()) }
     }
 
-    /// Sets it to so long from [`now`], whatever it was before; also while a future waits under it.
+    /// Sets it to so long from [`now`], whatever it was before; also while a future waits under
+    /// it.
     pub fn set(&self, from_now: Duration) {
         let at = later(from_now);
         self.at.set(at);
@@ -95,7 +99,8 @@ impl Deadline {
         now() >= self.at.get()
     }
 
-    /// Waits for a future until the deadline has passed; then drops it. What is ready at the same time is not late.
+    /// Waits for a future until the deadline has passed; then drops it. What is ready at the same
+    /// time is not late.
     pub async fn limit<F: Future>(&self, future: F) -> Result<F::Output, Elapsed> {
         let mut future = pin!(future);
         std::future::poll_fn(|cx| {
@@ -136,10 +141,11 @@ impl fmt::Display for Elapsed {
 
 impl std::error::Error for Elapsed {}
 
-/// So long from now, in nanoseconds since the Unix epoch. What takes more than 136 years, or lies beyond the year 2554, is
-/// never.
+/// So long from now, in nanoseconds since the Unix epoch. What takes more than 136 years, or lies
+/// beyond the year 2554, is never.
 fn later(duration: Duration) -> u64 {
-    // A product of these two cannot overflow: to find that out takes 128 bits, which wasm32 does not have.
+    // A product of these two cannot overflow: to find that out takes 128 bits, which wasm32 does
+    // not have.
     let Ok(seconds) = u32::try_from(duration.as_secs()) else { return NEVER };
     let nanoseconds = u64::from(seconds) * 1_000_000_000 + u64::from(duration.subsec_nanos());
     now().saturating_add(nanoseconds)

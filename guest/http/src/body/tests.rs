@@ -4,7 +4,8 @@ use super::*;
 
 #[test]
 fn framing_follows_from_the_fields() {
-    // The fields: `L` for Content-Length, `T` for Transfer-Encoding; the framing, or the status of the fault.
+    // The fields: `L` for Content-Length, `T` for Transfer-Encoding; the framing, or the status of
+    // the fault.
     let check = |version: Version, fields: &[(char, &str)], expected: Result<Framing, u16>| {
         let mut found = FramingFields::default();
         let taken = fields.iter().try_for_each(|&(kind, value)| match kind {

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Scans a head whole and in pieces of one byte; gives what was found, or the fault and the byte that brought it.
+/// Scans a head whole and in pieces of one byte; gives what was found, or the fault and the byte
+/// that brought it.
 fn scan(head: &[u8]) -> Result<Option<usize>, (Fault, usize)> {
     let (mut whole, mut pieces) = (Scanner::default(), Scanner::default());
     let at_once = whole.scan(head);

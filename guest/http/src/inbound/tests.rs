@@ -86,7 +86,8 @@ fn a_body_is_never_read_as_a_request() {
     check(&(with("Expect: 100-continue\r\nContent-Length: 3", "abc") + get), &["/a"], Phase::Over);
 }
 
-/// Every sequence of up to four of these: what is found does not depend on how it is cut, and nothing panics.
+/// Every sequence of up to four of these: what is found does not depend on how it is cut, and
+/// nothing panics.
 #[test]
 fn any_bytes_are_read_alike_whole_and_one_by_one() {
     const FRAGMENTS: [&str; 15] = [

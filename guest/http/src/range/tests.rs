@@ -1,5 +1,5 @@
-//! The cases of Go's `ServeContent`, nginx's and Apache's own tests, read as facts: what is asked of how many bytes, and
-//! what comes of it.
+//! The cases of Go's `ServeContent`, nginx's and Apache's own tests, read as facts: what is asked
+//! of how many bytes, and what comes of it.
 
 use super::*;
 

@@ -11,7 +11,8 @@ fn read(head: &str) -> (Request, Framing) {
     (request.with_line(head.line()), framing)
 }
 
-/// A request line and fields, each ended by a semicolon here; what it comes to, and whether the connection is kept.
+/// A request line and fields, each ended by a semicolon here; what it comes to, and whether the
+/// connection is kept.
 #[track_caller]
 fn check(head: &str, action: &str, persistent: bool) {
     let (request, framing) = read(&format!("{}\r\n", head.replace(';', "\r\n")));

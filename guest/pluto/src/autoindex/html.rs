@@ -1,5 +1,5 @@
-//! A listing for people: one page that loads nothing, in light and dark, for wide screens and narrow ones, sorted by
-//! links.
+//! A listing for people: one page that loads nothing, in light and dark, for wide screens and
+//! narrow ones, sorted by links.
 
 use super::{Item, ItemKind, Key, Order, push_time, push_url};
 use pluto_http::page::escape;
@@ -121,8 +121,8 @@ fn push_row(out: &mut String, item: &Item) {
     let _ = writeln!(out, "{time}\">{} {}</time></td></tr>", &time[..10], &time[11..16]);
 }
 
-/// Control characters, and those that turn the direction of what follows, as a picture of themselves: a name must not
-/// look like another one.
+/// Control characters, and those that turn the direction of what follows, as a picture of
+/// themselves: a name must not look like another one.
 fn visible(name: &str) -> String {
     let is_odd = |c: char| {
         c.is_control()

@@ -1,8 +1,10 @@
-//! A listing for programs: `[{"name":"a","type":"file","mtime":"2026-11-21T01:02:03Z","size":1,"url":"./a"}]`, which is
+//! A listing for programs:
+//! `[{"name":"a","type":"file","mtime":"2026-11-21T01:02:03Z","size":1,"url":"./a"}]`, which is
 //! what nginx and static-web-server write, and the `url` of Caddy.
 //!
-//! JSON is UTF-8 (RFC 8259 §8.1), and a name need not be: `name` is to be shown, with U+FFFD for what is no character, and
-//! may be that of another entry too. `url`, relative to the directory, is the one to ask for.
+//! JSON is UTF-8 (RFC 8259 §8.1), and a name need not be: `name` is to be shown, with U+FFFD for
+//! what is no character, and may be that of another entry too. `url`, relative to the directory,
+//! is the one to ask for.
 
 use super::{Item, ItemKind, push_time, push_url};
 use std::fmt::Write;

@@ -60,7 +60,8 @@ pub enum Form {
 }
 
 impl Order {
-    /// That which a query asks for; by name when it asks for none. What is not known is ignored, as in every query.
+    /// That which a query asks for; by name when it asks for none. What is not known is ignored,
+    /// as in every query.
     pub fn parse(query: Option<&[u8]>) -> Order {
         let mut order = Order { key: Key::Name, descending: false };
         for pair in query.unwrap_or_default().split(|&byte| byte == b'&') {
@@ -96,8 +97,8 @@ impl Order {
     }
 }
 
-/// Writes a listing of the directory at this path, which ends in a slash unless it is the root; nothing when it has more
-/// entries, or takes more bytes, than are sent.
+/// Writes a listing of the directory at this path, which ends in a slash unless it is the root;
+/// nothing when it has more entries, or takes more bytes, than are sent.
 pub fn write(path: &[u8], mut items: Vec<Item>, order: Order, form: Form) -> Option<Vec<u8>> {
     if items.len() > LISTING_ENTRIES_MAX {
         return None;
@@ -110,9 +111,9 @@ pub fn write(path: &[u8], mut items: Vec<Item>, order: Order, form: Form) -> Opt
     (text.len() <= LISTING_BYTES_MAX).then(|| text.into_bytes())
 }
 
-/// The address of an entry, relative to its directory (RFC 3986 §4.2): `./`, for a name with a colon would be an address
-/// with a scheme; a path of one segment (§3.3), with nothing in it that HTML or JSON would take for its own; and the slash
-/// of a directory.
+/// The address of an entry, relative to its directory (RFC 3986 §4.2): `./`, for a name with a
+/// colon would be an address with a scheme; a path of one segment (§3.3), with nothing in it that
+/// HTML or JSON would take for its own; and the slash of a directory.
 fn push_url(out: &mut String, item: &Item) {
     out.push_str("./");
     for &byte in &item.name {
@@ -136,7 +137,8 @@ fn push_time(out: &mut String, nanoseconds: i64) {
     let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
 }
 
-/// Year, month and day of a day, counted from 1970-01-01; by years that begin in March, so that a leap day ends one.
+/// Year, month and day of a day, counted from 1970-01-01; by years that begin in March, so that a
+/// leap day ends one.
 fn civil(day: u64) -> (u64, u64, u64) {
     let day = day + 719_468;
     let (era, day) = (day / 146_097, day % 146_097);

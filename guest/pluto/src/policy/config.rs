@@ -45,15 +45,17 @@ pub struct AuthRule {
     pub users: Vec<u8>,
 }
 
-/// Seconds of `max-age` that a browser may remember: HSTS recommends one or two years, and no list asks for more.
+/// Seconds of `max-age` that a browser may remember: HSTS recommends one or two years, and no list
+/// asks for more.
 const YEARS_SECONDS: u64 = 10 * 365 * 24 * 60 * 60;
 
-/// How long a browser remembers the answer to a preflight when the file does not say: as long as the Fetch standard's
-/// own default is short (5 s) browsers ask again and again.
+/// How long a browser remembers the answer to a preflight when the file does not say: as long as
+/// the Fetch standard's own default is short (5 s) browsers ask again and again.
 const PREFLIGHT_SECONDS: u64 = 600;
 
 impl Config {
-    /// Reads a file on top of what is there, which it wins over. The error has a line for each problem.
+    /// Reads a file on top of what is there, which it wins over. The error has a line for each
+    /// problem.
     pub fn read(mut self, file: &str, text: &str) -> Result<Config, Vec<String>> {
         let problems = Problems::default();
         let (table, errors) = DeTable::parse_recoverable(text);

@@ -1,4 +1,5 @@
-//! Cross-origin requests (the Fetch standard, "CORS protocol"): who may read this site's files from another site.
+//! Cross-origin requests (the Fetch standard, "CORS protocol"): who may read this site's files
+//! from another site.
 
 use super::glob::Glob;
 use pluto_http::authority;
@@ -13,7 +14,8 @@ pub struct Cors {
     pub origins: Origins,
     /// The lines that answer a preflight, behind those of every answer.
     preflight: String,
-    /// The lines that every answer to an allowed origin has, behind its `Access-Control-Allow-Origin`.
+    /// The lines that every answer to an allowed origin has, behind its
+    /// `Access-Control-Allow-Origin`.
     actual: String,
 }
 
@@ -57,7 +59,8 @@ impl Origins {
     }
 }
 
-/// RFC 6454 §6.2: a scheme, a host in lower case and perhaps a port; what a browser sends, byte for byte.
+/// RFC 6454 §6.2: a scheme, a host in lower case and perhaps a port; what a browser sends, byte
+/// for byte.
 fn is_origin(origin: &str) -> bool {
     let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
     rest.is_some_and(|host| {
@@ -68,8 +71,8 @@ fn is_origin(origin: &str) -> bool {
 impl Cors {
     /// Compiles what is allowed. The error says what was expected.
     pub fn new(source: Glob, origins: Origins, grant: &Grant) -> Result<Cors, String> {
-        // The Fetch standard, "HTTP extensions": with credentials an asterisk allows nothing, and naming whoever asks
-        // would open the site to everybody.
+        // The Fetch standard, "HTTP extensions": with credentials an asterisk allows nothing, and
+        // naming whoever asks would open the site to everybody.
         if grant.credentials && origins == Origins::All {
             return Err("expected a list of origins: with allow-credentials, \"*\" is not allowed".to_owned());
         }
@@ -93,7 +96,8 @@ impl Cors {
         Ok(Cors { source, origins, preflight, actual })
     }
 
-    /// Writes the field lines of an answer to a request from this origin; to a preflight, when it is one.
+    /// Writes the field lines of an answer to a request from this origin; to a preflight, when it
+    /// is one.
     pub fn write(&self, origin: Option<&[u8]>, preflight: bool, out: &mut Vec<u8>) {
         let lines = if preflight { &self.preflight } else { &self.actual };
         let allowed = match (&self.origins, origin) {
@@ -110,7 +114,8 @@ impl Cors {
             }
         }
         if self.origins != Origins::All {
-            // Also when there was none or another one: a cache must not give that answer to those who are allowed.
+            // Also when there was none or another one: a cache must not give that answer to those
+            // who are allowed.
             out.extend_from_slice(b"Vary: Origin\r\n");
         }
     }

@@ -22,8 +22,8 @@ pub struct Field {
     value: String,
 }
 
-/// Fields that say where a message ends, what becomes of the connection, or which bytes follow. They are right or the
-/// next response is read as something else.
+/// Fields that say where a message ends, what becomes of the connection, or which bytes follow.
+/// They are right or the next response is read as something else.
 const OF_THE_MESSAGE: [&str; 13] = [
     "Connection",
     "Content-Encoding",
@@ -103,8 +103,9 @@ pub struct FieldEdits {
 }
 
 impl FieldEdits {
-    /// What the rules say of a file that has these paths. Later rules win over earlier ones. A file that only some may
-    /// read is kept by no shared cache, whatever a rule for all scripts, say, has in mind.
+    /// What the rules say of a file that has these paths. Later rules win over earlier ones. A
+    /// file that only some may read is kept by no shared cache, whatever a rule for all scripts,
+    /// say, has in mind.
     pub fn collect(private: bool, rules: &[FieldRule], paths: &[&[u8]]) -> FieldEdits {
         let mut edits = FieldEdits::default();
         for rule in rules.iter().filter(|rule| paths.iter().any(|path| rule.source.is_match(path))) {
@@ -170,13 +171,14 @@ fn is_named(line: &[u8], name: &str) -> bool {
     line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name.as_bytes())
 }
 
-/// The security preset: fields that browsers obey, with values that break no ordinary site. They go with every response;
-/// `nosniff` does so without it.
+/// The security preset: fields that browsers obey, with values that break no ordinary site. They
+/// go with every response; `nosniff` does so without it.
 pub fn security(hsts_seconds: Option<u64>) -> Vec<Field> {
     let mut fields: Vec<Field> =
         SECURITY.iter().map(|(name, value)| Field { name: (*name).to_owned(), value: (*value).to_owned() }).collect();
-    // RFC 6797 §7.2: browsers ignore it over plain HTTP; it is for what speaks TLS in front of the server. A browser
-    // that has seen it cannot be told otherwise soon, so that it is sent when it is asked for and not before.
+    // RFC 6797 §7.2: browsers ignore it over plain HTTP; it is for what speaks TLS in front of the
+    // server. A browser that has seen it cannot be told otherwise soon, so that it is sent when it
+    // is asked for and not before.
     fields.extend(
         hsts_seconds
             .map(|seconds| Field { name: "Strict-Transport-Security".to_owned(), value: format!("max-age={seconds}") }),
@@ -185,10 +187,11 @@ pub fn security(hsts_seconds: Option<u64>) -> Vec<Field> {
 }
 
 const SECURITY: [(&str, &str); 5] = [
-    // Other sites learn which site a visitor comes from, and not from which page. What browsers do by themselves today.
+    // Other sites learn which site a visitor comes from, and not from which page. What browsers do
+    // by themselves today.
     ("Referrer-Policy", "strict-origin-when-cross-origin"),
-    // No other site shows this one in a frame, to have its visitors click on what they do not see; said twice, for the
-    // older field is all that some browsers know.
+    // No other site shows this one in a frame, to have its visitors click on what they do not see;
+    // said twice, for the older field is all that some browsers know.
     ("X-Frame-Options", "SAMEORIGIN"),
     ("Content-Security-Policy", "frame-ancestors 'self'"),
     // A page of another site that opened this one, or was opened by it, cannot reach into it.

@@ -1,4 +1,5 @@
-//! Globs against paths, in time that grows with the path and never with what an attacker makes of it.
+//! Globs against paths, in time that grows with the path and never with what an attacker makes of
+//! it.
 //!
 //! | in a glob | matches |
 //! |---|---|
@@ -10,9 +11,10 @@
 //! | `[a-z]`, `[!a-z]` | one character of these, or none of these |
 //! | `\x` | the character `x` as it is |
 //!
-//! Each `*`, `**` and `{}` is a capture, counted from 1. A glob is compiled to a small program. What it could match is
-//! tried one way after the other, and no operation twice at the same byte, so that a path costs at most its length times
-//! that of the program; most paths are told from a glob by their first and last bytes before that.
+//! Each `*`, `**` and `{}` is a capture, counted from 1. A glob is compiled to a small program.
+//! What it could match is tried one way after the other, and no operation twice at the same byte,
+//! so that a path costs at most its length times that of the program; most paths are told from a
+//! glob by their first and last bytes before that.
 
 use crate::limits::{CAPTURES_MAX, GLOB_BYTES_MAX};
 use std::ops::Range;
@@ -59,7 +61,8 @@ impl Glob {
         if glob.len() > GLOB_BYTES_MAX {
             return Err(format!("expected a glob of at most {GLOB_BYTES_MAX} bytes, found {}", glob.len()));
         }
-        // A glob for files in any folder is often written without the slash that every path begins with.
+        // A glob for files in any folder is often written without the slash that every path begins
+        // with.
         let rooted = if glob == "**" || glob.starts_with("**/") { format!("/{glob}") } else { glob.to_owned() };
         if !rooted.starts_with('/') {
             return Err(format!("expected a glob that begins with / or with **/, found {glob:?}"));
@@ -93,7 +96,8 @@ impl Glob {
         }
     }
 
-    /// What the wildcards stand for, when it matches the whole of this path. One that stands for nothing is empty.
+    /// What the wildcards stand for, when it matches the whole of this path. One that stands for
+    /// nothing is empty.
     pub fn find(&self, path: &[u8]) -> Option<Captures> {
         if self.may_match(path) { self.run(path) } else { None }
     }
@@ -123,7 +127,8 @@ type Saved = [usize; 2 * CAPTURES_MAX];
 struct Machine<'a> {
     ops: &'a [Op],
     path: &'a [u8],
-    /// A bit for each operation at each place in the path, once it was tried there: it would fail again.
+    /// A bit for each operation at each place in the path, once it was tried there: it would fail
+    /// again.
     tried: Vec<u64>,
     saved: Saved,
     /// What is tried when the current way has failed, the last first.
@@ -236,7 +241,8 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    /// Compiles up to the end of the glob, or in braces up to a comma or the closing brace, which stays.
+    /// Compiles up to the end of the glob, or in braces up to a comma or the closing brace, which
+    /// stays.
     fn sequence(&mut self, in_braces: bool) -> Result<(), String> {
         while let [byte, tail @ ..] = self.rest {
             if in_braces && matches!(byte, b',' | b'}') {

@@ -1,4 +1,5 @@
-//! Which sites there are: one, or one for each host, in the folder beneath the root that the host names.
+//! Which sites there are: one, or one for each host, in the folder beneath the root that the host
+//! names.
 
 use super::Policy;
 use std::collections::BTreeMap;
@@ -53,8 +54,9 @@ impl VirtualHosts {
     }
 }
 
-/// The name of a host as a folder has it: in lower case, without a dot at its end. Nothing when it is none that a folder
-/// can have: an address in brackets, and whatever could be a path or a hidden name.
+/// The name of a host as a folder has it: in lower case, without a dot at its end. Nothing when it
+/// is none that a folder can have: an address in brackets, and whatever could be a path or a
+/// hidden name.
 pub fn folder(host: &[u8]) -> Option<String> {
     let host = host.strip_suffix(b".").unwrap_or(host);
     // RFC 1123 §2.1 and §2.5, with the underscore that is in use.

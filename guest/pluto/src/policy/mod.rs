@@ -1,4 +1,5 @@
-//! The site's policy: what its configuration file says. Nothing here waits or reads a file: `site` does that.
+//! The site's policy: what its configuration file says. Nothing here waits or reads a file: `site`
+//! does that.
 //!
 //! | module | what is in it |
 //! |---|---|
@@ -38,7 +39,8 @@ pub struct Policy {
     /// The path of the file itself.
     file: Vec<u8>,
     always: Lines,
-    /// What is changed in the responses with a file, by its path, and whether only some may read it.
+    /// What is changed in the responses with a file, by its path, and whether only some may read
+    /// it.
     edits: RefCell<BTreeMap<FieldEditsKey, Rc<FieldEdits>>>,
 }
 
@@ -55,7 +57,8 @@ pub const INDEX: &[u8] = b"index.html";
 pub const PAGE: &[u8] = b".html";
 
 impl Policy {
-    /// With the users of each file that the configuration names, and the path of the configuration.
+    /// With the users of each file that the configuration names, and the path of the
+    /// configuration.
     pub fn new(config: Config, users: BTreeMap<Vec<u8>, Users>, file: &str) -> Policy {
         let always = Lines::new(config.always.iter().map(Field::parts));
         let users = users.into_iter().map(|(path, users)| (path, Rc::new(users))).collect();
@@ -74,7 +77,8 @@ impl Policy {
         counts.map(|(count, what)| format!("{count} {what}")).join(", ")
     }
 
-    /// Whether the file of that path is nobody's business: the configuration, and the files of users.
+    /// Whether the file of that path is nobody's business: the configuration, and the files of
+    /// users.
     pub fn is_secret(&self, path: &[u8]) -> bool {
         path == self.file || self.config.secrets().any(|secret| secret == path)
     }
@@ -89,7 +93,8 @@ impl Policy {
         Some((rule, self.users.get(&rule.users)?))
     }
 
-    /// Whether who may read the path may read the file at `other` too, which is to be sent in its place.
+    /// Whether who may read the path may read the file at `other` too, which is to be sent in its
+    /// place.
     pub fn may_stand_in(&self, other: &[u8], path: &[u8]) -> bool {
         let rule = |path| self.guard(path).map(|(rule, _)| rule);
         match rule(other) {
@@ -104,7 +109,8 @@ impl Policy {
         self.names(path).iter().any(|name| cors.source.is_match(name)).then_some(cors)
     }
 
-    /// What is changed in the response with the file of that path, which only some may read when it is private.
+    /// What is changed in the response with the file of that path, which only some may read when
+    /// it is private.
     pub fn edits(&self, path: &[u8], private: bool) -> Option<Rc<FieldEdits>> {
         if self.config.fields.is_empty() && !private {
             return None;
@@ -132,7 +138,8 @@ impl Policy {
         &self.always
     }
 
-    /// All paths at which the same file is served, each with its slash: a rule about one of them is about the file.
+    /// All paths at which the same file is served, each with its slash: a rule about one of them
+    /// is about the file.
     fn names(&self, path: &[u8]) -> Vec<Vec<u8>> {
         let plain = ENCODED.iter().find_map(|ending| path.strip_suffix(*ending)).unwrap_or(path);
         let mut names: Vec<Vec<u8>> = Vec::with_capacity(4);
@@ -164,7 +171,8 @@ impl Policy {
     }
 }
 
-/// The address of a page's file without its ending, when it has one: `/a` for `a.html`, `/` for `index.html`.
+/// The address of a page's file without its ending, when it has one: `/a` for `a.html`, `/` for
+/// `index.html`.
 pub fn clean(file: &[u8]) -> Option<String> {
     let address = file.strip_suffix(PAGE)?;
     let address = match address.strip_suffix(b"index") {

@@ -1,7 +1,8 @@
-//! Passwords hashed by bcrypt, the one form that `htpasswd -B`, nginx, Caddy and others have in common.
+//! Passwords hashed by bcrypt, the one form that `htpasswd -B`, nginx, Caddy and others have in
+//! common.
 //!
-//! A hash takes from milliseconds to half a second, and a guest has one thread: so it is computed in steps, between
-//! which the server serves its other clients.
+//! A hash takes from milliseconds to half a second, and a guest has one thread: so it is computed
+//! in steps, between which the server serves its other clients.
 
 use crate::limits::BCRYPT_COST_MAX;
 use base64::Engine;
@@ -22,8 +23,8 @@ const SALT_BYTES: usize = 16;
 /// bcrypt computes 24 bytes and has always stored 23.
 const DIGEST_BYTES: usize = 23;
 const SALT_DIGITS: usize = 22;
-/// The digits of bcrypt, which are older than those of RFC 4648. Every implementation ignores the bits behind the last
-/// byte, and some write them.
+/// The digits of bcrypt, which are older than those of RFC 4648. Every implementation ignores the
+/// bits behind the last byte, and some write them.
 const DIGITS: GeneralPurpose = GeneralPurpose::new(&alphabet::BCRYPT, NO_PAD.with_decode_allow_trailing_bits(true));
 /// bcrypt reads no more of a password, with the NUL behind it.
 const PASSWORD_BYTES_READ: usize = 72;
@@ -32,7 +33,8 @@ impl Hash {
     /// Reads a hash. The error says what was expected, and nothing of what was found.
     pub fn parse(text: &str) -> Result<Hash, String> {
         const FORM: &str = "expected a password hashed by bcrypt ($2y$...), as `htpasswd -B` writes it";
-        // 2a, 2b and 2y are the same for every password that the right implementations hash; 2x is that of a wrong one.
+        // 2a, 2b and 2y are the same for every password that the right implementations hash; 2x is
+        // that of a wrong one.
         let rest = ["$2y$", "$2b$", "$2a$"].iter().find_map(|start| text.strip_prefix(start)).ok_or(FORM)?;
         let (cost, digits) = rest.split_once('$').ok_or(FORM)?;
         let is_number = cost.len() == 2 && cost.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,5 @@
-//! Redirects: from a glob to an address, in which `$1` to `$9` stand for what the glob's wildcards matched.
+//! Redirects: from a glob to an address, in which `$1` to `$9` stand for what the glob's wildcards
+//! matched.
 
 use super::clean;
 use super::glob::{Captures, Glob};
@@ -16,7 +17,8 @@ pub struct Redirect {
 }
 
 impl Redirect {
-    /// From the paths that a glob matches to the address that a template gives. The error says what was expected.
+    /// From the paths that a glob matches to the address that a template gives. The error says
+    /// what was expected.
     pub fn new(source: Glob, destination: &str, status: Status) -> Result<Redirect, String> {
         Ok(Redirect { destination: Template::new(destination, source.captures())?, source, status })
     }
@@ -29,8 +31,8 @@ pub fn status(kind: i64) -> Option<Status> {
         .find(|status| i64::from(status.code()) == kind)
 }
 
-/// Where the first rule that matches sends a request for a path, which begins with a slash: status and location, which
-/// is escaped as one. A rule that leads to the path itself does not apply.
+/// Where the first rule that matches sends a request for a path, which begins with a slash: status
+/// and location, which is escaped as one. A rule that leads to the path itself does not apply.
 pub fn find(rules: &[Redirect], path: &[u8], query: Option<&[u8]>) -> Option<(Status, String)> {
     rules.iter().find_map(|rule| {
         let captures = rule.source.find(path)?;
@@ -38,8 +40,9 @@ pub fn find(rules: &[Redirect], path: &[u8], query: Option<&[u8]>) -> Option<(St
     })
 }
 
-/// The addresses that a rule leads to one after the other, when they never come to an end; with clean addresses, also
-/// those that pages lead to. For its wildcards stands one letter: what is found is a circle, but not every circle is found.
+/// The addresses that a rule leads to one after the other, when they never come to an end; with
+/// clean addresses, also those that pages lead to. For its wildcards stands one letter: what is
+/// found is a circle, but not every circle is found.
 pub fn circle(rules: &[Redirect], start: &Redirect, clean_urls: bool) -> Option<Vec<String>> {
     const SAMPLE: &[u8] = b"x";
     let captures: Captures = (0..start.source.captures()).map(|_| 0..SAMPLE.len()).collect();
@@ -164,7 +167,8 @@ fn pieces(mut text: &str, captures: usize) -> Result<Vec<Piece>, String> {
 /// What stands as it is in a query or fragment (RFC 3986 §3.4), and what is escaped already.
 const QUERY: &[u8] = b"-._~!$&'()*+,;=:@/?%#";
 
-/// What stands as it is where a capture goes: nothing that means something in a path or query, but the slash.
+/// What stands as it is where a capture goes: nothing that means something in a path or query, but
+/// the slash.
 const CAPTURE: &[u8] = b"-._~/";
 
 fn push_capture(out: &mut String, bytes: &[u8]) {

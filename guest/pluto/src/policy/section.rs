@@ -1,4 +1,5 @@
-//! A table of a TOML document, read key by key: every problem is kept with its place, and no key is passed over.
+//! A table of a TOML document, read key by key: every problem is kept with its place, and no key
+//! is passed over.
 
 use crate::limits::PROBLEMS_MAX;
 use std::borrow::Cow;
@@ -7,7 +8,8 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Keys of the whole site. Behind the first table TOML takes them for that table's, which the indentation hides.
+/// Keys of the whole site. Behind the first table TOML takes them for that table's, which the
+/// indentation hides.
 const OF_THE_SITE: [&str; 5] = ["clean-urls", "directory-listing", "page-fallback", "security-headers", "hsts-max-age"];
 
 /// What is wrong with a file, each with its place: an offset in bytes.
@@ -25,7 +27,8 @@ impl Problems {
         result.map_err(|what| self.add(at.start, what)).ok()
     }
 
-    /// One line for each problem in a text, in the order of their places: `FILE:LINE:COLUMN: what was expected`.
+    /// One line for each problem in a text, in the order of their places: `FILE:LINE:COLUMN: what
+    /// was expected`.
     pub fn lines(self, file: &str, text: &str) -> Vec<String> {
         let mut problems = self.0.into_inner();
         problems.sort_unstable();

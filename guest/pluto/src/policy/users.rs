@@ -1,4 +1,5 @@
-//! Who may log in: a file of names and hashed passwords as `htpasswd -B` writes it, and what a client sends (RFC 7617).
+//! Who may log in: a file of names and hashed passwords as `htpasswd -B` writes it, and what a
+//! client sends (RFC 7617).
 
 use super::password::Hash;
 use base64::Engine;
@@ -13,13 +14,16 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug)]
 pub struct Users {
     hashes: BTreeMap<String, Hash>,
-    /// What takes the place of an unknown user's hash, so that asking for one takes as long as for another.
+    /// What takes the place of an unknown user's hash, so that asking for one takes as long as for
+    /// another.
     decoy: Hash,
-    /// The guest has no randomness; the file has, in its salts and hashes, and nobody else knows it.
+    /// The guest has no randomness; the file has, in its salts and hashes, and nobody else knows
+    /// it.
     key: [u8; 32],
 }
 
-/// RFC 4648 §3.2: the padding is there as a whole, or some clients leave it out. Bits behind the last byte are ignored.
+/// RFC 4648 §3.2: the padding is there as a whole, or some clients leave it out. Bits behind the
+/// last byte are ignored.
 const PADDED: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, PAD.with_decode_allow_trailing_bits(true));
 const UNPADDED: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, NO_PAD.with_decode_allow_trailing_bits(true));
 
@@ -32,7 +36,8 @@ pub struct Credentials {
     pub password: Vec<u8>,
 }
 
-/// Credentials and the file that they are for, as one keyed digest: to remember them without knowing them.
+/// Credentials and the file that they are for, as one keyed digest: to remember them without
+/// knowing them.
 pub type LoginDigest = [u8; 32];
 
 impl Users {
@@ -76,8 +81,8 @@ impl Users {
 }
 
 impl Credentials {
-    /// Reads the value of `Authorization`. Nothing when it is of another scheme, or malformed, which is answered in the
-    /// same way (RFC 9110 §11.6.2).
+    /// Reads the value of `Authorization`. Nothing when it is of another scheme, or malformed,
+    /// which is answered in the same way (RFC 9110 §11.6.2).
     pub fn parse(value: &[u8]) -> Option<Credentials> {
         if value.len() > AUTHORIZATION_BYTES_MAX {
             return None;
@@ -97,7 +102,8 @@ impl Credentials {
     }
 }
 
-/// The value of `WWW-Authenticate` (RFC 7617 §2). The realm is a quoted string: visible ASCII, quotation marks escaped.
+/// The value of `WWW-Authenticate` (RFC 7617 §2). The realm is a quoted string: visible ASCII,
+/// quotation marks escaped.
 pub fn challenge(realm: &str) -> String {
     let quoted = realm.replace('\\', "\\\\").replace('"', "\\\"");
     format!("Basic realm=\"{quoted}\", charset=\"UTF-8\"")

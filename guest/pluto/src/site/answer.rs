@@ -8,7 +8,8 @@ use pluto_http::response::Lines;
 use pluto_http::status::{Fault, Status};
 use std::rc::Rc;
 
-/// What answers a request, with the fields that the site wants to have in this response besides the server's own.
+/// What answers a request, with the fields that the site wants to have in this response besides
+/// the server's own.
 #[derive(Debug)]
 pub struct Answer {
     /// What was found.

@@ -1,5 +1,5 @@
-//! Carries out the plan of a site with a configuration: whether this is a user, the file, what stands in for a missing
-//! one, and the fields of the answer.
+//! Carries out the plan of a site with a configuration: whether this is a user, the file, what
+//! stands in for a missing one, and the fields of the answer.
 
 use super::answer::{Answer, Found};
 use super::error_pages;
@@ -182,8 +182,8 @@ impl Serving<'_> {
         }
     }
 
-    /// The page of a single-page site for what is missing, when a page is asked for: by a browser that goes there, or
-    /// at an address that does not look like a file's.
+    /// The page of a single-page site for what is missing, when a page is asked for: by a browser
+    /// that goes there, or at an address that does not look like a file's.
     async fn stand_in(&self, policy: &Policy, fault: Fault) -> Answer {
         let Serving { resource, private, context, .. } = *self;
         let path = &resource.path;
@@ -235,8 +235,8 @@ fn with_edits(policy: &Policy, name: &[u8], private: bool, found: Found) -> Answ
     Answer { edits: policy.edits(name, private), ..Answer::plain(found) }
 }
 
-/// Fields of the answer that depend on more than a file: those of every response, what other sites' pages may read, and
-/// how to log in.
+/// Fields of the answer that depend on more than a file: those of every response, what other
+/// sites' pages may read, and how to log in.
 fn extra(policy: &Policy, answer: &Answer, path: Option<&Path>, facts: Option<&RequestFacts>) -> Lines {
     let mut lines = Vec::new();
     let preflight = facts.is_some_and(|facts| facts.preflight);

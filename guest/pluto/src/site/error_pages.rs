@@ -1,5 +1,5 @@
-//! Pages of the site's own for errors: those that the configuration names, and `404.html`, in the folder of what is
-//! missing or the nearest one above.
+//! Pages of the site's own for errors: those that the configuration names, and `404.html`, in the
+//! folder of what is missing or the nearest one above.
 
 use super::answer::Found;
 use super::files::{Fetched, Files};
@@ -21,7 +21,8 @@ use std::rc::{Rc, Weak};
 /// The page for what is missing, unless the configuration names another.
 const NOT_FOUND_PAGE: &[u8] = b"404.html";
 
-/// Where the pages of folders were found lately: without it each request for what is missing would look again.
+/// Where the pages of folders were found lately: without it each request for what is missing would
+/// look again.
 #[derive(Debug, Default)]
 pub struct ErrorPages(RefCell<BTreeMap<Vec<u8>, Known>>);
 
@@ -48,8 +49,8 @@ impl ErrorPages {
     }
 }
 
-/// Paths that were found to name nothing, with the page that says so: for a tenth of a second who asks again is told at once.
-/// A file that appears meanwhile is seen after that.
+/// Paths that were found to name nothing, with the page that says so: for a tenth of a second who
+/// asks again is told at once. A file that appears meanwhile is seen after that.
 #[derive(Debug)]
 pub struct Missing(RefCell<TwoGenerationMap<Vec<u8>, Rc<NotFound>>>);
 
@@ -107,8 +108,8 @@ pub struct PageQuery<'a> {
 }
 
 impl ErrorPages {
-    /// What answers a request with an error. An error page that cannot be had is replaced by the built-in one, so that no
-    /// error leads to another.
+    /// What answers a request with an error. An error page that cannot be had is replaced by the
+    /// built-in one, so that no error leads to another.
     pub async fn page(&self, files: &Files, rules: &Rules, fault: Fault, query: PageQuery<'_>) -> Found {
         match self.own_page(files, rules, fault.status, query).await {
             Some(content) => Found::ErrorPage(fault.status, content),
@@ -125,7 +126,8 @@ impl ErrorPages {
     ) -> Option<Rc<Content>> {
         let PageQuery { site, path, admitted } = query;
         let named = site.policy.as_ref().and_then(|policy| policy.config.error_pages.get(&status.code()));
-        // What the operator names is for everybody: there is no other way to have a page for those who are to log in.
+        // What the operator names is for everybody: there is no other way to have a page for those
+        // who are to log in.
         if let (Some(page), Some(policy)) = (named, &site.policy) {
             if policy.is_secret(page) {
                 return None;

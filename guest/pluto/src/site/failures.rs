@@ -18,10 +18,12 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// What answers a request for a file that cannot be opened. `line` is the request's, for the log.
+    /// What answers a request for a file that cannot be opened. `line` is the request's, for the
+    /// log.
     pub fn answer(&self, error: Error, resource: &PathAndQuery, line: &[u8]) -> Found {
         match error {
-            // There is none when the path ends in a slash, and the directory is called like an index file.
+            // There is none when the path ends in a slash, and the directory is called like an
+            // index file.
             Error::IsDirectory => to_directory(resource).map_or(Found::Fault(Fault::NOT_FOUND), Found::Redirect),
             error => Found::Fault(self.fault(error, line)),
         }
@@ -30,7 +32,8 @@ impl Failures {
     /// What a client is told when a file cannot be opened.
     pub fn fault(&self, error: Error, line: &[u8]) -> Fault {
         match error {
-            // What is outside of the root, too long, a link that is not followed or no file: nothing of the site.
+            // What is outside of the root, too long, a link that is not followed or no file:
+            // nothing of the site.
             Error::NotFound
             | Error::NotDirectory
             | Error::IsDirectory

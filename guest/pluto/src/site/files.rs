@@ -27,7 +27,8 @@ pub struct Files {
 pub enum Fetch {
     /// It is kept.
     Ready(Fetched),
-    /// It is being opened. Boxed, as what waits for the host: an answer that is known is moved quickly.
+    /// It is being opened. Boxed, as what waits for the host: an answer that is known is moved
+    /// quickly.
     Opening(Box<PendingOpen>),
     /// It is kept, and files beside it are being opened.
     Sidecars(Box<SidecarLookup>),
@@ -164,7 +165,8 @@ impl Files {
             Fetch::Ready(fetched) => Ok(fetched),
             Fetch::Opening(mut pending) => {
                 let file = pending.file().await?;
-                // Boxed, as everything that is rare: a future is as large as the largest that it waits for.
+                // Boxed, as everything that is rare: a future is as large as the largest that it
+                // waits for.
                 Ok(Box::pin(self.opened(*pending, file, accepted)).await)
             }
             Fetch::Sidecars(lookup) => Ok(Box::pin(self.opened_beside(*lookup, accepted)).await),
@@ -180,7 +182,8 @@ impl Files {
         self.choose(&resource, accepted).await
     }
 
-    /// Looks at a file that was opened, keeps it when it is to be kept, and waits for what is beside it.
+    /// Looks at a file that was opened, keeps it when it is to be kept, and waits for what is
+    /// beside it.
     async fn opened(&self, pending: PendingOpen, file: File, accepted: &Accepted) -> Fetched {
         let PendingOpen { opening, about, sidecars, fill } = pending;
         let fill = fill.and_then(|fill| fill.confirm(&file));

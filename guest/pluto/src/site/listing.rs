@@ -27,11 +27,13 @@ use std::time::Duration;
 /// What all listings together take.
 #[derive(Debug)]
 pub struct Listings {
-    /// One is made at a time, and then there is a rest: the largest takes more time than a thousand files.
+    /// One is made at a time, and then there is a rest: the largest takes more time than a
+    /// thousand files.
     queue: Queue,
     /// For what is on its way.
     budget: Budget,
-    /// Directories that had too many entries, and when: to find that out takes longer than any listing.
+    /// Directories that had too many entries, and when: to find that out takes longer than any
+    /// listing.
     too_large: RefCell<BTreeMap<Vec<u8>, u64>>,
 }
 
@@ -95,7 +97,8 @@ impl Listings {
         let path = resource.path.bytes();
         let full = [folder, path].concat();
         let directory = full.strip_suffix(b"/").unwrap_or(&full);
-        // What is opened is a directory, or none; through a link only where those are followed, which a listing always does.
+        // What is opened is a directory, or none; through a link only where those are followed,
+        // which a listing always does.
         if !directory.is_empty() {
             match open(directory.to_vec(), files.symlinks()).await {
                 Err(Error::IsDirectory) => (),

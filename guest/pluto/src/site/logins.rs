@@ -1,9 +1,10 @@
 //! Logins: what is verified once is remembered, and verifying takes no more than its share.
 //!
-//! A client can make the server compute a hash with every wrong password. So there is one hash under way at a time,
-//! computed in steps with rests between them, in which everybody else is served; a bounded number waits for it; and
-//! what was right, or wrong, is known without a hash when it comes again. That keeps the site going, not the login: who
-//! fills the queue keeps those out whose login is not remembered yet.
+//! A client can make the server compute a hash with every wrong password. So there is one hash
+//! under way at a time, computed in steps with rests between them, in which everybody else is
+//! served; a bounded number waits for it; and what was right, or wrong, is known without a hash
+//! when it comes again. That keeps the site going, not the login: who fills the queue keeps those
+//! out whose login is not remembered yet.
 
 use crate::limits::{BCRYPT_REST_MILLIS, BCRYPT_ROUNDS_AT_ONCE, LOGINS_KEPT_MAX, LOGINS_WAITING_MAX};
 use crate::policy::users::{Credentials, LoginDigest, Users};

@@ -54,8 +54,8 @@ pub struct Site {
 pub enum Lookup {
     /// What is known already.
     Known(Found),
-    /// That there is nothing at this path, which is hidden or too long; without one, at a path that no file can have. A page of
-    /// the site's own may say so.
+    /// That there is nothing at this path, which is hidden or too long; without one, at a path
+    /// that no file can have. A page of the site's own may say so.
     NotFound(Option<Box<Path>>),
     /// What depends on a file.
     Fetching(Box<Fetching>),
@@ -91,8 +91,8 @@ impl Lookup {
 }
 
 impl Site {
-    /// As the operator wants it now: read at the start, and again at each reload. Every problem of a configuration is
-    /// logged; the error is a line for the operator.
+    /// As the operator wants it now: read at the start, and again at each reload. Every problem of
+    /// a configuration is logged; the error is a line for the operator.
     pub async fn load(options: &Options) -> Result<Site, String> {
         let sites = load::load(options).await.map_err(|problems| {
             problems.iter().for_each(|problem| error!("{problem}"));
@@ -128,7 +128,8 @@ impl Site {
         self.parts.files.kept_count()
     }
 
-    /// Looks for the answer to a request. A file is asked for at once, so that several lookups wait together.
+    /// Looks for the answer to a request. A file is asked for at once, so that several lookups
+    /// wait together.
     pub fn look_up(&self, action: Action, context: &RequestContext) -> Lookup {
         if self.wants_facts() {
             return match self.parts.rules.plan(action, context) {
@@ -166,7 +167,8 @@ impl Site {
     pub async fn find(&self, lookup: Lookup, context: &RequestContext) -> Answer {
         match lookup {
             Lookup::Known(found) => Answer::plain(found),
-            // Boxed, as everything that is rare: a future is as large as the largest that it waits for.
+            // Boxed, as everything that is rare: a future is as large as the largest that it waits
+            // for.
             Lookup::NotFound(path) => Answer::plain(Box::pin(self.not_found(path.as_deref())).await),
             Lookup::Deciding(decision) => Box::pin(decision.answer(&self.parts, context)).await,
             Lookup::Fetching(fetching) => Answer::plain(self.fetched(*fetching, context).await),

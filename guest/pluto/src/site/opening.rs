@@ -6,8 +6,9 @@ use crate::store::cache::Cache;
 use pluto_sdk::fs::{Open, open};
 use pluto_sdk::{Error, File, Pending, Symlinks};
 
-/// A file that is asked for at once, and again when the host had no descriptor for it: after all that was kept for later has been
-/// given up, and when other clients have given up theirs, there may be one.
+/// A file that is asked for at once, and again when the host had no descriptor for it: after all
+/// that was kept for later has been given up, and when other clients have given up theirs, there
+/// may be one.
 #[derive(Debug)]
 pub struct Opening {
     pending: Pending<Open>,

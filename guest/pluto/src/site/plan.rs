@@ -1,8 +1,8 @@
-//! What is decided about a request before anybody looks at a file: by its head and the configuration alone, without
-//! waiting for anything.
+//! What is decided about a request before anybody looks at a file: by its head and the
+//! configuration alone, without waiting for anything.
 //!
-//! A plan holds the path that it was made for. Whoever carries it out serves that path, so that what was guarded and what
-//! is served are the same.
+//! A plan holds the path that it was made for. Whoever carries it out serves that path, so that
+//! what was guarded and what is served are the same.
 
 use super::answer::Redirect;
 use crate::limits::PATH_BYTES_MAX;
@@ -83,23 +83,26 @@ impl Rules {
         self.sites.summary()
     }
 
-    /// Whether there is one site, and no configuration: then there is nothing to plan but whether a path is served.
+    /// Whether there is one site, and no configuration: then there is nothing to plan but whether
+    /// a path is served.
     pub fn is_plain(&self) -> bool {
         matches!(&self.sites, VirtualHosts::One(VirtualHost { policy: None, .. }))
     }
 
-    /// Whether a file of this path may be served as far as its name goes. The host takes no longer path.
+    /// Whether a file of this path may be served as far as its name goes. The host takes no longer
+    /// path.
     pub fn may_serve(&self, path: &Path) -> bool {
         !self.is_hidden(path) && path.bytes().len() <= PATH_BYTES_MAX
     }
 
-    /// Whether the path is treated as that of nothing. Configurations and users are never served, wherever they are.
+    /// Whether the path is treated as that of nothing. Configurations and users are never served,
+    /// wherever they are.
     pub fn is_hidden(&self, path: &Path) -> bool {
         path.is_hidden() && (!self.allow_hidden || is_ours(path))
     }
 
-    /// Decides, in this order: which site, who may read, what is elsewhere. The error is that no site is meant, which none
-    /// has a page for.
+    /// Decides, in this order: which site, who may read, what is elsewhere. The error is that no
+    /// site is meant, which none has a page for.
     pub fn plan(&self, action: Action, context: &RequestContext) -> Result<Plan, Fault> {
         let host = context.facts.as_ref().and_then(|facts| facts.host.as_deref());
         let site = match (self.sites.find(host), &action) {
@@ -121,8 +124,9 @@ impl Rules {
         Ok(Plan { site, private, step })
     }
 
-    /// Where a request is sent that writes: what is elsewhere is so for every method (RFC 9110 §15.4), and 307 and 308 are
-    /// there for this. Not beneath a rule for who may read, of which nobody was asked.
+    /// Where a request is sent that writes: what is elsewhere is so for every method (RFC 9110
+    /// §15.4), and 307 and 308 are there for this. Not beneath a rule for who may read, of which
+    /// nobody was asked.
     fn elsewhere(&self, site: &VirtualHost, context: &RequestContext) -> Option<Redirect> {
         let (policy, facts) = (site.policy.as_ref()?, context.facts.as_ref()?);
         let resource = facts.unserved.as_ref()?;

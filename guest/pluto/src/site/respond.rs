@@ -38,7 +38,8 @@ pub enum Body {
     Parts(Rc<Content>, Multipart),
 }
 
-/// Writes the response to a request for which this was found, at this time in nanoseconds since the Unix epoch.
+/// Writes the response to a request for which this was found, at this time in nanoseconds since
+/// the Unix epoch.
 pub fn write(out: &mut Vec<u8>, envelope: &Envelope<'_>, found: Found, context: &RequestContext, now: u64) -> Response {
     match found {
         Found::File(file) => match &context.conditions {
@@ -101,7 +102,8 @@ fn write_ranges(out: &mut Vec<u8>, envelope: &Envelope<'_>, file: Rc<Content>, r
             response::write_part(out, envelope, file.fields(), &part, file.length());
             Response { status, bytes: part.end - part.start, body: Body::File(file, part) }
         }
-        // Several parts of what is encoded: a field that says so would be taken to speak of all that is between them.
+        // Several parts of what is encoded: a field that says so would be taken to speak of all
+        // that is between them.
         Selection::Parts(_) if file.coding().is_some() => write_whole(out, envelope, file),
         Selection::Parts(parts) => {
             let multipart = Multipart::new(parts, file.media(), file.length(), now);

@@ -1,10 +1,12 @@
-//! Files that are asked for again and again: kept open, the small ones with their content in a buffer of the host.
+//! Files that are asked for again and again: kept open, the small ones with their content in a
+//! buffer of the host.
 //!
-//! A kept file is never wrong for long. The host is asked to watch it before it is opened, and one that has changed is
-//! forgotten with the turn in which that is told. Not every file system tells, and nobody tells that a link leads elsewhere:
-//! so after 0.9 s the next to ask has it opened again, to see by its metadata whether it is still the same. Not every change
-//! shows there either: so after a minute it is read again. A response is made of one opening alone: its length, its date and
-//! its content belong together.
+//! A kept file is never wrong for long. The host is asked to watch it before it is opened, and one
+//! that has changed is forgotten with the turn in which that is told. Not every file system tells,
+//! and nobody tells that a link leads elsewhere: so after 0.9 s the next to ask has it opened
+//! again, to see by its metadata whether it is still the same. Not every change shows there
+//! either: so after a minute it is read again. A response is made of one opening alone: its
+//! length, its date and its content belong together.
 
 use super::representation::Resource;
 use super::two_generation_map::{Forgotten, TwoGenerationMap};
@@ -71,8 +73,8 @@ impl Drop for Opening {
 #[derive(Debug)]
 struct Store {
     kept: TwoGenerationMap<Vec<u8>, Rc<Entry>>,
-    /// Paths that were asked for lately, and whether one is being opened to be kept: a file is kept when it is asked for
-    /// the second time.
+    /// Paths that were asked for lately, and whether one is being opened to be kept: a file is
+    /// kept when it is asked for the second time.
     asked: TwoGenerationMap<Vec<u8>, Rc<Cell<bool>>>,
 }
 
@@ -111,7 +113,8 @@ struct Entry {
     read: Cell<u64>,
     /// When it was asked to be opened last.
     opened: Cell<u64>,
-    /// Somebody is opening it again. Where that comes to nothing this stays set, which matters only until it is too old.
+    /// Somebody is opening it again. Where that comes to nothing this stays set, which matters
+    /// only until it is too old.
     renewing: Cell<bool>,
     /// Forgets it when it changes.
     _watch: Handler,
@@ -132,7 +135,8 @@ impl Cache {
     pub fn get(&self, path: &[u8]) -> CacheLookup {
         let Some(entry) = self.store.borrow_mut().kept.get(path) else { return CacheLookup::Nothing };
         let age_millis = millis_since(entry.opened.get());
-        // The first to ask when it is no longer fresh opens it again; until that is done it does for the others.
+        // The first to ask when it is no longer fresh opens it again; until that is done it does
+        // for the others.
         let is_due = age_millis >= KEPT_FRESH_MILLIS && !entry.renewing.replace(true);
         if is_due || age_millis >= KEPT_MILLIS_MAX {
             return CacheLookup::Due(self.fill(path, How::Again(entry)));
@@ -140,8 +144,8 @@ impl Cache {
         CacheLookup::Fresh(entry.resource())
     }
 
-    /// Whether the file of that path, of which nothing is kept and which is about to be opened, is to be kept: it was asked
-    /// for before, and nobody else is opening it to keep it.
+    /// Whether the file of that path, of which nothing is kept and which is about to be opened, is
+    /// to be kept: it was asked for before, and nobody else is opening it to keep it.
     pub fn begin(&self, path: &[u8]) -> Option<CacheFill> {
         if path.len() > KEPT_PATH_BYTES_MAX {
             return None;
@@ -218,7 +222,8 @@ impl CacheFill {
         matches!(&self.how, How::Again(entry) if entry.is_to_be_read_again())
     }
 
-    /// Now that the file is open. None when it is another than what was kept, which is then forgotten.
+    /// Now that the file is open. None when it is another than what was kept, which is then
+    /// forgotten.
     pub fn confirm(self, file: &File) -> Option<CacheFill> {
         if let How::Again(entry) = &self.how
             && !entry.resource.borrow().is_of(file)

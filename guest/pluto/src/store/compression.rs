@@ -1,9 +1,11 @@
-//! Compression on the fly: gzip of files that have nothing beside them which a client likes as much.
+//! Compression on the fly: gzip of files that have nothing beside them which a client likes as
+//! much.
 //!
-//! One file is compressed at a time, in pieces between which everybody else is served, and once for all who ask. What
-//! comes of it is kept under the path, together with the validators of the file that it was made of: a file with others
-//! is another, whatever is kept. That what was read is what they speak of is seen from its digest, and nothing else; so
-//! that no change, however quick, sets a tag of one state beside the bytes of another.
+//! One file is compressed at a time, in pieces between which everybody else is served, and once
+//! for all who ask. What comes of it is kept under the path, together with the validators of the
+//! file that it was made of: a file with others is another, whatever is kept. That what was read
+//! is what they speak of is seen from its digest, and nothing else; so that no change, however
+//! quick, sets a tag of one state beside the bytes of another.
 
 use super::budget::{Budget, Reservation};
 use super::digests;
@@ -134,7 +136,8 @@ impl Compressor {
         Some(entry.content.clone().map_or(Outcome::GivenUp, Outcome::Done))
     }
 
-    /// Forgets what was made first, as far as that is needed and frees anything. Whether there is room now.
+    /// Forgets what was made first, as far as that is needed and frees anything. Whether there is
+    /// room now.
     fn make_room(&self, bytes: usize) -> bool {
         let mut store = self.store.borrow_mut();
         let mut number = 0;

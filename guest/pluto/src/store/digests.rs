@@ -1,9 +1,11 @@
-//! Entity tags of files: the digest of the content, which the host computes and the server remembers.
+//! Entity tags of files: the digest of the content, which the host computes and the server
+//! remembers.
 //!
-//! A file's times and length are no content: containers and Nix set every file's time to the same second, and a file that
-//! is restored or copied brings its old one. So the tag is made of the content, and the times serve only to tell whether a
-//! digest that is remembered still holds. Among them is the time that the system itself sets with every change and that
-//! nobody can set back.
+//! A file's times and length are no content: containers and Nix set every file's time to the same
+//! second, and a file that is restored or copied brings its old one. So the tag is made of the
+//! content, and the times serve only to tell whether a digest that is remembered still holds.
+//! Among them is the time that the system itself sets with every change and that nobody can set
+//! back.
 
 use super::two_generation_map::TwoGenerationMap;
 use crate::limits::{DIGESTS_KEPT_MAX, RACY_MILLIS};
@@ -19,7 +21,8 @@ pub struct Digests {
     known: RefCell<TwoGenerationMap<Identity, u128>>,
 }
 
-/// A state of a file: as long as this is the same, the content is, but for what `KEPT_UNREAD_MILLIS_MAX` is there for.
+/// A state of a file: as long as this is the same, the content is, but for what
+/// `KEPT_UNREAD_MILLIS_MAX` is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Identity {
     /// A hash of its path, for the number tells apart only the files of one file system.
@@ -49,7 +52,8 @@ impl Digests {
         self.known.borrow_mut().remove(&Identity::of(path, file));
     }
 
-    /// The tag of an open file whose path has this hash. None while the file is being written: nothing could be promised.
+    /// The tag of an open file whose path has this hash. None while the file is being written:
+    /// nothing could be promised.
     pub async fn tag(&self, path: u64, file: &File, coding: Option<Coding>) -> Option<EntityTag> {
         let metadata = *file.metadata();
         let identity = Identity::of(path, file);
@@ -65,26 +69,28 @@ impl Digests {
                 Some(of_content(digest, coding))
             }
             Err(Error::TooLarge) => Some(of_metadata(&metadata)),
-            // It has changed since it was opened; or it cannot be read, which sending it will show.
+            // It has changed since it was opened; or it cannot be read, which sending it will
+            // show.
             Ok(_) | Err(_) => None,
         }
     }
 }
 
-/// RFC 9110 §8.8.3.3: an encoded representation has a tag of its own, also where its bytes happen to be the same.
+/// RFC 9110 §8.8.3.3: an encoded representation has a tag of its own, also where its bytes happen
+/// to be the same.
 pub fn of_content(digest: u128, coding: Option<Coding>) -> EntityTag {
     let coding = coding.map_or(String::new(), |coding| format!("-{}", coding.name()));
     EntityTag::strong(&format!("{digest:032x}{coding}"))
 }
 
-/// The tag of what the server has compressed itself: another version of the server may make other bytes of the same
-/// content, so that the tag has a digest of both.
+/// The tag of what the server has compressed itself: another version of the server may make other
+/// bytes of the same content, so that the tag has a digest of both.
 pub fn of_compressed(digest: u128, coding: Coding, bytes: &[u8]) -> EntityTag {
     EntityTag::strong(&format!("{digest:032x}-{}-{:016x}", coding.name(), xxh3_64(bytes)))
 }
 
-/// The tag of a file that is too long to be read for it. RFC 9110 §8.8.1: it is weak as long as another change could leave
-/// it the same.
+/// The tag of a file that is too long to be read for it. RFC 9110 §8.8.1: it is weak as long as
+/// another change could leave it the same.
 fn of_metadata(metadata: &Metadata) -> EntityTag {
     let Metadata { inode, size, modified, changed, .. } = metadata;
     let opaque = format!("{inode:x}-{size:x}-{modified:x}-{changed:x}");

@@ -1,4 +1,5 @@
-//! What is kept of files, so that they are neither opened, read nor compressed again for each request.
+//! What is kept of files, so that they are neither opened, read nor compressed again for each
+//! request.
 //!
 //! | module | what is in it |
 //! |---|---|

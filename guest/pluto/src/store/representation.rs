@@ -1,8 +1,9 @@
 //! What a path names: a resource, in one representation or several (RFC 9110 §3.2).
 //!
-//! Beside `app.js` may stand `app.js.br`, `app.js.zst` and `app.js.gz`: the same, encoded. Whether they are there is found
-//! out when a client would take one, and known for as long as the file itself is. Where there is none, the server may
-//! compress the file itself ([`super::compression`]).
+//! Beside `app.js` may stand `app.js.br`, `app.js.zst` and `app.js.gz`: the same, encoded. Whether
+//! they are there is found out when a client would take one, and known for as long as the file
+//! itself is. Where there is none, the server may compress the file itself
+//! ([`super::compression`]).
 
 use super::budget::Reservation;
 use super::digests::{Digests, is_settled};
@@ -53,7 +54,8 @@ pub struct Reading<'a> {
 /// A representation: a file, as it was when it was opened.
 #[derive(Debug)]
 pub struct Content {
-    /// The file's metadata, unless it had changed so lately that another change might not show in them.
+    /// The file's metadata, unless it had changed so lately that another change might not show in
+    /// them.
     state: Option<Metadata>,
     length: u64,
     media: Media,
@@ -83,7 +85,8 @@ pub struct CompressedFile {
 }
 
 impl CompressedFile {
-    /// The one coding of which there is a small and quick encoder in pure Rust, and that every client knows.
+    /// The one coding of which there is a small and quick encoder in pure Rust, and that every
+    /// client knows.
     pub const CODING: Coding = Coding::Gzip;
 
     /// These bytes, with what they take of what there is for all of them.
@@ -111,15 +114,16 @@ impl Content {
         let length = file.len();
         let state = Some(*file.metadata()).filter(|metadata| is_settled(metadata.changed));
         let tag = digests.tag(about.path, &file, coding).await;
-        // Nothing is said of a time before 1970. RFC 9110 §8.8.2.1: never later than the date of the response, which is
-        // not sent before the file is opened.
+        // Nothing is said of a time before 1970. RFC 9110 §8.8.2.1: never later than the date of
+        // the response, which is not sent before the file is opened.
         let modified = u64::try_from(file.metadata().modified).ok().map(|modified| modified.min(now()) / 1_000_000_000);
         let validators = Validators { tag, modified };
         let small = keep && (1..=BODY_KEPT_BYTES_MAX).contains(&length);
         let buffer = if small { file.load(0, length).await.ok() } else { None };
         let body = match buffer.filter(|buffer| buffer.len() == length) {
             Some(buffer) => Body::Buffer(buffer),
-            // One that was being written is not sent from memory: the host finds out that it is too short.
+            // One that was being written is not sent from memory: the host finds out that it is
+            // too short.
             None => Body::File(file),
         };
         Content { state, ..Content::with_body(length, about, coding, validators, body) }
@@ -144,8 +148,8 @@ impl Content {
         Content { state: None, length, media: about.media, coding, validators, fields, body }
     }
 
-    /// Whether the file that has just been opened is still this one, and this is complete: it has a tag, and is in memory if it
-    /// is small.
+    /// Whether the file that has just been opened is still this one, and this is complete: it has
+    /// a tag, and is in memory if it is small.
     fn is_of(&self, file: &File) -> bool {
         let is_read = matches!(self.body, Body::Buffer(_)) || self.length > BODY_KEPT_BYTES_MAX || self.length == 0;
         is_read && self.state.as_ref() == Some(file.metadata()) && self.validators.tag.is_some()
@@ -161,7 +165,8 @@ impl Content {
         }
     }
 
-    /// Whether it is neither too short nor too long to be compressed by the server, and its content known by its tag.
+    /// Whether it is neither too short nor too long to be compressed by the server, and its
+    /// content known by its tag.
     fn is_worth_compressing(&self) -> bool {
         (COMPRESSED_FILE_BYTES_MIN..=COMPRESSED_FILE_BYTES_MAX).contains(&self.length) && self.validators.tag.is_some()
     }
@@ -301,7 +306,8 @@ impl Resource {
         }
     }
 
-    /// Whether its file is still the one that has just been opened. That says nothing of those beside it.
+    /// Whether its file is still the one that has just been opened. That says nothing of those
+    /// beside it.
     pub fn is_of(&self, file: &File) -> bool {
         self.plain.is_of(file)
     }
@@ -321,7 +327,8 @@ impl Resource {
         self
     }
 
-    /// The representation for a client that accepts these codings: the one that it likes best of those that there are.
+    /// The representation for a client that accepts these codings: the one that it likes best of
+    /// those that there are.
     pub fn choose(&self, accepted: &Accepted) -> Choice {
         self.choose_from(accepted, true)
     }

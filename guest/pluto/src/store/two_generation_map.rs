@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// A map that forgets what was not asked for while so many others were: when the young generation is full it becomes the
-/// old one, and the old one is dropped. Making room never searches the map.
+/// A map that forgets what was not asked for while so many others were: when the young generation
+/// is full it becomes the old one, and the old one is dropped. Making room never searches the map.
 #[derive(Debug)]
 pub struct TwoGenerationMap<K, V> {
     young: HashMap<K, V, Seed>,
@@ -19,9 +19,10 @@ pub struct TwoGenerationMap<K, V> {
     weigh: fn(&V) -> usize,
 }
 
-/// Where hashes begin. A client that does not know it cannot choose keys that collide. It is the time at which the map was
-/// made, for a guest has no randomness, and a run must depend on its answers alone. XXH3 is no cryptographic hash; who
-/// finds out the seed all the same makes a lookup compare at most as many keys as the map holds.
+/// Where hashes begin. A client that does not know it cannot choose keys that collide. It is the
+/// time at which the map was made, for a guest has no randomness, and a run must depend on its
+/// answers alone. XXH3 is no cryptographic hash; who finds out the seed all the same makes a
+/// lookup compare at most as many keys as the map holds.
 #[derive(Clone, Copy, Debug)]
 pub struct Seed(u64);
 
@@ -58,7 +59,8 @@ impl Hasher for Xxh3 {
     }
 }
 
-/// What is forgotten for something new. `get` drops it at once, so that dropping a value must not come back to the map.
+/// What is forgotten for something new. `get` drops it at once, so that dropping a value must not
+/// come back to the map.
 pub type Forgotten<K, V> = (Option<V>, HashMap<K, V, Seed>);
 
 impl<K: Hash + Eq, V> TwoGenerationMap<K, V> {
@@ -67,8 +69,9 @@ impl<K: Hash + Eq, V> TwoGenerationMap<K, V> {
         TwoGenerationMap::weighing(max, |_| 1)
     }
 
-    /// An empty map that has room for values of this weight all together. A value's weight must not change while it is in
-    /// the map. One that weighs more than half of all is kept all the same, in a generation of its own.
+    /// An empty map that has room for values of this weight all together. A value's weight must
+    /// not change while it is in the map. One that weighs more than half of all is kept all the
+    /// same, in a generation of its own.
     pub fn weighing(max: usize, weigh: fn(&V) -> usize) -> TwoGenerationMap<K, V> {
         TwoGenerationMap { young: HashMap::default(), old: HashMap::default(), weight: 0, weight_max: max / 2, weigh }
     }

@@ -1,7 +1,8 @@
 //! The pending requests: a slab whose slots carry a generation.
 //!
-//! An id is `generation << 32 | slot`, so that finding a request is an array access, and an id that is stale, unknown
-//! or forged is told apart without a search. A slot is free again when the final answer has come *and* was taken.
+//! An id is `generation << 32 | slot`, so that finding a request is an array access, and an id
+//! that is stale, unknown or forged is told apart without a search. A slot is free again when the
+//! final answer has come *and* was taken.
 
 use crate::contract::{Answer, Id, Reply, Request, Signal};
 use crate::expected::Expected;
@@ -106,7 +107,8 @@ impl Slots {
             }
             _ if matches!(reply, Reply::Signal(Signal::Pause)) => return Delivery::Pause,
             Consumer::Handler(handler) if !is_final => {
-                // Being called already: this turn's caller is not reentrant, so there is always a handler here.
+                // Being called already: this turn's caller is not reentrant, so there is always a
+                // handler here.
                 return handler.take().map_or(Delivery::Nothing, |handler| Delivery::Call(id, handler, reply));
             }
             Consumer::Nobody if !is_final => return Delivery::Discard(reply),
@@ -122,7 +124,8 @@ impl Slots {
 
     /// What `decode` makes of the answer, if it has come, and the waker that was kept before.
     ///
-    /// The reply is decoded where it lies: to move its 64 bytes out first would be the largest cost of an answer.
+    /// The reply is decoded where it lies: to move its 64 bytes out first would be the largest
+    /// cost of an answer.
     pub(super) fn poll<T>(
         &mut self,
         id: Id,
@@ -143,7 +146,8 @@ impl Slots {
         }
     }
 
-    /// Disconnects who takes the answer, and returns it: `None` when the final answer has been taken.
+    /// Disconnects who takes the answer, and returns it: `None` when the final answer has been
+    /// taken.
     pub(super) fn abandon(&mut self, id: Id) -> Consumer {
         match self.get(id) {
             None => Consumer::None,
@@ -152,7 +156,8 @@ impl Slots {
         }
     }
 
-    /// Gives a handler back after a call. When it was disconnected meanwhile, it is returned, to be dropped.
+    /// Gives a handler back after a call. When it was disconnected meanwhile, it is returned, to
+    /// be dropped.
     pub(super) fn put_back(&mut self, id: Id, handler: HandlerFn) -> Option<HandlerFn> {
         match self.get(id) {
             Some(Slot { consumer: Consumer::Handler(empty), .. }) => empty.replace(handler),

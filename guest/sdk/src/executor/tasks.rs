@@ -1,4 +1,5 @@
-//! The tasks: a slab of futures, each slot with a waker that is made once and used by every task that has the slot.
+//! The tasks: a slab of futures, each slot with a waker that is made once and used by every task
+//! that has the slot.
 //!
 //! A waker that outlives its task wakes the slot's next one for nothing, which every future bears.
 
@@ -53,7 +54,8 @@ impl Wake for Notice {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Relaxed: everything happens in one thread; a waker must only look as if it could be sent.
+        // Relaxed: everything happens in one thread; a waker must only look as if it could be
+        // sent.
         if !self.queued.swap(true, Ordering::Relaxed) {
             super::push_ready(self.slot);
         }
@@ -88,7 +90,8 @@ impl Tasks {
         }
     }
 
-    /// Puts a polled task back, with its waker. When it has ended, its future is returned, to be dropped.
+    /// Puts a polled task back, with its waker. When it has ended, its future is returned, to be
+    /// dropped.
     pub(super) fn end(&mut self, index: u32, future: TaskFuture, waker: Waker, done: bool) -> Option<TaskFuture> {
         let slot = &mut self.slots[index as usize];
         slot.waker = Some(waker);

@@ -1,11 +1,13 @@
-//! The timers: one map of deadlines in the guest, and at most one `sleep` at the host, for the earliest.
+//! The timers: one map of deadlines in the guest, and at most one `sleep` at the host, for the
+//! earliest.
 
 use crate::contract::Id;
 use std::collections::BTreeMap;
 use std::task::Waker;
 
 pub(super) struct Timers {
-    /// By when they are due (nanoseconds since the Unix epoch), then by the order in which they were made.
+    /// By when they are due (nanoseconds since the Unix epoch), then by the order in which they
+    /// were made.
     entries: BTreeMap<Key, Waker>,
     /// How many were ever made.
     made: u64,
@@ -46,7 +48,8 @@ impl Timers {
     }
 }
 
-/// One waker that is woken at one time. Made disarmed; can be set again and again; dropping it disarms it.
+/// One waker that is woken at one time. Made disarmed; can be set again and again; dropping it
+/// disarms it.
 pub(crate) struct Timer {
     /// Where it was put into the map. It is still there if that lies in the future.
     key: Option<Key>,
@@ -69,7 +72,8 @@ impl Timer {
         self.bring_forward(at);
     }
 
-    /// Wakes the waker of the last `wake_at`, if there was one, at time `at`, or earlier. `u64::MAX` is never.
+    /// Wakes the waker of the last `wake_at`, if there was one, at time `at`, or earlier.
+    /// `u64::MAX` is never.
     #[inline]
     pub(crate) fn bring_forward(&mut self, at: u64) {
         let now = super::now();

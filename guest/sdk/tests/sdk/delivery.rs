@@ -1,4 +1,5 @@
-//! Which answers reach whom. Most of these are facts of the original, whose two loops disagreed about some of them.
+//! Which answers reach whom. Most of these are facts of the original, whose two loops disagreed
+//! about some of them.
 
 use crate::support::{accepted, answer, id_of, lines, list, requests, start};
 use pluto_sdk::contract::{Kind, Loaded, Metadata, Opened};
@@ -113,7 +114,8 @@ fn a_request_that_is_dropped_is_cancelled_and_its_answer_ignored() {
     assert_eq!((lines(&turn), turn.outcome), (vec!["end"], Some(Outcome::Exit(0))));
 }
 
-/// An answer that comes too late for the one who asked may bring a handle, which nobody else would give back.
+/// An answer that comes too late for the one who asked may bring a handle, which nobody else would
+/// give back.
 #[test]
 fn a_handle_that_nobody_takes_is_given_back() {
     let metadata = Metadata { kind: Kind::Regular, size: 1, modified: 0, changed: 0, inode: 1 };

@@ -1,5 +1,5 @@
-//! The SDK from a guest author's side. One binary, a file for each theme; a new test goes to the theme whose promise it
-//! holds, a new theme gets a file.
+//! The SDK from a guest author's side. One binary, a file for each theme; a new test goes to the
+//! theme whose promise it holds, a new theme gets a file.
 
 mod delivery;
 mod pause;

@@ -112,7 +112,8 @@ fn a_reload_does_not_stop_it() {
     assert_eq!(world.received(client), b"STILL THERE");
 }
 
-/// A server whose second port answers with how often it was told to reload, and `!` once it was told to stop.
+/// A server whose second port answers with how often it was told to reload, and `!` once it was
+/// told to stop.
 async fn two_ports(_args: Vec<String>) -> Result<(), ListenError> {
     let reloads = Rc::new(Cell::new(0));
     let stopped = Rc::new(Cell::new(false));

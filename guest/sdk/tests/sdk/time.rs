@@ -145,7 +145,8 @@ fn a_deadline_is_disarmed_until_it_is_set_and_after_it_is_cleared() {
     assert_eq!(requests(&turn), [list("")], "a disarmed deadline makes no request");
 }
 
-/// The case of a keep-alive connection: a deadline for each request, and no request of the SDK for any of them.
+/// The case of a keep-alive connection: a deadline for each request, and no request of the SDK for
+/// any of them.
 #[test]
 fn setting_a_deadline_later_makes_no_request() {
     let (mut guest, turn) = start(|| async {
@@ -165,7 +166,8 @@ fn setting_a_deadline_later_makes_no_request() {
         assert_eq!(requests(&turn), [list("")]);
         id = id_of(&turn, &list(""));
     }
-    // The timer of the first one fires early for the last, which was set at second 3, and is made again.
+    // The timer of the first one fires early for the last, which was set at second 3, and is made
+    // again.
     let turn = answer_at(&mut guest, START + 10 * SECOND, &[(timer, Reply::Elapsed)]);
     assert_eq!(requests(&turn), [sleep_request(3)]);
     let timer = id_of(&turn, &sleep_request(3));
