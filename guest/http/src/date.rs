@@ -1,6 +1,6 @@
 //! Dates, written at most once a second.
 
-use crate::decimal::Decimal;
+use crate::decimal::padded;
 use httpdate::HttpDate;
 use std::io::Write;
 use std::ops::Range;
@@ -78,7 +78,7 @@ impl Date {
             self.rfc3339[to].copy_from_slice(&http[from]);
         }
         let month = MONTHS.iter().zip(1..).find(|(name, _)| http[8..11] == name[..]).map_or(0, |(_, month)| month);
-        self.rfc3339[5..7].copy_from_slice(Decimal::padded(month, 2).bytes());
+        self.rfc3339[5..7].copy_from_slice(&padded::<2>(month));
     }
 }
 

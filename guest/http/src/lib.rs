@@ -22,7 +22,7 @@
 //! | how long it may be kept | [`freshness`] |
 //! | several parts in one response | [`multipart`] |
 //! | dates | [`date`] |
-//! | numbers as digits | [`decimal`] |
+//! | numbers as a fixed count of digits | [`decimal`] |
 //!
 //! [`limits`] has every limit, with its reason.
 

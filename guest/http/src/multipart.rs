@@ -1,7 +1,6 @@
 //! Several parts of a representation in one response (RFC 9110 §14.6).
 
 use super::media::Media;
-use crate::decimal::Decimal;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
@@ -84,7 +83,7 @@ impl Multipart {
 pub fn write_content_range(part: &Range<u64>, length: u64, out: &mut Vec<u8>) {
     for (before, number) in [(&b"bytes "[..], part.start), (b"-", part.end - 1), (b"/", length)] {
         out.extend_from_slice(before);
-        out.extend_from_slice(Decimal::new(number).bytes());
+        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
 }
 

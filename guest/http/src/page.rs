@@ -4,7 +4,6 @@ use super::media::{HTML, Media};
 use super::method::ALLOW;
 use super::response::{Envelope, ResponseHead};
 use super::status::{Fault, Status};
-use crate::decimal::Decimal;
 use std::borrow::Cow;
 
 /// Seconds after which a client may come again when the server has no more of something.
@@ -69,7 +68,7 @@ pub fn write_redirect(
 /// §15.5.17). How many bytes of content that were.
 pub fn write_unsatisfiable(out: &mut Vec<u8>, envelope: &Envelope<'_>, length: u64) -> u64 {
     let status = Status::RangeNotSatisfiable;
-    let content_range = [b"bytes */", Decimal::new(length).bytes()].concat();
+    let content_range = [b"bytes */", itoa::Buffer::new().format(length).as_bytes()].concat();
     let head = ResponseHead::new(out, status, envelope).field("Content-Range", &content_range);
     finish(head, envelope, status, "The file is shorter than the part that was asked for.")
 }

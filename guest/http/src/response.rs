@@ -7,7 +7,6 @@ use super::media::Media;
 use super::multipart::{self, Multipart};
 use super::status::Status;
 use super::validator::Validators;
-use crate::decimal::Decimal;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -115,7 +114,7 @@ impl<'a> ResponseHead<'a> {
 
     /// How long the content is (RFC 9110 §8.6), whether it follows or not.
     pub fn content_length(self, length: u64) -> Self {
-        self.field("Content-Length", Decimal::new(length).bytes())
+        self.field("Content-Length", itoa::Buffer::new().format(length).as_bytes())
     }
 
     /// What the content is (RFC 9110 §8.3), and that the browser shall believe it.

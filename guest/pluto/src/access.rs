@@ -15,7 +15,7 @@
 
 use crate::limits::{LOGGED_FIELD_ESCAPED_BYTES_MAX, LOGGED_LINE_ESCAPED_BYTES_MAX};
 use pluto_http::date::Date;
-use pluto_http::decimal::Decimal;
+use pluto_http::decimal::padded;
 use pluto_http::limits::LOGGED_LINE_BYTES_MAX;
 use pluto_http::method::Method;
 use pluto_http::request::LoggedFields;
@@ -132,8 +132,9 @@ impl Access {
         let mut out = Vec::with_capacity(peer.len() + self.weight() + 100);
         push(&mut out, &[peer.as_bytes(), b" - - [", date.log(), b"] "]);
         quote(&self.line, &mut out);
-        let numbers = [self.status.into(), self.bytes_sent(end)].map(Decimal::new);
-        push(&mut out, &[b" ", numbers[0].bytes(), b" ", numbers[1].bytes(), b" "]);
+        let (mut status, mut bytes) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (status, bytes) = (status.format(self.status), bytes.format(self.bytes_sent(end)));
+        push(&mut out, &[b" ", status.as_bytes(), b" ", bytes.as_bytes(), b" "]);
         if combined {
             let fields = self.fields.as_deref();
             for value in [fields.and_then(|it| it.referer.as_deref()), fields.and_then(|it| it.user_agent.as_deref())] {
@@ -150,17 +151,15 @@ impl Access {
 
     fn json(&self, peer: &str, date: &Date, end: End) -> Vec<u8> {
         let mut out = Vec::with_capacity(peer.len() + self.weight() + 250);
-        let micros = Decimal::padded(end.time % 1_000_000_000 / 1_000, 6);
-        push(
-            &mut out,
-            &[b"{\"time\":\"", date.rfc3339(), b".", micros.bytes(), b"Z\",\"remote\":\"", peer.as_bytes(), b"\""],
-        );
+        let micros = padded::<6>((end.time % 1_000_000_000 / 1_000) as u32);
+        push(&mut out, &[b"{\"time\":\"", date.rfc3339(), b".", &micros, b"Z\",\"remote\":\"", peer.as_bytes(), b"\""]);
         let [method, target, protocol] = parts(&self.line);
         for (name, value) in [("method", method), ("target", target), ("protocol", protocol)] {
             push_member(&mut out, name, value, LOGGED_LINE_ESCAPED_BYTES_MAX);
         }
-        let numbers = [self.status.into(), self.bytes_sent(end)].map(Decimal::new);
-        push(&mut out, &[b",\"status\":", numbers[0].bytes(), b",\"bytes\":", numbers[1].bytes(), b",\"duration\":"]);
+        let (mut status, mut bytes) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (status, bytes) = (status.format(self.status), bytes.format(self.bytes_sent(end)));
+        push(&mut out, &[b",\"status\":", status.as_bytes(), b",\"bytes\":", bytes.as_bytes(), b",\"duration\":"]);
         push_seconds(&mut out, self.duration(end));
         if let Some(fields) = &self.fields {
             for (name, value) in
@@ -188,7 +187,10 @@ fn push(out: &mut Vec<u8>, pieces: &[&[u8]]) {
 /// Nanoseconds as seconds, with six digits behind the point.
 fn push_seconds(out: &mut Vec<u8>, nanoseconds: u64) {
     let micros = nanoseconds / 1_000;
-    push(out, &[Decimal::new(micros / 1_000_000).bytes(), b".", Decimal::padded(micros % 1_000_000, 6).bytes()]);
+    push(
+        out,
+        &[itoa::Buffer::new().format(micros / 1_000_000).as_bytes(), b".", &padded::<6>((micros % 1_000_000) as u32)],
+    );
 }
 
 /// Method, target and version of a request line. One that does not have three parts is all target.
