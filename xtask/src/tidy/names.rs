@@ -33,7 +33,7 @@ const RULES: [Rule; 6] = [
             ("host/src/turn.rs", "a call of the C library: what a thread has computed"),
             ("host/src/code_cache/mod.rs", "code that we have compiled, in a file of our own"),
             ("host/src/compile/child.rs", "descriptors that somebody else has left open"),
-            ("guest/sdk/src/compare.rs", "C's `memcmp`, by its signature"),
+            ("guest/memcmp/src/lib.rs", "C's `memcmp`, by its signature"),
             ("guest/sdk/src/contract.rs", "generated bindings: the ABI of WebAssembly is raw pointers"),
             ("guest/sdk/src/lib.rs", "the generated export, in the macro that writes a guest's main"),
             ("guest/sdk/src/memory.rs", "an allocator of its own, inside the sandbox"),

@@ -36,7 +36,8 @@ fn a_target_is_taken_apart() {
 
 #[test]
 fn a_path_is_decoded_once_then_split_then_normalised() {
-    // What the path is, escaped again; `404` for one that no file can have, `400` for one that is refused.
+    // What the path is, escaped again; `404` for one that no file can have, `400` for one that is
+    // refused.
     let check = |escaped: &str, expected: &str| {
         let found = match Path::parse(escaped.as_bytes()) {
             Ok(Some(path)) => path.escape(),

@@ -1,7 +1,7 @@
 //! A listing for people: one page that loads nothing, in light and dark, for wide screens and
 //! narrow ones, sorted by links.
 
-use super::{Item, ItemKind, Key, Order, push_time, push_url};
+use super::item::{Item, ItemKind, Key, Order, push_time, push_url};
 use pluto_http::page::escape;
 use std::fmt::Write;
 

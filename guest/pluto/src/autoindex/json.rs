@@ -6,7 +6,7 @@
 //! what is no character, and may be that of another entry too. `url`, relative to the directory,
 //! is the one to ask for.
 
-use super::{Item, ItemKind, push_time, push_url};
+use super::item::{Item, ItemKind, push_time, push_url};
 use std::fmt::Write;
 
 /// Writes the array.

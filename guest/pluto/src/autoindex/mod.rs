@@ -1,54 +1,12 @@
 //! The listing of a directory as it is written: a page for people, JSON for programs.
 
 mod html;
+mod item;
 mod json;
 
 use crate::limits::{LISTING_BYTES_MAX, LISTING_ENTRIES_MAX};
-use std::fmt::Write;
 
-/// An entry of a directory that may be shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
-    /// Its name, which need not be UTF-8.
-    pub name: Vec<u8>,
-    /// What it is.
-    pub kind: ItemKind,
-    /// In bytes.
-    pub size: u64,
-    /// When it was last changed, in nanoseconds since the Unix epoch.
-    pub modified: i64,
-}
-
-impl Item {
-    fn is_directory(&self) -> bool {
-        self.kind == ItemKind::Directory
-    }
-}
-
-/// What an entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ItemKind {
-    /// A directory.
-    Directory,
-    /// A regular file.
-    File,
-    /// A symbolic link, to whatever it is: only following it would tell.
-    Link,
-}
-
-/// How a listing is sorted: by `?sort=name|size|date&order=asc|desc`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Order {
-    key: Key,
-    descending: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Key {
-    Name,
-    Size,
-    Date,
-}
+pub use item::{Item, ItemKind, Order};
 
 /// The form of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,44 +15,6 @@ pub enum Form {
     Html,
     /// An array of objects.
     Json,
-}
-
-impl Order {
-    /// That which a query asks for; by name when it asks for none. What is not known is ignored,
-    /// as in every query.
-    pub fn parse(query: Option<&[u8]>) -> Order {
-        let mut order = Order { key: Key::Name, descending: false };
-        for pair in query.unwrap_or_default().split(|&byte| byte == b'&') {
-            match pair {
-                b"sort=name" => order.key = Key::Name,
-                b"sort=size" => order.key = Key::Size,
-                b"sort=date" => order.key = Key::Date,
-                b"order=desc" => order.descending = true,
-                b"order=asc" => order.descending = false,
-                _ => (),
-            }
-        }
-        order
-    }
-
-    /// Directories first; what is equal, by name.
-    fn sort(self, items: &mut [Item]) {
-        items.sort_by_cached_key(|item| {
-            let chosen: i128 = match self.key {
-                Key::Name => 0,
-                Key::Size => item.size.into(),
-                Key::Date => item.modified.into(),
-            };
-            let directed = if self.descending { -chosen } else { chosen };
-            (!item.is_directory(), directed, item.name.to_ascii_lowercase(), item.name.clone())
-        });
-        if self.key == Key::Name && self.descending {
-            let directories = items.partition_point(Item::is_directory);
-            let (above, below) = items.split_at_mut(directories);
-            above.reverse();
-            below.reverse();
-        }
-    }
 }
 
 /// Writes a listing of the directory at this path, which ends in a slash unless it is the root;
@@ -109,44 +29,6 @@ pub fn write(path: &[u8], mut items: Vec<Item>, order: Order, form: Form) -> Opt
         Form::Json => json::write(&items),
     };
     (text.len() <= LISTING_BYTES_MAX).then(|| text.into_bytes())
-}
-
-/// The address of an entry, relative to its directory (RFC 3986 §4.2): `./`, for a name with a
-/// colon would be an address with a scheme; a path of one segment (§3.3), with nothing in it that
-/// HTML or JSON would take for its own; and the slash of a directory.
-fn push_url(out: &mut String, item: &Item) {
-    out.push_str("./");
-    for &byte in &item.name {
-        if byte.is_ascii_alphanumeric() || b"-._~!$()*+,;=:@".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    if item.kind == ItemKind::Directory {
-        out.push('/');
-    }
-}
-
-/// A time as `2026-11-21T01:02:03Z`. One before 1970 is taken for its beginning.
-fn push_time(out: &mut String, nanoseconds: i64) {
-    let seconds = u64::try_from(nanoseconds).unwrap_or(0) / 1_000_000_000;
-    let (year, month, day) = civil(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-    // A String takes everything.
-    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
-}
-
-/// Year, month and day of a day, counted from 1970-01-01; by years that begin in March, so that a
-/// leap day ends one.
-fn civil(day: u64) -> (u64, u64, u64) {
-    let day = day + 719_468;
-    let (era, day) = (day / 146_097, day % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let civil_month = if month < 10 { month + 3 } else { month - 9 };
-    (era * 400 + year + u64::from(civil_month <= 2), civil_month, day - (153 * month + 2) / 5 + 1)
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use super::item::push_time;
 use super::*;
 
 const NOW: i64 = 784_111_777_000_000_000;
