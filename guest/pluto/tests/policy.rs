@@ -444,11 +444,11 @@ fn without_a_configuration_nothing_is_paid() {
     assert_eq!(opens(None), 2);
 }
 
-/// What the README shows is right.
+/// What the guide shows is right.
 #[test]
-fn the_example_of_the_readme_passes_the_check() {
-    let readme = include_str!("../../../README.md");
-    let (_, behind) = readme.split_once("```toml\n").expect("an example");
+fn the_example_of_the_guide_passes_the_check() {
+    let guide = include_str!("../../../docs/guide/configure.md");
+    let (_, behind) = guide.split_once("```toml\n").expect("an example");
     let (example, _) = behind.split_once("```").expect("its end");
     let mut world = World::new();
     world.file(".pluto.toml", example);
