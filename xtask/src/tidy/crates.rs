@@ -35,9 +35,7 @@ pub(crate) fn picture(members: &[Package]) -> String {
     members.sort_by_key(|member| &member.name);
     let is_member = |name: &String| members.iter().any(|member| member.name == *name);
     let mut text = String::from("```mermaid\ngraph TD\n");
-    for member in &members {
-        let _ = writeln!(text, "    {}", member.name);
-    }
+    let mut drawn = Vec::new();
     for member in &members {
         let mut used: Vec<(&String, bool)> = member
             .dependencies
@@ -48,9 +46,19 @@ pub(crate) fn picture(members: &[Package]) -> String {
         // The ordinary one first, which is the one that stays.
         used.sort();
         used.dedup_by_key(|(name, _)| *name);
-        for (name, is_dev) in used {
-            let _ = writeln!(text, "    {} {} {name}", member.name, if is_dev { "-.->" } else { "-->" });
+        for (kind, arrow) in [(false, "-->"), (true, "-.->")] {
+            let names: Vec<&str> =
+                used.iter().filter(|(_, is_dev)| *is_dev == kind).map(|(name, _)| name.as_str()).collect();
+            if !names.is_empty() {
+                let _ = writeln!(text, "    {} {arrow} {}", member.name, names.join(" & "));
+                drawn.push(member.name.as_str());
+                drawn.extend(names);
+            }
         }
+    }
+    // A crate without an arrow would not be in the picture.
+    for member in members.iter().filter(|member| !drawn.contains(&member.name.as_str())) {
+        let _ = writeln!(text, "    {}", member.name);
     }
     text + "```\n"
 }
@@ -85,7 +93,10 @@ mod tests {
     fn an_arrow_leads_to_each_crate_of_ours() {
         let c = [("b", true), ("a", true), ("a", false), ("other", false)];
         let drawn = picture(&[package("c", &c), package("a", &[]), package("b", &[("a", false)])]);
-        assert_eq!(drawn, "```mermaid\ngraph TD\n    a\n    b\n    c\n    b --> a\n    c --> a\n    c -.-> b\n```\n");
+        assert_eq!(drawn, "```mermaid\ngraph TD\n    b --> a\n    c --> a\n    c -.-> b\n```\n");
+        let drawn = picture(&[package("a", &[]), package("b", &[]), package("c", &[("b", false), ("a", false)])]);
+        assert_eq!(drawn, "```mermaid\ngraph TD\n    c --> a & b\n```\n");
+        assert_eq!(picture(&[package("alone", &[])]), "```mermaid\ngraph TD\n    alone\n```\n");
     }
 
     #[test]
