@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use super::report;
+use super::report::report;
 use crate::limits;
 
 /// Descriptors that neither clients nor files can have.

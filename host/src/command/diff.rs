@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::exit_status::ExitStatus;
+use super::report::report;
+use super::setup::{engine, engine_for, read_guest};
 use super::trace::open;
-use super::{ExitStatus, engine, engine_for, read_guest, report};
 use crate::backend::sim::Unknown;
 use crate::behaviour::{Behaviour, Ended};
 use crate::engine::Engine;

@@ -9,8 +9,10 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 
+use super::exit_status::ExitStatus;
+use super::report::report;
+use super::setup::engine;
 use super::trace::{Trace, open};
-use super::{ExitStatus, engine, report};
 use crate::backend::replay::{Outcome, Step};
 use crate::cli::Explain;
 use crate::engine_kind::EngineKind;

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::{ExitStatus, engine, read_guest, report};
+use super::exit_status::ExitStatus;
+use super::report::report;
+use super::setup::{engine, read_guest};
 use crate::admission::{self, Inspection, Names};
 use crate::compile::Compiler;
 use crate::engine::componentize as make_component;

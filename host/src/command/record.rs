@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use signal_hook::consts::SIGUSR1;
 use signal_hook::low_level::pipe;
 
-use super::report;
+use super::report::report;
 use crate::backend::live::Live;
 use crate::backend::record::{BackgroundWriter, Flight, Recorder, Snapshot, Snapshots};
 use crate::checkpoints::{CheckpointedWorld, WithoutCheckpoints};

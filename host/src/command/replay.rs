@@ -7,8 +7,10 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 
+use super::exit_status::ExitStatus;
+use super::report::report;
+use super::setup::{self, engine_for, read_guest};
 use super::trace::open;
-use super::{ExitStatus, engine_for, read_guest, report};
 use crate::backend::replay::{Divergence, Step};
 use crate::contract::Submission;
 use crate::engine::Engine;
@@ -68,7 +70,7 @@ pub fn replay(
         report(&format!("the guest trapped: {}", message.trim_end()));
     }
     if trace.is_file() {
-        let recorded = Before::of(&super::engine(false)?, trace, from, memory_max, outcome.turns)?;
+        let recorded = Before::of(&setup::engine(false)?, trace, from, memory_max, outcome.turns)?;
         if let Divergence::Requests { .. } = divergence {
             report(&difference(&recorded.sent, &outcome.sent));
         }

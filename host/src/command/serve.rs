@@ -9,11 +9,13 @@ use anyhow::{Context, Result, anyhow};
 use rustix::io::Errno;
 
 use super::descriptors::take_descriptors;
+use super::exit_status::ExitStatus;
 use super::ports::bind_ports;
 use super::record::SnapshotRequests;
+use super::report::report;
+use super::setup::{engine, read_guest};
 use super::shards::{ShardContext, Shards};
 use super::startup_notice::StartupNotice;
-use super::{ExitStatus, engine, read_guest, report};
 use crate::admission::{self, Admitted};
 use crate::backend::live::{Board, Operator, Port, Root, Signals};
 use crate::cli::Run;

@@ -9,10 +9,11 @@ use std::thread;
 
 use anyhow::{Context, Result};
 
+use super::exit_status::ExitStatus;
 use super::ports::port_in_use;
 use super::record::{SnapshotRequests, recorded};
+use super::report::report;
 use super::startup_notice::StartupNotice;
-use super::{ExitStatus, report};
 use crate::admission::Admitted;
 use crate::backend::live::{Board, Grant, Live, Port, Root, Signals, Stopper};
 use crate::cli::Run;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::descriptors::descriptors_of_host;
-use super::report;
+use super::report::report;
 use crate::backend::live::clients_max;
 use crate::limits;
 

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use super::exit_status::ExitStatus;
 use super::record::create_trace;
-use super::{ExitStatus, read_guest};
+use super::setup::read_guest;
 use crate::limits;
 use crate::trace::Header;
 use crate::trace::binary::{MAGIC, TraceError, TraceReader, TraceWriter};

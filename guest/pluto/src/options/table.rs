@@ -1,6 +1,6 @@
 //! The options, in the order in which the help shows them.
 
-use super::Options;
+use super::values::Options;
 use crate::access::Form;
 use crate::limits::{CONNECTIONS_MAX, FIELDS_MAX};
 use crate::policy::config::file_path;

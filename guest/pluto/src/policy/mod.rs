@@ -7,8 +7,10 @@
 //! | [`glob`] | which paths a rule is about |
 //! | [`redirect`], [`fields`], [`cors`] | what rules say |
 //! | [`users`], [`password`] | who may log in |
+//! | [`address`] | the addresses of pages |
 //! | [`hosts`] | the sites that there are, and which folder is a host's |
 
+pub mod address;
 pub mod config;
 pub mod cors;
 pub mod fields;
@@ -20,11 +22,11 @@ pub mod section;
 pub mod users;
 
 use crate::limits::EDITS_KEPT_MAX;
+use address::PAGE;
 use config::{AuthRule, Config};
 use cors::Cors;
 use fields::{Field, FieldEdits};
 use pluto_http::response::Lines;
-use pluto_http::target::Path;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -52,9 +54,6 @@ const ENCODED: [&[u8]; 3] = [b".br", b".gz", b".zst"];
 
 /// The file that is served for its directory.
 pub const INDEX: &[u8] = b"index.html";
-
-/// What a page's file ends in, which its address need not.
-pub const PAGE: &[u8] = b".html";
 
 impl Policy {
     /// With the users of each file that the configuration names, and the path of the
@@ -171,19 +170,6 @@ impl Policy {
     }
 }
 
-/// The address of a page's file without its ending, when it has one: `/a` for `a.html`, `/` for
-/// `index.html`.
-pub fn clean(file: &[u8]) -> Option<String> {
-    let address = file.strip_suffix(PAGE)?;
-    let address = match address.strip_suffix(b"index") {
-        Some(folder) if matches!(folder.last(), None | Some(b'/')) => folder,
-        // `/.html` is no page of another name.
-        _ if matches!(address.last(), None | Some(b'/')) => return None,
-        _ => address,
-    };
-    Some(Path::from_names(address)?.escape())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,21 +197,5 @@ mod tests {
             check(true, path, &["/a/", "/a/index", "/a/index.html"]);
         }
         check(true, "index", &["/", "/index", "/index.html"]);
-    }
-
-    #[test]
-    fn a_page_has_a_clean_address() {
-        let check = |path: &str, expected: Option<&str>| {
-            assert_eq!(clean(path.as_bytes()).as_deref(), expected, "{path}");
-        };
-        check("a.html", Some("/a"));
-        check("a b/c.html", Some("/a%20b/c"));
-        check("index.html", Some("/"));
-        check("a/index.html", Some("/a/"));
-        check("a/myindex.html", Some("/a/myindex"));
-        check("a.htm", None);
-        check("a/.html", None);
-        check(".html", None);
-        check("a/", None);
     }
 }

@@ -1,7 +1,7 @@
 //! Redirects: from a glob to an address, in which `$1` to `$9` stand for what the glob's wildcards
 //! matched.
 
-use super::clean;
+use super::address::clean;
 use super::glob::{Captures, Glob};
 use crate::limits::{LOCATION_BYTES_MAX, REDIRECTS_FOLLOWED_MAX};
 use pluto_http::authority;

@@ -1,0 +1,57 @@
+//! What the commands have in common before a guest runs: its file, and the engine.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use super::report::report;
+use crate::compile::Compiler;
+use crate::engine::{self, Engine};
+use crate::engine_kind::EngineKind;
+use crate::limits;
+
+/// Takes as much stack as a guest's and the host's own code may need. It grows on demand.
+fn take_stack() -> Result<()> {
+    let mut limit = getrlimit(Resource::Stack);
+    let enough = limits::STACK_OF_PROCESS_BYTES;
+    if limit.current.is_some_and(|bytes| bytes < enough) {
+        limit.current = Some(enough);
+        let advice = || format!("a guest needs a stack of {0} KiB: allow it with `ulimit -Hs {0}`", enough >> 10);
+        setrlimit(Resource::Stack, limit).with_context(advice)?;
+    }
+    Ok(())
+}
+
+/// Reads a guest's file. Errors say what to do.
+pub fn read_guest(path: &Path) -> Result<Vec<u8>> {
+    let advice = "give the path of a guest's .wasm file, such as target/guests/pluto.wasm";
+    let metadata = std::fs::metadata(path).with_context(|| format!("no guest at {}: {advice}", path.display()))?;
+    if !metadata.is_file() {
+        bail!("{} is not a file: {advice}", path.display());
+    }
+    if metadata.len() > limits::GUEST_BYTES_MAX {
+        bail!("{} has {} bytes; a guest may have {}", path.display(), metadata.len(), limits::GUEST_BYTES_MAX);
+    }
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The engine of the processor, with the code cache unless `no_cache` says otherwise.
+pub fn engine(no_cache: bool) -> Result<Engine> {
+    engine_for(EngineKind::Native, no_cache)
+}
+
+/// An engine of this kind, with the code cache unless `no_cache` says otherwise.
+pub fn engine_for(kind: EngineKind, no_cache: bool) -> Result<Engine> {
+    take_stack()?;
+    let cache = if no_cache { None } else { engine::cache_folder() };
+    let engine = match Engine::for_kind(kind, cache.clone()) {
+        // A read-only home is no reason not to serve.
+        Err(error) if cache.is_some() => {
+            report(&format!("{error:#}; going on without"));
+            Engine::for_kind(kind, None)
+        }
+        result => result,
+    };
+    Ok(engine?.with(Compiler::of_this_program(), report))
+}
