@@ -62,7 +62,8 @@ fn each_shard_serves_and_all_reload_and_stop_while_the_start_is_told_once() {
     host.signal("HUP");
     let begin = Instant::now();
     for client in &mut clients {
-        while client.get("/").field("X-Content-Type-Options").is_none() {
+        // Every response says `X-Content-Type-Options`.
+        while client.get("/").field("Referrer-Policy").is_none() {
             assert!(begin.elapsed() < PATIENCE, "a shard does not reload");
         }
     }
