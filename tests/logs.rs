@@ -114,7 +114,12 @@ fn a_socket_or_pipe_that_nobody_reads_stops_nobody() {
         clients.iter_mut().for_each(|client| ask(client, 100));
         drop(clients);
         let ended = stop(host);
-        assert!(ended.errors.contains(" lines of the log were not written: nobody read them"), "{ended:#?}");
+        assert!(
+            ended
+                .errors
+                .contains(" lines of the log were not written: the reader of the log, or its disk, was too slow"),
+            "{ended:#?}"
+        );
     }
 }
 

@@ -85,8 +85,8 @@ impl fmt::Display for StopReason {
             Self::DuplicateId(id) => write!(f, "it has sent a request with id {id} while that id was pending"),
             Self::NothingPending => f.write_str("it called receive with no request pending, which would wait forever"),
             Self::AnswersEnded => f.write_str("there are no more answers"),
-            Self::PortTaken(port) => write!(f, "another program listens on port {port}, since just now"),
-            Self::System(what) => write!(f, "the system failed the host: {what}"),
+            Self::PortTaken(port) => write!(f, "another program took port {port} while this one was starting"),
+            Self::System(what) => write!(f, "the operating system failed: {what}"),
         }
     }
 }

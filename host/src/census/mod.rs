@@ -386,7 +386,7 @@ fn add(sum: &mut u64, more: u32, max: u64, what: &str) -> Result<()> {
 
 fn at_most(found: u64, max: u64, what: &str) -> Result<()> {
     if found > max {
-        bail!("it has at least {found} {what}; a guest may have {max}");
+        bail!("it has at least {found} {what}; at most {max} are allowed");
     }
     Ok(())
 }
@@ -506,7 +506,7 @@ mod tests {
             "(component $b (component $in) (export \"c\" (component $in))) (instance $i (instantiate $b))
              (alias export $i \"c\" (component $c)) (instance (instantiate $c))",
         ] {
-            refused(&format!("(component {given})"), "of which nobody can tell how much it is");
+            refused(&format!("(component {given})"), "whose size cannot be computed");
         }
     }
 

@@ -119,8 +119,8 @@ impl Components {
             ComponentInstance::Instantiate { component_index, args } => {
                 let Some(weight) = self.component(0, *component_index)? else {
                     bail!(
-                        "it instantiates a component that it gets by an import or from an instance, of which nobody can \
-                         tell how much it is: build the guest of components that stand in its own file"
+                        "it instantiates a component that it gets by an import or from an instance, \
+                         whose size cannot be computed: build the guest of components that stand in its own file"
                     );
                 };
                 self.add(Weight { core_instances: 0, instances: 1, items: 1 + args.len() as u64 });

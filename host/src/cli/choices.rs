@@ -28,7 +28,7 @@ macro_rules! choices {
 choices! {
     /// A kind of engine, by its name.
     engine -> EngineKind, by Engine {
-        /// The processor, by code that Cranelift makes for it
+        /// Compiled code (Cranelift)
         Native,
         /// wasmtime's interpreter, whose code is the same for every processor; slower by far
         Pulley,
@@ -64,7 +64,7 @@ choices! {
     format -> Format, by LogFormat {
         /// The message; with its level before it, unless that is info
         Text,
-        /// One JSON object a line: time, level, message. A message that is a JSON object itself stands there as one
+        /// One JSON object a line: time, level, message; a message that is a JSON object is nested as an object
         Json,
         /// Nothing
         Off,
@@ -76,11 +76,11 @@ choices! {
     verbosity -> Verbosity, by LogLevel {
         /// Errors only
         Error,
-        /// And warnings
+        /// Errors and warnings
         Warn,
-        /// And what a server says of its work: of the web server, a line for each request
+        /// Also what a server reports about its work, such as a line for each request
         Info,
-        /// And what only its author wants to know
+        /// Everything, for the guest's author
         Debug,
     }
 }

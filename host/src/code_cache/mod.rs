@@ -63,12 +63,12 @@ impl CodeCache {
     /// says that the code is too much.
     pub fn put(&self, engine: &wasmtime::Engine, component: &[u8], code: &[u8]) -> Result<(Component, Fresh)> {
         if code.len() as u64 > limits::CODE_KEPT_BYTES_MAX / 2 {
-            bail!("it would take the place of all else");
+            bail!("the compiled code has {} MiB, more than half of the cache", code.len() >> 20);
         }
         let fresh = self.write(self.path(engine, component), code)?;
         match load(engine, fresh.part.clone()) {
             Kept::Whole(component) => Ok((component, fresh)),
-            _ => bail!("what was written cannot be read"),
+            _ => bail!("the file that was just written cannot be read back"),
         }
     }
 

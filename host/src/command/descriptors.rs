@@ -37,12 +37,14 @@ fn descriptors_needed(shards: usize) -> u64 {
 
 fn too_few_descriptors(allowed: u64, shards: usize) -> String {
     let needed = descriptors_needed(shards);
-    let (shards, fewer) = match shards {
-        1 => ("one shard".to_owned(), String::new()),
-        _ => (format!("{shards} shards"), format!(", or take --shards 1, which needs {}", descriptors_needed(1))),
+    let (shards, need, fewer) = match shards {
+        1 => ("one shard".to_owned(), "needs", String::new()),
+        _ => {
+            (format!("{shards} shards"), "need", format!(", or take --shards 1, which needs {}", descriptors_needed(1)))
+        }
     };
     format!(
-        "`ulimit -Hn` allows {allowed} descriptors, and {shards} cannot serve with less than {needed}: allow that many (systemd: LimitNOFILE={needed}){fewer}"
+        "`ulimit -Hn` allows {allowed} descriptors, and {shards} {need} at least {needed}: raise the limit (systemd: LimitNOFILE={needed}){fewer}"
     )
 }
 
@@ -55,6 +57,6 @@ mod tests {
         let message = too_few_descriptors(64, 1);
         assert!(message.contains("allows 64 descriptors") && message.contains("LimitNOFILE=80"), "{message}");
         let message = too_few_descriptors(100, 4);
-        assert!(message.contains("less than 176") && message.contains("--shards 1, which needs 80"), "{message}");
+        assert!(message.contains("need at least 176") && message.contains("--shards 1, which needs 80"), "{message}");
     }
 }

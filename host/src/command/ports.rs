@@ -12,13 +12,17 @@ use crate::limits;
 /// Binds the guest's port, then those that it is granted besides.
 pub fn bind_ports(run: &Run) -> Result<Vec<Port>> {
     if run.grant_ports.len() > limits::PORTS_GRANTED_MAX {
-        bail!("--grant-port was given {} times; a guest may have {}", run.grant_ports.len(), limits::PORTS_GRANTED_MAX);
+        bail!(
+            "--grant-port was given {} times: at most {} ports can be granted",
+            run.grant_ports.len(),
+            limits::PORTS_GRANTED_MAX
+        );
     }
     let mut addresses = vec![SocketAddr::new(run.listen, run.port)];
     for address in &run.grant_ports {
         let port = address.port();
         if port != 0 && addresses.iter().any(|other| other.port() == port) {
-            bail!("port {port} is granted twice; a guest knows its ports by their numbers, so give it another");
+            bail!("port {port} is granted twice: a guest identifies ports by number, so grant each number once");
         }
         addresses.push(*address);
     }
@@ -33,7 +37,10 @@ fn explain_bind(address: SocketAddr, error: Errno) -> anyhow::Error {
             anyhow!("port {port} is not permitted: ports below 1024 need privileges; choose one above, such as 8000")
         }
         Errno::ADDRNOTAVAIL => {
-            anyhow!("{} is not an address of this machine: see --listen and --grant-port", address.ip())
+            anyhow!(
+                "{} is not an address of this machine: correct --listen or --grant-port (`ip address` lists the addresses)",
+                address.ip()
+            )
         }
         error => anyhow!("cannot listen on {address}: {}", std::io::Error::from(error)),
     }
@@ -41,7 +48,7 @@ fn explain_bind(address: SocketAddr, error: Errno) -> anyhow::Error {
 
 /// What the operator is told of a port that another program has.
 pub fn port_in_use(port: u16) -> String {
-    format!("port {port} is in use: stop the program that has it, or choose another port (0 lets the system)")
+    format!("port {port} is in use: stop the program that has it, or choose another port (0 lets the system choose)")
 }
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ fn flight_recorder(
         };
         let stall = Duration::from_secs(limits::TRACE_STALL_SECONDS_MAX);
         if finished(last, stall, &written).is_none() {
-            report(&format!("the flight recorder cannot write {}: its disk takes nothing", path.display()));
+            report(&format!("the flight recorder cannot write {}: its disk does not respond", path.display()));
         }
     })))
 }
@@ -195,7 +195,9 @@ impl Saver {
         let patience = Duration::from_millis(limits::TRACE_OPEN_MILLIS_MAX);
         match finished(try_it, patience, &saver.written) {
             Some(tried) => tried.with_context(failed)?,
-            None => report(&format!("note: {} cannot be tried, for its disk takes nothing yet", saver.path.display())),
+            None => {
+                report(&format!("note: {} could not be tested: its disk does not respond yet", saver.path.display()));
+            }
         }
         Ok(saver)
     }
@@ -240,7 +242,7 @@ impl Saver {
 /// with the same number gives way.
 fn create(path: &Path) -> Result<File> {
     if std::fs::metadata(path).is_ok_and(|it| !it.is_file()) {
-        bail!("it is there, and is no file: choose another name");
+        bail!("the name belongs to something that is no file: choose another");
     }
     check_place(path)?;
     let part = part(path);

@@ -132,7 +132,7 @@ impl Before {
 fn describe(divergence: &Divergence) -> String {
     match divergence {
         Divergence::Requests { recorded, found } if recorded == found => {
-            format!("it sent as many requests as were recorded ({found}), but other ones")
+            format!("the guest sent {}, as recorded, but different ones", count(*found, "request"))
         }
         Divergence::Requests { recorded, found } => {
             format!("it sent {}, where {recorded} were recorded", count(*found, "request"))

@@ -45,7 +45,7 @@ pub fn serve(run: &Run) -> Result<ExitStatus> {
     let contexts = contexts(shards, ports, root.as_ref(), signals, snapshot_requests)?;
     let note = run
         .has_one_shard_to_record()
-        .then(|| "note: one shard, for a trace is the run of one; with --shards N each of N writes its own".to_owned());
+        .then(|| "note: one shard, for a trace is the run of one; --shards N records N traces".to_owned());
     let notice = StartupNotice::new(what, address, shards, handles_max, begin, note);
     Shards {
         run,

@@ -129,7 +129,7 @@ impl Shards<'_> {
         let handles_max = self.handles_max;
         let grant = Grant { ports, handles_max, root, signals: Some(signals), board, console, on_listening };
         let live = Live::new(self.run.driver, grant).context(
-            "cannot open the system's queue; where io_uring is not allowed, --driver poll or auto does without",
+            "cannot create the I/O queue: if io_uring is forbidden here, use --driver auto or --driver poll",
         )?;
         let number_in_name = (self.shards > 1).then_some(number);
         let world = recorded(live, self.run, number_in_name, self.guest, snapshot_requests)?;
@@ -174,9 +174,10 @@ impl Drop for StopsAll<'_> {
 fn conclude(ended: &RunResult) -> (ExitStatus, String) {
     match ended {
         RunResult::Exit(0) => (ExitStatus::Well, String::new()),
-        RunResult::Exit(code) => {
-            (ExitStatus::GuestFailed, format!("the guest ended with an error (its exit code is {code})"))
-        }
+        RunResult::Exit(code) => (
+            ExitStatus::GuestFailed,
+            format!("the guest ended with an error (its exit code is {code}); the end of its log says why"),
+        ),
         RunResult::Stopped(stop) if stop.is_orderly() => (ExitStatus::Well, String::new()),
         RunResult::Stopped(StopReason::PortTaken(port)) => (ExitStatus::CannotStart, port_in_use(*port)),
         RunResult::Stopped(stop) => (ExitStatus::GuestEnded, format!("the guest was ended: {stop}")),

@@ -89,18 +89,22 @@ fn fewer_clients(wanted: usize, handles_max: usize, shards: usize) -> Option<Str
     // The inverse of `clients_max`.
     let handles = wanted.saturating_mul(limits::HANDLES_FOR_FILES_SHARE).div_ceil(limits::HANDLES_FOR_FILES_SHARE - 1);
     let advice = if handles > limits::HANDLES_MAX {
-        "more are beyond the host's limit".to_owned()
+        "the host has no handles for more".to_owned()
     } else {
         let descriptors = (handles * shards) as u64 + descriptors_of_host(shards);
-        format!("for all of them `ulimit -Hn` must allow {descriptors} descriptors")
+        format!("raise `ulimit -Hn` to {descriptors} for all")
     };
     let (most, wanted) = (most.saturating_mul(shards), wanted.saturating_mul(shards));
-    (most < wanted).then(|| format!("note: {most} clients at once, where the guest takes {wanted}: {advice}"))
+    (most < wanted).then(|| {
+        format!(
+            "note: at most {most} clients can be connected at once, while the server would accept {wanted}: {advice}"
+        )
+    })
 }
 
 fn also_listening(address: SocketAddr) -> String {
     let (host, reach) = reach(address);
-    format!("listening on {host} as well ({reach})")
+    format!("also listening on {host} ({reach})")
 }
 
 /// How an address is reached from this machine, and who else reaches it.
@@ -123,12 +127,12 @@ mod tests {
     fn who_wants_more_clients_than_descriptors_allow_is_told_how_many_are_needed() {
         assert_eq!(fewer_clients(750, 1_000, 1), None);
         let note = fewer_clients(50_000, 19_936, 1).expect("fewer");
-        assert!(note.contains("14952 clients") && note.contains("`ulimit -Hn` must allow 66731 descriptors"), "{note}");
+        assert!(note.contains("14952 clients") && note.contains("raise `ulimit -Hn` to 66731"), "{note}");
         assert_eq!(fewer_clients(50_000, 66_731 - 64, 1), None);
         let note = fewer_clients(25_000, 9_000, 2).expect("fewer");
-        assert!(note.contains("13500 clients at once, where the guest takes 50000"), "{note}");
+        assert!(note.contains("13500 clients can be connected at once, while the server would accept 50000"), "{note}");
         assert!(
-            fewer_clients(usize::MAX, limits::HANDLES_MAX, 1).is_some_and(|note| note.contains("the host's limit"))
+            fewer_clients(usize::MAX, limits::HANDLES_MAX, 1).is_some_and(|note| note.contains("no handles for more"))
         );
     }
 

@@ -22,7 +22,7 @@ pub fn make(product: Product, input: impl Read, length: u64, parent: i32) -> Res
     input.take(length).read_to_end(&mut bytes)?;
     let made = product.make(&bytes)?;
     if made.len() as u64 > bounds.product {
-        bail!("it becomes {} bytes, and may become {}: {ADVICE}", made.len(), bounds.product);
+        bail!("its compiled code has {} bytes, and at most {} are allowed: {ADVICE}", made.len(), bounds.product);
     }
     Ok(made)
 }
@@ -31,7 +31,7 @@ pub fn make(product: Product, input: impl Read, length: u64, parent: i32) -> Res
 fn confine(parent: i32) -> Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid().map(Pid::as_raw_pid) != Some(parent) {
-        bail!("process {parent} has not started this one: this command is for `pluto-host` itself");
+        bail!("this command is internal: pluto-host runs it to compile a guest");
     }
     close_what_was_inherited();
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;

@@ -166,10 +166,10 @@ fn start(program: &Path, product: Product, length: u64) -> io::Result<Child> {
 
 fn too_long(bounds: Bounds) -> anyhow::Error {
     let seconds = bounds.patience().as_secs();
-    anyhow!("compiling it takes more than {seconds} s: is the machine overloaded? Or {ADVICE}")
+    anyhow!("compiling it takes more than {seconds} s: the machine may be overloaded; otherwise {ADVICE}")
 }
 
-const ADVICE: &str = "the guest is to be made smaller, above all its largest functions";
+const ADVICE: &str = "make the guest smaller, above all its largest functions";
 
 /// Why a process ended that had no time to say it well.
 fn failed(status: ExitStatus, words: &str, bounds: Bounds) -> anyhow::Error {
@@ -192,7 +192,7 @@ fn failed(status: ExitStatus, words: &str, bounds: Bounds) -> anyhow::Error {
         );
     }
     let words = cut_to(limits::TOLD_LINE_BYTES_MAX, limits::TOLD_BYTES_MAX / 8, Words(words));
-    anyhow!("the compiler failed ({status}), which is a bug of the compiler; the guest may be a strange one{words}")
+    anyhow!("the compiler crashed ({status}): this is a bug in the compiler; please report it with the guest{words}")
 }
 
 /// What a process has said before it failed, behind other words.
@@ -222,7 +222,7 @@ mod tests {
             (101 << 8, "panicked: Os { code: 11 } (os error 11)", "`ulimit -u`"),
             (Signal::KILL.as_raw(), "", "was killed"),
             (Signal::SEGV.as_raw(), "", "signal: 11"),
-            (101 << 8, "thread 'main' panicked at a.rs:1\ninvalid\nnote: run", "a bug of the compiler"),
+            (101 << 8, "thread 'main' panicked at a.rs:1\ninvalid\nnote: run", "a bug in the compiler"),
         ] {
             assert!(says(raw, words).contains(told), "{}", says(raw, words));
         }

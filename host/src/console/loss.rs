@@ -95,7 +95,7 @@ impl Loss {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Slow => f.write_str("nobody read them fast enough"),
+            Self::Slow => f.write_str("the reader of the log, or its disk, was too slow"),
             Self::Refused(errno) => std::io::Error::from(*errno).fmt(f),
         }
     }

@@ -32,13 +32,13 @@ impl GuestMemory {
         if let Some(why) = why_not_whole(component) {
             return Err(why);
         }
-        let layout = RunLayout::of(component).ok_or("its `run` is not made as compilers make it")?;
+        let layout = RunLayout::of(component).ok_or("its export `run` has an unexpected form")?;
         let probe = Module::new(store.as_context().engine(), PROBE).map_err(|error| error.to_string())?;
         let Err(error) = Instance::new(&mut store, &probe, &[]) else {
-            return Err("a module that traps has not".to_owned());
+            return Err("the probe module did not trap".to_owned());
         };
         let Some(dump) = error.downcast_ref::<WasmCoreDump>() else { return Err(error.to_string()) };
-        let run = RunExport::find(&mut store, &layout, dump).ok_or("its `run` is not found")?;
+        let run = RunExport::find(&mut store, &layout, dump).ok_or("its export `run` was not found")?;
         let is_mutable = |global: &&Global| global.ty(&store).mutability() == Mutability::Var;
         let globals = dump.globals().iter().filter(is_mutable).copied().collect();
         Ok(Self { memories: dump.memories().to_vec(), globals, run })

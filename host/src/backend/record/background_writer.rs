@@ -175,9 +175,7 @@ impl BackgroundWriter {
             // From now on an error is told and not returned.
             None => {
                 state.opened = Some(Ok(()));
-                (self.tell)(
-                    "note: the recording has not begun, for its file or reader takes nothing yet; what happens is kept meanwhile",
-                );
+                (self.tell)("note: the trace file takes no data yet; the recording is kept in memory meanwhile");
             }
         }
         Ok(())
@@ -210,7 +208,7 @@ impl BackgroundWriter {
         let after = state.block.len();
         if state.queued + after > limits::TRACE_BYTES_BUFFERED_MAX {
             // Told here, for the writer may never come back from what it writes to.
-            (self.tell)("recording has ended: what happens comes faster than it can be written");
+            (self.tell)("recording has ended: what happens comes faster than it can be written; the server goes on");
             self.shared.fail(&mut state);
         } else if after > limits::TRACE_BLOCK_BYTES {
             state.queue_block(false);
@@ -233,7 +231,7 @@ impl BackgroundWriter {
         }
         if !is_written {
             (self.tell)(&format!(
-                "recording has ended: a turn of {} MiB came, and the large one before it was not written within {seconds} s",
+                "recording has ended: a turn has {} MiB, and the large turn before it was not written within {seconds} s",
                 bytes >> 20
             ));
             self.shared.fail(&mut state);
@@ -305,9 +303,7 @@ impl Drop for BackgroundWriter {
         if !is_written {
             // What is written after that, if anything is, may as well be there.
             state.failed = true;
-            (self.tell)(
-                "the end of the recording could not be written: its file or reader takes nothing, or too slowly to wait for",
-            );
+            (self.tell)("the end of the trace is missing: its file did not take the data in time");
             return;
         }
         drop(state);
@@ -491,7 +487,7 @@ impl Shared {
             // What the guest had sent until now is summed up in it all the same.
             key.image = Vec::new();
             bytes = key_frame(&key);
-            tell("note: the guest's memory has become too large for key frames, of which there are no more");
+            tell("note: no more key frames: the guest's memory has become too large to copy");
         }
         let bytes = bytes.ok_or("a key frame is too large")?;
         let size = bytes.len() as u64;

@@ -56,7 +56,7 @@ impl Flight {
         if least > self.bytes_max && !std::mem::replace(&mut self.told.larger, true) {
             let [size, key, least] = [self.bytes_max, self.key_frame_bytes, least].map(|bytes| bytes.div_ceil(1 << 10));
             (self.tell)(&format!(
-                "note: a key frame of this guest takes {key} KiB, so that the flight recorder takes up to {least} KiB, and not {size}"
+                "note: the flight recorder needs up to {least} KiB instead of {size}, because a key frame of this guest has {key} KiB"
             ));
         }
         self.bytes_max.max(least)

@@ -115,7 +115,8 @@ impl Checkpoints for Recorder {
             Err(why) => {
                 self.keys.state = State::Never;
                 self.writer.guest_does_not_pause();
-                self.writer.tell(&format!("note: there are no key frames of this guest: {why}"));
+                self.writer
+                    .tell(&format!("note: this guest gets no key frames, so replays start at the beginning: {why}"));
             }
         }
     }
