@@ -61,7 +61,12 @@ fn a_disk_that_stalls_as_the_file_is_opened_keeps_neither_the_start_nor_the_end(
     let begin = Instant::now();
     drop(writer);
     let limit = patience(limits::TRACE_STALL_SECONDS_MAX);
-    assert!(begin.elapsed() < limit && told().contains("the end of the trace is missing"), "{:?}: {}", begin.elapsed(), told());
+    assert!(
+        begin.elapsed() < limit && told().contains("the end of the trace is missing"),
+        "{:?}: {}",
+        begin.elapsed(),
+        told()
+    );
     drop(open);
 }
 
