@@ -1,4 +1,5 @@
-//! Which guests may run: those that import the one interface, export `run`, and nothing else is asked of the host.
+//! Which guests may run: those that import the one interface, export `run`, and nothing else is
+//! asked of the host.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -41,18 +42,19 @@ pub struct Names {
 #[derive(Clone)]
 pub struct Admitted {
     pub(crate) instance: ServerPre<State>,
-    /// Whether a pause leaves a state that can be copied is looked up in it when that is first wanted.
+    /// Whether a pause leaves a state that can be copied is looked up in it when that is first
+    /// wanted.
     pub(crate) component: Arc<[u8]>,
 }
 
-/// Looks at a guest. An error means that the bytes are not a component and cannot be made one. Errors name what is in the
-/// guest, cut to what can be read.
+/// Looks at a guest. An error means that the bytes are not a component and cannot be made one.
+/// Errors name what is in the guest, cut to what can be read.
 pub fn inspect(engine: &Engine, bytes: &[u8]) -> Result<Inspection> {
     inspect_recorded(engine, bytes, None)
 }
 
-/// Looks at a guest for a replay. The guest may import the interface under the name `earlier` as well, under which the
-/// contract was known when the trace was recorded.
+/// Looks at a guest for a replay. The guest may import the interface under the name `earlier` as
+/// well, under which the contract was known when the trace was recorded.
 pub fn inspect_recorded(engine: &Engine, bytes: &[u8], earlier: Option<&str>) -> Result<Inspection> {
     look(engine, bytes, earlier).map_err(|error| told(&error))
 }

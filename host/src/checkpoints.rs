@@ -19,8 +19,8 @@ pub trait Checkpoints {
     /// there is none, and never will be.
     fn captured(&mut self, captured: Result<(Image, Vec<(u64, Arity)>), String>);
 
-    /// The result of comparing the guest with the image that `paused` gave, or of putting the image
-    /// of `resume` in place. An error ends the guest.
+    /// The result of comparing the guest with the image that `paused` gave, or of putting the
+    /// image of `resume` in place. An error ends the guest.
     fn compared(&mut self, result: Result<(), Mismatch>) -> Result<(), StopReason>;
 
     /// The run has ended. Nothing is asked of this world any more.

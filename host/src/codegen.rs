@@ -6,8 +6,9 @@ use wasmtime::{Config, Engine, OptLevel};
 use crate::engine_kind::{EngineKind, PULLEY};
 use crate::limits;
 
-/// The configuration for a kind of engine, for guests with a stack of so many bytes. It is the same in the process that compiles and in the one that
-/// runs, or the code of the one would not load in the other.
+/// The configuration for a kind of engine, for guests with a stack of so many bytes. It is the
+/// same in the process that compiles and in the one that runs, or the code of the one would not
+/// load in the other.
 pub fn config(kind: EngineKind, stack_bytes: usize) -> Result<Config> {
     let mut config = deterministic_config();
     config.max_wasm_stack(stack_bytes);
@@ -34,8 +35,8 @@ fn deterministic_config() -> Config {
     config.cranelift_nan_canonicalization(true);
     config.wasm_relaxed_simd(false);
     config.wasm_memory64(false);
-    // For the modules that the engine makes to copy between two guests' memories. A guest's own module has one memory: more
-    // are refused before they come here.
+    // For the modules that the engine makes to copy between two guests' memories. A guest's own
+    // module has one memory: more are refused before they come here.
     config.wasm_multi_memory(true);
     config.cranelift_opt_level(OptLevel::Speed);
     config.epoch_interruption(true);

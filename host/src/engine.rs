@@ -56,7 +56,8 @@ impl Made {
 }
 
 impl Code {
-    /// Keeps the code for the next start. For a guest that is admitted: what is dropped without leaves nothing behind.
+    /// Keeps the code for the next start. For a guest that is admitted: what is dropped without
+    /// leaves nothing behind.
     pub fn keep(self) {
         if let Some(fresh) = self.fresh {
             fresh.keep();
@@ -65,13 +66,14 @@ impl Code {
 }
 
 impl Engine {
-    /// Makes the engine of the processor. Compiled code is kept in `cache` when given; an unusable folder is an error.
+    /// Makes the engine of the processor. Compiled code is kept in `cache` when given; an unusable
+    /// folder is an error.
     pub fn new(cache: Option<PathBuf>) -> Result<Self> {
         Self::for_kind(EngineKind::Native, cache)
     }
 
-    /// Makes an engine of this kind; the cache tells the kinds apart. It compiles in this process, unless it is told
-    /// otherwise.
+    /// Makes an engine of this kind; the cache tells the kinds apart. It compiles in this process,
+    /// unless it is told otherwise.
     pub fn for_kind(kind: EngineKind, cache: Option<PathBuf>) -> Result<Self> {
         let cache = cache.map(CodeCache::open).transpose()?;
         let stack_bytes = limits::STACK_BYTES_MAX;
@@ -113,15 +115,16 @@ impl Engine {
         let code = self.compiler.make(Product::code_for(self.kind), as_compiled)?;
         // A full disk is no reason not to serve.
         let fresh = self.cache.as_ref().and_then(|cache| cache.put(&self.engine, component, &code).ok());
-        // From the file from the first start on, so that profiles and memory are the same as later.
+        // From the file from the first start on, so that profiles and memory are the same as
+        // later.
         if let Some((component, fresh)) = fresh {
             return Ok(Code { component, fresh: Some(fresh) });
         }
         Ok(Code { component: code_cache::of_compiler(&self.engine, &code)?, fresh: None })
     }
 
-    /// The component in a guest's bytes: they are one, or are a core module with an embedded world, of which one is made, or
-    /// was made and kept.
+    /// The component in a guest's bytes: they are one, or are a core module with an embedded
+    /// world, of which one is made, or was made and kept.
     pub fn componentize(&self, wasm: &[u8]) -> Result<Made> {
         let kept = |cache: &CodeCache| cache.find_component(&self.engine, wasm);
         if let Some(component) = self.cache.as_ref().filter(|_| is_module(wasm)).and_then(kept) {
@@ -149,7 +152,8 @@ pub fn of_the_system(error: &wasmtime::Error) -> Option<std::io::Error> {
     error.downcast_ref::<rustix::io::Errno>().map(|&errno| errno.into())
 }
 
-/// Where compiled code is kept: in `$XDG_CACHE_HOME/pluto-host/code`, else in `~/.cache/pluto-host/code`, else nowhere.
+/// Where compiled code is kept: in `$XDG_CACHE_HOME/pluto-host/code`, else in
+/// `~/.cache/pluto-host/code`, else nowhere.
 pub fn cache_folder() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
@@ -157,8 +161,8 @@ pub fn cache_folder() -> Option<PathBuf> {
     Some(base.join("pluto-host/code"))
 }
 
-/// The component in a guest's bytes: they are one, or are a core module with an embedded world, which
-/// `wit-component` turns into one.
+/// The component in a guest's bytes: they are one, or are a core module with an embedded world,
+/// which `wit-component` turns into one.
 pub fn componentize(compiler: &Compiler, wasm: &[u8]) -> Result<Vec<u8>> {
     if wasmparser::Parser::is_component(wasm) {
         return Ok(wasm.to_vec());
@@ -209,7 +213,8 @@ impl Ticks {
     }
 }
 
-/// A thread that ends wasmtime's epoch at each tick, so that a guest which never receives is noticed.
+/// A thread that ends wasmtime's epoch at each tick, so that a guest which never receives is
+/// noticed.
 struct Ticker {
     running: Arc<AtomicBool>,
     ticks: Ticks,

@@ -1,7 +1,7 @@
 //! What executes a guest, by name.
 
-/// What executes a guest. A run is the same on each, but for how deep a guest can recurse before its stack is exhausted:
-/// that depends on the code which a compiler makes.
+/// What executes a guest. A run is the same on each, but for how deep a guest can recurse before
+/// its stack is exhausted: that depends on the code which a compiler makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EngineKind {
     /// The processor, by code that Cranelift makes for it.

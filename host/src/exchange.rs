@@ -1,4 +1,5 @@
-//! Between a guest and a world: ids, pending requests, batches, time. It cannot tell which world is below.
+//! Between a guest and a world: ids, pending requests, batches, time. It cannot tell which world
+//! is below.
 
 use hashbrown::HashMap;
 
@@ -26,7 +27,8 @@ impl<W: World + ?Sized> Exchange<W> {
         Self { world, pending: HashMap::new(), time, has_received: false, pending_max: limits::REQUESTS_PENDING_MAX }
     }
 
-    /// Lets the guest have so many requests pending, instead of as many as a guest that is run live.
+    /// Lets the guest have so many requests pending, instead of as many as a guest that is run
+    /// live.
     pub fn allow_pending(&mut self, requests: usize) {
         self.pending_max = requests;
     }

@@ -50,8 +50,8 @@ impl Guest {
         Self { store, admitted, memory: None }
     }
 
-    /// Applies these limits instead of those of a guest that is run live. The stack is the engine's: see
-    /// `Engine::with_stack`.
+    /// Applies these limits instead of those of a guest that is run live. The stack is the
+    /// engine's: see `Engine::with_stack`.
     pub fn within(mut self, limits: RunLimits) -> Self {
         imports::limit(&mut self.store, limits);
         self

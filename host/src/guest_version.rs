@@ -1,4 +1,5 @@
-//! Guests that were built for another version of the contract: what they are told, and how a replay lets them in.
+//! Guests that were built for another version of the contract: what they are told, and how a
+//! replay lets them in.
 
 use std::borrow::Cow;
 
@@ -16,14 +17,15 @@ const CONTRACT: &str = include_str!("../../wit/system.wit");
 /// What the name of the interface begins with, whatever its version.
 const ANY_VERSION: &str = "pluto:system/io";
 
-/// Functions and types that are told of those in which a guest differs: one change can show in several.
+/// Functions and types that are told of those in which a guest differs: one change can show in
+/// several.
 const DIFFERENCES_TOLD: usize = 3;
 
 /// What a guest must be built with.
 const BUILD: &str = "build it again with the pluto-sdk of this pluto-host, or against its wit/ in another language";
 
-/// Why a guest is refused that imports these besides the interface of this host, if one of them is another version of
-/// the interface.
+/// Why a guest is refused that imports these besides the interface of this host, if one of them is
+/// another version of the interface.
 pub fn refusal(imports: &[String]) -> Option<String> {
     let version = imports.iter().find_map(|import| {
         let rest = import.strip_prefix(ANY_VERSION)?.split(' ').next()?;
@@ -42,7 +44,8 @@ fn numbers(version: &str) -> Option<[u64; 3]> {
     numbers.next().is_none().then_some(three)
 }
 
-/// Why a component does not fit the contract, though it imports no more than the contract by its names.
+/// Why a component does not fit the contract, though it imports no more than the contract by its
+/// names.
 pub fn misfit(component: &[u8], error: &wasmtime::Error) -> Error {
     let spoken = SPOKEN.number;
     let differences = Shape::of_component(component).and_then(|guest| {
@@ -70,8 +73,8 @@ fn told(difference: Difference) -> String {
     }
 }
 
-/// The component with the import `earlier` under the present name of the interface. The types are checked as for every
-/// other guest.
+/// The component with the import `earlier` under the present name of the interface. The types are
+/// checked as for every other guest.
 pub fn renamed<'a>(component: &'a [u8], earlier: &str) -> Result<Cow<'a, [u8]>> {
     ensure!(earlier.len() == INTERFACE.len(), "a name is replaced by one of the same length, so that nothing moves");
     let (mut renamed, mut depth) = (Cow::Borrowed(component), 0);

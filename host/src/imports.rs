@@ -37,7 +37,8 @@ pub(crate) fn store(engine: &Engine, world: Box<dyn CheckpointedWorld>, memory_b
     store
 }
 
-/// Applies limits to a guest that has not run. The stack is the engine's: see `Engine::with_stack`.
+/// Applies limits to a guest that has not run. The stack is the engine's: see
+/// `Engine::with_stack`.
 pub(crate) fn limit(store: &mut Store<State>, limits: RunLimits) {
     store.set_hostcall_fuel(limits.send_bytes);
     let state = store.data_mut();
@@ -97,8 +98,8 @@ struct MemoryLimits {
 }
 
 impl ResourceLimiter for MemoryLimits {
-    /// Growth beyond the limit ends the guest: a guest that goes on without the memory it asked for fails later, in a
-    /// place that says nothing.
+    /// Growth beyond the limit ends the guest: a guest that goes on without the memory it asked
+    /// for fails later, in a place that says nothing.
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         // Beyond the memory's own maximum the engine refuses, and the guest has asked in vain.
         if maximum.is_some_and(|maximum| desired > maximum) {
@@ -112,8 +113,8 @@ impl ResourceLimiter for MemoryLimits {
         Ok(true)
     }
 
-    /// What the system refuses is chance: a guest that saw it in one run would not see it in the next. What the memory's
-    /// type refuses is the guest's to see.
+    /// What the system refuses is chance: a guest that saw it in one run would not see it in the
+    /// next. What the memory's type refuses is the guest's to see.
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
         no_memory(&error).map_or(Ok(()), |stop| Err(stop.into()))
     }

@@ -8,55 +8,61 @@ mod lab;
 pub use self::admission::*;
 pub use self::lab::*;
 
-/// Size of a guest's file. Compiling takes about a second for each MiB, and a server is rarely larger than two.
+/// Size of a guest's file. Compiling takes about a second for each MiB, and a server is rarely
+/// larger than two.
 pub const GUEST_BYTES_MAX: u64 = 64 << 20;
 
-/// Compiled code that is kept, in bytes: that of about eighty web servers. Beyond it goes what was used least lately; what
-/// takes more than half of it is not kept.
+/// Compiled code that is kept, in bytes: that of about eighty web servers. Beyond it goes what was
+/// used least lately; what takes more than half of it is not kept.
 pub const CODE_KEPT_BYTES_MAX: u64 = 256 << 20;
 
-/// Default of `--memory-max`: linear memory of a guest, all its memories together. Room for 50,000 connections
-/// of 16 KiB each and as much again; a guest that leaks is stopped before the machine swaps.
+/// Default of `--memory-max`: linear memory of a guest, all its memories together. Room for 50,000
+/// connections of 16 KiB each and as much again; a guest that leaks is stopped before the machine
+/// swaps.
 pub const MEMORY_BYTES_DEFAULT: u64 = 1 << 30;
 
 /// Elements of all tables of a guest together. A table element takes 8 bytes of the host.
 pub const TABLE_ELEMENTS_MAX: usize = 1 << 20;
 
-/// Core instances, memories and tables that one component may have. `wit-component` makes three or four.
+/// Core instances, memories and tables that one component may have. `wit-component` makes three or
+/// four.
 pub const INSTANCES_MAX: usize = 64;
 
 /// Stack of a guest. wasmtime's own default, stated because a run must replay to the same depth.
 pub const STACK_BYTES_MAX: usize = 512 << 10;
 
-/// Stack of the process, of which a guest has its part; the rest is the host's own. Linux gives 8 MiB, but an operator may
-/// have limited it, and a guest that recurses would then end the host.
+/// Stack of the process, of which a guest has its part; the rest is the host's own. Linux gives 8
+/// MiB, but an operator may have limited it, and a guest that recurses would then end the host.
 pub const STACK_OF_PROCESS_BYTES: u64 = 4 << 20;
 
-/// How long a guest may compute between two calls of `receive`; what its thread waits for a disk does not count. All other clients wait meanwhile, so it is a bug
-/// detector and not a budget: a turn takes microseconds, and this leaves room for a stalled machine.
+/// How long a guest may compute between two calls of `receive`; what its thread waits for a disk
+/// does not count. All other clients wait meanwhile, so it is a bug detector and not a budget: a
+/// turn takes microseconds, and this leaves room for a stalled machine.
 pub const TURN_SECONDS_MAX: u64 = 5;
 
 /// How often the turn limit is looked at.
 pub const TURN_TICK_MILLIS: u64 = 100;
 
-/// Ticks between two looks at a turn from which on it is taken to have waited for the system, as far as it did not compute. Fewer may
-/// be a machine that has too much to do.
+/// Ticks between two looks at a turn from which on it is taken to have waited for the system, as
+/// far as it did not compute. Fewer may be a machine that has too much to do.
 pub const TURN_TICKS_WAITED_MIN: u64 = 5;
 
 /// What one call may bring from the guest into the host's memory.
 pub const SEND_BYTES_MAX: usize = 64 << 20;
 
-/// Pending requests of a guest, with the answers that it has not yet received. Fifteen for each of 50,000 connections: that is
-/// what a web server has whose clients all ask for several files at once, in all encodings. Each takes about 130 bytes of
-/// the host at most, so that a guest that makes as many as it can takes 100 MB.
+/// Pending requests of a guest, with the answers that it has not yet received. Fifteen for each of
+/// 50,000 connections: that is what a web server has whose clients all ask for several files at
+/// once, in all encodings. Each takes about 130 bytes of the host at most, so that a guest that
+/// makes as many as it can takes 100 MB.
 pub const REQUESTS_PENDING_MAX: usize = 786_432;
 
-/// Connections and files that are open at once, where the system allows the process so many descriptors; and, apart from
-/// these, buffers, which take none. Most are connections, each of which costs the host about 800 bytes.
+/// Connections and files that are open at once, where the system allows the process so many
+/// descriptors; and, apart from these, buffers, which take none. Most are connections, each of
+/// which costs the host about 800 bytes.
 pub const HANDLES_MAX: usize = 131_072;
 
-/// One handle of so many is for files, the others are for clients. Neither can take the share of the other: who comes is let in,
-/// and who is let in is served.
+/// One handle of so many is for files, the others are for clients. Neither can take the share of
+/// the other: who comes is let in, and who is let in is served.
 pub const HANDLES_FOR_FILES_SHARE: usize = 4;
 
 /// Descriptors that the host itself needs with one shard: 17 were counted with one granted port
@@ -74,39 +80,45 @@ pub const DESCRIPTORS_OF_SHARD: u64 = 16;
 /// that it has no descriptor for a file.
 pub const DESCRIPTORS_SERVING_MIN: u64 = 16;
 
-/// Shards of one server. More than the cores of most machines; each takes a few MiB and 4 GiB of addresses.
+/// Shards of one server. More than the cores of most machines; each takes a few MiB and 4 GiB of
+/// addresses.
 pub const SHARDS_MAX: usize = 256;
 
-/// With fewer descriptors the operator is told how to have more: they are enough for about 750 clients.
+/// With fewer descriptors the operator is told how to have more: they are enough for about 750
+/// clients.
 pub const DESCRIPTORS_FEW: u64 = 1_025;
 
 /// A path. `PATH_MAX` of Linux, without the final NUL.
 pub const PATH_BYTES_MAX: usize = 4_095;
 
-/// Bytes of one `read` of a connection: what one buffer of the pool holds. A request head is rarely above 2 KiB.
+/// Bytes of one `read` of a connection: what one buffer of the pool holds. A request head is
+/// rarely above 2 KiB.
 pub const READ_BYTES_MAX: usize = 16 << 10;
 
-/// A receive that goes on ends when it has taken so many bytes, and begins again when the guest has read them. So the host
-/// never holds more of a client whom the guest does not read from. To begin again costs half a microsecond, which
-/// eighty requests of 100 bytes share.
+/// A receive that goes on ends when it has taken so many bytes, and begins again when the guest
+/// has read them. So the host never holds more of a client whom the guest does not read from. To
+/// begin again costs half a microsecond, which eighty requests of 100 bytes share.
 pub const READ_AHEAD_BYTES_MAX: u32 = 8 << 10;
 
-/// While the host holds so much of all clients together, no further receive goes on: each takes one piece, when the
-/// guest reads. Those that had begun before can bring `READ_AHEAD_BYTES_MAX` each.
+/// While the host holds so much of all clients together, no further receive goes on: each takes
+/// one piece, when the guest reads. Those that had begun before can bring `READ_AHEAD_BYTES_MAX`
+/// each.
 pub const READ_AHEAD_ALL_BYTES_MAX: u64 = 16 << 20;
 
-/// What a client is taken to hold of the heap while it is busy: its receive, its place in the queue, what has come of it. An
-/// idle one holds about 800 bytes.
+/// What a client is taken to hold of the heap while it is busy: its receive, its place in the
+/// queue, what has come of it. An idle one holds about 800 bytes.
 pub const CONNECTION_BYTES: u64 = 4 << 10;
 
-/// When so much less is held for clients than before, the heap is given back to the system. Less is soon used again.
+/// When so much less is held for clients than before, the heap is given back to the system. Less
+/// is soon used again.
 pub const HEAP_FREED_BYTES_MIN: u64 = 2 << 20;
 
-/// So long after that it is looked at whether it is still so, for to look through a heap of 100 MiB takes some milliseconds.
+/// So long after that it is looked at whether it is still so, for to look through a heap of 100
+/// MiB takes some milliseconds.
 pub const HEAP_REST_MILLIS: u64 = 1_000;
 
-/// Buffers that the kernel fills on the completion queue, together 4 MiB. More connections than this can wait; so
-/// many can become readable in one turn before the others are asked again.
+/// Buffers that the kernel fills on the completion queue, together 4 MiB. More connections than
+/// this can wait; so many can become readable in one turn before the others are asked again.
 pub const READ_BUFFERS: u16 = 256;
 
 /// Parts of one `write`. Sixteen pipelined responses of head, buffer and file, and room to spare.
@@ -115,31 +127,32 @@ pub const WRITE_PARTS_MAX: usize = 1_024;
 /// The guest's own bytes in one `write`.
 pub const WRITE_BYTES_MAX: usize = 4 << 20;
 
-/// Memory of all pending writes: the guests' own bytes, the content of small files that was read for them, and what the host
-/// needs to keep each of their parts. A client that does not read holds its share until the guest gives up. Beyond half of
-/// it no file is read for a write.
+/// Memory of all pending writes: the guests' own bytes, the content of small files that was read
+/// for them, and what the host needs to keep each of their parts. A client that does not read
+/// holds its share until the guest gives up. Beyond half of it no file is read for a write.
 pub const WRITE_BYTES_PENDING_MAX: u64 = 256 << 20;
 
-/// A write of no more than this is copied together, to be sent as one piece: that costs the system less than several. Sixteen
-/// small responses.
+/// A write of no more than this is copied together, to be sent as one piece: that costs the system
+/// less than several. Sixteen small responses.
 pub const WRITE_SMALL_BYTES_MAX: usize = 32 << 10;
 
-/// A small write is not copied together when a part of it is of a buffer and larger than this: there the copy costs more than
-/// a second piece.
+/// A small write is not copied together when a part of it is of a buffer and larger than this:
+/// there the copy costs more than a second piece.
 pub const BUFFER_COPY_BYTES_MAX: u64 = 4 << 10;
 
-/// A part of a file up to this size is read behind what stands before it, and sent with that; of a larger one the system sends
-/// its own pages.
+/// A part of a file up to this size is read behind what stands before it, and sent with that; of a
+/// larger one the system sends its own pages.
 pub const FILE_COPY_BYTES_MAX: u64 = 4 << 10;
 
 /// What `sendfile` is asked to send in one call.
 pub const SENDFILE_BYTES_MAX: usize = 1 << 20;
 
-/// Bytes of one write before the other clients have their turn: about 170 µs over the loopback. With half of it 10 MiB cost
-/// 5 % more.
+/// Bytes of one write before the other clients have their turn: about 170 µs over the loopback.
+/// With half of it 10 MiB cost 5 % more.
 pub const WRITE_TURN_BYTES_MAX: u64 = 1 << 20;
 
-/// Content of small files that is read for one `sendmsg`; also what a client that does not read holds of it.
+/// Content of small files that is read for one `sendmsg`; also what a client that does not read
+/// holds of it.
 pub const WRITE_GATHER_BYTES_MAX: u64 = 128 << 10;
 
 /// Pieces that one `sendmsg` takes: sixteen responses of head, body and two more.
@@ -151,10 +164,12 @@ pub const FILE_READ_BYTES_MAX: u64 = 1 << 20;
 /// Size of a host-held buffer.
 pub const BUFFER_BYTES_MAX: u64 = 16 << 20;
 
-/// Threads of a shard that wait for the disk. A disk that stalls takes all of them; then its other files wait with them.
+/// Threads of a shard that wait for the disk. A disk that stalls takes all of them; then its other
+/// files wait with them.
 pub const DISK_THREADS_MAX: usize = 16;
 
-/// Calls that threads make, or that are done and wait for the shard: each may hold a descriptor. With more the threads wait.
+/// Calls that threads make, or that are done and wait for the shard: each may hold a descriptor.
+/// With more the threads wait.
 pub const DISK_DONE_MAX: usize = 16;
 
 /// Paths of all requests that wait for a thread, in bytes. Room for as many requests as can be
@@ -164,27 +179,32 @@ pub const PATH_BYTES_WAITING_MAX: u64 = 64 << 20;
 /// A thread that has had nothing to do for so long ends.
 pub const DISK_THREAD_IDLE_SECONDS: u64 = 10;
 
-/// Content that a thread reads at a time: into the system's memory, or of a remote file for a write.
+/// Content that a thread reads at a time: into the system's memory, or of a remote file for a
+/// write.
 pub const DISK_BUFFER_BYTES: usize = 64 << 10;
 
-/// A part of a file up to this size is taken to be in the system's memory when its beginning is: the system reads ahead as much.
+/// A part of a file up to this size is taken to be in the system's memory when its beginning is:
+/// the system reads ahead as much.
 pub const DISK_LOOK_BYTES: u64 = 128 << 10;
 
-/// A file whose content is digested: 16 MiB take about 3 ms from the system's cache. A larger one is told by its metadata.
+/// A file whose content is digested: 16 MiB take about 3 ms from the system's cache. A larger one
+/// is told by its metadata.
 pub const DIGEST_BYTES_MAX: u64 = 16 << 20;
 
-/// Content that is read at a time for a digest, and a file that is digested at once: it stays in the processor's cache.
+/// Content that is read at a time for a digest, and a file that is digested at once: it stays in
+/// the processor's cache.
 pub const DIGEST_PIECE_BYTES: u64 = 64 << 10;
 
-/// Content that is digested before the other clients have their turn: about 100 µs from the system's cache.
+/// Content that is digested before the other clients have their turn: about 100 µs from the
+/// system's cache.
 pub const DIGEST_TURN_BYTES_MAX: u64 = 512 << 10;
 
 /// All host-held buffers together.
 pub const BUFFERS_BYTES_MAX: u64 = 512 << 20;
 
-/// Memory of the answers that wait for `receive`: contents of files and directories, bytes of clients, names of changed files.
-/// So much can one turn have asked for without looking at any of it. When clients have sent as much, the others of
-/// the batch wait for the next one.
+/// Memory of the answers that wait for `receive`: contents of files and directories, bytes of
+/// clients, names of changed files. So much can one turn have asked for without looking at any of
+/// it. When clients have sent as much, the others of the batch wait for the next one.
 pub const ANSWER_BYTES_QUEUED_MAX: usize = 64 << 20;
 
 /// Entries of one `list`.
@@ -196,7 +216,8 @@ pub const WATCHES_MAX: usize = 65_536;
 /// `watch` requests for one file or directory: each change is told to all of them.
 pub const WATCHES_OF_ONE_MAX: usize = 16;
 
-/// Changes read from the system at a time, in bytes: about 500 of them. The rest waits, and the system counts.
+/// Changes read from the system at a time, in bytes: about 500 of them. The rest waits, and the
+/// system counts.
 pub const WATCH_BYTES: usize = 16 << 10;
 
 /// `signals` requests at once: each signal is told to all of them.
@@ -243,11 +264,12 @@ pub const LAST_WORDS_MILLIS: u64 = 1_000;
 /// See `LAST_WORDS_MILLIS`.
 pub const LAST_WORDS_MORE_MILLIS: u64 = 200;
 
-/// Lines that shards say before they have a client, which are told once. A server that says more at its start says them
-/// as often as it has shards.
+/// Lines that shards say before they have a client, which are told once. A server that says more
+/// at its start says them as often as it has shards.
 pub const START_LINES_MAX: usize = 256;
 
-/// Ports granted with `--grant-port`. A server has one for metrics, perhaps one for its operator; each takes a descriptor.
+/// Ports granted with `--grant-port`. A server has one for metrics, perhaps one for its operator;
+/// each takes a descriptor.
 pub const PORTS_GRANTED_MAX: usize = 16;
 
 /// Connections that wait to be accepted. Linux's own default for `net.core.somaxconn`.
@@ -260,25 +282,28 @@ pub const ACCEPT_BATCH_MAX: usize = 64;
 /// queue gives them up before there is another.
 pub const LISTENS_STOPPED_MAX: u32 = 16;
 
-/// After the system refused to give a connection (no descriptors, no memory), accepting rests for so long.
+/// After the system refused to give a connection (no descriptors, no memory), accepting rests for
+/// so long.
 pub const ACCEPT_REST_MILLIS: u64 = 100;
 
 /// Turns that are answered from what is at hand before the network is looked at again.
 pub const TURNS_WITHOUT_POLL_MAX: u32 = 4;
 
-/// How long a guest that was told to stop has to finish what is under way. Shorter than the 10 s that container
-/// systems wait before they kill.
+/// How long a guest that was told to stop has to finish what is under way. Shorter than the 10 s
+/// that container systems wait before they kill.
 pub const STOP_SECONDS_MAX: u64 = 9;
 
-/// How long a recording waits for more before it writes a block: what a host that is killed can lose.
+/// How long a recording waits for more before it writes a block: what a host that is killed can
+/// lose.
 pub const TRACE_FLUSH_MILLIS: u64 = 5;
 
-/// Requests and log lines of one turn that a replay keeps, to tell what differs: so many bytes of them. What a guest sends
-/// beyond that in one turn is compared, and not shown.
+/// Requests and log lines of one turn that a replay keeps, to tell what differs: so many bytes of
+/// them. What a guest sends beyond that in one turn is compared, and not shown.
 pub const REPLAY_BYTES_KEPT_MAX: usize = 256 << 20;
 
-/// What a recording holds while its file takes nothing, or a key frame is packed. About a second of a saturated server; then
-/// recording ends. Besides, it holds one large turn: at most `TRACE_BLOCK_BYTES_MAX`.
+/// What a recording holds while its file takes nothing, or a key frame is packed. About a second
+/// of a saturated server; then recording ends. Besides, it holds one large turn: at most
+/// `TRACE_BLOCK_BYTES_MAX`.
 pub const TRACE_BYTES_BUFFERED_MAX: usize = 64 << 20;
 
 /// A turn with more contents than this is a large one, which a recording writes in a block of its
@@ -327,18 +352,20 @@ pub const TRACE_STALL_SECONDS_MAX: u64 = 5;
 /// it now and then. A disk that writes 5 MB a second has written all that is held by then.
 pub const TRACE_END_SECONDS_MAX: u64 = 60;
 
-/// A block of a trace takes no more records when it has so many bytes. It is copied as it is sealed.
+/// A block of a trace takes no more records when it has so many bytes. It is copied as it is
+/// sealed.
 pub const TRACE_BLOCK_BYTES: usize = 256 << 10;
 
-/// What the flight recorder holds beyond its size while a key frame is on its way: a tenth of a second of all that a
-/// saturated server can be sent.
+/// What the flight recorder holds beyond its size while a key frame is on its way: a tenth of a
+/// second of all that a saturated server can be sent.
 pub const FLIGHT_BYTES_LATE_MAX: u64 = 16 << 20;
 
-/// Default of `--key-frame-every`: bytes of trace between two key frames. Replaying so much takes a few seconds; the key
-/// frames of a busy web server then make a trace about a tenth larger.
+/// Default of `--key-frame-every`: bytes of trace between two key frames. Replaying so much takes
+/// a few seconds; the key frames of a busy web server then make a trace about a tenth larger.
 pub const KEY_FRAME_BYTES_BETWEEN: u64 = 32 << 20;
 
-/// Key frames are at least so many times their own size apart: most of a trace is to be what happened.
+/// Key frames are at least so many times their own size apart: most of a trace is to be what
+/// happened.
 pub const KEY_FRAME_DISTANCE_FACTOR: u64 = 4;
 
 /// What a flight recorder writes before it asks the disk whether that is there: a disk that takes
@@ -352,12 +379,12 @@ pub const FLIGHT_PARTS: u64 = 4;
 /// they are packed uses 19, and a reader keeps as much in memory.
 pub const KEY_FRAME_WINDOW_LOG_MAX: u32 = 22;
 
-/// Entries of the submission queue: receives that begin, waits for full sockets, cancellations. With more, it is handed over
-/// in between.
+/// Entries of the submission queue: receives that begin, waits for full sockets, cancellations.
+/// With more, it is handed over in between.
 pub const QUEUE_ENTRIES: u32 = 1_024;
 
-/// Entries of the completion queue, 16 bytes each. What does not fit waits in the kernel, which is slower: so many
-/// connections may become readable at once.
+/// Entries of the completion queue, 16 bytes each. What does not fit waits in the kernel, which is
+/// slower: so many connections may become readable at once.
 pub const QUEUE_COMPLETIONS: u32 = 16_384;
 
 /// Times that an `openat2` which met a concurrent rename is tried again before the guest is told.
@@ -378,8 +405,8 @@ pub const TOLD_NAMES_MAX: usize = 50;
 /// A mangled name that is made readable. How long that takes can grow faster than the name.
 pub const DEMANGLED_BYTES_MAX: usize = 4 << 10;
 
-/// Key frames of a flight recorder that are kept in any case, or what would fill their place: else the time between two of
-/// them would be too short to tell anything.
+/// Key frames of a flight recorder that are kept in any case, or what would fill their place: else
+/// the time between two of them would be too short to tell anything.
 pub const FLIGHT_KEY_FRAMES_MIN: u64 = 6;
 
 /// Lines of a guest's log that a replay keeps for whoever looks for the reason.

@@ -1,7 +1,9 @@
-//! The limits of the host at which a guest's run can change. A trace names them, and a replay applies them.
+//! The limits of the host at which a guest's run can change. A trace names them, and a replay
+//! applies them.
 //!
-//! Other limits of `limits.rs` decide what the world answers, which is recorded, or what is logged, which is not
-//! compared. How long a turn may take is no part of a run either: it depends on the machine.
+//! Other limits of `limits.rs` decide what the world answers, which is recorded, or what is
+//! logged, which is not compared. How long a turn may take is no part of a run either: it depends
+//! on the machine.
 
 use crate::limits;
 
@@ -30,8 +32,9 @@ impl RunLimits {
         send_bytes: limits::SEND_BYTES_MAX,
     };
 
-    /// The most that a replay gives, whatever the trace says: a trace can come from anybody. Each is a few times what a
-    /// host gives live, and takes at most some hundred MiB of the host. Half of the process's stack is the host's own.
+    /// The most that a replay gives, whatever the trace says: a trace can come from anybody. Each
+    /// is a few times what a host gives live, and takes at most some hundred MiB of the host. Half
+    /// of the process's stack is the host's own.
     pub const REPLAY: Self = Self {
         stack_bytes: limits::STACK_OF_PROCESS_BYTES as usize / 2,
         table_elements: 8 * limits::TABLE_ELEMENTS_MAX,
@@ -45,9 +48,9 @@ impl RunLimits {
         self.fields().map(|(name, value)| format!("{name}={value}")).into()
     }
 
-    /// The limits of a replay of a trace whose header names these: each as it was recorded, and at most that of
-    /// [`RunLimits::REPLAY`]. A limit that the header does not name did not hold when the trace was recorded. An error
-    /// says which limit this host does not know, and what to do.
+    /// The limits of a replay of a trace whose header names these: each as it was recorded, and at
+    /// most that of [`RunLimits::REPLAY`]. A limit that the header does not name did not hold when
+    /// the trace was recorded. An error says which limit this host does not know, and what to do.
     pub fn recorded(named: &[String]) -> Result<Self, String> {
         let mut limits = Self::REPLAY;
         for limit in named {
@@ -67,7 +70,8 @@ impl RunLimits {
         Ok(limits)
     }
 
-    /// Which limits of a trace's header a replay does not give in full; none when it gives all of them.
+    /// Which limits of a trace's header a replay does not give in full; none when it gives all of
+    /// them.
     pub fn lessened(named: &[String]) -> Option<String> {
         let mut most = Self::REPLAY;
         let fields = most.fields();
@@ -84,8 +88,8 @@ impl RunLimits {
         (!told.is_empty()).then(|| format!("it was recorded with larger limits than a replay gives: {all}"))
     }
 
-    /// The least stack of a replay: below it wasmtime's interpreter cannot tell where a guest has exhausted its stack.
-    /// The locals of one function take less.
+    /// The least stack of a replay: below it wasmtime's interpreter cannot tell where a guest has
+    /// exhausted its stack. The locals of one function take less.
     const STACK_BYTES_MIN: usize = limits::STACK_BYTES_MAX / 2;
 
     fn fields(&mut self) -> [(&'static str, &mut usize); 5] {

@@ -33,7 +33,8 @@ pub enum StopReason {
     AnswersEnded,
     /// The operating system failed the host itself.
     System(String),
-    /// Another process began to listen on this port, between this host's binding it and the guest's listening.
+    /// Another process began to listen on this port, between this host's binding it and the
+    /// guest's listening.
     PortTaken(u16),
 }
 

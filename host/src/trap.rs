@@ -1,5 +1,6 @@
-//! What is told of a trap. The guest has chosen the names of its functions, so that the backtrace is written here: wasmtime
-//! writes them in full, and makes mangled names readable, which can take any time and memory.
+//! What is told of a trap. The guest has chosen the names of its functions, so that the backtrace
+//! is written here: wasmtime writes them in full, and makes mangled names readable, which can take
+//! any time and memory.
 
 use std::fmt::{self, Display, Write};
 

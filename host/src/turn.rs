@@ -1,8 +1,10 @@
-//! How long a guest's turn has taken: the time between two calls of `receive`, without what its thread waited for the system.
+//! How long a guest's turn has taken: the time between two calls of `receive`, without what its
+//! thread waited for the system.
 //!
-//! A tick, ten times a second, is what a turn sees of the time. A guest that computes is looked at with each of them, and so is one
-//! that sends requests. When several ticks have passed between two looks, one call of the host has lasted as long; what
-//! the thread did not compute in that time it has waited, for a disk or a machine that stalls, and that is no part of a turn.
+//! A tick, ten times a second, is what a turn sees of the time. A guest that computes is looked at
+//! with each of them, and so is one that sends requests. When several ticks have passed between
+//! two looks, one call of the host has lasted as long; what the thread did not compute in that
+//! time it has waited, for a disk or a machine that stalls, and that is no part of a turn.
 
 use crate::engine::Ticks;
 use crate::limits;
@@ -38,8 +40,8 @@ impl Turn {
         self.waited = 0;
     }
 
-    /// Whether it may go on. Asked at each tick while the guest computes, and before each request that the host takes: what
-    /// the host does for a guest is part of its turn.
+    /// Whether it may go on. Asked at each tick while the guest computes, and before each request
+    /// that the host takes: what the host does for a guest is part of its turn.
     pub fn look(&mut self) -> Result<(), StopReason> {
         let tick = self.ticks.now();
         let last = self.last.as_ref().map_or(self.began, |last| last.tick);
@@ -61,12 +63,13 @@ impl Turn {
     }
 }
 
-/// What this thread has computed: milliseconds. By the C library, since rustix looks for the system's own function in a way in which
-/// valgrind cannot run it.
+/// What this thread has computed: milliseconds. By the C library, since rustix looks for the
+/// system's own function in a way in which valgrind cannot run it.
 #[allow(unsafe_code)]
 fn computed() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the second argument is a structure of this type that is ours, into which the call writes.
+    // SAFETY: the second argument is a structure of this type that is ours, into which the call
+    // writes.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     time.tv_sec as u64 * 1_000 + time.tv_nsec as u64 / 1_000_000
 }
@@ -75,7 +78,8 @@ fn computed() -> u64 {
 mod tests {
     use super::*;
 
-    /// Looks at these ticks, when the thread has computed for so many milliseconds; whether the turn may go on then.
+    /// Looks at these ticks, when the thread has computed for so many milliseconds; whether the
+    /// turn may go on then.
     fn goes_on(looks: &[(u64, u64)]) -> bool {
         let mut turn = Turn::new(Ticks::default());
         looks.iter().all(|(tick, computed)| turn.look_at(*tick, *computed).is_ok())

@@ -3,7 +3,8 @@
 use crate::contract::{Answer, Level, Submission};
 use crate::stop::StopReason;
 
-/// A world: it takes requests and gives answers. Nothing above this trait can tell which one it is.
+/// A world: it takes requests and gives answers. Nothing above this trait can tell which one it
+/// is.
 ///
 /// A world need not be right: it may answer twice, late, or ids that nobody has sent. Guests bear
 /// that, and tests rely on it.

@@ -1,5 +1,5 @@
-//! A world that is a trace: no sockets, no files, no clock. It gives the answers that were recorded, and holds what the
-//! guest sends against what was sent then.
+//! A world that is a trace: no sockets, no files, no clock. It gives the answers that were
+//! recorded, and holds what the guest sends against what was sent then.
 
 use std::cell::RefCell;
 use std::io::Read;
@@ -47,7 +47,8 @@ pub struct Step {
     pub sent: Vec<Submission>,
     /// What it logged meanwhile.
     pub log: Vec<(Level, String)>,
-    /// The time of the batch: nanoseconds since the Unix epoch. At the end of the run, that of the last batch.
+    /// The time of the batch: nanoseconds since the Unix epoch. At the end of the run, that of the
+    /// last batch.
     pub time: u64,
     /// What it receives. Nothing at the end of the run.
     pub answers: Vec<Answer>,
@@ -60,7 +61,8 @@ pub struct Step {
 pub struct Outcome {
     /// The turn at which the replay began: 0, or that of a key frame.
     pub begin: u64,
-    /// The turn that was reached, which is how many batches were given when the replay began at the beginning.
+    /// The turn that was reached, which is how many batches were given when the replay began at
+    /// the beginning.
     pub turns: u64,
     /// The requests of all turns since then.
     pub requests: u64,
@@ -295,7 +297,8 @@ fn ends_in_wait(stop: &StopReason) -> bool {
     matches!(stop, StopReason::Asked | StopReason::StopTooSlow | StopReason::AnswersEnded)
 }
 
-/// Whether the guest alone cannot bring this about: how far it had come then, and how it goes on here, is no difference.
+/// Whether the guest alone cannot bring this about: how far it had come then, and how it goes on
+/// here, is no difference.
 fn is_chance(stop: &StopReason) -> bool {
     matches!(stop, StopReason::TurnTooLong | StopReason::System(_))
 }

@@ -27,7 +27,8 @@ pub struct Transcript {
 }
 
 impl Script {
-    /// A script that begins at `start` (nanoseconds since the Unix epoch), and the transcript that it writes.
+    /// A script that begins at `start` (nanoseconds since the Unix epoch), and the transcript that
+    /// it writes.
     pub fn new(start: u64, batches: impl IntoIterator<Item = Batch>) -> (Self, Rc<RefCell<Transcript>>) {
         let transcript = Rc::default();
         (

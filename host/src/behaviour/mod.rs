@@ -1,5 +1,6 @@
-//! What a guest did: what each client and the file system have seen of a run, and nothing of how it came about. Ids, handles,
-//! batches, log lines, timers and the order of requests to the host are not in it.
+//! What a guest did: what each client and the file system have seen of a run, and nothing of how
+//! it came about. Ids, handles, batches, log lines, timers and the order of requests to the host
+//! are not in it.
 
 mod store;
 mod witness;
@@ -11,10 +12,12 @@ pub use self::store::{Key, Store};
 pub use self::witness::Witness;
 use crate::stop::Exit;
 
-/// What a guest did in a run. Bytes and paths are those of a [`Store`], which several of them share.
+/// What a guest did in a run. Bytes and paths are those of a [`Store`], which several of them
+/// share.
 #[derive(Debug, Default)]
 pub struct Behaviour {
-    /// What each client has seen, in the order in which they were accepted when the run was recorded.
+    /// What each client has seen, in the order in which they were accepted when the run was
+    /// recorded.
     pub clients: Vec<Seen>,
     /// What was looked at.
     pub files: BTreeSet<Touch>,
@@ -35,7 +38,8 @@ pub enum Ended {
     Bounded(&'static str),
 }
 
-/// Something of the file system that was looked at. To watch is not to look: what is watched is not touched.
+/// Something of the file system that was looked at. To watch is not to look: what is watched is
+/// not touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Touch {
     /// A file was opened, or could not be.
@@ -69,7 +73,8 @@ pub struct Closed {
 /// One write.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// How much the guest had taken from the client before it: bytes, and one more for the end of stream.
+    /// How much the guest had taken from the client before it: bytes, and one more for the end of
+    /// stream.
     pub taken: u64,
     pieces: Range<usize>,
 }

@@ -64,8 +64,8 @@ impl Witness {
         self.store.borrow().bytes() + self.bytes
     }
 
-    /// The next answer that brings a client brings the one of that number, of which there is none yet. Without this they are
-    /// counted from 0, as they are accepted.
+    /// The next answer that brings a client brings the one of that number, of which there is none
+    /// yet. Without this they are counted from 0, as they are accepted.
     pub fn accepts(&mut self, client: usize) {
         self.accepted.push_back(client);
     }

@@ -1,8 +1,10 @@
-//! A count of what is in a guest's file, before anything of it is compiled. What is counted here is what makes compiling
-//! cost far more than the file has bytes, and what the host keeps of a guest while it runs.
+//! A count of what is in a guest's file, before anything of it is compiled. What is counted here
+//! is what makes compiling cost far more than the file has bytes, and what the host keeps of a
+//! guest while it runs.
 //!
-//! The count takes time and memory in proportion to the file, and never recurses: the bytes come from a stranger. It is no
-//! validation, which the compiler does. It says in words what a compiler could say only by running out of memory.
+//! The count takes time and memory in proportion to the file, and never recurses: the bytes come
+//! from a stranger. It is no validation, which the compiler does. It says in words what a compiler
+//! could say only by running out of memory.
 
 mod weight;
 
@@ -25,7 +27,8 @@ pub struct Census {
     pub modules: u64,
     /// Components, the outermost included.
     pub components: u64,
-    /// How deep the innermost of them stands: 0 for a core module or a component with nothing inside.
+    /// How deep the innermost of them stands: 0 for a core module or a component with nothing
+    /// inside.
     pub depth: u64,
     /// Functions with a body.
     pub functions: u64,
@@ -47,10 +50,11 @@ pub struct Census {
     pub element_expressions: u64,
     /// The largest of each, over all functions.
     pub largest: Function,
-    /// Where custom sections with the names of functions begin, behind the word `name`, if one of the names is too long to be
-    /// handed on.
+    /// Where custom sections with the names of functions begin, behind the word `name`, if one of
+    /// the names is too long to be handed on.
     pub long_names: Vec<usize>,
-    /// What the outermost component is once every component in it is instantiated as often as it is asked for.
+    /// What the outermost component is once every component in it is instantiated as often as it
+    /// is asked for.
     pub expanded: Weight,
 }
 
@@ -225,7 +229,8 @@ impl Counting<'_> {
         }
     }
 
-    /// Fails as soon as the component that is open is too much, so that a sum of what came before cannot be.
+    /// Fails as soon as the component that is open is too much, so that a sum of what came before
+    /// cannot be.
     fn check_expanded(&self) -> Result<()> {
         let Weight { core_instances, instances, items } = self.components.open();
         at_most(core_instances, limits::CORE_INSTANCES_MAX, "core instances, each counted as often as it is made")?;
@@ -273,8 +278,8 @@ impl Counting<'_> {
         add(&mut self.census.type_bytes, bytes, limits::TYPE_BYTES_MAX, "bytes of types of components")
     }
 
-    /// The engine could bear several, for it makes modules that copy between two guests' memories. A module of the guest
-    /// has one, so that its code is what it was before the engine could.
+    /// The engine could bear several, for it makes modules that copy between two guests' memories.
+    /// A module of the guest has one, so that its code is what it was before the engine could.
     fn memories(&mut self, count: u32) -> Result<()> {
         add(
             &mut self.memories,
@@ -370,7 +375,8 @@ fn has_long_name(mut sections: NameSectionReader<'_>) -> bool {
     })
 }
 
-/// Does something with each item of a section. A section says how many it has, and is not believed.
+/// Does something with each item of a section. A section says how many it has, and is not
+/// believed.
 fn each<'a, T: wasmparser::FromReader<'a>>(
     section: SectionLimited<'a, T>,
     mut with: impl FnMut(T) -> Result<()>,
@@ -391,8 +397,9 @@ fn at_most(found: u64, max: u64, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// How deep the types of components are nested in a section. wasmparser reads them by recursion, and so does everything
-/// built on it: a file of a few MiB would exhaust any stack. Only here they are read by a loop.
+/// How deep the types of components are nested in a section. wasmparser reads them by recursion,
+/// and so does everything built on it: a file of a few MiB would exhaust any stack. Only here they
+/// are read by a loop.
 fn check_type_depth(section: &[u8]) -> Result<()> {
     let mut reader = BinaryReader::new(section, 0);
     // How many declarations are left in each type that is open.

@@ -1,5 +1,6 @@
-//! What a component becomes once every component in it is instantiated as often as it is asked for. A few bytes that
-//! instantiate twice what came before double it each time, and the engine makes every single instance.
+//! What a component becomes once every component in it is instantiated as often as it is asked
+//! for. A few bytes that instantiate twice what came before double it each time, and the engine
+//! makes every single instance.
 
 use anyhow::{Context, Result, bail};
 use wasmparser::{ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, Instance};
@@ -7,15 +8,16 @@ use wasmparser::{ComponentAlias, ComponentExternalKind, ComponentInstance, Compo
 /// What is said of a file that cannot be read to its end.
 pub(crate) const DAMAGED: &str = "the component is damaged";
 
-/// How much there is to make of a component, with all that it instantiates. The numbers stop at `u64::MAX`.
+/// How much there is to make of a component, with all that it instantiates. The numbers stop at
+/// `u64::MAX`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weight {
     /// Instances of core modules.
     pub core_instances: u64,
     /// Instances of components.
     pub instances: u64,
-    /// Definitions that the engine goes through: imports, exports, aliases, types, functions, instances and what they are
-    /// given.
+    /// Definitions that the engine goes through: imports, exports, aliases, types, functions,
+    /// instances and what they are given.
     pub items: u64,
 }
 
@@ -36,8 +38,8 @@ pub struct Components {
 #[derive(Default)]
 struct Open {
     weight: Weight,
-    /// The component's index space of components: the weight of each. None where it is known only once that component is
-    /// instantiated.
+    /// The component's index space of components: the weight of each. None where it is known only
+    /// once that component is instantiated.
     components: Vec<Option<Weight>>,
 }
 
@@ -47,7 +49,8 @@ impl Components {
         self.open.push(Open::default());
     }
 
-    /// The innermost component has ended: its weight. What is around it can instantiate it from now on.
+    /// The innermost component has ended: its weight. What is around it can instantiate it from
+    /// now on.
     pub fn end(&mut self) -> Weight {
         let weight = self.open.pop().unwrap_or_default().weight;
         if let Some(parent) = self.open.last_mut() {

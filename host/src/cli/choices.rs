@@ -64,7 +64,8 @@ choices! {
     format -> Format, by LogFormat {
         /// The message; with its level before it, unless that is info
         Text,
-        /// One JSON object a line: time, level, message; a message that is a JSON object is nested as an object
+        /// One JSON object a line: time, level, message; a message that is a JSON object is nested
+        /// as an object
         Json,
         /// Nothing
         Off,

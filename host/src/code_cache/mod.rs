@@ -1,7 +1,9 @@
-//! Compiled code, kept in a folder of the operator's, so that a guest that was compiled once starts at once.
+//! Compiled code, kept in a folder of the operator's, so that a guest that was compiled once
+//! starts at once.
 //!
-//! wasmtime has such a cache, which packs code and unpacks it for each start. This one maps a file as it is, as the system
-//! does with every program: of the web server's 17 ms until its first response that spares 9.
+//! wasmtime has such a cache, which packs code and unpacks it for each start. This one maps a file
+//! as it is, as the system does with every program: of the web server's 17 ms until its first
+//! response that spares 9.
 
 mod seal;
 
@@ -25,7 +27,8 @@ pub struct CodeCache {
     folder: PathBuf,
 }
 
-/// The end of a file's name, of code and of a component that are whole, and of what is being written.
+/// The end of a file's name, of code and of a component that are whole, and of what is being
+/// written.
 const WHOLE: &str = "code";
 const COMPONENT: &str = "component";
 const PART: &str = "part";
@@ -40,8 +43,8 @@ const USED_AGAIN: Duration = Duration::from_secs(60 * 60);
 const NO_LINK_NO_WAIT: i32 = rustix::fs::OFlags::NOFOLLOW.union(rustix::fs::OFlags::NONBLOCK).bits() as i32;
 
 impl CodeCache {
-    /// The cache in this folder, which is made if need be. What is in it is run as it is: a folder in which anybody but this
-    /// user and root may write is an error.
+    /// The cache in this folder, which is made if need be. What is in it is run as it is: a folder
+    /// in which anybody but this user and root may write is an error.
     pub fn open(folder: PathBuf) -> Result<Self> {
         let failed = || format!("cannot keep compiled code in {}", folder.display());
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(failed)?;
@@ -59,8 +62,8 @@ impl CodeCache {
         load(engine, self.path(engine, component))
     }
 
-    /// Puts compiled code into a file of the folder, which is kept only when that is said. An error is one of the system, or
-    /// says that the code is too much.
+    /// Puts compiled code into a file of the folder, which is kept only when that is said. An
+    /// error is one of the system, or says that the code is too much.
     pub fn put(&self, engine: &wasmtime::Engine, component: &[u8], code: &[u8]) -> Result<(Component, Fresh)> {
         if code.len() as u64 > limits::CODE_KEPT_BYTES_MAX / 2 {
             bail!("the compiled code has {} MiB, more than half of the cache", code.len() >> 20);
@@ -99,8 +102,9 @@ impl CodeCache {
         Ok(fresh)
     }
 
-    /// A name for the code that this engine makes of a component, and no other engine of another. wasmtime looks at a file
-    /// only for its own major version; here the whole version is in the name.
+    /// A name for the code that this engine makes of a component, and no other engine of another.
+    /// wasmtime looks at a file only for its own major version; here the whole version is in the
+    /// name.
     fn path(&self, engine: &wasmtime::Engine, component: &[u8]) -> PathBuf {
         let mut digest = Digesting(Sha256::new_with_prefix(component));
         engine.precompile_compatibility_hash().hash(&mut digest);
@@ -109,7 +113,8 @@ impl CodeCache {
         self.folder.join(name).with_extension(WHOLE)
     }
 
-    /// Removes what was used least lately until no more than these bytes are left. A file that is mapped stays until it is not.
+    /// Removes what was used least lately until no more than these bytes are left. A file that is
+    /// mapped stays until it is not.
     fn prune(&self, bytes_max: u64) {
         let is_code =
             |path: &Path| path.extension().is_some_and(|end| [WHOLE, COMPONENT, PART].iter().any(|it| end == *it));
@@ -185,15 +190,16 @@ fn load(engine: &wasmtime::Engine, path: PathBuf) -> Kept {
     }
     // The very file that was looked at, whatever bears its name by now.
     let same = format!("/proc/self/fd/{}", file.as_raw_fd());
-    // SAFETY: the file is this user's or root's, and nobody else could have written it or can. Who can is able to run any
-    // program as this user. We ourselves write such a file once, from what the compiler has made, and never change it; its
-    // seal says that the disk has not either.
+    // SAFETY: the file is this user's or root's, and nobody else could have written it or can. Who
+    // can is able to run any program as this user. We ourselves write such a file once, from what
+    // the compiler has made, and never change it; its seal says that the disk has not either.
     let mapped = unsafe { Component::deserialize_file(engine, &same) };
     // Where nothing may be mapped to be executed (noexec), or there is no /proc, a copy is run.
     mapped.or_else(|_| of_compiler(engine, &seal::content(&file)?)).map_or(Kept::Damaged(path), Kept::Whole)
 }
 
-/// Opens a file that is trusted. Nothing of that name can make it wait, as a pipe would, or do anything, as a device would.
+/// Opens a file that is trusted. Nothing of that name can make it wait, as a pipe would, or do
+/// anything, as a device would.
 fn open(path: &Path) -> Option<File> {
     let is_trusted_file = |metadata: &fs::Metadata| metadata.is_file() && is_trusted(metadata);
     fs::symlink_metadata(path).ok().filter(is_trusted_file)?;
@@ -203,8 +209,8 @@ fn open(path: &Path) -> Option<File> {
     Some(file)
 }
 
-/// Code that the compiler has made for this engine, and that has been nowhere since but in the memory of this user's
-/// processes or in a file with an intact seal.
+/// Code that the compiler has made for this engine, and that has been nowhere since but in the
+/// memory of this user's processes or in a file with an intact seal.
 #[allow(unsafe_code)]
 pub fn of_compiler(engine: &wasmtime::Engine, code: &[u8]) -> Result<Component> {
     // SAFETY: as the sentence above says.

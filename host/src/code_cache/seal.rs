@@ -1,5 +1,5 @@
-//! What stands behind the code in a file of the cache: its length and a checksum. Disks lose bits, file systems lose pages,
-//! and a processor would run what is left.
+//! What stands behind the code in a file of the cache: its length and a checksum. Disks lose bits,
+//! file systems lose pages, and a processor would run what is left.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,7 +10,8 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 /// What the file is: a version that writes another one has other names for its files.
 pub const FORMAT: &[u8; 16] = b"pluto-host code1";
 
-/// The format, the length of the code (8 bytes), its XXH3 (16 bytes); numbers with the least significant byte first.
+/// The format, the length of the code (8 bytes), its XXH3 (16 bytes); numbers with the least
+/// significant byte first.
 const BYTES: usize = FORMAT.len() + 8 + 16;
 
 /// What is read at a time: it stays in the processor's cache.

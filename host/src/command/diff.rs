@@ -42,7 +42,8 @@ pub fn diff(trace: &Path, first: &Path, second: &Path, memory_max: u64) -> Resul
     Ok(ExitStatus::Diverged)
 }
 
-/// Whether clients and the file system see the same of a guest as was recorded, however it goes about it.
+/// Whether clients and the file system see the same of a guest as was recorded, however it goes
+/// about it.
 pub fn loose(guest: &Path, trace: &Path, target: EngineKind, memory_max: u64) -> Result<ExitStatus> {
     let bytes = read_guest(guest)?;
     let stage = Stage::within(&engine(false)?, open(trace)?, trace, memory_max)?;

@@ -14,8 +14,8 @@ use crate::compile::Compiler;
 use crate::engine::componentize as make_component;
 use crate::messages::{self, printable};
 
-/// Tells what a guest is, and whether it would be admitted. It is compiled in a process of its own, unless that is to be
-/// this one.
+/// Tells what a guest is, and whether it would be admitted. It is compiled in a process of its
+/// own, unless that is to be this one.
 pub fn inspect(path: &Path, compile_here: bool) -> Result<ExitStatus> {
     let bytes = read_guest(path)?;
     let engine = engine(false)?;

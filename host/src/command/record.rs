@@ -31,8 +31,9 @@ use crate::world::World as _;
 pub struct SnapshotRequests(UnixStream);
 
 impl SnapshotRequests {
-    /// Takes the signal over, when there will be flight recorders, one for each shard: before anything that takes long, for it would end the
-    /// host. What is asked meanwhile is done once there is something to write.
+    /// Takes the signal over, when there will be flight recorders, one for each shard: before
+    /// anything that takes long, for it would end the host. What is asked meanwhile is done once
+    /// there is something to write.
     pub fn of(run: &Run, shards: usize) -> Result<Vec<Self>> {
         let recorders = if run.flight_recorder.is_some() { shards } else { 0 };
         let install = || -> std::io::Result<Self> {
@@ -44,7 +45,8 @@ impl SnapshotRequests {
     }
 }
 
-/// Puts a recorder before the live world, when one is wanted. The shard has a number if there are several.
+/// Puts a recorder before the live world, when one is wanted. The shard has a number if there are
+/// several.
 pub fn recorded(
     mut live: Live,
     run: &Run,
@@ -100,7 +102,8 @@ fn flight_recorder(
         save_on_request(snapshot_requests, snapshots.clone(), saver.clone())
             .context("cannot start the flight recorder")?;
     }
-    // The size of a key frame and the distance between two of them are then about the same at worst.
+    // The size of a key frame and the distance between two of them are then about the same at
+    // worst.
     let record = Recorder::new(Box::new(live), writer, Flight::key_frame_every(size), 1);
     Ok(record.then(Box::new(move |how| {
         let (saver, snapshots, is_to_save) = (saver.clone(), snapshots.clone(), !is_orderly(how));

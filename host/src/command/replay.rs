@@ -172,7 +172,8 @@ fn difference(recorded: &[Submission], found: &[Submission]) -> String {
     format!("request {} of that turn{of}\n  recorded: {expected}\n  found:    {actual}", same + 1)
 }
 
-/// The first lines that differ: a request is its first line, and each part and each line of the bytes of a write is another.
+/// The first lines that differ: a request is its first line, and each part and each line of the
+/// bytes of a write is another.
 fn first_difference<'a>(recorded: &'a str, found: &'a str) -> (&'a str, &'a str) {
     let lines = |text: &'a str| text.lines().map(str::trim_start).map(Some).chain(std::iter::repeat(None));
     let all = recorded.lines().count().max(found.lines().count());

@@ -1,4 +1,5 @@
-//! Running a guest in the live world: what has to be found, bound and admitted before its shards begin.
+//! Running a guest in the live world: what has to be found, bound and admitted before its shards
+//! begin.
 
 use std::io;
 use std::path::Path;
@@ -62,8 +63,8 @@ pub fn serve(run: &Run) -> Result<ExitStatus> {
     .run(contexts)
 }
 
-/// What each shard has for itself. The clients of the first port are shared out; further ports, on which an operator is told
-/// what all shards know, are the first shard's.
+/// What each shard has for itself. The clients of the first port are shared out; further ports, on
+/// which an operator is told what all shards know, are the first shard's.
 fn contexts(
     shards: usize,
     ports: Vec<Port>,

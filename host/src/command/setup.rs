@@ -48,7 +48,7 @@ pub fn engine_for(kind: EngineKind, no_cache: bool) -> Result<Engine> {
     let engine = match Engine::for_kind(kind, cache.clone()) {
         // A read-only home is no reason not to serve.
         Err(error) if cache.is_some() => {
-            report(&format!("{error:#}: continuing without a code cache"));
+            report(&format!("{error:#}; going on without a code cache"));
             Engine::for_kind(kind, None)
         }
         result => result,

@@ -1,5 +1,6 @@
-//! The shards of a server: a thread for each, with a guest and a live world of its own. They share the compiled code, the
-//! clock of turns and standard output, and nothing else that a request passes.
+//! The shards of a server: a thread for each, with a guest and a live world of its own. They share
+//! the compiled code, the clock of turns and standard output, and nothing else that a request
+//! passes.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,8 +70,9 @@ type OnListening = Box<dyn FnMut(SocketAddr, u32)>;
 impl Shards<'_> {
     /// Runs them until all have ended. What matters is the first that did not end well.
     ///
-    /// The first shard runs alone until it listens and waits: so a guest that only tells its help, or cannot start, does so
-    /// once. It also makes sure that the port is this process' own: see `Port`.
+    /// The first shard runs alone until it listens and waits: so a guest that only tells its help,
+    /// or cannot start, does so once. It also makes sure that the port is this process' own: see
+    /// `Port`.
     pub fn run(&self, contexts: Vec<ShardContext>) -> Result<ExitStatus> {
         let mut contexts = contexts.into_iter();
         let Some(first) = contexts.next() else { return Ok(ExitStatus::Well) };
@@ -144,7 +146,8 @@ impl Shards<'_> {
         Ok(())
     }
 
-    /// Says how a shard has ended, if not well, and, when it is the first, that the others are told to.
+    /// Says how a shard has ended, if not well, and, when it is the first, that the others are
+    /// told to.
     fn conclude(&self, number: usize, how: ExitStatus, message: &str, is_first: bool, exit: &Mutex<ExitStatus>) {
         let is_one_of_several = self.shards > 1 && self.have_begun.load(Ordering::Relaxed);
         if how != ExitStatus::Well {

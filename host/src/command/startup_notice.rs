@@ -10,7 +10,8 @@ use super::report::report;
 use crate::backend::live::clients_max;
 use crate::limits;
 
-/// Tells the operator where a server serves, as soon as every shard does: who comes then meets all of them.
+/// Tells the operator where a server serves, as soon as every shard does: who comes then meets all
+/// of them.
 pub struct StartupNotice {
     /// What is served.
     what: String,
@@ -36,7 +37,8 @@ struct State {
 }
 
 impl StartupNotice {
-    /// Of a server that began to start then; with what else the operator should know once it serves.
+    /// Of a server that began to start then; with what else the operator should know once it
+    /// serves.
     pub fn new(
         what: String,
         address: SocketAddr,
@@ -82,8 +84,8 @@ fn serving(what: &str, address: SocketAddr, shards: usize, begin: Instant) -> St
     format!("serving {what} at http://{host}/ ({reach}){shards}, ready in {:.0?}", begin.elapsed())
 }
 
-/// What the operator is told when fewer clients can be connected than the guest would take. Both numbers are those of each
-/// shard.
+/// What the operator is told when fewer clients can be connected than the guest would take. Both
+/// numbers are those of each shard.
 fn fewer_clients(wanted: usize, handles_max: usize, shards: usize) -> Option<String> {
     let most = clients_max(handles_max);
     // The inverse of `clients_max`.

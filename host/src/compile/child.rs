@@ -1,5 +1,5 @@
-//! The process that compiles: it takes its bounds upon itself, and makes something of the guest that it reads. A hidden
-//! command of `pluto-host` is all of it.
+//! The process that compiles: it takes its bounds upon itself, and makes something of the guest
+//! that it reads. A hidden command of `pluto-host` is all of it.
 
 use std::fs;
 use std::io::Read;
@@ -13,8 +13,8 @@ use rustix::process::{
 use super::{ADVICE, Bounds, Product};
 use crate::limits;
 
-/// Compiles so many bytes of `input` for the process of this number, which has started this one. From then on this process
-/// is good for nothing else. An error says why the guest is refused.
+/// Compiles so many bytes of `input` for the process of this number, which has started this one.
+/// From then on this process is good for nothing else. An error says why the guest is refused.
 pub fn make(product: Product, input: impl Read, length: u64, parent: i32) -> Result<Vec<u8>> {
     let bounds = Bounds::of(length);
     confine(parent).and_then(|()| limit(bounds)).context("cannot confine the process that compiles")?;
@@ -27,7 +27,8 @@ pub fn make(product: Product, input: impl Read, length: u64, parent: i32) -> Res
     Ok(made)
 }
 
-/// Ends with whoever wants the work, keeps nothing that it has open, and leaves no dump of a stranger's bytes behind.
+/// Ends with whoever wants the work, keeps nothing that it has open, and leaves no dump of a
+/// stranger's bytes behind.
 fn confine(parent: i32) -> Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid().map(Pid::as_raw_pid) != Some(parent) {
@@ -68,8 +69,8 @@ fn close_what_was_inherited() {
         Err(_) => (0..DESCRIPTORS_TRIED).collect(),
     };
     for number in numbers.into_iter().filter(|number| *number > 2) {
-        // SAFETY: nothing in this process has opened a descriptor yet but the list above, which is closed already; to close a
-        // number that is not open does nothing.
+        // SAFETY: nothing in this process has opened a descriptor yet but the list above, which is
+        // closed already; to close a number that is not open does nothing.
         unsafe { rustix::io::close(number) };
     }
 }

@@ -1,7 +1,7 @@
 //! Compiling a guest: in this process, or in one of its own that cannot take more than its bounds.
 //!
-//! A compiler that is given a stranger's file may take any time and memory, or fail in any way. In a process of its own
-//! all of that is one thing: it ends, and the guest is refused.
+//! A compiler that is given a stranger's file may take any time and memory, or fail in any way. In
+//! a process of its own all of that is one thing: it ends, and the guest is refused.
 
 pub mod child;
 mod talk;
@@ -117,8 +117,8 @@ impl Compiler {
         })
     }
 
-    /// Makes something of a guest's file. An error is a refusal, which says in words what is wrong with the guest, or that
-    /// compiling it takes too much.
+    /// Makes something of a guest's file. An error is a refusal, which says in words what is wrong
+    /// with the guest, or that compiling it takes too much.
     pub fn make(&self, product: Product, bytes: &[u8]) -> Result<Vec<u8>> {
         match self {
             Self::Here => product.make(bytes),

@@ -1,5 +1,5 @@
-//! What is said between the two processes: the one is given a file and gives back what it has made of it, or words. Whatever it
-//! does, or leaves undone, this side waits no longer than it will.
+//! What is said between the two processes: the one is given a file and gives back what it has made
+//! of it, or words. Whatever it does, or leaves undone, this side waits no longer than it will.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -20,8 +20,9 @@ pub struct Said {
     pub words: Vec<u8>,
 }
 
-/// Gives a process its input and takes what it says, so many bytes of it at most, until it has ended: what it has said, and how
-/// it ended; no way when it was killed because that took too long.
+/// Gives a process its input and takes what it says, so many bytes of it at most, until it has
+/// ended: what it has said, and how it ended; no way when it was killed because that took too
+/// long.
 pub fn with(
     child: &mut Child,
     input: &[u8],
@@ -123,7 +124,8 @@ impl<P: Read + AsFd> Listener<P> {
         self.pipe.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::IN))
     }
 
-    /// Takes what there is. What is too much is read all the same, and dropped: the process is to come to its end.
+    /// Takes what there is. What is too much is read all the same, and dropped: the process is to
+    /// come to its end.
     fn take(&mut self, said: &mut Vec<u8>) -> io::Result<()> {
         let mut piece = [0; PIECE_BYTES];
         while let Some(pipe) = &mut self.pipe {

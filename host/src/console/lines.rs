@@ -11,7 +11,8 @@ use crate::messages::{escape, level_name};
 pub enum Format {
     /// The message; with its level before it, unless that is info.
     Text,
-    /// One JSON object a line: time, level, message. A message that is a JSON object itself stands there as one.
+    /// One JSON object a line: time, level, message. A message that is a JSON object itself stands
+    /// there as one.
     Json,
     /// Nothing.
     Off,
@@ -58,7 +59,8 @@ pub fn json_line(out: &mut String, time: u64, shard: Option<usize>, level: Level
     out.push_str("}\n");
 }
 
-/// Whether a message can stand in a line of JSON as it is: an object such as a line of an access log, on one line.
+/// Whether a message can stand in a line of JSON as it is: an object such as a line of an access
+/// log, on one line.
 pub fn is_json_object(message: &str) -> bool {
     message.starts_with('{')
         && !message.contains(char::is_control)

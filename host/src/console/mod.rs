@@ -76,8 +76,8 @@ impl Console {
         self.is_starting = false;
     }
 
-    /// Adds a line, stamped with nanoseconds since the Unix epoch. Control characters are escaped: what a client sends
-    /// must not move the cursor of whoever reads the log.
+    /// Adds a line, stamped with nanoseconds since the Unix epoch. Control characters are escaped:
+    /// what a client sends must not move the cursor of whoever reads the log.
     pub fn line(&mut self, time: u64, level: Level, message: &str) {
         if rank(level) > self.verbosity as u8 || self.format == Format::Off {
             return;

@@ -1,9 +1,9 @@
 //! The shape of a world: its functions and types without documentation, in a form of its own.
 //!
-//! The identity of the contract is a digest of this form. The form depends on what binds a guest and a host, and on
-//! nothing else: the names, the types, and the order of parameters, fields and cases, which is the ABI. It depends
-//! neither on comments and white space, nor on the order of declarations, nor on the package's version, nor on how a
-//! release of wit-parser prints a world.
+//! The identity of the contract is a digest of this form. The form depends on what binds a guest
+//! and a host, and on nothing else: the names, the types, and the order of parameters, fields and
+//! cases, which is the ABI. It depends neither on comments and white space, nor on the order of
+//! declarations, nor on the package's version, nor on how a release of wit-parser prints a world.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,8 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The shape of the world `server` in a WIT document. An error says what is wrong with the document.
+    /// The shape of the world `server` in a WIT document. An error says what is wrong with the
+    /// document.
     pub fn of_document(wit: &str) -> Result<Self> {
         let mut resolve = Resolve::default();
         let package = resolve.push_str("system.wit", wit)?;
@@ -31,7 +32,8 @@ impl Shape {
         Ok(Shaper { resolve: &resolve }.world(world))
     }
 
-    /// The shape of the world that a component was built for, as far as the component uses the world.
+    /// The shape of the world that a component was built for, as far as the component uses the
+    /// world.
     pub fn of_component(component: &[u8]) -> Result<Self> {
         match decode(component)? {
             DecodedWasm::Component(resolve, world) => Ok(Shaper { resolve: &resolve }.world(world)),
@@ -49,7 +51,8 @@ impl Shape {
         digest.finalize().into()
     }
 
-    /// The items of this shape that `other` does not have in the same way, each with its first part that differs.
+    /// The items of this shape that `other` does not have in the same way, each with its first
+    /// part that differs.
     pub fn differences<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Difference> + 'a {
         self.items.iter().filter_map(|(name, parts)| {
             let Some(theirs) = other.items.get(name) else { return Some(Difference::Missing(name.clone())) };
@@ -70,7 +73,8 @@ pub enum Difference {
     Part {
         /// The whole name of the function or type.
         name: String,
-        /// The first part that differs, in the first shape; none when the first shape has no more parts.
+        /// The first part that differs, in the first shape; none when the first shape has no more
+        /// parts.
         here: Option<String>,
         /// The same part in the second shape.
         there: Option<String>,

@@ -1,8 +1,9 @@
 //! The released versions of the contract.
 //!
-//! `wit/released/VERSION.wit` is the contract of each version without its documentation. A version is added here and
-//! there when the contract changes; nothing that was released is changed afterwards. `cargo xtask tidy` holds
-//! `wit/system.wit` against the copy of its version, and `tests/compat.rs` holds the copies against this table.
+//! `wit/released/VERSION.wit` is the contract of each version without its documentation. A version
+//! is added here and there when the contract changes; nothing that was released is changed
+//! afterwards. `cargo xtask tidy` holds `wit/system.wit` against the copy of its version, and
+//! `tests/compat.rs` holds the copies against this table.
 
 /// A version of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

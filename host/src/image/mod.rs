@@ -65,7 +65,8 @@ impl Pages {
     /// Copies a memory. An error says that there is no room for the copy.
     pub fn of(memory: &[u8]) -> Result<Self, TryReserveError> {
         let mut content = Vec::new();
-        // What is not needed of so much is never touched, and costs nothing. Where the system gives no more, the run goes on.
+        // What is not needed of so much is never touched, and costs nothing. Where the system
+        // gives no more, the run goes on.
         content.try_reserve_exact(memory.len())?;
         let mut runs: Vec<Run> = Vec::new();
         let mut skip = 0;
@@ -95,6 +96,7 @@ impl Value {
     pub const F64: u8 = 0x7c;
     /// The type of a vector.
     pub const V128: u8 = 0x7b;
-    /// The type of a reference, which has no bits of its own; a guest with a mutable one has no image.
+    /// The type of a reference, which has no bits of its own; a guest with a mutable one has no
+    /// image.
     pub const REFERENCE: u8 = 0;
 }

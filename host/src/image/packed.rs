@@ -6,7 +6,8 @@
 //! global = type, 16 bytes
 //! ```
 //!
-//! It is unpacked piece by piece, into a memory or beside it, so that packed bytes of any kind take no room of their own.
+//! It is unpacked piece by piece, into a memory or beside it, so that packed bytes of any kind
+//! take no room of their own.
 
 use std::fmt;
 use std::io::{self, BufReader, Read, Write};
@@ -17,8 +18,8 @@ use zstd::stream::write::Encoder;
 use super::{Image, PAGE_BYTES, Pages, Value};
 use crate::limits;
 
-/// How hard zstd tries to make a key frame small. The lowest level does 500 MB a second, and more would take its time from
-/// the guest where there are few cores.
+/// How hard zstd tries to make a key frame small. The lowest level does 500 MB a second, and more
+/// would take its time from the guest where there are few cores.
 const PACK_LEVEL: i32 = 1;
 
 /// Why a state is not that of an image.
@@ -186,7 +187,8 @@ impl<'a> Unpacker<'a> {
         expect_zeros(memory, at, memory.len())
     }
 
-    /// The next pages of a memory of which so many bytes are left: bytes of zeros, and bytes that follow here.
+    /// The next pages of a memory of which so many bytes are left: bytes of zeros, and bytes that
+    /// follow here.
     fn run(&mut self, left: usize) -> Result<Option<(usize, usize)>, Mismatch> {
         let (skip, count) = (self.number()?, self.number()?);
         if count == 0 {

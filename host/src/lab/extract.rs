@@ -127,7 +127,8 @@ impl Extractor {
     /// All steps are taken. How the run ended is known unless the recording broke off.
     pub fn finish(mut self, ended: Option<Exit>) -> (Scene, Behaviour) {
         let pending = std::mem::take(&mut self.pending);
-        // What was not answered: a client that never took what it was sent, and watches that had nothing to tell.
+        // What was not answered: a client that never took what it was sent, and watches that had
+        // nothing to tell.
         let mut pending: Vec<Asked> = pending.into_values().collect();
         pending.sort_unstable_by_key(|asked| asked.time);
         for asked in pending {
@@ -311,7 +312,8 @@ impl Extractor {
     fn unwatched(&mut self, asked: u64, path: &[u8], error: Error) {
         match error {
             Error::Cancelled => self.scene.files.watched(asked, path, None),
-            // The final answer is given long after the question; what could never be watched is answered at once.
+            // The final answer is given long after the question; what could never be watched is
+            // answered at once.
             Error::NotFound if self.has_changed(path) => {
                 self.scene.files.watched(asked, path, None);
                 self.change(Change { time: self.time, path: path.to_vec(), gone: true });
@@ -320,7 +322,8 @@ impl Extractor {
         }
     }
 
-    /// Whether this batch tells of a change there: before a watch ends for what is gone, its change is told.
+    /// Whether this batch tells of a change there: before a watch ends for what is gone, its
+    /// change is told.
     fn has_changed(&self, path: &[u8]) -> bool {
         [false, true].into_iter().any(|gone| self.changed_now.contains(&(path.to_owned(), gone)))
     }

@@ -15,8 +15,8 @@ use crate::stop::StopReason;
 use crate::trace::binary::TraceReader;
 use crate::trace::{Header, KeyFrame, Record};
 
-/// Goes to the last key frame for which `is_early` holds, as it does for all before it. Where there is none, to the
-/// beginning, or to the first key frame behind what was cut off there.
+/// Goes to the last key frame for which `is_early` holds, as it does for all before it. Where
+/// there is none, to the beginning, or to the first key frame behind what was cut off there.
 pub fn go_to<R: Read + Seek>(trace: &mut TraceReader<R>, is_early: impl Fn(&KeyFrame) -> bool) -> Result<()> {
     trace.rewind()?;
     let (mut place, mut cut) = (None, None);
@@ -111,7 +111,8 @@ impl Memory {
     }
 }
 
-/// How a guest is run in a recorded world: as it was when it was recorded, within the bounds of a replay.
+/// How a guest is run in a recorded world: as it was when it was recorded, within the bounds of a
+/// replay.
 pub struct Run {
     /// What it may have.
     pub limits: RunLimits,

@@ -54,8 +54,8 @@ pub struct Trap {
 }
 
 impl Stage {
-    /// Takes a trace apart, by replaying it with the guest that is in it. Errors call it by this path. Guests get no more than
-    /// so many bytes of memory, whatever the trace says.
+    /// Takes a trace apart, by replaying it with the guest that is in it. Errors call it by this
+    /// path. Guests get no more than so many bytes of memory, whatever the trace says.
     pub fn within<R: Read + 'static>(
         engine: &Engine,
         mut reader: TraceReader<R>,

@@ -1,12 +1,14 @@
-//! Texts of which a stranger has chosen a part, cut to what a reader can use: each line, and the whole.
+//! Texts of which a stranger has chosen a part, cut to what a reader can use: each line, and the
+//! whole.
 
 use std::fmt::{self, Display, Write};
 
 use super::escape::escape;
 use crate::limits;
 
-/// The text of a thing, with what is too much of each line and of the whole left out. What writes the text is stopped as soon
-/// as there is enough of it, so that its whole length is never in memory.
+/// The text of a thing, with what is too much of each line and of the whole left out. What writes
+/// the text is stopped as soon as there is enough of it, so that its whole length is never in
+/// memory.
 pub fn cut(told: impl Display) -> String {
     cut_to(limits::TOLD_LINE_BYTES_MAX, limits::TOLD_BYTES_MAX, told)
 }
@@ -19,8 +21,8 @@ pub fn cut_to(line_bytes_max: usize, bytes_max: usize, told: impl Display) -> St
     cut.text
 }
 
-/// A list of names, with this between them; of many names the first ones, and how many there are besides. No name ends a
-/// line.
+/// A list of names, with this between them; of many names the first ones, and how many there are
+/// besides. No name ends a line.
 pub fn list<'a>(names: impl IntoIterator<Item = &'a str>, between: &str) -> String {
     let mut names = names.into_iter();
     let one_line = |name| {

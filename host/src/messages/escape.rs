@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// Adds text in which the characters that `must` names are escaped as in JSON (RFC 8259 section 7).
+/// Adds text in which the characters that `must` names are escaped as in JSON (RFC 8259 section
+/// 7).
 pub fn escape(out: &mut String, message: &str, must: impl Fn(char) -> bool) {
     // Most lines are visible ASCII as they are, which is found out many bytes at a time.
     if message.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~') & !must(byte.into())) {

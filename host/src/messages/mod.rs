@@ -7,15 +7,16 @@ pub use self::cut::{cut, cut_to, list};
 pub use self::escape::escape;
 use crate::contract::Level;
 
-/// A line of a guest's log with its level before it, on one line: for the host's own messages, in which it is quoted.
+/// A line of a guest's log with its level before it, on one line: for the host's own messages, in
+/// which it is quoted.
 pub fn quoted(level: Level, message: &str) -> String {
     let mut out = format!("{}: ", level_name(level));
     escape(&mut out, message, char::is_control);
     out
 }
 
-/// Text in which control characters are escaped but for the ends of lines: for messages that name what a guest or a
-/// client has chosen.
+/// Text in which control characters are escaped but for the ends of lines: for messages that name
+/// what a guest or a client has chosen.
 pub fn printable(text: &str) -> String {
     let mut out = String::new();
     escape(&mut out, text, |c| c.is_control() && c != '\n');

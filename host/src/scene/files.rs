@@ -74,10 +74,11 @@ impl<T: PartialEq> Timeline<T> {
         }
     }
 
-    /// The answer at a time: that of the nearest question, but never one from beyond a change that was told.
+    /// The answer at a time: that of the nearest question, but never one from beyond a change that
+    /// was told.
     ///
-    /// A world that answers at once is asked a little earlier than the recorded one was, so the nearest is more often right
-    /// than the one before.
+    /// A world that answers at once is asked a little earlier than the recorded one was, so the
+    /// nearest is more often right than the one before.
     pub fn at(&self, time: u64, changed: &[u64]) -> Option<&T> {
         let next = self.0.partition_point(|spell| spell.from <= time);
         let (before, after) = (next.checked_sub(1).map(|index| &self.0[index]), self.0.get(next));
@@ -182,8 +183,8 @@ impl Files {
         facts.digested.at(time, &facts.changed).copied()
     }
 
-    /// A range of a file's content, put together of what was read; none when not all of it was. Shorter when the file was
-    /// found to end before.
+    /// A range of a file's content, put together of what was read; none when not all of it was.
+    /// Shorter when the file was found to end before.
     pub fn read(&self, time: u64, path: &[u8], offset: u64, length: usize) -> Option<Result<Vec<u8>, Error>> {
         let mut bytes = Vec::new();
         while bytes.len() < length {
@@ -206,7 +207,8 @@ impl Files {
         self.paths.values().any(|facts| !facts.content.is_empty())
     }
 
-    /// What is known of the content from that offset on: at least a byte, or none where the file was found to end.
+    /// What is known of the content from that offset on: at least a byte, or none where the file
+    /// was found to end.
     fn piece(&self, time: u64, path: &[u8], offset: u64) -> Option<Result<&[u8], Error>> {
         let facts = self.paths.get(path)?;
         match facts.content.get(&offset).and_then(|timeline| timeline.at(time, &facts.changed)) {

@@ -1,5 +1,5 @@
-//! What the world did in a recorded run, without the guest: clients, files, signals, each with its time. Another guest can
-//! be put into it: `backend/sim`.
+//! What the world did in a recorded run, without the guest: clients, files, signals, each with its
+//! time. Another guest can be put into it: `backend/sim`.
 
 mod files;
 
@@ -8,7 +8,8 @@ pub use self::files::{Files, Timeline};
 use crate::contract::{Error, Signal, SocketAddress};
 use crate::stop::Exit;
 
-/// A world, as far as a recorded guest has seen it. All times are nanoseconds since the Unix epoch.
+/// A world, as far as a recorded guest has seen it. All times are nanoseconds since the Unix
+/// epoch.
 #[derive(Debug)]
 pub struct Scene {
     /// What the guest was given.
@@ -52,7 +53,8 @@ pub struct Client {
     pub ended: Option<u64>,
     /// Since when it was gone: reset, or no longer reading.
     pub gone: Option<u64>,
-    /// How long it was until it had taken what it was sent: intervals that do not overlap, in order.
+    /// How long it was until it had taken what it was sent: intervals that do not overlap, in
+    /// order.
     pub waits: Vec<Wait>,
     /// Nobody knows how much of the last of what was sent it has received.
     pub cut: bool,
@@ -90,8 +92,8 @@ pub struct Change {
 }
 
 impl Scene {
-    /// A world in which nothing happens yet, for a guest with these arguments and with so many bytes of memory at most. It
-    /// begins at `start`: nanoseconds since the Unix epoch.
+    /// A world in which nothing happens yet, for a guest with these arguments and with so many
+    /// bytes of memory at most. It begins at `start`: nanoseconds since the Unix epoch.
     pub fn new(arguments: Vec<String>, memory_max: u64, start: u64) -> Self {
         Self {
             arguments,
@@ -135,7 +137,8 @@ impl Client {
         self.bytes.len() as u64 + u64::from(self.ended.is_some())
     }
 
-    /// The end of the segment in which so much was taken, so that guests which take less at a time are counted alike.
+    /// The end of the segment in which so much was taken, so that guests which take less at a time
+    /// are counted alike.
     pub fn boundary(&self, taken: u64) -> u64 {
         let index = self.segments.partition_point(|segment| (segment.end as u64) < taken);
         match self.segments.get(index) {

@@ -1,7 +1,8 @@
 //! The state of a paused guest, in the guest itself: taken, put back, compared with an image.
 //!
-//! wasmtime hands out what a component exports, and a component exports none of this. A core dump reaches everything in a
-//! store; so a module of a few bytes is started that traps at once, and what its core dump names is kept.
+//! wasmtime hands out what a component exports, and a component exports none of this. A core dump
+//! reaches everything in a store; so a module of a few bytes is started that traps at once, and
+//! what its core dump names is kept.
 
 mod run_export;
 mod snapshotable;
@@ -16,7 +17,8 @@ use crate::image::{Image, Mismatch, Pages, Unpacker, Value};
 /// `(module (func unreachable) (start 0))`.
 const PROBE: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x08\x01\0\x0a\x05\x01\x03\0\0\x0b";
 
-/// Where the state of one store's guest lies, in an order that is the same in each store of the same guest.
+/// Where the state of one store's guest lies, in an order that is the same in each store of the
+/// same guest.
 pub struct GuestMemory {
     memories: Vec<Memory>,
     /// The mutable ones.
@@ -26,8 +28,8 @@ pub struct GuestMemory {
 }
 
 impl GuestMemory {
-    /// Finds them in the store of this component. An error says why there is no image of the guest. After success wasmtime
-    /// does not enter the component any more, and `call_run` does.
+    /// Finds them in the store of this component. An error says why there is no image of the
+    /// guest. After success wasmtime does not enter the component any more, and `call_run` does.
     pub fn find(mut store: impl AsContextMut, component: &[u8]) -> Result<Self, String> {
         if let Some(why) = why_not_whole(component) {
             return Err(why);
@@ -57,7 +59,8 @@ impl GuestMemory {
         Ok(Image::new(memories, globals))
     }
 
-    /// Puts the state of a packed image in place of this one, which must be that of a new instance.
+    /// Puts the state of a packed image in place of this one, which must be that of a new
+    /// instance.
     pub fn restore(&self, mut store: impl AsContextMut, packed: &[u8]) -> Result<(), Mismatch> {
         let mut image = Unpacker::new(packed)?;
         image.expect(self.memories.len() as u64, "memories")?;

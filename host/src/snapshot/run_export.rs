@@ -1,6 +1,7 @@
-//! Calling `run` where wasmtime no longer does: it lets no component of a store be entered in which something has trapped,
-//! and the probe has. Nothing of the component took part in that; so its core function is called, with what the Canonical
-//! ABI does for a `func(args: list<string>) -> outcome` done here, in the same order.
+//! Calling `run` where wasmtime no longer does: it lets no component of a store be entered in
+//! which something has trapped, and the probe has. Nothing of the component took part in that; so
+//! its core function is called, with what the Canonical ABI does for a `func(args: list<string>)
+//! -> outcome` done here, in the same order.
 
 use hashbrown::HashSet;
 use wasmparser::{CanonicalFunction, CanonicalOption, ComponentAlias, ExternalKind, Parser, Payload};
@@ -25,7 +26,8 @@ struct Alias {
 }
 
 impl RunLayout {
-    /// Looks it up in a component. None when `run` is made in another way than compilers and `wit-component` do it.
+    /// Looks it up in a component. None when `run` is made in another way than compilers and
+    /// `wit-component` do it.
     pub fn of(component: &[u8]) -> Option<Self> {
         let plan = Plan::of(component)?;
         // One function is lifted: it is the exported one.
@@ -209,7 +211,8 @@ impl RunExport {
 mod tests {
     use super::*;
 
-    /// A component with a module that exports two functions of the type of `run`, a lift, and more.
+    /// A component with a module that exports two functions of the type of `run`, a lift, and
+    /// more.
     fn layout(more: &str, lift: &str) -> Option<RunLayout> {
         let text = format!(
             "(component

@@ -2,9 +2,9 @@
 
 use wasmparser::{CanonicalFunction, Operator, Parser, Payload, ValType};
 
-/// Why an image of this component would not be its whole state; none when it is. A component keeps what can change in
-/// memories, globals and tables, in which segments are dropped, and in handles of resources: a guest that a compiler makes
-/// changes only the first two.
+/// Why an image of this component would not be its whole state; none when it is. A component keeps
+/// what can change in memories, globals and tables, in which segments are dropped, and in handles
+/// of resources: a guest that a compiler makes changes only the first two.
 pub fn why_not_whole(component: &[u8]) -> Option<String> {
     Parser::new(0).parse_all(component).find_map(|payload| match payload {
         Ok(payload) => of_payload(&payload).transpose().map(|why| why.unwrap_or_else(|error| error.to_string())),

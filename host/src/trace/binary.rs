@@ -1,4 +1,5 @@
-//! The trace as a file: checksummed blocks, so that a host killed at any moment leaves one that can be read.
+//! The trace as a file: checksummed blocks, so that a host killed at any moment leaves one that
+//! can be read.
 
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -16,11 +17,12 @@ use crate::limits;
 /// What a trace begins with. The first byte is no text, so that nothing takes it for some.
 pub const MAGIC: [u8; 8] = *b"\x89PLUTO\r\n";
 
-/// Before each block: its length in bytes, a checksum of that length, and the XXH3 of these bytes. A damaged length would
-/// otherwise look like a host that was killed.
+/// Before each block: its length in bytes, a checksum of that length, and the XXH3 of these bytes.
+/// A damaged length would otherwise look like a host that was killed.
 const FRAME_BYTES: usize = 4 + 4 + 8;
 
-/// The bytes with which a trace begins: what was run, and the guest itself, so that the file is all that a replay needs.
+/// The bytes with which a trace begins: what was run, and the guest itself, so that the file is
+/// all that a replay needs.
 pub fn begin(header: &Header, guest: &[u8]) -> io::Result<Vec<u8>> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend(Format::of(header).number().to_le_bytes());
@@ -33,7 +35,8 @@ pub fn begin(header: &Header, guest: &[u8]) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Records that are being collected for the next block. Each block can be read without those before it.
+/// Records that are being collected for the next block. Each block can be read without those
+/// before it.
 pub struct Block {
     /// Room for the frame, and the records.
     bytes: Vec<u8>,
@@ -92,7 +95,8 @@ impl Block {
     }
 }
 
-/// A key frame as it stands in the file: in a block of its own. None when it is larger than one can be.
+/// A key frame as it stands in the file: in a block of its own. None when it is larger than one
+/// can be.
 pub fn key_frame(key: &KeyFrame) -> Option<Vec<u8>> {
     let payload = put_key_frame(key);
     (payload.len() <= limits::TRACE_BLOCK_BYTES_MAX).then(|| frame(&payload))
@@ -287,8 +291,8 @@ impl<R: Read> TraceReader<R> {
         })
     }
 
-    /// The next record; none at the end of the file. A last block that is not whole is no record: the host was killed
-    /// as it wrote it.
+    /// The next record; none at the end of the file. A last block that is not whole is no record:
+    /// the host was killed as it wrote it.
     pub fn record(&mut self) -> Result<Option<Record>, TraceError> {
         match self.ahead.take() {
             Some(record) => record,

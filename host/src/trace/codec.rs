@@ -6,7 +6,8 @@ use crate::contract::{
 };
 use crate::limits;
 
-/// Facts about files, of which a server is told the same ones over and over: each is written once a block.
+/// Facts about files, of which a server is told the same ones over and over: each is written once
+/// a block.
 #[derive(Default)]
 pub struct Facts {
     known: Vec<Metadata>,

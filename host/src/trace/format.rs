@@ -5,8 +5,8 @@ use super::wire::{Malformed, Reader};
 use super::{v5, v6};
 use crate::run_limits::RunLimits;
 
-/// The formats that this host reads. It records in the last one. A trace of an earlier one, which was made text, is made
-/// binary in its own format again.
+/// The formats that this host reads. It records in the last one. A trace of an earlier one, which
+/// was made text, is made binary in its own format again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     /// See [`v5`].
@@ -76,7 +76,8 @@ impl Header {
         contract.or_else(|| RunLimits::recorded(&self.limits).err())
     }
 
-    /// An earlier name of the interface, which the recorded guest may import instead of the present one.
+    /// An earlier name of the interface, which the recorded guest may import instead of the
+    /// present one.
     pub fn earlier_interface(&self) -> Option<&'static str> {
         matches!(self.contract, Contract::Source(_)).then_some(v5::INTERFACE)
     }

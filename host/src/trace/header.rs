@@ -15,10 +15,11 @@ pub struct Header {
     pub contract: Contract,
     /// The host's name and version, such as `pluto-host 0.1.0`. Empty in a trace of format 5.
     pub host: String,
-    /// The engine's name, version and target. They are told and not compared: what a guest computes is the same on each,
-    /// and the hashes prove it.
+    /// The engine's name, version and target. They are told and not compared: what a guest
+    /// computes is the same on each, and the hashes prove it.
     pub engine: String,
-    /// The limits of the host at which a guest's run can change, each as `name=value`. A replay applies them.
+    /// The limits of the host at which a guest's run can change, each as `name=value`. A replay
+    /// applies them.
     pub limits: Vec<String>,
     /// Memory that the guest may have, in bytes.
     pub memory_max: u64,

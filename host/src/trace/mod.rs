@@ -5,12 +5,13 @@
 //! block   = length and its checksum, checksum of the records, records
 //! record  = turn | key frame | cut | end
 //! turn    = what was sent since the last record (count and hash), time, answers
-//! key frame = number of its turn, time, what was sent since the last record, requests in all, pending ones, image of the guest
+//! key frame = number of its turn, time, what was sent since the last record, requests in all,
+//!             pending ones, image of the guest
 //! cut     = how many turns stood here, first in a trace
 //! ```
 //!
-//! Requests are not in it: the same guest sends them again, and the hashes prove it. Neither is what the guest never
-//! saw, such as the content of files that it only named, nor what it logged.
+//! Requests are not in it: the same guest sends them again, and the hashes prove it. Neither is
+//! what the guest never saw, such as the content of files that it only named, nor what it logged.
 
 pub mod binary;
 pub mod codec;
@@ -41,8 +42,8 @@ pub enum Record {
     Turn(Turn),
     /// The guest paused, and this was its state.
     KeyFrame(KeyFrame),
-    /// So many turns stood here, and no key frame is in their place: what follows cannot be replayed before the next one.
-    /// The first record only.
+    /// So many turns stood here, and no key frame is in their place: what follows cannot be
+    /// replayed before the next one. The first record only.
     Cut(u64),
     /// The run ended. Nothing follows.
     End(End),
@@ -59,7 +60,8 @@ pub struct Turn {
     pub answers: Vec<Answer>,
 }
 
-/// All that a run depends on at one moment, between two calls of the guest: a replay can begin here.
+/// All that a run depends on at one moment, between two calls of the guest: a replay can begin
+/// here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFrame {
     /// How many turns were before it.

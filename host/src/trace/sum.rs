@@ -1,7 +1,8 @@
 //! What a guest sends, summed up: one hash of all requests between two turns, in their order.
 //!
-//! A recorder does this for each request of a busy server. So nothing is encoded or copied: a request is a few numbers in
-//! fixed places, and bytes are hashed where they lie. Each is hashed with the sum of what was before for a seed.
+//! A recorder does this for each request of a busy server. So nothing is encoded or copied: a
+//! request is a few numbers in fixed places, and bytes are hashed where they lie. Each is hashed
+//! with the sum of what was before for a seed.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -64,7 +65,8 @@ impl Sum {
         self.numbers([case, range.handle, range.offset, range.length])
     }
 
-    /// Adds bytes by their length and their hash, behind what says what they are. How many they are.
+    /// Adds bytes by their length and their hash, behind what says what they are. How many they
+    /// are.
     fn bytes(&mut self, case: u64, id: u64, bytes: &[u8]) -> usize {
         self.numbers([case, id, bytes.len() as u64, xxh3_64(bytes)]);
         bytes.len()

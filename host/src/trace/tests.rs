@@ -1,5 +1,6 @@
-//! Both forms say the same, and both readers bear any input: no panic, and no more memory than a small multiple of what
-//! they read. The inputs are made by a generator with fixed seeds, so that a failure comes again.
+//! Both forms say the same, and both readers bear any input: no panic, and no more memory than a
+//! small multiple of what they read. The inputs are made by a generator with fixed seeds, so that
+//! a failure comes again.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -364,7 +365,8 @@ fn a_length_is_not_believed() {
     let trace = Text { header: Header::new(GUEST, 1, vec![], 0), records: Vec::new() };
     let sound = trace.to_binary(GUEST).expect("it packs");
     let with = |payload: &[u8]| [&sound[..], &frame(payload)].concat();
-    // A turn without requests at time 0 with 2^32-1 answers, one with a list as long, one with as much data.
+    // A turn without requests at time 0 with 2^32-1 answers, one with a list as long, one with as
+    // much data.
     for payload in [
         &b"\0\0\0\xff\xff\xff\xff\x0f"[..],
         b"\0\0\0\x01\0\0\x07\xff\xff\xff\xff\x0f",

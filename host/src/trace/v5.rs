@@ -1,7 +1,8 @@
 //! Format 5 of a trace, which hosts wrote from 2026-11-25 to 2026-12-01.
 //!
-//! Its header names the contract by the SHA-256 of `wit/system.wit`, comments included, and does not name the host.
-//! Everything else is as in format 6. A trace of format 5 keeps its format when it is made text and binary again.
+//! Its header names the contract by the SHA-256 of `wit/system.wit`, comments included, and does
+//! not name the host. Everything else is as in format 6. A trace of format 5 keeps its format when
+//! it is made text and binary again.
 
 use super::fields::{put_run, read_digest, read_run};
 use super::header::{Contract, Header};
@@ -12,18 +13,20 @@ use crate::contract::versions::{RELEASED, SPOKEN, digest};
 /// The number of the format.
 pub(super) const NUMBER: u16 = 5;
 
-/// The interface as guests of that time imported it. Its version was the same through several contracts.
+/// The interface as guests of that time imported it. Its version was the same through several
+/// contracts.
 pub const INTERFACE: &str = "pluto:system/io@0.1.0";
 
 /// A source text of the contract that a header can name.
 struct Source {
     sha256: [u8; 32],
-    /// The last commit whose host replays its traces; none when the text is the contract that became 0.2.0.
+    /// The last commit whose host replays its traces; none when the text is the contract that
+    /// became 0.2.0.
     commit: Option<&'static str>,
 }
 
-/// All texts of `wit/system.wit` while the format was written, the oldest first. The first four are before `signal`
-/// could say that lines of the log were lost.
+/// All texts of `wit/system.wit` while the format was written, the oldest first. The first four
+/// are before `signal` could say that lines of the log were lost.
 const SOURCES: [Source; 6] = [
     earlier("14eb3f6a2727682ae0f7d743b575504c0baf16c74a7095aa9322df0553f76ad6", "b6560dc"),
     earlier("d915c5cf7364d74656db4f03f6f217f17b7aed8f17e266b5da19b49865127cbf", "f0bc9e0"),

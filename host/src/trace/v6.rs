@@ -1,14 +1,15 @@
 //! Format 6 of a trace, which this host writes.
 //!
-//! The header names the contract by its version and its identity, and the host that recorded the run.
+//! The header names the contract by its version and its identity, and the host that recorded the
+//! run.
 
 use super::fields::{put_run, read_digest, read_run, read_words};
 use super::header::{Contract, Header};
 use super::wire::{Malformed, Reader, put_bytes};
 use crate::contract::versions::SPOKEN;
 
-/// The number of the format. Anything that changes in `codec`, `records`, `sum`, `binary` or here makes a new format,
-/// and what reads this one stays.
+/// The number of the format. Anything that changes in `codec`, `records`, `sum`, `binary` or here
+/// makes a new format, and what reads this one stays.
 pub(super) const NUMBER: u16 = 6;
 
 /// Why this host cannot repeat a run of that contract, and which host can.

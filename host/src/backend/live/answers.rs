@@ -51,7 +51,8 @@ impl Answers {
     }
 }
 
-/// Memory that a reply holds besides itself, in bytes: what was reserved, and not only what is in it.
+/// Memory that a reply holds besides itself, in bytes: what was reserved, and not only what is in
+/// it.
 fn held(reply: &Reply) -> usize {
     match reply {
         Reply::Data(bytes) | Reply::Changed(bytes) => bytes.capacity(),

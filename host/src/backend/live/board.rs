@@ -1,4 +1,5 @@
-//! What the shards of a server leave for each other: the one thing that they share, looked at when somebody asks.
+//! What the shards of a server leave for each other: the one thing that they share, looked at when
+//! somebody asks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -2,8 +2,8 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Stamps of the Unix epoch that run with the monotonic clock. They follow the wall clock when that is set forward,
-/// and never go back.
+/// Stamps of the Unix epoch that run with the monotonic clock. They follow the wall clock when
+/// that is set forward, and never go back.
 pub struct Clock {
     /// Of the last look, in nanoseconds of the monotonic clock.
     now: u64,
@@ -21,13 +21,15 @@ impl Clock {
 
     /// Looks at the system's clocks.
     pub fn look(&mut self) {
-        // In this order: what passes between the two makes the difference smaller, and a smaller one is not taken.
+        // In this order: what passes between the two makes the difference smaller, and a smaller
+        // one is not taken.
         let wall = nanoseconds(ClockId::Realtime);
         self.pass();
         self.offset = self.offset.max(wall.saturating_sub(self.now));
     }
 
-    /// Looks how much time has passed, and not whether the wall clock was set: half the cost, about 20 ns.
+    /// Looks how much time has passed, and not whether the wall clock was set: half the cost,
+    /// about 20 ns.
     pub fn pass(&mut self) {
         // A machine that was moved may set it back all the same.
         self.now = self.now.max(nanoseconds(ClockId::Monotonic));

@@ -18,10 +18,11 @@ pub struct Connection {
     pub read: Option<Reading>,
     /// Set while bytes are received, whether or not the guest reads.
     pub receiving: Option<Token>,
-    /// A receive was asked for before. The first takes one piece: a client that asks once leaves none then that would have to be
-    /// cancelled.
+    /// A receive was asked for before. The first takes one piece: a client that asks once leaves
+    /// none then that would have to be cancelled.
     pub has_received: bool,
-    /// What came before the guest read it. None while a read is pending. Boxed, as what is rare: an idle client has this, too.
+    /// What came before the guest read it. None while a read is pending. Boxed, as what is rare:
+    /// an idle client has this, too.
     pub ahead: Option<Box<Ahead>>,
     /// A write that the socket did not take at once.
     pub write: Option<Box<Outgoing>>,

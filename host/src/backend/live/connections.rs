@@ -88,13 +88,15 @@ impl Connections {
         reactor.requests.finish(id, reply);
     }
 
-    /// Keeps what nobody reads yet. The receive that brings it ends by itself: see `READ_AHEAD_BYTES_MAX`.
+    /// Keeps what nobody reads yet. The receive that brings it ends by itself: see
+    /// `READ_AHEAD_BYTES_MAX`.
     fn keep(&mut self, reactor: &mut Reactor, handle: u64, result: Result<Vec<u8>, Error>) {
         let Ok(connection) = reactor.handles.connection(handle) else { return };
         connection.ahead.get_or_insert_with(|| Box::new(Ahead::new(&self.ahead_bytes))).add(result);
     }
 
-    /// A receive has ended without a word of the client: it is begun again if a read waits for it, else with the next one.
+    /// A receive has ended without a word of the client: it is begun again if a read waits for it,
+    /// else with the next one.
     pub fn ended_receiving(&mut self, reactor: &mut Reactor, handle: u64) {
         let Ok(connection) = reactor.handles.connection(handle) else { return };
         connection.receiving = None;
@@ -141,14 +143,15 @@ impl Connections {
         }
     }
 
-    /// Whether the content of small files may be copied to be sent with what stands before it: what a client does not take of
-    /// it is held until he does.
+    /// Whether the content of small files may be copied to be sent with what stands before it:
+    /// what a client does not take of it is held until he does.
     fn copies_files(&self) -> bool {
         self.write_bytes.get() <= limits::WRITE_BYTES_PENDING_MAX / 2
     }
 
-    /// Puts the parts of a small write next to each other, where they are in memory already: then it is one piece for the
-    /// system, and nothing is allocated for it. Whether all of them are there; what is wrong with one is told elsewhere.
+    /// Puts the parts of a small write next to each other, where they are in memory already: then
+    /// it is one piece for the system, and nothing is allocated for it. Whether all of them are
+    /// there; what is wrong with one is told elsewhere.
     fn gather_small(&mut self, handles: &mut Handles, parts: &[Part]) -> bool {
         self.gathered.clear();
         self.write_bytes.get() + limits::WRITE_SMALL_BYTES_MAX as u64 <= limits::WRITE_BYTES_PENDING_MAX
@@ -232,7 +235,8 @@ impl Connections {
         Ok(Reply::Done)
     }
 
-    /// What closing a connection ends: its requests are answered, its place is free for the next client.
+    /// What closing a connection ends: its requests are answered, its place is free for the next
+    /// client.
     pub fn closed(reactor: &mut Reactor, connection: Connection) {
         let read = connection.read.map(|reading| reading.id);
         let (write, wait) = connection.write.map(|outgoing| (outgoing.id, outgoing.wait)).unzip();

@@ -1,8 +1,10 @@
-//! Digests of files: what is small at once, the rest in pieces between which the others have their turn.
+//! Digests of files: what is small at once, the rest in pieces between which the others have their
+//! turn.
 //!
-//! Each is made from one opening, up to the length that the file had then. What the file's metadata are after its last
-//! byte goes with the digest, so that the guest can tell whether it changed meanwhile. A file of which a piece is not in the
-//! system's memory is read by a thread, and the digests behind it go on.
+//! Each is made from one opening, up to the length that the file had then. What the file's
+//! metadata are after its last byte goes with the digest, so that the guest can tell whether it
+//! changed meanwhile. A file of which a piece is not in the system's memory is read by a thread,
+//! and the digests behind it go on.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -25,7 +27,8 @@ use crate::limits;
 /// The digests that are under way.
 #[derive(Default)]
 pub struct Digests {
-    /// By their serial numbers, which is the order in which they were asked for; only the first is begun.
+    /// By their serial numbers, which is the order in which they were asked for; only the first is
+    /// begun.
     queue: BTreeMap<u64, Job>,
     /// How many were ever put into the queue.
     serial: u64,
@@ -52,7 +55,8 @@ impl Digests {
         self.queue.is_empty()
     }
 
-    /// Forgets one that was cancelled, with all that it holds. A guest can ask and cancel faster than files are read.
+    /// Forgets one that was cancelled, with all that it holds. A guest can ask and cancel faster
+    /// than files are read.
     pub fn forget(&mut self, serial: u64) {
         self.queue.remove(&serial);
     }
@@ -76,7 +80,8 @@ impl Digests {
         Ok(None)
     }
 
-    /// Goes on with what is in the queue, as far as one turn allows. Called when the network has been looked at.
+    /// Goes on with what is in the queue, as far as one turn allows. Called when the network has
+    /// been looked at.
     pub fn go_on(&mut self, reactor: &mut Reactor) {
         self.read = 0;
         while self.read < limits::DIGEST_TURN_BYTES_MAX
@@ -100,7 +105,8 @@ impl Digests {
         }
     }
 
-    /// Reads the next piece of a file, fewer bytes than there should be when it ends before; nothing when that would wait.
+    /// Reads the next piece of a file, fewer bytes than there should be when it ends before;
+    /// nothing when that would wait.
     fn read(&mut self, file: &File, offset: u64) -> Result<Option<&[u8]>, Errno> {
         self.piece.clear();
         let length = (file.size - offset).min(limits::DIGEST_PIECE_BYTES);

@@ -1,7 +1,9 @@
-//! Threads that wait for the disk, so that a shard need not: while one file is slow to come, its other clients are served.
+//! Threads that wait for the disk, so that a shard need not: while one file is slow to come, its
+//! other clients are served.
 //!
-//! What is in the system's memory is answered at once, by the shard itself, for a thread costs more than most of these calls do.
-//! Only what would wait goes to a thread. The threads are made when they are needed and end when they are not.
+//! What is in the system's memory is answered at once, by the shard itself, for a thread costs
+//! more than most of these calls do. Only what would wait goes to a thread. The threads are made
+//! when they are needed and end when they are not.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -26,7 +28,8 @@ pub enum Outcome {
     Closed,
     /// What a path names was found.
     Resolved(Result<OwnedFd, Errno>),
-    /// A directory was listed. At most one of these waits for the shard, for it may hold `ANSWER_BYTES_QUEUED_MAX`.
+    /// A directory was listed. At most one of these waits for the shard, for it may hold
+    /// `ANSWER_BYTES_QUEUED_MAX`.
     Listed(Result<Vec<Entry>, Error>),
     /// A file's content was digested, or could not be read.
     Digested(Result<Reply, Errno>),
@@ -129,8 +132,9 @@ impl Disk {
         self.serial
     }
 
-    /// Takes a call back that nobody makes yet, with all that it holds: a guest can ask and cancel faster than a disk answers.
-    /// Whether that was so; else a thread is about it, and holds what it needs.
+    /// Takes a call back that nobody makes yet, with all that it holds: a guest can ask and cancel
+    /// faster than a disk answers. Whether that was so; else a thread is about it, and holds what
+    /// it needs.
     pub fn forget(&mut self, serial: u64) -> bool {
         let mut state = self.shared.state();
         let call = state.lists_queue.remove(&serial).or_else(|| state.queue.remove(&serial));
@@ -182,8 +186,8 @@ impl State {
         self.queue.len() + self.closes_queue.len() + self.lists_queue.len()
     }
 
-    /// Whether a call can be made now. None is while the shard has not taken what is done: that holds descriptors, and so does
-    /// what is about to be done.
+    /// Whether a call can be made now. None is while the shard has not taken what is done: that
+    /// holds descriptors, and so does what is about to be done.
     fn has_next(&self) -> bool {
         let can_list = !self.lists && !self.lists_queue.is_empty();
         let has_any = can_list || !self.queue.is_empty() || !self.closes_queue.is_empty();
@@ -238,7 +242,8 @@ impl Shared {
                 break;
             }
         }
-        // Under the lock under which it has seen that there is nothing to do, for whoever comes next counts on it no more.
+        // Under the lock under which it has seen that there is nothing to do, for whoever comes
+        // next counts on it no more.
         state.end_thread();
     }
 

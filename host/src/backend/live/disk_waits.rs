@@ -16,8 +16,8 @@ use super::transfer::Part;
 use crate::contract::Error;
 use crate::limits;
 
-/// Something that waits for a thread, which waits for the disk. It owns what the call holds, so that this is counted until the
-/// call is done.
+/// Something that waits for a thread, which waits for the disk. It owns what the call holds, so
+/// that this is counted until the call is done.
 pub enum Waiting {
     /// An `open`.
     Open(Path),
@@ -98,7 +98,8 @@ impl DiskWaits {
         &self.closing
     }
 
-    /// Has a thread make a call, and goes on with what waits for it when it is done. Returns the number of the call.
+    /// Has a thread make a call, and goes on with what waits for it when it is done. Returns the
+    /// number of the call.
     pub fn wait(&mut self, requests: &mut Requests, waiting: Waiting, call: Call) -> u64 {
         let serial = match waiting {
             Waiting::List(..) => self.disk.call_to_list(call),
@@ -117,8 +118,9 @@ impl DiskWaits {
         self.wait(requests, waiting, Box::new(move || Outcome::Read(read_part(&fd, offset, length))))
     }
 
-    /// Has a thread fetch a part of a file that a write of this connection is to send: into the system's memory, where that keeps
-    /// it; the first bytes of it themselves, where another machine may be asked again.
+    /// Has a thread fetch a part of a file that a write of this connection is to send: into the
+    /// system's memory, where that keeps it; the first bytes of it themselves, where another
+    /// machine may be asked again.
     pub fn wait_for_part(&mut self, requests: &mut Requests, handle: u64, part: &Part) -> u64 {
         let waiting = Waiting::Write(handle, part.file.clone());
         if part.file.medium.get() == Medium::Remote {
@@ -137,7 +139,8 @@ impl DiskWaits {
         }
     }
 
-    /// The request of this id, with a path that waits for the disk: `Exhausted` when there is no room for it.
+    /// The request of this id, with a path that waits for the disk: `Exhausted` when there is no
+    /// room for it.
     pub fn path(&self, id: u64, path: &CStr) -> Result<Path, Error> {
         let bytes = path.to_bytes_with_nul().len() as u64;
         Ok(Path { id, _held: self.path_bytes.hold(bytes, limits::PATH_BYTES_WAITING_MAX)? })

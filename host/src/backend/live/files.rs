@@ -23,8 +23,9 @@ use super::transfer::Part;
 use crate::contract::{Entry, Error, Kind, Loaded, Metadata, Open, Opened, Range, Reply};
 use crate::limits;
 
-/// Non-blocking, or a FIFO would wait for its writer. It is opened all the same before it is known to be none of ours: asking first
-/// what a path names (`O_PATH`, `fstat`, opening again) would cost each request two more calls.
+/// Non-blocking, or a FIFO would wait for its writer. It is opened all the same before it is known
+/// to be none of ours: asking first what a path names (`O_PATH`, `fstat`, opening again) would
+/// cost each request two more calls.
 const OPEN_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// The files that a guest may read, and the buffers that it has loaded from them.
@@ -115,8 +116,8 @@ impl Files {
         Ok(Reply::Loaded(Loaded { buffer, length }))
     }
 
-    /// The contract's `list`: at once on a disk of this machine, for what the host computes for a guest is part of its turn, and a
-    /// large directory takes a while.
+    /// The contract's `list`: at once on a disk of this machine, for what the host computes for a
+    /// guest is part of its turn, and a large directory takes a while.
     pub fn list(&self, reactor: &mut Reactor, id: u64, path: &[u8]) -> Result<Option<Reply>, Error> {
         let (root, path) = self.beneath_root(path)?;
         let room = reactor.requests.answers.room();
@@ -148,8 +149,8 @@ pub fn resolve_at_once(
     resolve: ResolveFlags,
 ) -> Option<Result<OwnedFd, Errno>> {
     match root.resolve_at_once(path, flags, resolve)? {
-        // The descriptors of connections that were closed in this turn are given back when the queue has heard of it: most
-        // of them at once.
+        // The descriptors of connections that were closed in this turn are given back when the
+        // queue has heard of it: most of them at once.
         Err(Errno::MFILE) => {
             driver.settle();
             root.resolve_at_once(path, flags, resolve)
@@ -174,7 +175,8 @@ fn data(mut bytes: Vec<u8>) -> Reply {
     Reply::Data(bytes)
 }
 
-/// The entries of a directory, in the order of their names, while they hold no more than so many bytes.
+/// The entries of a directory, in the order of their names, while they hold no more than so many
+/// bytes.
 fn list(root: &Root, path: &CStr, bytes_max: usize) -> Result<Vec<Entry>, Error> {
     let directory =
         root.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY, ResolveFlags::empty()).map_err(from_errno)?;

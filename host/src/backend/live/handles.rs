@@ -1,4 +1,5 @@
-//! What handles name. A handle is the number of a slot and how often that slot was used, so none is given out twice.
+//! What handles name. A handle is the number of a slot and how often that slot was used, so none
+//! is given out twice.
 
 use std::rc::Rc;
 
@@ -120,7 +121,8 @@ impl Handles {
         Ok(object)
     }
 
-    /// There are so many more of its kind, or fewer. Files count themselves, for they live longer than their handles.
+    /// There are so many more of its kind, or fewer. Files count themselves, for they live longer
+    /// than their handles.
     fn count(&mut self, object: &Object, change: isize) {
         let count = match object {
             Object::Connection(_) => &mut self.connections,
@@ -136,8 +138,8 @@ impl Handles {
     }
 }
 
-/// How many clients can be connected at once where there are so many handles. Clients and files each have a share of their own,
-/// so that neither can keep the other out.
+/// How many clients can be connected at once where there are so many handles. Clients and files
+/// each have a share of their own, so that neither can keep the other out.
 pub fn clients_max(handles_max: usize) -> usize {
     handles_max - files_max(handles_max)
 }

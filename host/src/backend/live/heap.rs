@@ -1,7 +1,7 @@
 //! The heap, given back to the system when much of it was freed.
 //!
-//! The system's allocator keeps what lies between pieces that are still in use. What a thousand clients made the host hold would
-//! stay for good.
+//! The system's allocator keeps what lies between pieces that are still in use. What a thousand
+//! clients made the host hold would stay for good.
 
 use crate::limits;
 
@@ -15,7 +15,8 @@ pub struct Heap {
 }
 
 impl Heap {
-    /// Takes note of how many bytes are held now. Whether it is worth a look, by `give_back`, some time later: once until then.
+    /// Takes note of how many bytes are held now. Whether it is worth a look, by `give_back`, some
+    /// time later: once until then.
     pub fn is_worth_a_look(&mut self, bytes: u64) -> bool {
         self.peak = self.peak.max(bytes);
         self.is_behind_peak(bytes) && !std::mem::replace(&mut self.is_due, true)

@@ -1,5 +1,6 @@
-//! What is held of something that has a limit: memory, descriptors. It is counted by what it takes, wherever it is held, and
-//! given back when the holder is dropped, so that no count can drift.
+//! What is held of something that has a limit: memory, descriptors. It is counted by what it
+//! takes, wherever it is held, and given back when the holder is dropped, so that no count can
+//! drift.
 
 use std::cell::Cell;
 use std::rc::Rc;

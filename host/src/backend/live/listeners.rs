@@ -18,7 +18,8 @@ use super::requests::Pending;
 use crate::contract::{Accepted, Error, IpAddress, Listen, Reply, SocketAddress};
 use crate::limits;
 
-/// Called when a guest has begun to listen: with the address, and with how many clients it takes there.
+/// Called when a guest has begun to listen: with the address, and with how many clients it takes
+/// there.
 pub type OnListening = Box<dyn FnMut(SocketAddr, u32)>;
 
 /// The ports of a guest, and who listens on them.
@@ -51,20 +52,21 @@ struct Listener {
     port: u16,
     /// How many connections it may have open.
     connections_max: u32,
-    /// Its connections that are open, each of which holds its share. Those of an earlier `listen` on the same port do not count.
+    /// Its connections that are open, each of which holds its share. Those of an earlier `listen`
+    /// on the same port do not count.
     open: Total,
     /// Set while it waits for clients.
     token: Option<Token>,
-    /// How many clients it takes before it waits again: to ask for one that is not there makes the system build a socket and
-    /// throw it away.
+    /// How many clients it takes before it waits again: to ask for one that is not there makes the
+    /// system build a socket and throw it away.
     batch: usize,
     /// Set while it rests from accepting, because the system has no connection to give.
     rests: bool,
 }
 
 impl Listener {
-    /// Gives the port back at once. The queue holds the descriptor until its wait has ended, which on io_uring may be
-    /// after this process.
+    /// Gives the port back at once. The queue holds the descriptor until its wait has ended, which
+    /// on io_uring may be after this process.
     fn stop(&self) {
         if let Some(fd) = &self.fd {
             // It listens, so it can be shut down.
@@ -95,8 +97,9 @@ impl Listeners {
         let fd = match port.listen() {
             Ok(fd) => fd.map(Rc::new),
             Err(Errno::ADDRINUSE) if is_as_bound => {
-                // Another process has bound the port at the same time as this one, and listened first. So the operator is to
-                // be told, as of a port that was taken before, and not the guest.
+                // Another process has bound the port at the same time as this one, and listened
+                // first. So the operator is to be told, as of a port that was taken before, and
+                // not the guest.
                 self.taken = Some(number);
                 return Err(Error::AddressInUse);
             }
@@ -198,7 +201,8 @@ impl Listeners {
         has_accepted
     }
 
-    /// Without descriptors or memory the next attempt fails as well, and the backlog stays readable.
+    /// Without descriptors or memory the next attempt fails as well, and the backlog stays
+    /// readable.
     pub fn rest_from_accepting(&mut self, reactor: &mut Reactor, serial: u64) {
         if let Some(index) = self.place(serial) {
             self.listeners[index].token = None;

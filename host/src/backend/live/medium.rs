@@ -9,14 +9,17 @@ use rustix::fs::fstatfs;
 pub enum Medium {
     /// They never do, or the system does not tell: they are made at once.
     Memory,
-    /// They wait for what is not in the system's memory, and the system tells: they are tried at once.
+    /// They wait for what is not in the system's memory, and the system tells: they are tried at
+    /// once.
     Disk,
-    /// They may wait although everything is in memory, for another machine or a program is asked: threads make them.
+    /// They may wait although everything is in memory, for another machine or a program is asked:
+    /// threads make them.
     Remote,
 }
 
-/// File systems that ask another machine or another program, by their numbers in `statfs(2)`: NFS, SMB 1 to 3, FUSE, 9P, Ceph, two
-/// of AFS, Coda, Lustre, GPFS, OCFS2, GFS2, VirtualBox's shared folders.
+/// File systems that ask another machine or another program, by their numbers in `statfs(2)`: NFS,
+/// SMB 1 to 3, FUSE, 9P, Ceph, two of AFS, Coda, Lustre, GPFS, OCFS2, GFS2, VirtualBox's shared
+/// folders.
 const REMOTE: [u64; 15] = [
     0x6969,
     0x517b,
@@ -39,7 +42,8 @@ const REMOTE: [u64; 15] = [
 const MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
 
 impl Medium {
-    /// That of the file system on which a descriptor is. What is mounted beneath it is taken for the same.
+    /// That of the file system on which a descriptor is. What is mounted beneath it is taken for
+    /// the same.
     pub fn of(fd: &OwnedFd) -> Self {
         // A number of 32 bits, which some machines extend by its sign.
         let kind = fstatfs(fd).map_or(0, |stat| u64::from(stat.f_type as u32));

@@ -1,4 +1,5 @@
-//! The live world: sockets, files and timers of the operating system. Nothing else touches them for a guest.
+//! The live world: sockets, files and timers of the operating system. Nothing else touches them
+//! for a guest.
 
 mod answers;
 mod board;
@@ -72,14 +73,15 @@ pub struct Grant {
     pub board: Board,
     /// Where its log goes.
     pub console: Console,
-    /// Called when the guest has begun to listen and waits for what comes, with the address and with how many clients it takes
-    /// there. Not called for a guest that ends before it waits.
+    /// Called when the guest has begun to listen and waits for what comes, with the address and
+    /// with how many clients it takes there. Not called for a guest that ends before it waits.
     pub on_listening: OnListening,
 }
 
 /// The world of one guest, on one thread. Each part owns its state, and is given the reactor.
 pub struct Live {
-    /// Ports, and who listens on them. Dropped before the queue, which may hold their sockets for a while.
+    /// Ports, and who listens on them. Dropped before the queue, which may hold their sockets for
+    /// a while.
     listeners: Listeners,
     /// What the host holds for connections.
     connections: Connections,
@@ -182,7 +184,8 @@ impl Live {
         Reply::Done
     }
 
-    /// Waits for the system, at most until the next timer is due, and turns what has happened into answers.
+    /// Waits for the system, at most until the next timer is due, and turns what has happened into
+    /// answers.
     fn poll(&mut self) -> Result<(), StopReason> {
         self.reactor.disk.close_unused();
         self.console.flush();
@@ -317,8 +320,9 @@ impl World for Live {
         self.take(submission);
     }
 
-    /// What is at hand goes to the guest without a look at the network, but only so often: a guest that always has an
-    /// answer must not keep its clients waiting. To look each time was tried: it cost more than the turns it saved.
+    /// What is at hand goes to the guest without a look at the network, but only so often: a guest
+    /// that always has an answer must not keep its clients waiting. To look each time was tried:
+    /// it cost more than the turns it saved.
     fn wait(&mut self) -> Result<Batch, StopReason> {
         if let Some(port) = self.listeners.take_taken() {
             return Err(StopReason::PortTaken(port));
@@ -341,8 +345,8 @@ impl World for Live {
     }
 }
 
-/// Memory that the host holds because of what clients do, in bytes: what is counted, and about as much as the queue takes
-/// for each of them.
+/// Memory that the host holds because of what clients do, in bytes: what is counted, and about as
+/// much as the queue takes for each of them.
 fn held_for_clients(connections: &Connections, reactor: &Reactor) -> u64 {
     connections.held() + reactor.handles.connections() as u64 * limits::CONNECTION_BYTES
 }

@@ -10,7 +10,8 @@ use super::medium::Medium;
 use crate::contract::Error;
 use crate::limits;
 
-/// A regular file, open for reading. It lives as long as its handle, or a write that sends from it.
+/// A regular file, open for reading. It lives as long as its handle, or a write that sends from
+/// it.
 pub struct File {
     /// The file. A thread that waits for the disk holds it, too.
     pub fd: Arc<OwnedFd>,
@@ -24,8 +25,8 @@ pub struct File {
     closing: Option<Closing>,
 }
 
-/// Files that nobody uses any more and that have yet to be closed. Closing a file waits for whoever
-/// has it, where that is another machine or another program: a thread has to do it.
+/// Files that nobody uses any more and that have yet to be closed. Closing a file waits for
+/// whoever has it, where that is another machine or another program: a thread has to do it.
 #[derive(Clone, Default)]
 pub struct Closing(Rc<RefCell<Vec<Unused>>>);
 

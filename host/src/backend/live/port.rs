@@ -8,8 +8,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use crate::limits;
 
-/// A port that a guest may listen on. It is bound before the guest runs, so that a port that is taken is told to the
-/// operator at once; the system refuses clients until the guest listens.
+/// A port that a guest may listen on. It is bound before the guest runs, so that a port that is
+/// taken is told to the operator at once; the system refuses clients until the guest listens.
 pub struct Port {
     /// As the operator gave it: 0 lets the system choose.
     pub(super) number: u16,
@@ -42,8 +42,9 @@ impl Port {
         Ok(Self { number: address.port(), address: actual, socket: Some(socket), clients: Clients::All, joins: false })
     }
 
-    /// This port for each of so many shards. The system shares its clients out among those that listen, by a hash of their
-    /// addresses. The first of these ports must be the first that listens: see `listen`.
+    /// This port for each of so many shards. The system shares its clients out among those that
+    /// listen, by a hash of their addresses. The first of these ports must be the first that
+    /// listens: see `listen`.
     pub fn shared(self, shards: u32) -> Vec<Self> {
         let clients = if shards == 1 { Clients::All } else { Clients::Share(shards) };
         let (number, address) = (self.number, self.address);
@@ -71,8 +72,9 @@ impl Port {
 
     /// The socket, listening. It is bound again when an earlier `listen` has ended.
     ///
-    /// Sockets that share a port must all say so, and then those of another process of the same user could join them. So
-    /// the first one begins to listen alone, which only one process can, and says it afterwards.
+    /// Sockets that share a port must all say so, and then those of another process of the same
+    /// user could join them. So the first one begins to listen alone, which only one process can,
+    /// and says it afterwards.
     pub(super) fn listen(&mut self) -> Result<Option<OwnedFd>, Errno> {
         if self.clients == Clients::None {
             return Ok(None);
@@ -104,8 +106,8 @@ fn bind(address: SocketAddr, joins: bool) -> Result<OwnedFd, Errno> {
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     sockopt::set_socket_reuseport(&socket, joins)?;
-    // Connections inherit these two. Without the first, the end of a response waits for an acknowledgement; without the
-    // second, a client that vanished is never noticed.
+    // Connections inherit these two. Without the first, the end of a response waits for an
+    // acknowledgement; without the second, a client that vanished is never noticed.
     sockopt::set_tcp_nodelay(&socket, true)?;
     sockopt::set_socket_keepalive(&socket, true)?;
     rustix::net::bind(&socket, &address)?;

@@ -1,5 +1,5 @@
-//! What all parts of the world work with: the completion queue, time, the requests that are pending,
-//! and what handles name.
+//! What all parts of the world work with: the completion queue, time, the requests that are
+//! pending, and what handles name.
 
 use compio_driver::op::Interest;
 

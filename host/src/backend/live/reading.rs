@@ -10,8 +10,8 @@ use super::medium::Medium;
 use super::objects::File;
 use crate::limits;
 
-/// Adds the bytes of a range of a file to others; fewer where the file ends before. Returns how many; or nothing, when that would
-/// wait, and then adds none.
+/// Adds the bytes of a range of a file to others; fewer where the file ends before. Returns how
+/// many; or nothing, when that would wait, and then adds none.
 pub fn read_at_once(file: &File, offset: u64, length: u64, bytes: &mut Vec<u8>) -> Result<Option<u64>, Errno> {
     match file.medium.get() {
         Medium::Memory => read_range(&file.fd, offset, length, bytes).map(Some),
@@ -53,8 +53,8 @@ fn read_without_waiting(file: &OwnedFd, offset: u64, length: u64, bytes: &mut Ve
     Ok(read)
 }
 
-/// Whether a part of a file can be sent without waiting for the disk: its beginning is in the system's memory, and its end too if it
-/// is long.
+/// Whether a part of a file can be sent without waiting for the disk: its beginning is in the
+/// system's memory, and its end too if it is long.
 pub fn is_cached(file: &File, offset: u64, length: u64) -> bool {
     let is_there = |at: u64| {
         let mut byte = Vec::new();
@@ -68,7 +68,8 @@ pub fn is_cached(file: &File, offset: u64, length: u64) -> bool {
     }
 }
 
-/// Reads a part of a file so that it is in the system's memory, and returns its length. Waits for that.
+/// Reads a part of a file so that it is in the system's memory, and returns its length. Waits for
+/// that.
 pub fn cache(file: &OwnedFd, offset: u64, length: u64) -> Result<u64, Errno> {
     let mut buffer = vec![0; limits::DISK_BUFFER_BYTES];
     let mut at = 0;
@@ -92,7 +93,8 @@ pub fn read_part(file: &OwnedFd, offset: u64, length: u64) -> Result<Vec<u8>, Er
     Ok(bytes)
 }
 
-/// Adds the bytes of a range of a file to others; fewer where the file ends before. Returns how many. Waits for them.
+/// Adds the bytes of a range of a file to others; fewer where the file ends before. Returns how
+/// many. Waits for them.
 pub fn read_range(file: &OwnedFd, offset: u64, length: u64, bytes: &mut Vec<u8>) -> Result<u64, Errno> {
     let start = bytes.len();
     let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length)).ok_or(Errno::INVAL)?;
@@ -102,7 +104,8 @@ pub fn read_range(file: &OwnedFd, offset: u64, length: u64, bytes: &mut Vec<u8>)
         match rustix::io::pread(file, spare_capacity(bytes), at) {
             Ok(0) => break,
             Ok(_) | Err(Errno::INTR) => {}
-            // Some file systems have it; for whoever reads a file to send it, it would mean that the socket is full.
+            // Some file systems have it; for whoever reads a file to send it, it would mean that
+            // the socket is full.
             Err(Errno::AGAIN) => return Err(Errno::IO),
             Err(errno) => return Err(errno),
         }

@@ -48,12 +48,14 @@ impl Requests {
         self.answers.push(id, reply);
     }
 
-    /// What a request waits for has come. Whoever goes on with it answers it, or has it wait for another thing.
+    /// What a request waits for has come. Whoever goes on with it answers it, or has it wait for
+    /// another thing.
     pub fn go_on(&mut self, id: u64) {
         assert!(self.pending.remove(&id).is_some(), "request {id} has its final answer already");
     }
 
-    /// Takes a request that is to be cancelled. None when it has its final answer, or was never sent.
+    /// Takes a request that is to be cancelled. None when it has its final answer, or was never
+    /// sent.
     pub fn cancel(&mut self, id: u64) -> Option<Pending> {
         self.pending.remove(&id)
     }

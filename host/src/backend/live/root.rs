@@ -42,11 +42,13 @@ impl Root {
         Ok(root)
     }
 
-    /// Opens what a path names. The system itself makes sure that no name and no symbolic link on the way leads out.
+    /// Opens what a path names. The system itself makes sure that no name and no symbolic link on
+    /// the way leads out.
     pub(super) fn resolve(&self, path: &CStr, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
         for _ in 0..limits::OPEN_RETRIES_MAX {
             match self.resolve_once(path, flags, resolve) {
-                // Something was renamed while the system made sure that the path stays beneath the root.
+                // Something was renamed while the system made sure that the path stays beneath the
+                // root.
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 result => return result,
             }

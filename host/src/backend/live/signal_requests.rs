@@ -88,7 +88,8 @@ impl SignalRequests {
         Ok(())
     }
 
-    /// Lines of the guest's log were lost, perhaps: then the guest is told soon, but not too often.
+    /// Lines of the guest's log were lost, perhaps: then the guest is told soon, but not too
+    /// often.
     pub fn look_for_lost_lines(&mut self, reactor: &mut Reactor, console: &Console) {
         if console.has_lost() && !self.log_lost.is_due && !self.requests.is_empty() {
             self.log_lost.is_due = true;

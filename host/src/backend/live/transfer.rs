@@ -1,7 +1,7 @@
 //! A write under way: parts in, bytes on a socket out.
 //!
-//! Bytes and small pieces of files go out together in one `sendmsg`; the rest of a file goes by `sendfile`, from the
-//! page cache to the socket without entering this process.
+//! Bytes and small pieces of files go out together in one `sendmsg`; the rest of a file goes by
+//! `sendfile`, from the page cache to the socket without entering this process.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -24,7 +24,8 @@ pub struct Transfer {
     segments: VecDeque<Segment>,
     /// Bytes that the system has taken.
     sent: u64,
-    /// A file ended before its range did: what followed it is dropped, and the transfer fails when the rest is sent.
+    /// A file ended before its range did: what followed it is dropped, and the transfer fails when
+    /// the rest is sent.
     truncated: bool,
     /// The direction ends behind it.
     ends: bool,
@@ -34,8 +35,8 @@ pub struct Transfer {
 pub struct Socket {
     /// The queue holds it, too, while it waits for it.
     fd: Rc<OwnedFd>,
-    /// `sendfile` has no flag for it, as the other calls have: so a socket becomes non-blocking with its first large file, until
-    /// a receive is armed.
+    /// `sendfile` has no flag for it, as the other calls have: so a socket becomes non-blocking
+    /// with its first large file, until a receive is armed.
     is_nonblocking: bool,
     /// Our direction has ended.
     has_ended: bool,
@@ -127,15 +128,16 @@ impl Socket {
         Ok(())
     }
 
-    /// Tells the client that it is over, for the queue may hold the descriptor for a while: unless our direction has ended, which
-    /// it knows.
+    /// Tells the client that it is over, for the queue may hold the descriptor for a while: unless
+    /// our direction has ended, which it knows.
     pub fn abandon(&self) {
         if !self.has_ended {
             let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);
         }
     }
 
-    /// io_uring begins to receive from a blocking socket only; once it has begun, it does not look again.
+    /// io_uring begins to receive from a blocking socket only; once it has begun, it does not look
+    /// again.
     pub fn make_blocking(&mut self) {
         if std::mem::take(&mut self.is_nonblocking) {
             // It succeeded the other way round on the same socket.
@@ -158,8 +160,8 @@ impl Transfer {
         Self { segments, sent: 0, truncated: false, ends }
     }
 
-    /// A transfer of so few bytes that the socket takes all of them but for a client that does not read. They are sent; it is
-    /// of those that are left.
+    /// A transfer of so few bytes that the socket takes all of them but for a client that does not
+    /// read. They are sent; it is of those that are left.
     pub fn of_small(socket: &Socket, bytes: &[u8], ends: bool) -> Result<Self, Error> {
         let sent = match bytes {
             [] => Ok(0),
@@ -174,15 +176,15 @@ impl Transfer {
         Ok(Self { sent: sent as u64, ..Self::new(VecDeque::from_iter(rest), ends) })
     }
 
-    /// Memory that the host holds for it, in bytes: the guest's own bytes, those that were read from files, and what it takes
-    /// to keep them. Buffers and files are counted where they are.
+    /// Memory that the host holds for it, in bytes: the guest's own bytes, those that were read
+    /// from files, and what it takes to keep them. Buffers and files are counted where they are.
     pub fn held(&self) -> u64 {
         let bytes: usize = self.segments.iter().map(Segment::held).sum();
         (bytes + self.segments.capacity() * size_of::<Segment>()) as u64
     }
 
-    /// Sends what the socket takes, though not more than is fair to the other clients. Unless `copies`, no content of a file
-    /// enters memory for it.
+    /// Sends what the socket takes, though not more than is fair to the other clients. Unless
+    /// `copies`, no content of a file enters memory for it.
     pub fn advance(&mut self, socket: &mut Socket, copies: bool) -> Progress {
         let sent_before = self.sent;
         loop {
@@ -299,8 +301,9 @@ impl Transfer {
         Ok(())
     }
 
-    /// Reads the small files among the next pieces, each behind the bytes before it where there is room: one piece for
-    /// the system to copy costs it less than two. One for which the disk would have to be waited for stays what it is.
+    /// Reads the small files among the next pieces, each behind the bytes before it where there is
+    /// room: one piece for the system to copy costs it less than two. One for which the disk would
+    /// have to be waited for stays what it is.
     fn read_small_files(&mut self) -> Result<(), Errno> {
         let (mut index, mut gathered) = (0, 0);
         while index < limits::WRITE_PIECES_MAX && gathered < limits::WRITE_GATHER_BYTES_MAX {
@@ -320,8 +323,8 @@ impl Transfer {
         Ok(())
     }
 
-    /// Puts the content of the file at an index in its place, or behind the bytes before it. Returns the next index; nothing when
-    /// the content is not in the system's memory.
+    /// Puts the content of the file at an index in its place, or behind the bytes before it.
+    /// Returns the next index; nothing when the content is not in the system's memory.
     fn read_file(&mut self, index: usize) -> Result<Option<usize>, Errno> {
         let Segment::File { file, offset, length, cached } = &self.segments[index] else { return Ok(Some(index + 1)) };
         let (file, offset, length, cached) = (file.clone(), *offset, *length, *cached);

@@ -24,7 +24,8 @@ use crate::limits;
 pub struct Watches {
     /// The system's queue of changes, opened with the first watch.
     inotify: Option<Rc<OwnedFd>>,
-    /// The requests for each of the system's watches, which has one for each file however often it is asked.
+    /// The requests for each of the system's watches, which has one for each file however often it
+    /// is asked.
     requests: HashMap<i32, Vec<Watch>>,
     /// How many requests there are.
     count: Total,
@@ -41,7 +42,8 @@ struct Watch {
 /// Something that the system tells.
 #[derive(PartialEq, Eq)]
 enum Change {
-    /// An entry of this name has changed; an empty name means the watched file or directory itself.
+    /// An entry of this name has changed; an empty name means the watched file or directory
+    /// itself.
     Entry(i32, Vec<u8>),
     /// What was watched is deleted, or moved to where the guest may not look.
     Gone(i32),
@@ -93,8 +95,8 @@ impl Watches {
         }
     }
 
-    /// Reads what has changed since it last looked: one piece, so that a busy directory does not keep the clients
-    /// waiting. The rest stays with the system.
+    /// Reads what has changed since it last looked: one piece, so that a busy directory does not
+    /// keep the clients waiting. The rest stays with the system.
     pub fn changed(&mut self, reactor: &mut Reactor) {
         let Some(inotify) = self.inotify.clone() else { return };
         for change in read_changes(&inotify) {
@@ -159,8 +161,8 @@ fn watched_changes() -> WatchFlags {
         | WatchFlags::MOVE_SELF
 }
 
-/// A piece of the changes that the system has counted. Of equal ones after each other there is one: writing a file
-/// tells of each piece.
+/// A piece of the changes that the system has counted. Of equal ones after each other there is
+/// one: writing a file tells of each piece.
 fn read_changes(inotify: &OwnedFd) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut buffer = [MaybeUninit::uninit(); limits::WATCH_BYTES];

@@ -22,8 +22,8 @@ pub struct BackgroundWriter {
 
 /// What keeps the records: a file, or the memory of the flight recorder.
 pub trait Sink: Send + 'static {
-    /// Takes what comes next; `guest_pauses` says whether key frames are to be expected. An error ends the recording, and
-    /// says why.
+    /// Takes what comes next; `guest_pauses` says whether key frames are to be expected. An error
+    /// ends the recording, and says why.
     fn put(&mut self, sealed: &SealedBlock, guest_pauses: bool) -> Result<(), String>;
 
     /// All that it holds, if it is memory.
@@ -61,7 +61,8 @@ pub struct Snapshot {
     pub begin: Moment,
     /// Where they end.
     pub end: Moment,
-    /// Behind which turn a replay can begin: the one where they begin, or that of the first key frame; none without one.
+    /// Behind which turn a replay can begin: the one where they begin, or that of the first key
+    /// frame; none without one.
     pub replays_from: Option<u64>,
 }
 
@@ -193,7 +194,8 @@ impl BackgroundWriter {
         state.begin = state.end;
     }
 
-    /// Adds a record, behind which so many turns have been and it is that time. How many bytes it takes.
+    /// Adds a record, behind which so many turns have been and it is that time. How many bytes it
+    /// takes.
     pub(super) fn add(&mut self, turn: u64, time: u64, put: impl FnOnce(&mut Block)) -> u64 {
         let mut state = self.shared.state();
         if state.failed {
@@ -257,7 +259,8 @@ impl BackgroundWriter {
         length as u64
     }
 
-    /// Adds a key frame. The image in it is to be packed, and the pending requests are to be sorted.
+    /// Adds a key frame. The image in it is to be packed, and the pending requests are to be
+    /// sorted.
     pub(super) fn key_frame(&mut self, key: KeyFrame, image: Image) {
         let mut state = self.shared.state();
         if state.failed {
@@ -329,8 +332,8 @@ impl Drop for Over<'_> {
 pub struct Snapshots(Arc<Shared>);
 
 impl Snapshots {
-    /// All that has been recorded until now, as far as it is kept. None when the writer is one that keeps nothing, or when
-    /// recording has ended.
+    /// All that has been recorded until now, as far as it is kept. None when the writer is one
+    /// that keeps nothing, or when recording has ended.
     pub fn take(&self) -> Option<Snapshot> {
         let (sender, receiver) = channel();
         let mut state = self.0.state();
@@ -453,7 +456,8 @@ impl Shared {
         }
     }
 
-    /// What there is to do, once there is something, and whether the guest pauses; nothing when the writer is closed.
+    /// What there is to do, once there is something, and whether the guest pauses; nothing when
+    /// the writer is closed.
     fn items(&self) -> Result<(VecDeque<Item>, bool), String> {
         let mut state = self.state();
         while state.block.is_empty() && state.queue.is_empty() && !state.closed && !state.failed {
@@ -501,8 +505,8 @@ impl Shared {
     }
 }
 
-/// Takes what is packed, as long as what happens meanwhile leaves time for it: a run that is recorded without key frames is
-/// better than one whose recording ends.
+/// Takes what is packed, as long as what happens meanwhile leaves time for it: a run that is
+/// recorded without key frames is better than one whose recording ends.
 struct DeadlineWriter<'a> {
     out: Vec<u8>,
     shared: &'a Shared,

@@ -1,8 +1,9 @@
 //! Any world, with its answers written down, and now and then the state of the guest.
 //!
-//! What a turn costs here is the encoding and one lock that nobody else holds for long; a thread of its own writes. When a
-//! key frame is due and the guest has a request for signals pending, `signal(pause)` is added to the next batch, as if the
-//! world had said it: a guest that knows it pauses, and its memory is copied.
+//! What a turn costs here is the encoding and one lock that nobody else holds for long; a thread
+//! of its own writes. When a key frame is due and the guest has a request for signals pending,
+//! `signal(pause)` is added to the next batch, as if the world had said it: a guest that knows it
+//! pauses, and its memory is copied.
 
 mod background_writer;
 mod flight;
@@ -40,8 +41,8 @@ pub struct Recorder {
 pub type OnEnd = Box<dyn FnMut(&Exit)>;
 
 impl Recorder {
-    /// Records `inner` by `writer`, with a key frame after every so many bytes. None is closer to the last than so many
-    /// times its own size.
+    /// Records `inner` by `writer`, with a key frame after every so many bytes. None is closer to
+    /// the last than so many times its own size.
     pub fn new(inner: Box<dyn World>, writer: BackgroundWriter, every: u64, factor: u64) -> Self {
         let keys = Keys { every, factor, since: 0, signals: None, state: State::Running };
         Self { writer, inner, sum: Sum::default(), keys, turns: 0, requests: 0, time: 0, on_end: None }

@@ -49,8 +49,8 @@ impl Sim {
         Ok(Reply::Listening(port))
     }
 
-    /// The port that the guest gets when it asks for one: those on which the recorded one listened are known to be granted,
-    /// and that of the first argument is.
+    /// The port that the guest gets when it asks for one: those on which the recorded one listened
+    /// are known to be granted, and that of the first argument is.
     fn granted(&self, wanted: u16) -> Option<u16> {
         let taken = |port: u16| self.listeners.iter().any(|listener| listener.port == port);
         let mut known = self.scene.ports.iter().filter(|(asked, given)| wanted == *asked || wanted == *given);
@@ -273,13 +273,15 @@ impl Sim {
         Ok(Reply::Done)
     }
 
-    /// The client is reset: what is pending on its connection fails. What it sent before can still be read.
+    /// The client is reset: what is pending on its connection fails. What it sent before can still
+    /// be read.
     pub(super) fn gone(&mut self, handle: u64) {
         self.written(handle, Some(Error::Disconnected));
         self.advance(handle);
     }
 
-    /// What closing a connection ends: its requests are answered, its place is free for the next client.
+    /// What closing a connection ends: its requests are answered, its place is free for the next
+    /// client.
     pub(super) fn closed(&mut self, connection: &Connection) {
         let reading = connection.reading.map(|(id, _)| id);
         let writing = connection.writing.as_ref().map(|writing| writing.id);

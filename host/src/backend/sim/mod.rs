@@ -1,14 +1,17 @@
-//! A world that was recorded, with another guest in it: clients send what they sent, when they sent it; files are what they
-//! were; time is virtual. No sockets, no files, no clock: the same scene and the same guest give the same run.
+//! A world that was recorded, with another guest in it: clients send what they sent, when they
+//! sent it; files are what they were; time is virtual. No sockets, no files, no clock: the same
+//! scene and the same guest give the same run.
 //!
 //! Where this world differs from the one that was recorded:
 //!
-//! - Files and folders are answered at once, so a guest is often some microseconds earlier than it was.
-//! - A path that nobody asked for then is `not-found`, and content that nobody read cannot be read (`io`): see
-//!   [`Unknown`].
-//! - A client takes what it is sent as it did then: in the intervals in which it was slow it is slow again, whatever it is
-//!   sent. What it had sent before it was reset is not lost.
-//! - The guest is the only shard of its server: a trace does not say which of those that it was told of it was itself.
+//! - Files and folders are answered at once, so a guest is often some microseconds earlier than it
+//!   was.
+//! - A path that nobody asked for then is `not-found`, and content that nobody read cannot be read
+//!   (`io`): see [`Unknown`].
+//! - A client takes what it is sent as it did then: in the intervals in which it was slow it is
+//!   slow again, whatever it is sent. What it had sent before it was reset is not lost.
+//! - The guest is the only shard of its server: a trace does not say which of those that it was
+//!   told of it was itself.
 
 mod clients;
 mod files;
@@ -140,7 +143,8 @@ impl Seen {
 }
 
 impl Sim {
-    /// The world of `scene`, and what will be seen of the guest in it. Bytes and paths are kept in `store`.
+    /// The world of `scene`, and what will be seen of the guest in it. Bytes and paths are kept in
+    /// `store`.
     pub fn new(scene: Rc<Scene>, store: Rc<RefCell<Store>>) -> (Self, Rc<RefCell<Seen>>) {
         let (witness, time) = (Witness::new(store), scene.start);
         let seen = Seen { witness, unknown: Unknown::default(), log: Vec::new(), time, over: None };
@@ -327,7 +331,8 @@ impl Sim {
         Ok(())
     }
 
-    /// Whether the run must end here: there is a named limit for everything that a guest could do without end.
+    /// Whether the run must end here: there is a named limit for everything that a guest could do
+    /// without end.
     fn is_over(&mut self, next: Option<u64>) -> bool {
         let broken_off = self.scene.ended.is_none() && next.is_none_or(|next| next > self.scene.end);
         let over = if broken_off && self.answers.is_empty() {

@@ -1,4 +1,5 @@
-//! Two streams line by line: what has changed, in words that are the same for all changes of a kind.
+//! Two streams line by line: what has changed, in words that are the same for all changes of a
+//! kind.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -78,7 +79,8 @@ fn lines(store: &Store, chunks: &[Chunk]) -> Vec<Line> {
     lines
 }
 
-/// A line of the second stream that differs from one of the first by a near date alone becomes that.
+/// A line of the second stream that differs from one of the first by a near date alone becomes
+/// that.
 fn near_dates(first: &[Line], second: &mut [Line], tolerance: Duration) {
     for line in second {
         let Line::Text(text) = line else { continue };
@@ -103,7 +105,8 @@ fn nothing(first: Option<&Line>, second: Option<&Line>, sides: Sides<'_>) -> Cha
     Change { kind, first: first.map(Line::shown), second: second.map(Line::shown) }
 }
 
-/// Lines in the place of others: those of the same name belong together, then those in the same order.
+/// Lines in the place of others: those of the same name belong together, then those in the same
+/// order.
 fn replaced(first: &[Line], second: &[Line], sides: Sides<'_>, changes: &mut Vec<Change>) {
     let mut left: Vec<&Line> = second.iter().collect();
     let mut alone = Vec::new();
@@ -195,7 +198,8 @@ impl Line {
     }
 }
 
-/// Digits, dates and what is quoted stand for any of their kind. In a status line digits are what matters.
+/// Digits, dates and what is quoted stand for any of their kind. In a status line digits are what
+/// matters.
 fn general(line: &str) -> String {
     let is_status = line.starts_with("HTTP/");
     let mut out = String::new();

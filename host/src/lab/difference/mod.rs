@@ -1,5 +1,5 @@
-//! What two guests did, held against each other: told by kind, for one change in a server is a change in ten thousand
-//! answers.
+//! What two guests did, held against each other: told by kind, for one change in a server is a
+//! change in ten thousand answers.
 
 mod lines;
 mod stream;
@@ -19,8 +19,8 @@ use crate::stop::Exit;
 
 pub use self::lines::Sides;
 
-/// How far apart two moments may lie that are taken as one: a virtual second may begin a little earlier than the recorded
-/// one did, and an HTTP date tells whole ones.
+/// How far apart two moments may lie that are taken as one: a virtual second may begin a little
+/// earlier than the recorded one did, and an HTTP date tells whole ones.
 pub const TOLERANCE: Duration = Duration::from_secs(2);
 
 /// Differences, by kind.
@@ -62,7 +62,8 @@ pub struct Example {
     pub second: Option<String>,
 }
 
-/// Compares two behaviours in one scene. `tolerance` is how far apart HTTP dates, and the ends of connections, may lie.
+/// Compares two behaviours in one scene. `tolerance` is how far apart HTTP dates, and the ends of
+/// connections, may lie.
 pub fn compare(
     scene: &Scene,
     store: &Store,
@@ -162,7 +163,8 @@ impl Comparison<'_> {
         let Some(next) = next else { return false };
         let mut pieces = [late.pieces[1 - silent].clone(), seen[silent].pieces(next).to_vec()];
         let (expected, sent) = (self.length(&pieces[0]), self.length(&pieces[1]));
-        // A repetition of the same answer looks late as well; then there is more, or less, at the end.
+        // A repetition of the same answer looks late as well; then there is more, or less, at the
+        // end.
         if sent < expected {
             return self.is_same(&pieces, true);
         }
@@ -380,7 +382,8 @@ impl Differences {
         &self.kinds
     }
 
-    /// Adds one; whether it is the first of its kind. With no room for another kind it is only counted.
+    /// Adds one; whether it is the first of its kind. With no room for another kind it is only
+    /// counted.
     fn add(&mut self, what: &str, client: Option<usize>, example: Example, has_room: bool) -> bool {
         if client.is_some() && self.last != client {
             self.connections += 1;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::behaviour::{Key, Piece, Store};
 use crate::limits;
 
-/// How long an HTTP date is, in the one form that servers send (IMF-fixdate, RFC 9110 section 5.6.7).
+/// How long an HTTP date is, in the one form that servers send (IMF-fixdate, RFC 9110 section
+/// 5.6.7).
 pub const DATE_BYTES: usize = 29;
 
 /// A stretch of a stream: as long as it can be, so that equal streams have equal chunks.
@@ -24,7 +25,8 @@ pub enum Chunk {
     },
 }
 
-/// The chunks of pieces. `content` tells what is known of a range of a file, for a guest may have sent it as its own bytes.
+/// The chunks of pieces. `content` tells what is known of a range of a file, for a guest may have
+/// sent it as its own bytes.
 ///
 /// None when they have more than `STREAM_BYTES_COMPARED_MAX`: a store has equal bytes once, and a
 /// stream again and again.
@@ -91,7 +93,8 @@ fn same_beginning(a: &Chunk, b: &Chunk, tolerance: Duration) -> bool {
     }
 }
 
-/// Whether bytes are equal, but for dates at the same place that lie no further apart than the tolerance.
+/// Whether bytes are equal, but for dates at the same place that lie no further apart than the
+/// tolerance.
 pub fn same_bytes(a: &[u8], b: &[u8], tolerance: Duration) -> bool {
     if a == b {
         return true;

@@ -60,8 +60,8 @@ impl Pending {
 }
 
 impl Explainer {
-    /// Explains of the run that began so what `filter` shows, with what was sent and named (`data`), or with the lengths
-    /// only.
+    /// Explains of the run that began so what `filter` shows, with what was sent and named
+    /// (`data`), or with the lengths only.
     pub fn new(header: &Header, data: bool, filter: Filter) -> Self {
         Self {
             words: Words::new(data),

@@ -1,7 +1,7 @@
 //! A run as a page: one file that holds everything it needs and fetches nothing.
 //!
-//! What happened stands in it as JSON in which no `<` is left, so that nothing that a client sent can end the element
-//! around it; the page's script shows it as text only.
+//! What happened stands in it as JSON in which no `<` is left, so that nothing that a client sent
+//! can end the element around it; the page's script shows it as text only.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -12,7 +12,8 @@ use super::{Event, Lane};
 const TEMPLATE: &str = include_str!("../explain.html");
 const PLACE: &str = "{{data}}";
 
-/// The page of a run: names and values for its heading, how it ended, what happened, and how much of that was left out.
+/// The page of a run: names and values for its heading, how it ended, what happened, and how much
+/// of that was left out.
 pub fn page(about: &[(&'static str, String)], ending: &str, events: &[Event], left_out: u64) -> String {
     let (before, after) = TEMPLATE.split_once(PLACE).expect("the template has a place for the data");
     let data = data(about, ending, events, left_out);

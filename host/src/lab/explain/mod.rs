@@ -1,4 +1,5 @@
-//! A run explained: the steps of a replay in, what happened out, for people to read as text or as a page.
+//! A run explained: the steps of a replay in, what happened out, for people to read as text or as
+//! a page.
 
 mod explainer;
 pub mod html;

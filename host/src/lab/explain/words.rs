@@ -1,4 +1,5 @@
-//! Requests and answers in words: handles as small numbers, long data shortened, control characters escaped.
+//! Requests and answers in words: handles as small numbers, long data shortened, control
+//! characters escaped.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 use std::fmt::Write as _;
@@ -8,7 +9,8 @@ use hashbrown::{HashMap, HashSet};
 use crate::contract::{Entry, Error, IpAddress, Kind, Metadata, Part, Range, Reply, Request, Signal, SocketAddress};
 use crate::limits;
 
-/// Something that a handle names; numbered in the order in which the guest was told of it, each kind from 1.
+/// Something that a handle names; numbered in the order in which the guest was told of it, each
+/// kind from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name {
     /// A client's connection.
@@ -24,7 +26,8 @@ pub struct Words {
     /// Whether content, paths and names may be shown, or only their lengths.
     data: bool,
     names: HashMap<u64, Name>,
-    /// The handles among them of which the guest was told before the recording begins, when it begins late.
+    /// The handles among them of which the guest was told before the recording begins, when it
+    /// begins late.
     earlier: Option<HashSet<u64>>,
     connections: u64,
     files: u64,
@@ -68,7 +71,8 @@ impl Words {
         self.earlier = Some(HashSet::new());
     }
 
-    /// A request names handles: those that were given out before the recording begins get their numbers as they are met.
+    /// A request names handles: those that were given out before the recording begins get their
+    /// numbers as they are met.
     pub fn meet(&mut self, request: &Request) {
         if self.earlier.is_none() {
             return;
@@ -318,8 +322,8 @@ fn trimmed(fraction: &str) -> &str {
     fraction.trim_end_matches('0').trim_end_matches('.')
 }
 
-/// Bytes as text of at most so many characters and three dots. What is not printable is escaped, as are `\` and `quote`:
-/// what a client sends must not move the cursor of whoever reads it.
+/// Bytes as text of at most so many characters and three dots. What is not printable is escaped,
+/// as are `\` and `quote`: what a client sends must not move the cursor of whoever reads it.
 fn escape(bytes: &[u8], chars_max: usize, quote: char) -> String {
     // No character has more than four bytes, so what is cut off here is beyond the limit.
     let head = &bytes[..bytes.len().min(4 * (chars_max + 1))];

@@ -23,21 +23,23 @@
 //!     entry "caf\xe9" directory size 0 modified 0 changed 0 inode 6
 //!   0.7 gathered
 //!     post "what a shard has left"
-//! # A key frame: its turn, the time, what was sent since then and in all, what is pending, and the packed state of the guest.
+//! # A key frame: its turn, the time, what was sent since then and in all, what is pending,
+//! # and the packed state of the guest.
 //! key-frame 2 +0 sent 0 requests 4
 //!   pending 0.3 many
 //!   image KLUv/QQAAQAAmenY2Q==
 //! end exit 0 sent 0
 //! ```
 //!
-//! Ids and handles are written as their halves. Strings hold bytes: `\xNN` is one, `\n \r \t \" \\` are as in Rust, and a
-//! string goes on in the next line that begins with one. What a hand cannot know it leaves open: `sent ?` is not compared.
-//! The indentation, empty lines, and what follows a `#` mean nothing.
+//! Ids and handles are written as their halves. Strings hold bytes: `\xNN` is one, `\n \r \t \"
+//! \\` are as in Rust, and a string goes on in the next line that begins with one. What a hand
+//! cannot know it leaves open: `sent ?` is not compared. The indentation, empty lines, and what
+//! follows a `#` mean nothing.
 //!
 //! `cut 7`, in front of all else, stands in the place of seven turns.
 //!
-//! A trace of format 5 is a text of version 1: `contract sha256` names the source text of the contract, and there is no
-//! `host`.
+//! A trace of format 5 is a text of version 1: `contract sha256` names the source text of the
+//! contract, and there is no `host`.
 //!
 //! The guest's bytes are not in the text, which only names their digest.
 
@@ -76,7 +78,8 @@ impl Text {
         Ok(Self { header: reader.header, records })
     }
 
-    /// The trace in its binary form. Whether `guest` is the one that the header names is for the caller to say.
+    /// The trace in its binary form. Whether `guest` is the one that the header names is for the
+    /// caller to say.
     pub fn to_binary(&self, guest: &[u8]) -> io::Result<Vec<u8>> {
         let mut writer = TraceWriter::new(Vec::new(), &self.header, guest)?;
         self.records.iter().try_for_each(|record| writer.record(record))?;

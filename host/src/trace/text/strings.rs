@@ -20,7 +20,8 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// Bytes as what follows a word: a string in the same line, or several in lines of their own, broken behind line ends.
+/// Bytes as what follows a word: a string in the same line, or several in lines of their own,
+/// broken behind line ends.
 pub(super) struct Following<'a>(pub(super) &'a [u8]);
 
 impl fmt::Display for Following<'_> {
@@ -54,7 +55,8 @@ fn put_bytes(text: &mut impl Write, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(text, "\\x{byte:02x}"))
 }
 
-/// What stands in front of a text that begins with a quote: the string with its quotes, as far as it goes.
+/// What stands in front of a text that begins with a quote: the string with its quotes, as far as
+/// it goes.
 pub(super) fn span(text: &str) -> usize {
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate().skip(1) {

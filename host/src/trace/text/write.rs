@@ -112,7 +112,8 @@ impl<W: Write> TextWriter<W> {
     }
 }
 
-/// A request in words: its id and kind, and a line for each part and each line of bytes of a write.
+/// A request in words: its id and kind, and a line for each part and each line of bytes of a
+/// write.
 pub fn request(submission: &Submission) -> String {
     format!("{} {}", halves(submission.id), show_request(&submission.request))
 }

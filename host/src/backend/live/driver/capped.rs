@@ -1,9 +1,10 @@
 //! A multishot receive that ends by itself after so many bytes.
 //!
-//! `RecvMulti` of compio-driver goes on until it is cancelled. A cancellation reaches the kernel with the next call only, and
-//! by then one client can have filled every buffer of the pool. Linux 6.17 can be told the most that a multishot receive
-//! takes (`optlen` of its entry): the completion that reaches it is the last one. Neither compio-driver nor the io-uring
-//! crate sets that field, so this operation does.
+//! `RecvMulti` of compio-driver goes on until it is cancelled. A cancellation reaches the kernel
+//! with the next call only, and by then one client can have filled every buffer of the pool. Linux
+//! 6.17 can be told the most that a multishot receive takes (`optlen` of its entry): the
+//! completion that reaches it is the last one. Neither compio-driver nor the io-uring crate sets
+//! that field, so this operation does.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -23,14 +24,16 @@ pub struct CappedRecvMulti {
     bytes_max: u32,
 }
 
-/// Where `optlen` stands in `struct io_uring_sqe`, whose layout is the kernel's interface and never changes.
+/// Where `optlen` stands in `struct io_uring_sqe`, whose layout is the kernel's interface and
+/// never changes.
 const OPTLEN_OFFSET: usize = 44;
 
 /// Size of `struct io_uring_sqe`.
 const ENTRY_BYTES: usize = 64;
 
 impl CappedRecvMulti {
-    /// Receives from `fd` until `bytes_max` bytes have come, at most `piece_bytes_max` in one completion.
+    /// Receives from `fd` until `bytes_max` bytes have come, at most `piece_bytes_max` in one
+    /// completion.
     pub fn new(fd: Fd, pool: &BufferPool, piece_bytes_max: usize, bytes_max: u32) -> io::Result<Self> {
         Ok(Self { inner: RecvMulti::new(fd, pool, piece_bytes_max, RecvFlags::empty())?, bytes_max })
     }
@@ -42,13 +45,15 @@ fn cap(entry: OpEntry, bytes_max: u32) -> OpEntry {
     let OpEntry::Submission(mut entry) = entry else { return entry };
     assert_eq!(size_of_val(&entry), ENTRY_BYTES, "an entry of the submission queue is the kernel's own structure");
     let optlen = (&raw mut entry).cast::<u8>().wrapping_add(OPTLEN_OFFSET).cast::<u32>();
-    // SAFETY: the entry is `struct io_uring_sqe` and nothing else (`repr(C)`, and its size was looked at), in which four bytes at
-    // this offset are a plain number; the entry is aligned to eight bytes, and nobody else holds it.
+    // SAFETY: the entry is `struct io_uring_sqe` and nothing else (`repr(C)`, and its size was
+    // looked at), in which four bytes at this offset are a plain number; the entry is aligned to
+    // eight bytes, and nobody else holds it.
     unsafe { optlen.write(bytes_max) };
     OpEntry::Submission(entry)
 }
 
-// SAFETY: the entry is that of `RecvMulti`, with another number in it, and is valid as long as that is.
+// SAFETY: the entry is that of `RecvMulti`, with another number in it, and is valid as long as
+// that is.
 #[allow(unsafe_code)]
 unsafe impl IourOpCode for CappedRecvMulti {
     type Control = <RecvMulti<Fd> as IourOpCode>::Control;
@@ -81,7 +86,8 @@ unsafe impl IourOpCode for CappedRecvMulti {
     }
 }
 
-// SAFETY: every call goes to `RecvMulti`. It is never made: on epoll nothing is received by this operation.
+// SAFETY: every call goes to `RecvMulti`. It is never made: on epoll nothing is received by this
+// operation.
 #[allow(unsafe_code)]
 unsafe impl PollOpCode for CappedRecvMulti {
     type Control = <RecvMulti<Fd> as PollOpCode>::Control;

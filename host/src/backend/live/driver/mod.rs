@@ -1,8 +1,8 @@
 //! The completion queue: what waits on a descriptor, and what has come of it.
 //!
-//! compio-driver over io_uring, or over epoll where that is not to be had. Each wait has a slot whose number its waker
-//! puts on a list when the wait is over, or has received something and goes on; so finding what is ready costs nothing for
-//! what is not.
+//! compio-driver over io_uring, or over epoll where that is not to be had. Each wait has a slot
+//! whose number its waker puts on a list when the wait is over, or has received something and goes
+//! on; so finding what is ready costs nothing for what is not.
 
 mod capped;
 
@@ -19,8 +19,9 @@ use self::capped::CappedRecvMulti;
 pub use self::capped::Fd;
 use crate::limits;
 
-/// The first Linux whose io_uring can be told the most that a receive which goes on takes, at a time and in all. One that takes
-/// all that there is would hold half a MiB of a client whom nobody reads from.
+/// The first Linux whose io_uring can be told the most that a receive which goes on takes, at a
+/// time and in all. One that takes all that there is would hold half a MiB of a client whom nobody
+/// reads from.
 const MULTISHOT_KERNEL: (u32, u32) = (6, 17);
 
 /// Which queue of the operating system to use.
@@ -46,9 +47,11 @@ pub enum Event {
     Ready,
     /// The queue cannot wait for the descriptor.
     Failed(io::Error),
-    /// Bytes received; none at the end of the stream. When the wait goes on, there is more of it to come.
+    /// Bytes received; none at the end of the stream. When the wait goes on, there is more of it
+    /// to come.
     Received { bytes: io::Result<Vec<u8>>, goes_on: bool },
-    /// A receive that goes on has ended for a reason of the queue's, and has lost nothing: it can be begun again.
+    /// A receive that goes on has ended for a reason of the queue's, and has lost nothing: it can
+    /// be begun again.
     Ended,
 }
 
@@ -59,8 +62,8 @@ pub struct Driver<O> {
     ready: Arc<Ready>,
     /// Slots of which something had come when the last `wait` returned, the next one last.
     batch: Vec<u32>,
-    /// Entries put into the submission queue since it was last handed over; at most, for the queue does so by itself
-    /// when it is full, except for cancellations, which it then drops.
+    /// Entries put into the submission queue since it was last handed over; at most, for the queue
+    /// does so by itself when it is full, except for cancellations, which it then drops.
     staged: u32,
     pool: BufferPool,
     /// Where `recv` puts bytes on epoll.
@@ -137,9 +140,10 @@ impl<O: Copy> Driver<O> {
         token
     }
 
-    /// Waits for bytes from a socket. Where it shall go on and io_uring can, it does so when some have come, also before anybody
-    /// wants more, until `READ_AHEAD_BYTES_MAX` have come, the stream ends, or the system ends it, which the event tells: to
-    /// be asked again for each piece costs the system half a microsecond.
+    /// Waits for bytes from a socket. Where it shall go on and io_uring can, it does so when some
+    /// have come, also before anybody wants more, until `READ_AHEAD_BYTES_MAX` have come, the
+    /// stream ends, or the system ends it, which the event tells: to be asked again for each piece
+    /// costs the system half a microsecond.
     pub fn receive(&mut self, fd: &Fd, goes_on: bool, owner: O) -> Token {
         let token = self.slot(owner);
         // On epoll the operation would hold a buffer while it waits.
@@ -160,7 +164,8 @@ impl<O: Copy> Driver<O> {
         }
         let wait = std::mem::replace(&mut slot.wait, Wait::None);
         self.free.push(token.0);
-        // A cancellation that finds the submission queue full is lost, and the wait goes on with nobody to end it.
+        // A cancellation that finds the submission queue full is lost, and the wait goes on with
+        // nobody to end it.
         self.stage();
         match wait {
             Wait::Poll(key) | Wait::PollToReceive(key, _) => drop(self.proactor.cancel(key)),
@@ -170,7 +175,8 @@ impl<O: Copy> Driver<O> {
         }
     }
 
-    /// Hands over what is to be waited for, and waits until something is ready, at most for `timeout`.
+    /// Hands over what is to be waited for, and waits until something is ready, at most for
+    /// `timeout`.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let timeout =
             if self.ready.list().is_empty() && self.batch.is_empty() { timeout } else { Some(Duration::ZERO) };
@@ -183,8 +189,8 @@ impl<O: Copy> Driver<O> {
         result
     }
 
-    /// What becomes ready while these are looked at is for the next time: timers and signals have their turn too. What is
-    /// left of the last batch comes first.
+    /// What becomes ready while these are looked at is for the next time: timers and signals have
+    /// their turn too. What is left of the last batch comes first.
     fn next_batch(&mut self) {
         let mut left = std::mem::take(&mut self.batch);
         std::mem::swap(&mut *self.ready.list(), &mut self.batch);
@@ -220,7 +226,8 @@ impl<O: Copy> Driver<O> {
         }
     }
 
-    /// What came of a wait, also when it goes on; nothing when it is another than the one that something came of.
+    /// What came of a wait, also when it goes on; nothing when it is another than the one that
+    /// something came of.
     fn finish(&mut self, token: Token) -> Option<Event> {
         let wait = match std::mem::replace(&mut self.slots[token.0 as usize].wait, Wait::None) {
             Wait::None => return None,
@@ -267,8 +274,8 @@ impl<O: Copy> Driver<O> {
         let bytes = match last {
             Err(key) => return self.go_on(token, Wait::Receive(Receive { key, fd })),
             Ok(Ok(buffer)) => Ok(buffer.map_or_else(Vec::new, |bytes| bytes.to_vec())),
-            // All buffers were taken in this turn, or the socket is non-blocking, for `sendfile`. Whether it is begun again is for
-            // its owner to say, who knows whether anybody reads.
+            // All buffers were taken in this turn, or the socket is non-blocking, for `sendfile`.
+            // Whether it is begun again is for its owner to say, who knows whether anybody reads.
             Ok(Err(error)) if is_multishot && is_of_the_queue(&error) => return Some(Event::Ended),
             // The buffers are back by now.
             Ok(Err(error)) if error.kind() == io::ErrorKind::ResourceBusy => {
@@ -340,7 +347,8 @@ impl<O: Copy> Driver<O> {
         self.push(token, PollOnce::new(fd.clone(), interest))
     }
 
-    /// Puts an operation into the queue, whose end wakes the slot. One that is over at once has failed.
+    /// Puts an operation into the queue, whose end wakes the slot. One that is over at once has
+    /// failed.
     fn push<T: OpCode + 'static>(&mut self, token: Token, operation: T) -> io::Result<Key<T>> {
         let pushed = self.proactor.push(operation);
         self.stage();
@@ -353,7 +361,8 @@ impl<O: Copy> Driver<O> {
         }
     }
 
-    /// Counts an entry of the submission queue, and hands all of them over when there may be no room for another.
+    /// Counts an entry of the submission queue, and hands all of them over when there may be no
+    /// room for another.
     fn stage(&mut self) {
         self.staged += 1;
         if self.staged >= limits::QUEUE_ENTRIES {
@@ -403,9 +412,9 @@ fn kernel_is_at_least(version: (u32, u32)) -> bool {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= version
 }
 
-/// The slots of whose waits something has come, in that order: once for each piece of a receive that goes on. One that was
-/// freed meanwhile, and is another's, is looked at in vain. The queue completes waits on our own thread, so the lock is never
-/// waited for.
+/// The slots of whose waits something has come, in that order: once for each piece of a receive
+/// that goes on. One that was freed meanwhile, and is another's, is looked at in vain. The queue
+/// completes waits on our own thread, so the lock is never waited for.
 #[derive(Default)]
 struct Ready(Mutex<Vec<u32>>);
 
@@ -430,7 +439,8 @@ impl Wake for SlotWaker {
     }
 }
 
-/// The queue with its pool of buffers. A kernel that has io_uring and not the pool, as those before 5.19, gets epoll.
+/// The queue with its pool of buffers. A kernel that has io_uring and not the pool, as those
+/// before 5.19, gets epoll.
 fn open(choice: Choice) -> io::Result<(Proactor, BufferPool)> {
     let build = |builder: &ProactorBuilder| {
         let mut proactor = builder.build()?;
