@@ -1,5 +1,5 @@
-//! Which guests may run: those that import the one interface, export `run`, and nothing else is
-//! asked of the host.
+//! Decides which guests may run: those that import nothing but the one interface, and export
+//! `run`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,25 +16,26 @@ use crate::guest_version;
 use crate::imports::{self, State};
 use crate::messages;
 
-/// What is in a guest's file.
+/// The content of a guest's file.
 pub struct Inspection {
-    /// Of the file, in bytes.
+    /// Size of the file in bytes.
     pub size: u64,
-    /// Of the file.
+    /// SHA-256 of the file.
     pub sha256: [u8; 32],
-    /// Whether the file is a core module, which is made a component when it is loaded.
+    /// Whether the file is a core module, which is converted to a component when it is loaded.
     pub is_core_module: bool,
-    /// What it imports and exports; none of a guest that is refused for how much there is in it.
+    /// The guest's imports and exports. None for a guest that is refused because its file contains
+    /// too much.
     pub names: Option<Names>,
     /// The guest, ready to be started; or why it is refused.
     pub admitted: Result<Admitted>,
 }
 
-/// What a guest imports and exports.
+/// The names of a guest's imports and exports.
 pub struct Names {
-    /// What it imports, by name, with the kind of each.
+    /// The imports, by name, with the kind of each.
     pub imports: Vec<String>,
-    /// What it exports, by name.
+    /// The exports, by name.
     pub exports: Vec<String>,
 }
 
@@ -42,19 +43,19 @@ pub struct Names {
 #[derive(Clone)]
 pub struct Admitted {
     pub(crate) instance: ServerPre<State>,
-    /// Whether a pause leaves a state that can be copied is looked up in it when that is first
-    /// wanted.
+    /// The component's bytes. They tell whether the state at a pause can be copied, which is
+    /// looked up when it is first needed.
     pub(crate) component: Arc<[u8]>,
 }
 
-/// Looks at a guest. An error means that the bytes are not a component and cannot be made one.
-/// Errors name what is in the guest, cut to what can be read.
+/// Inspects a guest. An error means that the bytes are not a component and cannot be converted to
+/// one. Names from the guest are shortened in errors.
 pub fn inspect(engine: &Engine, bytes: &[u8]) -> Result<Inspection> {
     inspect_recorded(engine, bytes, None)
 }
 
-/// Looks at a guest for a replay. The guest may import the interface under the name `earlier` as
-/// well, under which the contract was known when the trace was recorded.
+/// Inspects a guest for a replay. The guest may also import the interface under the name
+/// `earlier`, the contract's name when the trace was recorded.
 pub fn inspect_recorded(engine: &Engine, bytes: &[u8], earlier: Option<&str>) -> Result<Inspection> {
     look(engine, bytes, earlier).map_err(|error| told(&error))
 }
@@ -72,7 +73,7 @@ fn look(engine: &Engine, bytes: &[u8], earlier: Option<&str>) -> Result<Inspecti
         names: None,
         admitted: Err(anyhow!("not looked at")),
     };
-    // What was kept was counted before.
+    // Code in the cache passed the census before.
     let kept = engine.kept(component);
     let census = match kept {
         None => match census::count(component) {
@@ -90,7 +91,7 @@ fn look(engine: &Engine, bytes: &[u8], earlier: Option<&str>) -> Result<Inspecti
     Ok(Inspection { names: Some(names), admitted: admitted.map_err(|error| told(&error)), ..of_file })
 }
 
-/// An error without what is too long in it.
+/// Returns an error whose long parts are cut.
 fn told(error: &anyhow::Error) -> anyhow::Error {
     anyhow!("{}", messages::cut(format_args!("{error:#}")))
 }
@@ -107,7 +108,7 @@ impl fmt::Display for Import {
     }
 }
 
-/// Refuses by name, before anything is compiled.
+/// Refuses imports and exports by name, before anything is compiled.
 fn check_names(imports: &[Import], exports: &[String]) -> Result<()> {
     let too_many: Vec<String> =
         imports.iter().filter(|import| import.name != INTERFACE).map(ToString::to_string).collect();
@@ -124,7 +125,7 @@ fn check_names(imports: &[Import], exports: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Compiles it, if it was not before; then wasmtime checks the types.
+/// Compiles the component if it is not in the cache. Then wasmtime checks the types.
 fn admit(engine: &Engine, component: &[u8], kept: Option<Code>, census: &Census) -> Result<Admitted> {
     let code = match kept {
         Some(code) => code,
@@ -148,7 +149,7 @@ fn advice(imports: &[String]) -> &'static str {
     }
 }
 
-/// The names of what a component imports and exports, in their order.
+/// Returns the imports and the names of the exports of a component, in their order.
 fn names(component: &[u8]) -> Result<(Vec<Import>, Vec<String>)> {
     let (mut imports, mut exports, mut depth) = (Vec::new(), Vec::new(), 0);
     for payload in Parser::new(0).parse_all(component) {

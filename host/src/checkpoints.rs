@@ -1,4 +1,4 @@
-//! What a recorder and a replayer want of a guest besides its requests: its state, at a pause.
+//! Checkpoints: the state of a guest at a pause, which a recorder copies and a replayer compares.
 
 use crate::contract::{Arity, Level, Submission};
 use crate::image::{Image, Mismatch};
@@ -6,44 +6,45 @@ use crate::stop::{Exit, StopReason};
 use crate::trace::KeyFrame;
 use crate::world::{Batch, World};
 
-/// Takes checkpoints of a guest, or compares it with those that were taken.
+/// Takes checkpoints of a guest, or compares the guest with checkpoints that were taken before.
 pub trait Checkpoints {
-    /// The checkpoint at which the run begins, when that is not its beginning. Called once, before
-    /// the guest's `run`; what the guest did as it was instantiated is then forgotten.
+    /// Returns the checkpoint at which the run begins, or none when it begins at its beginning.
+    /// Called once, before the guest's `run`. With a checkpoint, the effects of the guest's
+    /// instantiation are forgotten.
     fn resume(&mut self) -> Option<KeyFrame>;
 
-    /// The guest has paused: what is wanted of its state. An error ends the guest.
+    /// Returns what to do with the state of the guest, which has paused. An error ends the guest.
     fn paused(&mut self) -> Result<AtPause, StopReason>;
 
-    /// The image that `paused` wanted, with the requests that are pending, in no order; or why
-    /// there is none, and never will be.
+    /// Takes the image that `paused` asked for, with the pending requests in no order. An error
+    /// says why there is no image and never will be one.
     fn captured(&mut self, captured: Result<(Image, Vec<(u64, Arity)>), String>);
 
-    /// The result of comparing the guest with the image that `paused` gave, or of putting the
-    /// image of `resume` in place. An error ends the guest.
+    /// Takes the result of comparing the guest with the image that `paused` gave, or of restoring
+    /// the image that `resume` gave. An error ends the guest.
     fn compared(&mut self, result: Result<(), Mismatch>) -> Result<(), StopReason>;
 
-    /// The run has ended. Nothing is asked of this world any more.
+    /// Takes note that the run has ended. Nothing else is called afterwards.
     fn ended(&mut self, how: &Exit);
 }
 
-/// What is wanted of the state of a guest that has paused.
+/// What to do with the state of a guest that has paused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AtPause {
     /// Nothing.
     GoOn,
-    /// An image of it.
+    /// Make an image of the state.
     Capture,
-    /// To know whether it is this packed image.
+    /// Compare the state with this packed image.
     Compare(Vec<u8>),
 }
 
-/// A world that a guest can be put into: it knows what to do at a pause.
+/// A world that a guest can run in: it also knows what to do at a pause.
 pub trait CheckpointedWorld: World + Checkpoints {}
 
 impl<W: World + Checkpoints> CheckpointedWorld for W {}
 
-/// A world that wants no checkpoints.
+/// A world without checkpoints.
 pub struct WithoutCheckpoints<W>(pub W);
 
 impl<W: World> World for WithoutCheckpoints<W> {

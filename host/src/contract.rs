@@ -1,4 +1,4 @@
-//! The bindings of `wit/`, and the only place that names generated types.
+//! The bindings that are generated from `wit/`. No other module names generated types.
 #![allow(missing_docs, clippy::all)] // generated; the documentation is that of the WIT
 
 pub mod shape;
@@ -24,12 +24,12 @@ pub const ENTRY: &str = "run";
 pub enum Arity {
     /// The first answer is the final one.
     Once,
-    /// Only `failed` is.
+    /// Only `failed` is a final answer.
     Many,
 }
 
 impl Arity {
-    /// That of a request.
+    /// Returns how often a request is answered.
     pub fn of(request: &Request) -> Self {
         match request {
             Request::Listen(_) | Request::Watch(_) | Request::Signals => Self::Many,
@@ -37,7 +37,7 @@ impl Arity {
         }
     }
 
-    /// Whether this is the final answer to a request.
+    /// Returns whether this is the final answer to a request.
     pub fn is_final(self, reply: &Reply) -> bool {
         match self {
             Self::Once => true,

@@ -1,4 +1,4 @@
-//! The engine, and what turns a guest's bytes into a component that it can run.
+//! The engine, and how a guest's bytes become a component that the engine can run.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ use crate::messages;
 pub struct Engine {
     engine: wasmtime::Engine,
     kind: EngineKind,
-    /// What a guest may have of it.
+    /// The bytes of stack that a guest has.
     stack_bytes: usize,
     compiler: Compiler,
-    /// Where compiled code is kept.
+    /// The cache of compiled code.
     cache: Option<CodeCache>,
-    /// Told what the operator should know, such as that kept code is damaged.
+    /// Tells the operator what is worth knowing, such as that cached code is damaged.
     tell: fn(&str),
     /// Stops its thread when the engine is dropped.
     ticker: Ticker,
@@ -33,9 +33,9 @@ pub struct Engine {
 
 /// A guest's code in this process.
 pub struct Code {
-    /// To be linked and instantiated.
+    /// The compiled component, ready to be linked and instantiated.
     pub component: Component,
-    /// The file that is to be kept, if it is new and can be.
+    /// The new file of the cache, if the code was just compiled and could be written.
     fresh: Option<Fresh>,
 }
 
@@ -47,7 +47,7 @@ pub struct Made {
 }
 
 impl Made {
-    /// Keeps it for the next start, as code is kept.
+    /// Keeps the component in the cache for the next start.
     pub fn keep(self) {
         if let Some(fresh) = self.fresh {
             fresh.keep();
@@ -56,8 +56,8 @@ impl Made {
 }
 
 impl Code {
-    /// Keeps the code for the next start. For a guest that is admitted: what is dropped without
-    /// leaves nothing behind.
+    /// Keeps the code in the cache for the next start. Call this for a guest that is admitted:
+    /// code that is dropped without it leaves nothing behind.
     pub fn keep(self) {
         if let Some(fresh) = self.fresh {
             fresh.keep();
@@ -82,7 +82,8 @@ impl Engine {
         Ok(Self { engine, kind, stack_bytes, compiler: Compiler::Here, cache, tell: |_| {}, ticker })
     }
 
-    /// The same engine for guests with a stack of so many bytes; none when this one is that.
+    /// Makes the same engine for guests with a stack of this many bytes. Returns none when this
+    /// engine has that stack already.
     pub fn with_stack(&self, stack_bytes: usize) -> Result<Option<Self>> {
         if stack_bytes == self.stack_bytes {
             return Ok(None);
@@ -93,12 +94,13 @@ impl Engine {
         Ok(Some(Self { engine, kind: self.kind, stack_bytes, compiler, cache, tell: self.tell, ticker }))
     }
 
-    /// The same, which has guests compiled by another, and tells the operator what he should know.
+    /// Returns this engine with another compiler, and with a function that tells the operator what
+    /// is worth knowing.
     pub fn with(self, compiler: Compiler, tell: fn(&str)) -> Self {
         Self { compiler, tell, ..self }
     }
 
-    /// The code of a component that was kept when it was admitted.
+    /// Returns the cached code of a component that was admitted before.
     pub fn kept(&self, component: &[u8]) -> Option<Code> {
         match self.cache.as_ref()?.find(&self.engine, component) {
             Kept::Whole(component) => Some(Code { component, fresh: None }),
@@ -113,18 +115,17 @@ impl Engine {
     /// Compiles a component. An error says what is wrong with it, or that it takes too much.
     pub fn compile(&self, component: &[u8], as_compiled: &[u8]) -> Result<Code> {
         let code = self.compiler.make(Product::code_for(self.kind), as_compiled)?;
-        // A full disk is no reason not to serve.
+        // Serve even when the disk is full.
         let fresh = self.cache.as_ref().and_then(|cache| cache.put(&self.engine, component, &code).ok());
-        // From the file from the first start on, so that profiles and memory are the same as
-        // later.
+        // Load the file at the first start too, so that profiles and memory are the same as later.
         if let Some((component, fresh)) = fresh {
             return Ok(Code { component, fresh: Some(fresh) });
         }
         Ok(Code { component: code_cache::of_compiler(&self.engine, &code)?, fresh: None })
     }
 
-    /// The component in a guest's bytes: they are one, or are a core module with an embedded
-    /// world, of which one is made, or was made and kept.
+    /// Returns the component in a guest's bytes. The bytes are a component, or a core module with
+    /// an embedded world. Such a module is converted, or its component is taken from the cache.
     pub fn componentize(&self, wasm: &[u8]) -> Result<Made> {
         let kept = |cache: &CodeCache| cache.find_component(&self.engine, wasm);
         if let Some(component) = self.cache.as_ref().filter(|_| is_module(wasm)).and_then(kept) {
@@ -136,24 +137,25 @@ impl Engine {
         Ok(Made { component, fresh })
     }
 
-    /// The ticks of this engine: one each `TURN_TICK_MILLIS`.
+    /// Returns the counter of this engine's ticks. There is one tick every `TURN_TICK_MILLIS`.
     pub fn ticks(&self) -> Ticks {
         self.ticker.ticks.clone()
     }
 
-    /// The wasmtime engine itself.
+    /// Returns wasmtime's engine.
     pub fn wasmtime(&self) -> &wasmtime::Engine {
         &self.engine
     }
 }
 
-/// The error of the operating system that wasmtime tells of, if it does: of no guest's making.
+/// Returns the error of the operating system inside an error of wasmtime, if there is one. No
+/// guest causes such an error.
 pub fn of_the_system(error: &wasmtime::Error) -> Option<std::io::Error> {
     error.downcast_ref::<rustix::io::Errno>().map(|&errno| errno.into())
 }
 
-/// Where compiled code is kept: in `$XDG_CACHE_HOME/pluto-host/code`, else in
-/// `~/.cache/pluto-host/code`, else nowhere.
+/// Returns the folder of compiled code: `$XDG_CACHE_HOME/pluto-host/code`, else
+/// `~/.cache/pluto-host/code`, else none.
 pub fn cache_folder() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
@@ -161,8 +163,8 @@ pub fn cache_folder() -> Option<PathBuf> {
     Some(base.join("pluto-host/code"))
 }
 
-/// The component in a guest's bytes: they are one, or are a core module with an embedded world,
-/// which `wit-component` turns into one.
+/// Returns the component in a guest's bytes. The bytes are a component, or a core module with an
+/// embedded world, which `wit-component` converts.
 pub fn componentize(compiler: &Compiler, wasm: &[u8]) -> Result<Vec<u8>> {
     if wasmparser::Parser::is_component(wasm) {
         return Ok(wasm.to_vec());
@@ -207,7 +209,7 @@ fn core_imports(module: &[u8]) -> Result<Vec<String>> {
 pub struct Ticks(Arc<AtomicU64>);
 
 impl Ticks {
-    /// How many there were.
+    /// Returns the number of ticks so far.
     pub fn now(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,5 +1,5 @@
-//! Between a guest and a world: ids, pending requests, batches, time. It cannot tell which world
-//! is below.
+//! The exchange between a guest and a world: ids, pending requests, batches, time. The exchange
+//! cannot tell which world it uses.
 
 use hashbrown::HashMap;
 
@@ -13,27 +13,26 @@ pub struct Exchange<W: ?Sized> {
     world: Box<W>,
     /// The requests whose final answer the guest has not received, by id.
     pending: HashMap<u64, Arity>,
-    /// Of the last batch: nanoseconds since the Unix epoch.
+    /// The time of the last batch: nanoseconds since the Unix epoch.
     time: u64,
     has_received: bool,
-    /// More pending requests end the guest.
+    /// The most requests that may be pending. A guest that exceeds this limit is ended.
     pending_max: usize,
 }
 
 impl<W: World + ?Sized> Exchange<W> {
-    /// An exchange with `world`, at the time at which that begins.
+    /// Creates an exchange with `world`, and starts the world.
     pub fn new(mut world: Box<W>) -> Self {
         let time = world.start();
         Self { world, pending: HashMap::new(), time, has_received: false, pending_max: limits::REQUESTS_PENDING_MAX }
     }
 
-    /// Lets the guest have so many requests pending, instead of as many as a guest that is run
-    /// live.
+    /// Sets how many requests the guest may have pending. The default is the limit of a live run.
     pub fn allow_pending(&mut self, requests: usize) {
         self.pending_max = requests;
     }
 
-    /// One request of the contract's `send`.
+    /// Passes on one request of the contract's `send`.
     pub fn send(&mut self, submission: Submission) -> Result<(), StopReason> {
         if self.pending.insert(submission.id, Arity::of(&submission.request)).is_some() {
             return Err(StopReason::DuplicateId(submission.id));
@@ -45,7 +44,7 @@ impl<W: World + ?Sized> Exchange<W> {
         Ok(())
     }
 
-    /// The contract's `receive`.
+    /// Implements the contract's `receive`.
     pub fn receive(&mut self) -> Result<Vec<Answer>, StopReason> {
         if self.pending.is_empty() {
             return Err(StopReason::NothingPending);
@@ -59,34 +58,34 @@ impl<W: World + ?Sized> Exchange<W> {
         Ok(batch.answers)
     }
 
-    /// Whether there was a batch.
+    /// Returns whether the guest has received a batch.
     pub fn has_received(&self) -> bool {
         self.has_received
     }
 
-    /// The contract's `time`.
+    /// Implements the contract's `time`.
     pub fn time(&self) -> u64 {
         self.time
     }
 
-    /// The contract's `log`.
+    /// Implements the contract's `log`.
     pub fn log(&mut self, level: Level, message: &str) {
         self.world.log(level, shorten(message));
     }
 
-    /// Takes the place of another exchange in the midst of its run, with the requests that were
-    /// pending there, at the time of its last batch.
+    /// Continues the run of another exchange, with the requests that were pending there and the
+    /// time of its last batch.
     pub fn resume(&mut self, pending: &[(u64, Arity)], time: u64) {
         self.pending = pending.iter().copied().collect();
         self.time = time;
     }
 
-    /// The requests that are pending, in no order.
+    /// Returns the pending requests, in no order.
     pub fn pending(&self) -> Vec<(u64, Arity)> {
         self.pending.iter().map(|(id, arity)| (*id, *arity)).collect()
     }
 
-    /// The world itself.
+    /// Returns the world.
     pub fn world(&mut self) -> &mut W {
         &mut self.world
     }
@@ -99,7 +98,7 @@ impl<W: World + ?Sized> Exchange<W> {
     }
 }
 
-/// At most `LOG_BYTES_MAX` bytes, cut between characters.
+/// Cuts a message to at most `LOG_BYTES_MAX` bytes, between characters.
 fn shorten(message: &str) -> &str {
     &message[..message.floor_char_boundary(limits::LOG_BYTES_MAX)]
 }

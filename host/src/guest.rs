@@ -18,14 +18,14 @@ use crate::trap;
 pub enum RunResult {
     /// The guest returned `exit` with this code.
     Exit(u8),
-    /// The host ended it.
+    /// The host ended the guest, for this reason.
     Stopped(StopReason),
-    /// It trapped: wasmtime's message, with the backtrace.
+    /// The guest trapped. This is wasmtime's message, with the backtrace.
     Trapped(String),
 }
 
 impl RunResult {
-    /// The same without what wasmtime said of a trap.
+    /// Returns the result without wasmtime's message about a trap.
     pub fn how(&self) -> Exit {
         match self {
             Self::Exit(code) => Exit::Code(*code),
@@ -35,16 +35,17 @@ impl RunResult {
     }
 }
 
-/// A guest in a world.
+/// A guest, connected to the world that answers its requests.
 pub struct Guest {
     store: Store<State>,
     admitted: Admitted,
-    /// Where its state lies, once that was wanted; or why no copy would be all of it.
+    /// Where the guest's state lies, or why it cannot be copied as a whole. Found when it is first
+    /// needed.
     memory: Option<Result<GuestMemory, String>>,
 }
 
 impl Guest {
-    /// Puts an admitted guest into a world. Nothing of it has run yet.
+    /// Connects an admitted guest to a world. The guest does not run before `run`.
     pub fn new(engine: &Engine, admitted: Admitted, world: Box<dyn CheckpointedWorld>, memory_bytes_max: u64) -> Self {
         let store = imports::store(engine, world, memory_bytes_max);
         Self { store, admitted, memory: None }
@@ -57,7 +58,7 @@ impl Guest {
         self
     }
 
-    /// Runs it to its end. A guest that pauses is called again at once.
+    /// Runs the guest to its end. A guest that pauses is called again at once.
     pub fn run(&mut self, arguments: &[String]) -> RunResult {
         let ended = self.run_to_its_end(arguments);
         self.world().ended(&ended.how());
@@ -93,7 +94,7 @@ impl Guest {
         }
     }
 
-    /// Puts the state in place with which the run begins, when that is not its beginning.
+    /// Restores the guest's state when the run begins at a key frame instead of at its beginning.
     fn resume(&mut self) -> Result<(), StopReason> {
         let Some(key) = self.world().resume() else { return Ok(()) };
         self.store.data_mut().exchange.resume(&key.pending, key.time);
@@ -107,7 +108,7 @@ impl Guest {
         self.world().compared(restored)
     }
 
-    /// Does what the world wants with the state of a guest that has paused.
+    /// Copies or compares the state of a guest that has paused, as the world asks.
     fn pause(&mut self) -> Result<(), StopReason> {
         let wanted = self.world().paused()?;
         if wanted == AtPause::GoOn {
@@ -135,7 +136,7 @@ impl Guest {
             }
             (AtPause::GoOn, _) => {}
         }
-        // Copying is the host's work, and not the guest's.
+        // Copying is the host's work and does not count as time of the guest.
         self.store.data_mut().turn.begin();
         Ok(())
     }

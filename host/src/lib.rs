@@ -1,5 +1,5 @@
-//! Runs a server that is a WebAssembly component which can do four things: send requests, receive
-//! answers, read the time, log. ARCHITECTURE.md is the map.
+//! Runs a server that is a WebAssembly component. The component can do four things: send requests,
+//! receive answers, read the time, and log. ARCHITECTURE.md is the map of the code.
 
 pub mod admission;
 pub mod backend;

@@ -7,12 +7,12 @@
 
 use crate::limits;
 
-/// What a guest may have; a guest that wants more is ended.
+/// The limits of a guest's run. A guest that exceeds one is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunLimits {
-    /// Bytes of its stack.
+    /// Size of the guest's stack in bytes.
     pub stack_bytes: usize,
-    /// Elements of all its tables together.
+    /// Elements of all the guest's tables together.
     pub table_elements: usize,
     /// Core instances, and as many memories and tables.
     pub instances: usize,
@@ -43,14 +43,15 @@ impl RunLimits {
         send_bytes: limits::TRACE_BLOCK_BYTES_MAX,
     };
 
-    /// The limits as the header of a trace has them, each as `name=value`.
+    /// Returns the limits as the header of a trace names them, each as `name=value`.
     pub fn named(mut self) -> Vec<String> {
         self.fields().map(|(name, value)| format!("{name}={value}")).into()
     }
 
-    /// The limits of a replay of a trace whose header names these: each as it was recorded, and at
-    /// most that of [`RunLimits::REPLAY`]. A limit that the header does not name did not hold when
-    /// the trace was recorded. An error says which limit this host does not know, and what to do.
+    /// Returns the limits for the replay of a trace whose header names these limits. Each is as
+    /// recorded, and at most that of [`RunLimits::REPLAY`]. A limit that the header does not name
+    /// did not apply when the trace was recorded. An error says which limit this host does not
+    /// know, and what to do.
     pub fn recorded(named: &[String]) -> Result<Self, String> {
         let mut limits = Self::REPLAY;
         for limit in named {
@@ -70,8 +71,8 @@ impl RunLimits {
         Ok(limits)
     }
 
-    /// Which limits of a trace's header a replay does not give in full; none when it gives all of
-    /// them.
+    /// Says which limits of a trace's header a replay does not give in full. Returns none when it
+    /// gives all of them.
     pub fn lessened(named: &[String]) -> Option<String> {
         let mut most = Self::REPLAY;
         let fields = most.fields();
@@ -103,7 +104,7 @@ impl RunLimits {
     }
 }
 
-/// A limit's name and value.
+/// Splits a limit into its name and value.
 fn parse(limit: &str) -> Option<(&str, usize)> {
     let (name, value) = limit.split_once('=')?;
     Some((name, usize::try_from(value.parse::<u64>().ok()?).unwrap_or(usize::MAX)))

@@ -1,10 +1,10 @@
-//! How long a guest's turn has taken: the time between two calls of `receive`, without what its
-//! thread waited for the system.
+//! The time that a guest's turn has taken: the time between two calls of `receive`, without the
+//! time that its thread waited for the system.
 //!
-//! A tick, ten times a second, is what a turn sees of the time. A guest that computes is looked at
-//! with each of them, and so is one that sends requests. When several ticks have passed between
-//! two looks, one call of the host has lasted as long; what the thread did not compute in that
-//! time it has waited, for a disk or a machine that stalls, and that is no part of a turn.
+//! A turn measures time in ticks, ten a second. A guest that computes or sends requests is looked
+//! at with each tick. Several ticks between two looks mean that one call of the host has lasted
+//! that long. If the thread did not compute in that time, it waited for a disk or for a machine
+//! that stalls. Such waiting does not count as part of the turn.
 
 use crate::engine::Ticks;
 use crate::limits;
@@ -13,45 +13,45 @@ use crate::stop::StopReason;
 /// A turn under way.
 pub struct Turn {
     ticks: Ticks,
-    /// The tick at which it began.
+    /// The tick at which the turn began.
     began: u64,
     /// The last look that saw a new tick.
     last: Option<Look>,
-    /// What the thread has waited for the system: milliseconds.
+    /// How long the thread has waited for the system, in milliseconds.
     waited: u64,
 }
 
 struct Look {
     tick: u64,
-    /// What the thread had computed, ever: milliseconds.
+    /// The thread's processor time until then, in milliseconds.
     computed: u64,
 }
 
 impl Turn {
-    /// A turn that begins now.
+    /// Creates a turn that begins now.
     pub fn new(ticks: Ticks) -> Self {
         Self { began: ticks.now(), ticks, last: None, waited: 0 }
     }
 
-    /// Another turn begins.
+    /// Begins another turn.
     pub fn begin(&mut self) {
         self.began = self.ticks.now();
         self.last = None;
         self.waited = 0;
     }
 
-    /// Whether it may go on. Asked at each tick while the guest computes, and before each request
-    /// that the host takes: what the host does for a guest is part of its turn.
+    /// Checks whether the turn may go on. Called at each tick while the guest computes, and before
+    /// each request that the host takes: the host's work for a guest is part of the guest's turn.
     pub fn look(&mut self) -> Result<(), StopReason> {
         let tick = self.ticks.now();
         let last = self.last.as_ref().map_or(self.began, |last| last.tick);
         if tick == last { Ok(()) } else { self.look_at(tick, computed()) }
     }
 
-    /// A look that sees a new tick, when the thread has computed for so long.
+    /// Looks at a new tick. `computed` is the thread's processor time until now.
     fn look_at(&mut self, tick: u64, computed: u64) -> Result<(), StopReason> {
         let now = Look { tick, computed };
-        // What a turn had computed before its first tick is not known, and little.
+        // The processor time of a turn before its first tick is unknown, and short.
         let last = self.last.replace(Look { ..now }).unwrap_or(Look { tick: self.began, computed });
         let ticks = now.tick - last.tick;
         if ticks >= limits::TURN_TICKS_WAITED_MIN {
@@ -63,8 +63,8 @@ impl Turn {
     }
 }
 
-/// What this thread has computed: milliseconds. By the C library, since rustix looks for the
-/// system's own function in a way in which valgrind cannot run it.
+/// Returns the processor time of this thread in milliseconds. This calls the C library, because
+/// rustix finds the system's own function in a way that valgrind cannot run.
 #[allow(unsafe_code)]
 fn computed() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };

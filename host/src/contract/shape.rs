@@ -15,7 +15,7 @@ use wit_parser::{Function, Handle, InterfaceId, Resolve, Type, TypeDefKind, Type
 /// The world that a guest is built for.
 const WORLD: &str = "server";
 
-/// What a world imports and exports.
+/// The imports and exports of a world.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// Each function and type by its whole name: what it is, and then its parts in order.
@@ -23,8 +23,8 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The shape of the world `server` in a WIT document. An error says what is wrong with the
-    /// document.
+    /// Reads the shape of the world `server` in a WIT document. An error says what is wrong with
+    /// the document.
     pub fn of_document(wit: &str) -> Result<Self> {
         let mut resolve = Resolve::default();
         let package = resolve.push_str("system.wit", wit)?;
@@ -32,8 +32,8 @@ impl Shape {
         Ok(Shaper { resolve: &resolve }.world(world))
     }
 
-    /// The shape of the world that a component was built for, as far as the component uses the
-    /// world.
+    /// Reads the shape of the world that a component was built for, as far as the component uses
+    /// the world.
     pub fn of_component(component: &[u8]) -> Result<Self> {
         match decode(component)? {
             DecodedWasm::Component(resolve, world) => Ok(Shaper { resolve: &resolve }.world(world)),
@@ -41,7 +41,7 @@ impl Shape {
         }
     }
 
-    /// SHA-256 of the form.
+    /// Returns the identity: the SHA-256 of the form.
     pub fn identity(&self) -> [u8; 32] {
         let mut digest = Sha256::new();
         for (name, parts) in &self.items {
@@ -51,8 +51,8 @@ impl Shape {
         digest.finalize().into()
     }
 
-    /// The items of this shape that `other` does not have in the same way, each with its first
-    /// part that differs.
+    /// Returns the items of this shape that are missing or different in `other`, each with its
+    /// first part that differs.
     pub fn differences<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Difference> + 'a {
         self.items.iter().filter_map(|(name, parts)| {
             let Some(theirs) = other.items.get(name) else { return Some(Difference::Missing(name.clone())) };
@@ -64,12 +64,12 @@ impl Shape {
     }
 }
 
-/// A function or type that two shapes have otherwise.
+/// A function or type in which two shapes differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// The second shape does not have it.
+    /// The second shape lacks the function or type of this name.
     Missing(String),
-    /// A part of it differs.
+    /// A part of the function or type differs.
     Part {
         /// The whole name of the function or type.
         name: String,
@@ -118,7 +118,7 @@ impl Shaper<'_> {
         }
     }
 
-    /// The name without the package's version.
+    /// Returns the name without the package's version.
     fn interface_name(&self, id: InterfaceId) -> String {
         let name = self.resolve.id_of(id).unwrap_or_else(|| "inline".to_owned());
         name.split('@').next().unwrap_or_default().to_owned()
@@ -131,7 +131,7 @@ impl Shaper<'_> {
         std::iter::once(kind.to_owned()).chain(parameters).chain(result).collect()
     }
 
-    /// A type where it is used: by its name when it has one.
+    /// Writes a type where it is used: by its name when it has one.
     fn name(&self, of: &Type) -> String {
         let Type::Id(id) = of else { return primitive(of).to_owned() };
         let definition = &self.resolve.types[*id];
@@ -145,7 +145,7 @@ impl Shaper<'_> {
         }
     }
 
-    /// What a type is, and its parts.
+    /// Writes the kind of a type, and its parts.
     fn definition(&self, id: TypeId) -> Vec<String> {
         let kind = &self.resolve.types[id].kind;
         let name = |it: &Type| self.name(it);

@@ -10,7 +10,7 @@
 pub struct Version {
     /// The version of the package `pluto:system`.
     pub number: &'static str,
-    /// The identity of its world: see `Shape::identity`.
+    /// The identity of the version's world: see `Shape::identity`.
     pub identity: [u8; 32],
 }
 
@@ -21,7 +21,7 @@ pub const SPOKEN: Version = RELEASED[RELEASED.len() - 1];
 pub const RELEASED: [Version; 1] =
     [Version { number: "0.2.0", identity: digest("f257db0ba8fe8ff977b0ef823454212876e005913387b10a74266971e347262e") }];
 
-/// The 32 bytes that 64 hexadecimal digits stand for.
+/// Decodes 64 hexadecimal digits into 32 bytes.
 pub(crate) const fn digest(hex: &str) -> [u8; 32] {
     let hex = hex.as_bytes();
     assert!(hex.len() == 64);
