@@ -3,12 +3,13 @@
 use crate::contract::{Answer, Entry, Error, Reply};
 use crate::limits;
 
-/// A batch in the making.
+/// The answers of the next batch.
 #[derive(Default)]
 pub struct Answers {
-    /// In the order in which the guest gets them.
+    /// The answers, in the order in which the guest gets them.
     queue: Vec<Answer>,
-    /// Memory that they hold besides themselves: each answer is counted with its request.
+    /// Memory that the answers hold besides themselves, in bytes. The answers themselves are
+    /// counted with their requests.
     bytes: usize,
 }
 
@@ -19,40 +20,41 @@ impl Answers {
         self.queue.push(Answer { id, reply });
     }
 
-    /// Whether there is none.
+    /// Returns whether no answer waits.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// Memory that they hold besides themselves, in bytes.
+    /// Returns the memory that the answers hold besides themselves, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How many bytes more they may hold.
+    /// Returns how many more bytes the answers may hold.
     pub fn room(&self) -> usize {
         limits::ANSWER_BYTES_QUEUED_MAX.saturating_sub(self.bytes)
     }
 
-    /// Whether there is room for an answer that holds so many bytes more: else it is `Exhausted`.
+    /// Checks that there is room for an answer that holds this many bytes. The error is
+    /// `Exhausted`.
     pub fn has_room(&self, bytes: usize) -> Result<(), Error> {
         if bytes <= self.room() { Ok(()) } else { Err(Error::Exhausted) }
     }
 
-    /// A reply, if there is room for it: else it is `Exhausted`.
+    /// Returns the reply if there is room for it. The error is `Exhausted`.
     pub fn has_room_for(&self, reply: Reply) -> Result<Reply, Error> {
         self.has_room(held(&reply)).map(|()| reply)
     }
 
-    /// Takes them all.
+    /// Takes all answers.
     pub fn take(&mut self) -> Vec<Answer> {
         self.bytes = 0;
         std::mem::take(&mut self.queue)
     }
 }
 
-/// Memory that a reply holds besides itself, in bytes: what was reserved, and not only what is in
-/// it.
+/// Returns the memory that a reply holds besides itself, in bytes: all that is allocated, used or
+/// not.
 fn held(reply: &Reply) -> usize {
     match reply {
         Reply::Data(bytes) | Reply::Changed(bytes) => bytes.capacity(),

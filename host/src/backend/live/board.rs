@@ -1,5 +1,5 @@
-//! What the shards of a server leave for each other: the one thing that they share, looked at when
-//! somebody asks.
+//! The board on which the shards of a server leave posts for each other. Shards share nothing
+//! else; the board is read only when a guest asks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,7 @@ use super::answers::Answers;
 use crate::contract::{Error, Reply};
 use crate::limits;
 
-/// What all shards have left, as one of them sees it.
+/// One shard's access to the posts of all shards.
 pub struct Board {
     /// The last post of each shard.
     left: Arc<[Mutex<Vec<u8>>]>,
@@ -16,18 +16,18 @@ pub struct Board {
 }
 
 impl Board {
-    /// One board, for each of so many shards.
+    /// Creates one board, with an access to it for each of this many shards.
     pub fn shared(shards: usize) -> Vec<Self> {
         let left: Arc<[_]> = (0..shards).map(|_| Mutex::default()).collect();
         (0..shards).map(|own| Self { left: left.clone(), own }).collect()
     }
 
-    /// That of a server which is one shard.
+    /// Creates the board of a server with one shard.
     pub fn alone() -> Self {
         Self { left: Arc::new([Mutex::default()]), own: 0 }
     }
 
-    /// The contract's `post`.
+    /// Implements the contract's `post`.
     pub(super) fn post(&self, bytes: Vec<u8>) -> Result<Reply, Error> {
         if bytes.len() > limits::POST_BYTES_MAX {
             return Err(Error::TooLarge);
@@ -36,9 +36,9 @@ impl Board {
         Ok(Reply::Done)
     }
 
-    /// The contract's `gather`, when there is room for it among the answers that wait.
+    /// Implements the contract's `gather`. Fails if there is no room among the answers that wait.
     pub(super) fn gather(&self, answers: &Answers) -> Result<Reply, Error> {
-        // Before anything is copied: a guest can ask many times at once.
+        // Count before anything is copied: a guest can ask many times at once.
         let bytes: usize = self.all().map(|left| left.len() + size_of::<Vec<u8>>()).sum();
         answers.has_room(bytes)?;
         Ok(Reply::Gathered(self.all().map(|left| left.clone()).collect()))

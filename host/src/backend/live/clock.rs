@@ -2,17 +2,17 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Stamps of the Unix epoch that run with the monotonic clock. They follow the wall clock when
-/// that is set forward, and never go back.
+/// A clock of Unix time that runs with the monotonic clock. The clock follows the wall clock when
+/// that is set forward, and never goes back.
 pub struct Clock {
-    /// Of the last look, in nanoseconds of the monotonic clock.
+    /// The time of the last look, in nanoseconds of the monotonic clock.
     now: u64,
-    /// What to add for the Unix epoch.
+    /// The nanoseconds to add for the Unix epoch.
     offset: u64,
 }
 
 impl Clock {
-    /// A clock that has looked once.
+    /// Creates a clock, and looks at the system's clocks once.
     pub fn new() -> Self {
         let mut clock = Self { now: 0, offset: 0 };
         clock.look();
@@ -21,26 +21,26 @@ impl Clock {
 
     /// Looks at the system's clocks.
     pub fn look(&mut self) {
-        // In this order: what passes between the two makes the difference smaller, and a smaller
-        // one is not taken.
+        // The order matters: time that passes between the two calls makes the offset smaller, and
+        // a smaller offset is not taken.
         let wall = nanoseconds(ClockId::Realtime);
         self.pass();
         self.offset = self.offset.max(wall.saturating_sub(self.now));
     }
 
-    /// Looks how much time has passed, and not whether the wall clock was set: half the cost,
-    /// about 20 ns.
+    /// Looks at the monotonic clock only, not whether the wall clock was set. This halves the cost
+    /// to about 20 ns.
     pub fn pass(&mut self) {
-        // A machine that was moved may set it back all the same.
+        // The clock may go back all the same when a virtual machine moves.
         self.now = self.now.max(nanoseconds(ClockId::Monotonic));
     }
 
-    /// The last look: nanoseconds since the Unix epoch.
+    /// Returns the time of the last look, in nanoseconds since the Unix epoch.
     pub fn stamp(&self) -> u64 {
         self.now.saturating_add(self.offset)
     }
 
-    /// The last look: nanoseconds of the monotonic clock.
+    /// Returns the time of the last look, in nanoseconds of the monotonic clock.
     pub fn monotonic(&self) -> u64 {
         self.now
     }

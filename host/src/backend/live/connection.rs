@@ -1,4 +1,4 @@
-//! A client's connection, and what waits in it.
+//! A client's connection, with its pending requests.
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -8,21 +8,21 @@ use super::held::{Held, Total};
 use super::transfer::{Socket, Transfer};
 use crate::contract::{Error, Reply};
 
-/// A client.
+/// A client's connection.
 pub struct Connection {
-    /// Its socket.
+    /// The connection's socket.
     pub socket: Socket,
-    /// Counts it among the open connections of the listener that it came by.
+    /// Counts the connection among the open ones of its listener.
     _held: Held,
     /// A read that is pending.
     pub read: Option<Reading>,
     /// Set while bytes are received, whether or not the guest reads.
     pub receiving: Option<Token>,
-    /// A receive was asked for before. The first takes one piece: a client that asks once leaves
-    /// none then that would have to be cancelled.
+    /// Whether there was a receive before. The first receive takes one piece, so that a client
+    /// that sends one request leaves no receive to be cancelled.
     pub has_received: bool,
-    /// What came before the guest read it. None while a read is pending. Boxed, as what is rare:
-    /// an idle client has this, too.
+    /// Bytes that came before the guest read them. None while a read is pending. Boxed because it
+    /// is rare, and every idle client has this field.
     pub ahead: Option<Box<Ahead>>,
     /// A write that the socket did not take at once.
     pub write: Option<Box<Outgoing>>,
@@ -32,15 +32,15 @@ pub struct Connection {
 pub struct Reading {
     /// The id of the request.
     pub id: u64,
-    /// How many bytes it takes at most.
+    /// The most bytes that the read takes.
     pub bytes_max: usize,
 }
 
-/// What a client sent and nobody has read.
+/// Bytes that a client has sent and the guest has not read.
 pub struct Ahead {
-    /// In the order in which they came.
+    /// The bytes, in the order in which they came.
     bytes: VecDeque<u8>,
-    /// How the stream ended behind them.
+    /// How the stream ended behind the bytes, if it did.
     end: Option<Result<(), Error>>,
     /// Counts the bytes among those of all clients.
     held: Held,
@@ -50,15 +50,15 @@ pub struct Ahead {
 pub struct Outgoing {
     /// The id of the request.
     pub id: u64,
-    /// What is left to send.
+    /// The bytes that are left to send.
     pub transfer: Transfer,
-    /// What it waits for.
+    /// The event that the write waits for.
     pub wait: Wait,
-    /// Counts its memory among that of all writes.
+    /// Counts the write's memory among that of all writes.
     pub held: Held,
 }
 
-/// What a write waits for.
+/// The event that a write waits for.
 #[derive(Clone, Copy)]
 pub enum Wait {
     /// The socket takes more.
@@ -68,7 +68,7 @@ pub enum Wait {
 }
 
 impl Connection {
-    /// A client, counted among those of the listener that it came by.
+    /// Creates a client's connection. `held` counts it among those of its listener.
     pub fn new(fd: OwnedFd, held: Held) -> Self {
         Self {
             socket: Socket::new(fd),
@@ -83,7 +83,7 @@ impl Connection {
 }
 
 impl Ahead {
-    /// Nothing yet, counted among `all`.
+    /// Creates an empty store of bytes, counted among `all`.
     pub fn new(all: &Total) -> Self {
         Self { bytes: VecDeque::new(), end: None, held: all.hold_anyway(0) }
     }
@@ -98,7 +98,7 @@ impl Ahead {
         self.held.change(self.bytes.capacity() as u64);
     }
 
-    /// Takes the answer to a read out of it, which holds no more memory than it has bytes.
+    /// Takes the answer to a read. The answer holds no more memory than its bytes need.
     pub fn take(&mut self, bytes_max: usize) -> Reply {
         if !self.bytes.is_empty() {
             let count = bytes_max.min(self.bytes.len());
@@ -114,7 +114,7 @@ impl Ahead {
         }
     }
 
-    /// Whether nothing is left.
+    /// Returns whether neither bytes nor an end are left.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.end.is_none()
     }

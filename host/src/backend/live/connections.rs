@@ -1,4 +1,4 @@
-//! What a guest does with connections: reading, writing, ending.
+//! The requests of a guest for connections: reading, writing, ending.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,19 +16,19 @@ use super::transfer::{Fetched, Progress, Segment, Transfer};
 use crate::contract::{Error, Part, Range, Read, Reply, Write};
 use crate::limits;
 
-/// What the host holds for the connections of a guest, all together.
+/// The memory that the host holds for all connections of a guest together.
 #[derive(Default)]
 pub struct Connections {
-    /// Where a small write is copied together.
+    /// A buffer in which the parts of a small write are joined.
     gathered: Vec<u8>,
     /// Memory of pending writes.
     write_bytes: Total,
-    /// Memory of what clients have sent and the guest has not read.
+    /// Memory of the bytes that clients have sent and the guest has not read.
     ahead_bytes: Total,
 }
 
 impl Connections {
-    /// The contract's `read`.
+    /// Implements the contract's `read`.
     pub fn read(&mut self, reactor: &mut Reactor, id: u64, read: &Read) -> Result<Option<Reply>, Error> {
         let connection = reactor.handles.connection(read.connection)?;
         if connection.read.is_some() {
@@ -51,7 +51,7 @@ impl Connections {
         Ok(None)
     }
 
-    /// Receives from a client, if that is not done already.
+    /// Begins to receive from a client, unless a receive is under way.
     fn receive(&mut self, reactor: &mut Reactor, handle: u64) {
         let Ok(connection) = reactor.handles.connection(handle) else { return };
         if connection.receiving.is_none() {
@@ -59,14 +59,14 @@ impl Connections {
                 connection.socket.make_blocking();
             }
             let is_first = !std::mem::replace(&mut connection.has_received, true);
-            // Where clients have sent much that nobody reads, no receive runs ahead of its read.
+            // When much of what clients have sent is unread, no receive runs ahead of its read.
             let goes_on = !is_first && self.ahead_bytes.get() < limits::READ_AHEAD_ALL_BYTES_MAX;
             connection.receiving =
                 Some(reactor.driver.receive(connection.socket.fd(), goes_on, Owner::Receive(handle)));
         }
     }
 
-    /// Takes what a client has sent, for the read that is pending or the next one.
+    /// Takes bytes that a client has sent, for the pending read or the next one.
     pub fn received(&mut self, reactor: &mut Reactor, handle: u64, result: io::Result<Vec<u8>>, goes_on: bool) {
         let Ok(connection) = reactor.handles.connection(handle) else { return };
         if !goes_on {
@@ -88,15 +88,15 @@ impl Connections {
         reactor.requests.finish(id, reply);
     }
 
-    /// Keeps what nobody reads yet. The receive that brings it ends by itself: see
+    /// Keeps bytes until the guest reads them. The receive that brings them ends by itself: see
     /// `READ_AHEAD_BYTES_MAX`.
     fn keep(&mut self, reactor: &mut Reactor, handle: u64, result: Result<Vec<u8>, Error>) {
         let Ok(connection) = reactor.handles.connection(handle) else { return };
         connection.ahead.get_or_insert_with(|| Box::new(Ahead::new(&self.ahead_bytes))).add(result);
     }
 
-    /// A receive has ended without a word of the client: it is begun again if a read waits for it,
-    /// else with the next one.
+    /// Handles a receive that has ended without bytes. The receive is begun again if a read is
+    /// pending, else with the next read.
     pub fn ended_receiving(&mut self, reactor: &mut Reactor, handle: u64) {
         let Ok(connection) = reactor.handles.connection(handle) else { return };
         connection.receiving = None;
@@ -105,14 +105,15 @@ impl Connections {
         }
     }
 
-    /// A read is cancelled.
+    /// Cancels a read.
     pub fn end_read(reactor: &mut Reactor, handle: u64) {
         if let Ok(connection) = reactor.handles.connection(handle) {
             connection.read = None;
         }
     }
 
-    /// Sends what the socket takes at once, which is mostly all of it: the answer then.
+    /// Sends what the socket takes at once. Returns the answer if that was everything, which is
+    /// the usual case.
     pub fn write(&mut self, reactor: &mut Reactor, id: u64, write: Write) -> Result<Option<Reply>, Error> {
         if reactor.handles.connection(write.connection)?.write.is_some() {
             return Err(Error::Busy);
@@ -143,15 +144,15 @@ impl Connections {
         }
     }
 
-    /// Whether the content of small files may be copied to be sent with what stands before it:
-    /// what a client does not take of it is held until he does.
+    /// Returns whether the content of small files may be copied, to be sent with the bytes before
+    /// it. Such a copy is held until the client takes it.
     fn copies_files(&self) -> bool {
         self.write_bytes.get() <= limits::WRITE_BYTES_PENDING_MAX / 2
     }
 
-    /// Puts the parts of a small write next to each other, where they are in memory already: then
-    /// it is one piece for the system, and nothing is allocated for it. Whether all of them are
-    /// there; what is wrong with one is told elsewhere.
+    /// Joins the parts of a small write that are in memory, so that the system gets one piece and
+    /// nothing is allocated. Returns whether all parts are joined. Errors of a part are found
+    /// elsewhere.
     fn gather_small(&mut self, handles: &mut Handles, parts: &[Part]) -> bool {
         self.gathered.clear();
         self.write_bytes.get() + limits::WRITE_SMALL_BYTES_MAX as u64 <= limits::WRITE_BYTES_PENDING_MAX
@@ -174,7 +175,7 @@ impl Connections {
             })
     }
 
-    /// Sends what a connection's socket takes now.
+    /// Sends as much of the pending write as the socket takes now.
     pub fn advance(&mut self, reactor: &mut Reactor, handle: u64) {
         let copies = self.copies_files();
         let Ok(connection) = reactor.handles.connection(handle) else { return };
@@ -195,7 +196,7 @@ impl Connections {
         written(reactor, handle, reply);
     }
 
-    /// The next part of a file was fetched, or cannot be.
+    /// Goes on with a write whose next part of a file was fetched, or could not be.
     pub fn go_on_with_write(&mut self, reactor: &mut Reactor, handle: u64, fetched: Result<Fetched, Errno>) {
         match fetched {
             Ok(fetched) => {
@@ -208,24 +209,24 @@ impl Connections {
         }
     }
 
-    /// The queue cannot wait for the socket.
+    /// Fails a write because the queue cannot wait for the socket.
     pub fn fail_write(reactor: &mut Reactor, handle: u64) {
         written(reactor, handle, Reply::Failed(Error::Io));
     }
 
-    /// Memory that waits in connections, in bytes.
+    /// Returns the memory that waits in connections, in bytes.
     pub fn held(&self) -> u64 {
         self.ahead_bytes.get() + self.write_bytes.get()
     }
 
-    /// A write is cancelled.
+    /// Cancels a write.
     pub fn end_write(reactor: &mut Reactor, handle: u64) {
         let Ok(connection) = reactor.handles.connection(handle) else { return };
         let Some(outgoing) = connection.write.take() else { return };
         end_wait(reactor, outgoing.wait);
     }
 
-    /// The contract's `shutdown`.
+    /// Implements the contract's `shutdown`.
     pub fn shutdown(reactor: &mut Reactor, handle: u64) -> Result<Reply, Error> {
         let connection = reactor.handles.connection(handle)?;
         if connection.write.is_some() {
@@ -235,8 +236,8 @@ impl Connections {
         Ok(Reply::Done)
     }
 
-    /// What closing a connection ends: its requests are answered, its place is free for the next
-    /// client.
+    /// Ends what belongs to a closed connection: its requests are answered, and its place is free
+    /// for the next client.
     pub fn closed(reactor: &mut Reactor, connection: Connection) {
         let read = connection.read.map(|reading| reading.id);
         let (write, wait) = connection.write.map(|outgoing| (outgoing.id, outgoing.wait)).unzip();
@@ -255,7 +256,7 @@ impl Connections {
     }
 }
 
-/// Waits for what a write needs to go on.
+/// Waits for the event that a write needs to go on.
 fn wait_with_write(reactor: &mut Reactor, handle: u64, progress: Progress) -> Result<Wait, Error> {
     if let Progress::WaitsForDisk(part) = progress {
         return Ok(Wait::Disk(reactor.disk.wait_for_part(&mut reactor.requests, handle, &part)));
@@ -279,7 +280,7 @@ fn written(reactor: &mut Reactor, handle: u64, reply: Reply) {
     reactor.requests.finish(outgoing.id, reply);
 }
 
-/// The parts of a write.
+/// Returns the parts of a write as segments.
 fn segments(handles: &mut Handles, parts: Vec<Part>) -> Result<VecDeque<Segment>, Error> {
     if parts.len() > limits::WRITE_PARTS_MAX {
         return Err(Error::TooLarge);
@@ -303,7 +304,7 @@ fn segments(handles: &mut Handles, parts: Vec<Part>) -> Result<VecDeque<Segment>
                 Segment::File { file, offset, length, cached: 0 }
             }
         };
-        // An empty one would be waited for.
+        // An empty segment would be waited for.
         if segment.len() > 0 {
             segments.push_back(segment);
         }

@@ -1,10 +1,10 @@
-//! Digests of files: what is small at once, the rest in pieces between which the others have their
-//! turn.
+//! Digests of files. Small files are digested at once, others in pieces between which other
+//! requests have their turn.
 //!
-//! Each is made from one opening, up to the length that the file had then. What the file's
-//! metadata are after its last byte goes with the digest, so that the guest can tell whether it
-//! changed meanwhile. A file of which a piece is not in the system's memory is read by a thread,
-//! and the digests behind it go on.
+//! Each digest is made from one opening of the file, up to the length that the file had then. The
+//! file's metadata after its last byte go with the digest, so that the guest can tell whether the
+//! file changed meanwhile. When a piece of a file is not in the system's memory, a thread reads
+//! the file, and the digests behind it go on.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -27,41 +27,40 @@ use crate::limits;
 /// The digests that are under way.
 #[derive(Default)]
 pub struct Digests {
-    /// By their serial numbers, which is the order in which they were asked for; only the first is
-    /// begun.
+    /// The digests by their serial numbers, in the order of the requests. Only the first is begun.
     queue: BTreeMap<u64, Job>,
-    /// How many were ever put into the queue.
+    /// The number of digests that were ever put into the queue.
     serial: u64,
     /// Bytes that were read since the world last looked at the network.
     read: u64,
-    /// Where pieces are read to.
+    /// The buffer for pieces.
     piece: Vec<u8>,
 }
 
 struct Job {
-    /// The request.
+    /// The id of the request.
     id: u64,
     /// The file whose content is digested.
     file: Rc<File>,
-    /// How many bytes of it are digested.
+    /// The number of bytes that are digested.
     offset: u64,
-    /// The digest of these bytes; none before the first.
+    /// The digest of these bytes. None before the first byte.
     hash: Option<Box<Xxh3>>,
 }
 
 impl Digests {
-    /// Whether nothing is left to do.
+    /// Returns whether nothing is left to do.
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// Forgets one that was cancelled, with all that it holds. A guest can ask and cancel faster
-    /// than files are read.
+    /// Forgets a cancelled digest and frees all that it holds, because a guest can ask and cancel
+    /// faster than files are read.
     pub fn forget(&mut self, serial: u64) {
         self.queue.remove(&serial);
     }
 
-    /// The contract's `digest`.
+    /// Implements the contract's `digest`.
     pub fn digest(&mut self, reactor: &mut Reactor, id: u64, handle: u64) -> Result<Option<Reply>, Error> {
         let file = reactor.handles.file(handle)?.clone();
         if file.size > limits::DIGEST_BYTES_MAX {
@@ -80,8 +79,7 @@ impl Digests {
         Ok(None)
     }
 
-    /// Goes on with what is in the queue, as far as one turn allows. Called when the network has
-    /// been looked at.
+    /// Goes on with the queue, as far as one turn allows. Called after each look at the network.
     pub fn go_on(&mut self, reactor: &mut Reactor) {
         self.read = 0;
         while self.read < limits::DIGEST_TURN_BYTES_MAX
@@ -105,8 +103,8 @@ impl Digests {
         }
     }
 
-    /// Reads the next piece of a file, fewer bytes than there should be when it ends before;
-    /// nothing when that would wait.
+    /// Reads the next piece of a file. The piece is shorter when the file ends early. Returns none
+    /// when reading would wait.
     fn read(&mut self, file: &File, offset: u64) -> Result<Option<&[u8]>, Errno> {
         self.piece.clear();
         let length = (file.size - offset).min(limits::DIGEST_PIECE_BYTES);
@@ -115,7 +113,7 @@ impl Digests {
         Ok(read.map(|_| &self.piece[..]))
     }
 
-    /// Reads a piece more.
+    /// Digests one more piece.
     fn advance(&mut self, job: &mut Job) -> Result<Step, Errno> {
         let Some(piece) = self.read(&job.file, job.offset)? else { return Ok(Step::Waits) };
         let length = piece.len() as u64;
@@ -126,17 +124,18 @@ impl Digests {
     }
 }
 
-/// How far a digest has come.
+/// The progress of a digest.
 enum Step {
     /// There is more to read.
     More,
-    /// That was the last piece.
+    /// The last piece was read.
     Last,
     /// The next piece is not in the system's memory.
     Waits,
 }
 
-/// Has a thread read the whole file: what it waited for is mostly not all that it would wait for.
+/// Has a thread read the whole file: if one piece is not in memory, others are probably not
+/// either.
 fn digest_on_thread(reactor: &mut Reactor, id: u64, file: Rc<File>) {
     let (fd, size) = (file.fd.clone(), file.size);
     reactor.requests.go_on(id);
@@ -144,7 +143,7 @@ fn digest_on_thread(reactor: &mut Reactor, id: u64, file: Rc<File>) {
     reactor.disk.wait(&mut reactor.requests, Waiting::Digest(id, file), call);
 }
 
-/// The digest of a file of so many bytes. Waits for its content.
+/// Digests a file of `size` bytes. Waits for its content.
 fn digest_of(fd: &OwnedFd, size: u64) -> Result<Reply, Errno> {
     let (mut hash, mut piece, mut offset) = (Xxh3::new(), Vec::new(), 0);
     while offset < size {

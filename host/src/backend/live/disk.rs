@@ -1,9 +1,9 @@
-//! Threads that wait for the disk, so that a shard need not: while one file is slow to come, its
-//! other clients are served.
+//! Threads that wait for the disk, so that a shard need not: while one file is slow, other clients
+//! are served.
 //!
-//! What is in the system's memory is answered at once, by the shard itself, for a thread costs
-//! more than most of these calls do. Only what would wait goes to a thread. The threads are made
-//! when they are needed and end when they are not.
+//! The shard itself answers from the system's memory, because a thread costs more than most of
+//! these calls. Only a call that would wait goes to a thread. Threads start when they are needed,
+//! and end when they are idle.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -17,55 +17,56 @@ use rustix::io::Errno;
 use crate::contract::{Entry, Error, Metadata, Reply};
 use crate::limits;
 
-/// A call that may wait, with all that it needs.
+/// A call that may wait, with everything that it needs.
 pub type Call = Box<dyn FnOnce() -> Outcome + Send>;
 
-/// What has come of a call.
+/// The result of a call.
 pub enum Outcome {
     /// A regular file was opened, and looked at.
     Opened(Result<(OwnedFd, Metadata), Error>),
     /// A file was closed.
     Closed,
-    /// What a path names was found.
+    /// A path was resolved.
     Resolved(Result<OwnedFd, Errno>),
-    /// A directory was listed. At most one of these waits for the shard, for it may hold
+    /// A directory was listed. At most one such result waits for the shard, because it may hold
     /// `ANSWER_BYTES_QUEUED_MAX`.
     Listed(Result<Vec<Entry>, Error>),
     /// A file's content was digested, or could not be read.
     Digested(Result<Reply, Errno>),
     /// A part of a file was read.
     Read(Result<Vec<u8>, Errno>),
-    /// A part of a file was read into the system's memory: so many bytes of it.
+    /// A part of a file was read into the system's memory. This is the number of bytes.
     Cached(Result<u64, Errno>),
 }
 
-/// A call that is to be made now.
+/// A call that a thread is about to make.
 struct Queued {
     /// The number of the call.
     serial: u64,
-    /// What a thread does.
+    /// The call itself.
     call: Call,
-    /// It lists a directory.
+    /// Whether the call lists a directory.
     lists: bool,
 }
 
-/// Calls that nobody makes yet, by their numbers: the order in which they were asked for.
+/// Calls that no thread makes yet, by their numbers, which is the order of the requests.
 type Queue = BTreeMap<u64, Call>;
 
 /// The calls of one shard that are under way.
 pub struct Disk {
-    /// What the shard and its threads share.
+    /// The state that the shard and its threads share.
     shared: Arc<Shared>,
-    /// How many calls there were: each has its number.
+    /// The number of calls so far. Each call has its own number.
     serial: u64,
 }
 
 struct Shared {
     /// Never locked while a call is made.
     state: Mutex<State>,
-    /// There is a call to be made, or the shard has ended.
+    /// Signalled when there is a call to be made, or the shard has ended.
     changed: Condvar,
-    /// Something is done. Looked at each time the shard waits, which takes no lock.
+    /// Whether a call is done. The shard looks at this each time it waits, without taking the
+    /// lock.
     has_done: AtomicBool,
     /// Wakes the shard.
     waker: Waker,
@@ -75,42 +76,43 @@ struct Shared {
 struct State {
     /// Calls that neither close a file nor list a directory.
     queue: Queue,
-    /// Those that close a file. They come before all others, for these may open more.
+    /// Calls that close a file. They come before all others, because others may open more files.
     closes_queue: Queue,
-    /// Those that list a directory, of which one is made at a time.
+    /// Calls that list a directory. One is made at a time.
     lists_queue: Queue,
-    /// Calls that are made, by their numbers, until the shard takes them.
+    /// The results of calls that are done, by the calls' numbers, until the shard takes them.
     done: Vec<(u64, Outcome)>,
-    /// A directory is being listed, or was and the shard has not taken the entries.
+    /// Whether a directory is being listed, or was listed and the shard has not taken the entries.
     lists: bool,
-    /// Threads that have not ended.
+    /// The number of threads that have not ended.
     threads: usize,
-    /// Threads that wait for a call.
+    /// The number of threads that wait for a call.
     idle: usize,
-    /// Calls that threads are making.
+    /// The number of calls that threads are making.
     running: usize,
-    /// The shard has ended.
+    /// Whether the shard has ended.
     closed: bool,
 }
 
 impl Disk {
-    /// No calls, and no threads. The waker ends the shard's wait.
+    /// Creates a disk without calls or threads. The waker ends the shard's wait.
     pub fn new(waker: Waker) -> Self {
         let (state, changed, has_done) = (Mutex::default(), Condvar::new(), AtomicBool::new(false));
         Self { shared: Arc::new(Shared { state, changed, has_done, waker }), serial: 0 }
     }
 
-    /// Makes a call, on a thread, or here where the system gives none. Returns its number.
+    /// Has a thread make a call, or makes it here if the system gives no thread. Returns the
+    /// number of the call.
     pub fn call(&mut self, call: Call) -> u64 {
         self.queue(call, |state| &mut state.queue)
     }
 
-    /// Makes a call that closes a file, before all others.
+    /// Makes a call that closes a file. Such a call comes before all others.
     pub fn call_to_close(&mut self, call: Call) -> u64 {
         self.queue(call, |state| &mut state.closes_queue)
     }
 
-    /// Makes a call that lists a directory, one after the other.
+    /// Makes a call that lists a directory. Such calls are made one after the other.
     pub fn call_to_list(&mut self, call: Call) -> u64 {
         self.queue(call, |state| &mut state.lists_queue)
     }
@@ -123,7 +125,7 @@ impl Disk {
             if self.shared.start_thread() {
                 state.threads += 1;
             } else if state.threads == 0 {
-                // Nobody else would ever make it.
+                // No thread would ever make this call.
                 state = self.shared.make_next(state);
             }
         }
@@ -132,29 +134,29 @@ impl Disk {
         self.serial
     }
 
-    /// Takes a call back that nobody makes yet, with all that it holds: a guest can ask and cancel
-    /// faster than a disk answers. Whether that was so; else a thread is about it, and holds what
-    /// it needs.
+    /// Takes back a call that no thread makes yet, and frees all that it holds, because a guest
+    /// can ask and cancel faster than a disk answers. Returns whether the call was taken back. If
+    /// not, a thread is making it, and holds what it needs.
     pub fn forget(&mut self, serial: u64) -> bool {
         let mut state = self.shared.state();
         let call = state.lists_queue.remove(&serial).or_else(|| state.queue.remove(&serial));
-        // What it holds is given back without the lock.
+        // Drop the call's resources without the lock.
         drop(state);
         call.is_some()
     }
 
-    /// Whether a call is done.
+    /// Returns whether a call is done.
     pub fn has_done(&self) -> bool {
         self.shared.has_done.load(Ordering::Acquire)
     }
 
-    /// The calls that are done, by their numbers, with what has come of them.
+    /// Takes the results of the calls that are done, with the calls' numbers.
     pub fn done(&mut self) -> Vec<(u64, Outcome)> {
         self.shared.has_done.store(false, Ordering::Release);
         let mut state = self.shared.state();
         let done = std::mem::take(&mut state.done);
         state.lists &= !done.iter().any(|(_, outcome)| matches!(outcome, Outcome::Listed(_)));
-        // Where the system gave no thread, nobody else makes what is left.
+        // If the system gave no thread, nobody else makes the remaining calls.
         while state.threads == 0 && state.has_next() {
             if self.shared.start_thread() {
                 state.threads += 1;
@@ -169,7 +171,7 @@ impl Disk {
 }
 
 impl Drop for Disk {
-    /// Nobody waits for the threads: the disk may never answer.
+    /// Do not wait for the threads: the disk may never answer.
     fn drop(&mut self) {
         let mut state = self.shared.state();
         state.closed = true;
@@ -186,8 +188,8 @@ impl State {
         self.queue.len() + self.closes_queue.len() + self.lists_queue.len()
     }
 
-    /// Whether a call can be made now. None is while the shard has not taken what is done: that
-    /// holds descriptors, and so does what is about to be done.
+    /// Returns whether a call can be made now. No call can while the shard has not taken too many
+    /// results, because results and running calls hold descriptors.
     fn has_next(&self) -> bool {
         let can_list = !self.lists && !self.lists_queue.is_empty();
         let has_any = can_list || !self.queue.is_empty() || !self.closes_queue.is_empty();
@@ -198,7 +200,7 @@ impl State {
         self.threads = self.threads.checked_sub(1).expect("a thread that ends was counted");
     }
 
-    /// Takes the call that is to be made next.
+    /// Takes the next call.
     fn take_next(&mut self) -> Option<Queued> {
         if !self.has_next() {
             return None;
@@ -242,12 +244,12 @@ impl Shared {
                 break;
             }
         }
-        // Under the lock under which it has seen that there is nothing to do, for whoever comes
-        // next counts on it no more.
+        // Still under the lock under which the thread saw that there is nothing to do: from now on
+        // nobody may count on this thread.
         state.end_thread();
     }
 
-    /// Makes the next call, without the lock, and tells the shard.
+    /// Makes the next call without the lock, and tells the shard.
     fn make_next<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let Some(Queued { serial, call, lists }) = state.take_next() else { return state };
         state.lists |= lists;
@@ -263,7 +265,7 @@ impl Shared {
     }
 }
 
-/// Counts a thread no more that ends because a call has panicked.
+/// Stops counting a thread that ends because a call has panicked.
 struct Working<'a>(&'a Shared);
 
 impl Drop for Working<'_> {
@@ -274,7 +276,7 @@ impl Drop for Working<'_> {
     }
 }
 
-/// Counts a call until it is made, in whichever way.
+/// Counts a call as running until it has returned or panicked.
 struct Running<'a>(&'a Shared);
 
 impl Drop for Running<'_> {

@@ -1,4 +1,4 @@
-//! What waits for the disk.
+//! The requests that wait for the disk.
 
 use std::ffi::CStr;
 use std::rc::Rc;
@@ -16,8 +16,8 @@ use super::transfer::Part;
 use crate::contract::Error;
 use crate::limits;
 
-/// Something that waits for a thread, which waits for the disk. It owns what the call holds, so
-/// that this is counted until the call is done.
+/// A request that waits for a thread, which waits for the disk. This owns what the call holds, so
+/// that all of it is counted until the call is done.
 pub enum Waiting {
     /// An `open`.
     Open(Path),
@@ -27,28 +27,28 @@ pub enum Waiting {
     Watch(Path),
     /// The `read-file` of this id.
     ReadFile(u64, Rc<File>),
-    /// The `load` of this id, and its room among the buffers.
+    /// The `load` of this id, with its share of the buffers' memory.
     Load(u64, Rc<File>, Held),
     /// The `digest` of this id.
     Digest(u64, Rc<File>),
     /// The write of the connection of this handle.
     Write(u64, Rc<File>),
-    /// Nobody: it was cancelled while a thread was about it.
+    /// Nothing: the request was cancelled while a thread made its call.
     Nobody { _file: Option<Rc<File>> },
-    /// Nothing but the place of a file that is being closed among the open ones, if it has one.
+    /// A file that is being closed, with its place among the open files, if it has one.
     Close { _held: Option<Held> },
 }
 
 /// A request that names a path.
 pub struct Path {
-    /// Its id.
+    /// The id of the request.
     pub id: u64,
-    /// Counts the path among all that wait.
+    /// Counts the path's memory among that of all waiting paths.
     _held: Held,
 }
 
 impl Waiting {
-    /// The request that `cancel` can end. A write has another way to be ended.
+    /// Returns the id of the request that `cancel` can end. A write is ended in another way.
     pub fn request(&self) -> Option<u64> {
         match self {
             Self::Open(path) | Self::List(path) | Self::Watch(path) => Some(path.id),
@@ -57,7 +57,7 @@ impl Waiting {
         }
     }
 
-    /// The file that its call reads.
+    /// Returns the file that the call reads.
     fn into_file(self) -> Option<Rc<File>> {
         match self {
             Self::Open(_) | Self::List(_) | Self::Watch(_) | Self::Close { .. } => None,
@@ -69,11 +69,11 @@ impl Waiting {
     }
 }
 
-/// What waits for the disk.
+/// The requests that wait for the disk.
 pub struct DiskWaits {
     /// The threads, and the calls that they make.
     disk: Disk,
-    /// What waits, by the number of the call.
+    /// The waiting requests, by the numbers of their calls.
     waiting: HashMap<u64, Waiting>,
     /// Memory of the paths that wait.
     path_bytes: Total,
@@ -82,23 +82,24 @@ pub struct DiskWaits {
 }
 
 impl DiskWaits {
-    /// Nothing waits yet. The waker ends the shard's wait.
+    /// Creates the threads' part of a world, with nothing waiting. The waker ends the shard's
+    /// wait.
     pub fn new(waker: Waker) -> Self {
         let (waiting, path_bytes, closing) = (HashMap::new(), Total::default(), Closing::default());
         Self { disk: Disk::new(waker), waiting, path_bytes, closing }
     }
 
-    /// Whether something that waits can go on.
+    /// Returns whether a waiting request can go on.
     pub fn has_done(&self) -> bool {
         self.disk.has_done()
     }
 
-    /// Where files go that a thread has to close.
+    /// Returns the list of files that a thread has to close.
     pub fn closing(&self) -> &Closing {
         &self.closing
     }
 
-    /// Has a thread make a call, and goes on with what waits for it when it is done. Returns the
+    /// Has a thread make a call. The waiting request goes on when the call is done. Returns the
     /// number of the call.
     pub fn wait(&mut self, requests: &mut Requests, waiting: Waiting, call: Call) -> u64 {
         let serial = match waiting {
@@ -118,9 +119,10 @@ impl DiskWaits {
         self.wait(requests, waiting, Box::new(move || Outcome::Read(read_part(&fd, offset, length))))
     }
 
-    /// Has a thread fetch a part of a file that a write of this connection is to send: into the
-    /// system's memory, where that keeps it; the first bytes of it themselves, where another
-    /// machine may be asked again.
+    /// Has a thread fetch the part of a file that a write of this connection sends next. On a
+    /// local disk, the thread reads the part into the system's memory. On a remote file system,
+    /// where the system might ask the other machine again, the thread returns the first bytes of
+    /// the part themselves.
     pub fn wait_for_part(&mut self, requests: &mut Requests, handle: u64, part: &Part) -> u64 {
         let waiting = Waiting::Write(handle, part.file.clone());
         if part.file.medium.get() == Medium::Remote {
@@ -131,7 +133,8 @@ impl DiskWaits {
         self.wait(requests, waiting, Box::new(move || Outcome::Cached(cache(&fd, offset, length))))
     }
 
-    /// Nothing waits for this call any more. It is not made, or what it brings is dropped.
+    /// Forgets a call for which nothing waits any more. The call is not made, or its result is
+    /// dropped.
     pub fn forget(&mut self, serial: u64) {
         let Some(waiting) = self.waiting.remove(&serial) else { return };
         if !self.disk.forget(serial) {
@@ -139,21 +142,21 @@ impl DiskWaits {
         }
     }
 
-    /// The request of this id, with a path that waits for the disk: `Exhausted` when there is no
-    /// room for it.
+    /// Counts a path that waits for the disk with the request of this id. The error is `Exhausted`
+    /// when there is no room for the path.
     pub fn path(&self, id: u64, path: &CStr) -> Result<Path, Error> {
         let bytes = path.to_bytes_with_nul().len() as u64;
         Ok(Path { id, _held: self.path_bytes.hold(bytes, limits::PATH_BYTES_WAITING_MAX)? })
     }
 
-    /// Has threads close the files that nobody uses any more, where closing them may wait.
+    /// Has threads close the files that are no longer used and whose closing may wait.
     pub fn close_unused(&mut self) {
         for (file, held) in self.closing.take() {
             self.close(file, held);
         }
     }
 
-    /// Has a thread close a file, whose place among the open ones is held until it is closed.
+    /// Has a thread close a file. The file's place among the open files is held until then.
     pub fn close(&mut self, file: impl Send + 'static, held: Option<Held>) {
         let serial = self.disk.call_to_close(Box::new(move || {
             drop(file);
@@ -162,7 +165,7 @@ impl DiskWaits {
         self.waiting.insert(serial, Waiting::Close { _held: held });
     }
 
-    /// What has waited and can go on, with what has come of its call.
+    /// Takes the requests that can go on, with the results of their calls.
     pub fn done(&mut self) -> Vec<(Waiting, Outcome)> {
         if !self.has_done() {
             return Vec::new();
