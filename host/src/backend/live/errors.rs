@@ -1,10 +1,10 @@
-//! The system's errors, as the contract names them.
+//! Translates the system's errors to those of the contract.
 
 use rustix::io::Errno;
 
 use crate::contract::Error;
 
-/// What the contract calls an error of the system.
+/// Returns the contract's error for an error of the system.
 pub fn from_errno(errno: Errno) -> Error {
     match errno {
         Errno::NOENT | Errno::NAMETOOLONG => Error::NotFound,
@@ -31,7 +31,7 @@ pub fn from_errno(errno: Errno) -> Error {
     }
 }
 
-/// The same for what the standard library reports.
+/// Returns the contract's error for an error of the standard library.
 pub fn from_io(error: &std::io::Error) -> Error {
     Errno::from_io_error(error).map_or(Error::Io, from_errno)
 }

@@ -1,4 +1,4 @@
-//! Files: beneath one root, for reading, regular ones only.
+//! Regular files beneath one root, for reading.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
@@ -23,26 +23,26 @@ use super::transfer::Part;
 use crate::contract::{Entry, Error, Kind, Loaded, Metadata, Open, Opened, Range, Reply};
 use crate::limits;
 
-/// Non-blocking, or a FIFO would wait for its writer. It is opened all the same before it is known
-/// to be none of ours: asking first what a path names (`O_PATH`, `fstat`, opening again) would
-/// cost each request two more calls.
+/// Non-blocking, because opening a FIFO would otherwise wait for its writer. A FIFO is opened
+/// before its kind is known: looking first (`O_PATH`, `fstat`, opening again) would cost each
+/// request two more calls.
 const OPEN_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// The files that a guest may read, and the buffers that it has loaded from them.
 pub struct Files {
-    /// The folder beneath which it may read; without one it can read nothing.
+    /// The folder beneath which the guest may read. Without a folder it can read nothing.
     root: Option<Root>,
     /// Memory of all buffers.
     buffer_bytes: Total,
 }
 
 impl Files {
-    /// The files beneath this root.
+    /// Creates the access to the files beneath this root.
     pub fn new(root: Option<Root>) -> Self {
         Self { root, buffer_bytes: Total::default() }
     }
 
-    /// The contract's `open`.
+    /// Implements the contract's `open`.
     pub fn open(&self, reactor: &mut Reactor, id: u64, open: &Open) -> Result<Option<Reply>, Error> {
         let links = if open.follow_symlinks { ResolveFlags::empty() } else { ResolveFlags::NO_SYMLINKS };
         let (root, path) = self.beneath_root(&open.path)?;
@@ -73,7 +73,7 @@ impl Files {
         Ok(Reply::Opened(Opened { file, metadata }))
     }
 
-    /// The contract's `read-file`.
+    /// Implements the contract's `read-file`.
     pub fn read_file(reactor: &mut Reactor, id: u64, range: &Range) -> Result<Option<Reply>, Error> {
         let length = range.length.min(limits::FILE_READ_BYTES_MAX);
         reactor.requests.answers.has_room(length as usize)?;
@@ -88,13 +88,13 @@ impl Files {
         Ok(None)
     }
 
-    /// The contract's `load`.
+    /// Implements the contract's `load`.
     pub fn load(&self, reactor: &mut Reactor, id: u64, range: &Range) -> Result<Option<Reply>, Error> {
         if range.length > limits::BUFFER_BYTES_MAX {
             return Err(Error::TooLarge);
         }
         let file = reactor.handles.file(range.handle)?.clone();
-        // Before anything is read, for a guest can ask again and again.
+        // Take the room before anything is read, because a guest can ask again and again.
         let room = self.buffer_bytes.hold(range.length.min(file.size), limits::BUFFERS_BYTES_MAX)?;
         let mut bytes = Vec::new();
         if read_at_once(&file, range.offset, range.length, &mut bytes).map_err(from_errno)?.is_some() {
@@ -116,8 +116,8 @@ impl Files {
         Ok(Reply::Loaded(Loaded { buffer, length }))
     }
 
-    /// The contract's `list`: at once on a disk of this machine, for what the host computes for a
-    /// guest is part of its turn, and a large directory takes a while.
+    /// Implements the contract's `list`. On a local disk the directory is listed at once: the
+    /// host's work for a guest is part of the guest's turn, and a large directory takes a while.
     pub fn list(&self, reactor: &mut Reactor, id: u64, path: &[u8]) -> Result<Option<Reply>, Error> {
         let (root, path) = self.beneath_root(path)?;
         let room = reactor.requests.answers.room();
@@ -129,7 +129,7 @@ impl Files {
         Ok(None)
     }
 
-    /// The root, and a path in the system's form: of the root itself, when it is empty.
+    /// Returns the root, and a path in the system's form. An empty path means the root itself.
     pub fn beneath_root(&self, path: &[u8]) -> Result<(&Root, CString), Error> {
         let root = self.root.as_ref().ok_or(Error::NotPermitted)?;
         if path.len() > limits::PATH_BYTES_MAX {
@@ -140,7 +140,7 @@ impl Files {
     }
 }
 
-/// Opens what a path names, if that need not wait.
+/// Opens the file or directory of a path, unless that would wait.
 pub fn resolve_at_once(
     driver: &mut Driver<Owner>,
     root: &Root,
@@ -149,8 +149,8 @@ pub fn resolve_at_once(
     resolve: ResolveFlags,
 ) -> Option<Result<OwnedFd, Errno>> {
     match root.resolve_at_once(path, flags, resolve)? {
-        // The descriptors of connections that were closed in this turn are given back when the
-        // queue has heard of it: most of them at once.
+        // The queue still holds descriptors of connections that were closed in this turn. Telling
+        // it frees most of them at once.
         Err(Errno::MFILE) => {
             driver.settle();
             root.resolve_at_once(path, flags, resolve)
@@ -159,7 +159,7 @@ pub fn resolve_at_once(
     }
 }
 
-/// A file that was opened, with its metadata. What is no regular file is closed again.
+/// Returns an opened file with its metadata. Anything but a regular file is closed again.
 fn look_at(file: OwnedFd) -> Result<(OwnedFd, Metadata), Error> {
     let metadata = metadata(&rustix::fs::fstat(&file).map_err(from_errno)?);
     match metadata.kind {
@@ -169,14 +169,14 @@ fn look_at(file: OwnedFd) -> Result<(OwnedFd, Metadata), Error> {
     }
 }
 
-/// An answer with bytes of a file, which may have ended long before the range did.
+/// Returns an answer with bytes of a file. The file may have ended long before the range.
 fn data(mut bytes: Vec<u8>) -> Reply {
     bytes.shrink_to_fit();
     Reply::Data(bytes)
 }
 
-/// The entries of a directory, in the order of their names, while they hold no more than so many
-/// bytes.
+/// Returns the entries of a directory in the order of their names. More than `bytes_max` bytes of
+/// entries are an error.
 fn list(root: &Root, path: &CStr, bytes_max: usize) -> Result<Vec<Entry>, Error> {
     let directory =
         root.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY, ResolveFlags::empty()).map_err(from_errno)?;
@@ -195,9 +195,10 @@ fn list(root: &Root, path: &CStr, bytes_max: usize) -> Result<Vec<Entry>, Error>
             return Err(Error::Exhausted);
         }
         match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-            // No byte more than was counted: a `CString` would keep the place of its final zero.
+            // Hold no more bytes than are counted: a `CString` would keep the place of its final
+            // zero.
             Ok(stat) => entries.push(Entry { name: name.to_bytes().to_vec(), metadata: metadata(&stat) }),
-            // It went away in the meantime.
+            // The entry was deleted in the meantime.
             Err(Errno::NOENT) => {}
             Err(errno) => return Err(from_errno(errno)),
         }

@@ -1,5 +1,5 @@
-//! What handles name. A handle is the number of a slot and how often that slot was used, so none
-//! is given out twice.
+//! The objects that handles name. A handle is the number of a slot and the count of that slot's
+//! uses, so no handle is given out twice.
 
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use super::objects::{Buffer, File};
 use crate::contract::Error;
 use crate::limits;
 
-/// Something that a guest holds.
+/// An object that a guest holds.
 pub enum Object {
     /// A client.
     Connection(Connection),
@@ -21,44 +21,44 @@ pub enum Object {
 
 /// The objects of one guest.
 pub struct Handles {
-    /// What each handle names, by the number in its lower half.
+    /// The object of each handle, by the number in the handle's lower half.
     slots: Vec<Slot>,
     /// The slots that can be used again.
     free: Vec<u32>,
-    /// How many connections and files can be held, which take a descriptor each.
+    /// The most connections and files that can be held. Each takes a descriptor.
     max: usize,
-    /// How many clients are connected.
+    /// The number of connected clients.
     connections: usize,
     /// Files that are open: those with a handle, and those that a write still sends from.
     files: Total,
-    /// How many buffers have a handle.
+    /// The number of buffers with a handle.
     buffers: usize,
 }
 
 struct Slot {
-    /// How often the slot was used, its present use counted.
+    /// The number of uses of the slot, including the present one.
     uses: u32,
-    /// What its handle names; none when it is free.
+    /// The object that the slot's handle names. None when the slot is free.
     object: Option<Object>,
 }
 
 impl Handles {
-    /// None yet, and room for so many connections and files.
+    /// Creates an empty table with room for this many connections and files.
     pub fn new(max: usize) -> Self {
         Self { slots: Vec::new(), free: Vec::new(), max, connections: 0, files: Total::default(), buffers: 0 }
     }
 
-    /// How many clients are connected.
+    /// The number of connected clients.
     pub fn connections(&self) -> usize {
         self.connections
     }
 
-    /// Whether another client can be taken.
+    /// Returns whether there is room for another client.
     pub fn has_room_for_clients(&self) -> bool {
         self.connections < clients_max(self.max)
     }
 
-    /// Room for another file: `Exhausted` when there is none.
+    /// Takes the room for another file. The error is `Exhausted` when there is none.
     pub fn room_for_file(&self) -> Result<Held, Error> {
         self.files.hold(1, files_max(self.max) as u64)
     }
@@ -67,7 +67,7 @@ impl Handles {
     pub fn insert(&mut self, object: Object) -> Result<u64, Error> {
         let has_room = match object {
             Object::Connection(_) => self.has_room_for_clients(),
-            // It has its room already.
+            // A file has taken its room before.
             Object::File(_) => true,
             Object::Buffer(_) => self.buffers < limits::HANDLES_MAX,
         };
@@ -86,7 +86,7 @@ impl Handles {
         Ok(u64::from(slot.uses) << 32 | u64::from(index))
     }
 
-    /// The connection of that handle.
+    /// Returns the connection of a handle.
     pub fn connection(&mut self, handle: u64) -> Result<&mut Connection, Error> {
         match self.slot(handle).and_then(|slot| slot.object.as_mut()) {
             Some(Object::Connection(connection)) => Ok(connection),
@@ -94,7 +94,7 @@ impl Handles {
         }
     }
 
-    /// The file of that handle.
+    /// Returns the file of a handle.
     pub fn file(&mut self, handle: u64) -> Result<&Rc<File>, Error> {
         match self.slot(handle).and_then(|slot| slot.object.as_ref()) {
             Some(Object::File(file)) => Ok(file),
@@ -102,7 +102,7 @@ impl Handles {
         }
     }
 
-    /// The buffer of that handle.
+    /// Returns the buffer of a handle.
     pub fn buffer(&mut self, handle: u64) -> Result<&Rc<Buffer>, Error> {
         match self.slot(handle).and_then(|slot| slot.object.as_ref()) {
             Some(Object::Buffer(buffer)) => Ok(buffer),
@@ -121,8 +121,8 @@ impl Handles {
         Ok(object)
     }
 
-    /// There are so many more of its kind, or fewer. Files count themselves, for they live longer
-    /// than their handles.
+    /// Counts an object of this kind more or less. Files count themselves, because they live
+    /// longer than their handles.
     fn count(&mut self, object: &Object, change: isize) {
         let count = match object {
             Object::Connection(_) => &mut self.connections,
@@ -138,13 +138,13 @@ impl Handles {
     }
 }
 
-/// How many clients can be connected at once where there are so many handles. Clients and files
-/// each have a share of their own, so that neither can keep the other out.
+/// Returns how many of `handles_max` handles are for clients. Clients and files each have a share
+/// of their own, so that neither can keep the other out.
 pub fn clients_max(handles_max: usize) -> usize {
     handles_max - files_max(handles_max)
 }
 
-/// How many files can be open at once where there are so many handles.
+/// Returns how many of `handles_max` handles are for files.
 fn files_max(handles_max: usize) -> usize {
     handles_max / limits::HANDLES_FOR_FILES_SHARE
 }

@@ -1,28 +1,28 @@
-//! The heap, given back to the system when much of it was freed.
+//! Gives the heap back to the system after much of it was freed.
 //!
-//! The system's allocator keeps what lies between pieces that are still in use. What a thousand
-//! clients made the host hold would stay for good.
+//! The system's allocator keeps free memory between pieces that are in use. The memory of a
+//! thousand clients would otherwise stay for good.
 
 use crate::limits;
 
-/// Watches how much the host holds for clients, and gives memory back behind a peak.
+/// Watches how much memory the host holds for clients, and gives memory back after a peak.
 #[derive(Default)]
 pub struct Heap {
     /// The most bytes that were held since memory was last given back.
     peak: u64,
-    /// A look at it is due.
+    /// Whether a look at the heap is due.
     is_due: bool,
 }
 
 impl Heap {
-    /// Takes note of how many bytes are held now. Whether it is worth a look, by `give_back`, some
-    /// time later: once until then.
+    /// Takes note of how many bytes are held now. Returns whether the caller should call
+    /// `give_back` some time later. Returns that once until `give_back` is called.
     pub fn is_worth_a_look(&mut self, bytes: u64) -> bool {
         self.peak = self.peak.max(bytes);
         self.is_behind_peak(bytes) && !std::mem::replace(&mut self.is_due, true)
     }
 
-    /// Gives memory back, if still so few bytes are held.
+    /// Gives memory back, if the bytes that are held now are still few.
     pub fn give_back(&mut self, bytes: u64) {
         self.is_due = false;
         if self.is_behind_peak(bytes) {
@@ -36,7 +36,7 @@ impl Heap {
     }
 }
 
-/// Gives back every page of the heap in which nothing is in use.
+/// Gives back every unused page of the heap.
 #[cfg(target_env = "gnu")]
 #[allow(unsafe_code)]
 fn trim() {

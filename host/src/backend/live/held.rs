@@ -1,13 +1,12 @@
-//! What is held of something that has a limit: memory, descriptors. It is counted by what it
-//! takes, wherever it is held, and given back when the holder is dropped, so that no count can
-//! drift.
+//! Shares of limited resources: memory, descriptors. A share counts what its holder takes, and is
+//! given back when the holder is dropped, so that no count can drift.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::contract::Error;
 
-/// How much of something is held, all together.
+/// The sum of all shares of a resource.
 #[derive(Clone, Default)]
 pub struct Total(Rc<Cell<u64>>);
 
@@ -15,23 +14,23 @@ pub struct Total(Rc<Cell<u64>>);
 pub struct Held {
     /// The total of which it is a share.
     total: Total,
-    /// How much it holds.
+    /// The size of the share.
     amount: u64,
 }
 
 impl Total {
-    /// How much is held.
+    /// Returns how much is held.
     pub fn get(&self) -> u64 {
         self.0.get()
     }
 
-    /// Takes a share, unless more than `max` would be held then: `Exhausted`.
+    /// Takes a share. The error is `Exhausted` if more than `max` would then be held.
     pub fn hold(&self, amount: u64, max: u64) -> Result<Held, Error> {
         let is_within = self.get().checked_add(amount).is_some_and(|sum| sum <= max);
         if is_within { Ok(self.hold_anyway(amount)) } else { Err(Error::Exhausted) }
     }
 
-    /// Takes a share of what is there already, and cannot be refused any more.
+    /// Takes a share of something that exists already and cannot be refused any more.
     pub fn hold_anyway(&self, amount: u64) -> Held {
         let mut held = Held { total: self.clone(), amount: 0 };
         held.change(amount);
@@ -40,7 +39,7 @@ impl Total {
 }
 
 impl Held {
-    /// The share becomes larger or smaller.
+    /// Makes the share larger or smaller.
     pub fn change(&mut self, amount: u64) {
         let others = self.total.get().checked_sub(self.amount).expect("a total is the sum of its shares");
         self.total.0.set(others.checked_add(amount).expect("no more is held than there can be memory"));

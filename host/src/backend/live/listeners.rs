@@ -18,58 +18,60 @@ use super::requests::Pending;
 use crate::contract::{Accepted, Error, IpAddress, Listen, Reply, SocketAddress};
 use crate::limits;
 
-/// Called when a guest has begun to listen: with the address, and with how many clients it takes
-/// there.
+/// Called when a guest has begun to listen, with the address and the most clients that the guest
+/// takes there.
 pub type OnListening = Box<dyn FnMut(SocketAddr, u32)>;
 
-/// The ports of a guest, and who listens on them.
+/// The ports of a guest, and its listeners.
 pub struct Listeners {
     /// The ports on which the guest may listen.
     ports: Vec<Port>,
     /// The `listen`s under way.
     listeners: Vec<Listener>,
-    /// How often the guest has listened: the serial number of the last listener.
+    /// The number of `listen`s so far, which is the serial number of the last listener.
     listens: u64,
-    /// How many listeners have ended since the queue was last told to give up their sockets.
+    /// The number of listeners that have ended since the queue was last told to give up their
+    /// sockets.
     stopped: u32,
-    /// Where the guest has begun to listen, and nobody is told yet.
+    /// Addresses where the guest has begun to listen and of which nobody is told yet.
     begun: Vec<(SocketAddr, u32)>,
-    /// Told of it when the world waits.
+    /// Called with these addresses when the world waits.
     on_listening: OnListening,
-    /// A port that another process has taken, so that the run ends.
+    /// A port that another process has taken, which ends the run.
     taken: Option<u16>,
 }
 
 /// A `listen` under way.
 struct Listener {
-    /// Counts the listeners of a run: unlike the id of its request, never used again.
+    /// The number of the listener in the run. Unlike the id of a request, this number is never
+    /// used again.
     serial: u64,
-    /// Of its request.
+    /// The id of the request.
     id: u64,
-    /// None on a port whose clients are all another shard's.
+    /// The listening socket. None on a port whose clients all go to another shard.
     fd: Option<Rc<OwnedFd>>,
     /// The port, as the system gave it.
     port: u16,
-    /// How many connections it may have open.
+    /// The most connections that the listener may have open.
     connections_max: u32,
-    /// Its connections that are open, each of which holds its share. Those of an earlier `listen`
-    /// on the same port do not count.
+    /// The listener's open connections, each of which holds its share. Connections of an earlier
+    /// `listen` on the same port do not count.
     open: Total,
     /// Set while it waits for clients.
     token: Option<Token>,
-    /// How many clients it takes before it waits again: to ask for one that is not there makes the
-    /// system build a socket and throw it away.
+    /// How many clients the listener takes before it waits again. Asking for a client that is not
+    /// there makes the system build a socket and throw it away.
     batch: usize,
-    /// Set while it rests from accepting, because the system has no connection to give.
+    /// Set while the listener does not accept, because the system refused to give a connection.
     rests: bool,
 }
 
 impl Listener {
-    /// Gives the port back at once. The queue holds the descriptor until its wait has ended, which
-    /// on io_uring may be after this process.
+    /// Gives the port back at once. The queue holds the descriptor until its wait has ended; with
+    /// io_uring, that may be after this process has ended.
     fn stop(&self) {
         if let Some(fd) = &self.fd {
-            // It listens, so it can be shut down.
+            // A listening socket can be shut down.
             let _ = rustix::net::shutdown(fd, Shutdown::Both);
         }
     }
@@ -80,12 +82,12 @@ impl Listener {
 }
 
 impl Listeners {
-    /// Nobody listens yet on these ports.
+    /// Creates the listeners of these ports. None listens yet.
     pub fn new(ports: Vec<Port>, on_listening: OnListening) -> Self {
         Self { ports, listeners: Vec::new(), listens: 0, stopped: 0, begun: Vec::new(), on_listening, taken: None }
     }
 
-    /// The contract's `listen`.
+    /// Implements the contract's `listen`.
     pub fn listen(&mut self, reactor: &mut Reactor, id: u64, wanted: &Listen) -> Result<Reply, Error> {
         let index = self.granted(wanted.port).ok_or(Error::NotPermitted)?;
         let port = &mut self.ports[index];
@@ -98,8 +100,8 @@ impl Listeners {
             Ok(fd) => fd.map(Rc::new),
             Err(Errno::ADDRINUSE) if is_as_bound => {
                 // Another process has bound the port at the same time as this one, and listened
-                // first. So the operator is to be told, as of a port that was taken before, and
-                // not the guest.
+                // first. Tell the operator, as for a port that was taken before, and not the
+                // guest.
                 self.taken = Some(number);
                 return Err(Error::AddressInUse);
             }
@@ -125,7 +127,8 @@ impl Listeners {
         Ok(Reply::Listening(number))
     }
 
-    /// The place of a granted port. 0 may be several: then it is one on which nobody listens.
+    /// Returns the index of a granted port. Several ports may be 0; then this is one on which
+    /// nobody listens.
     fn granted(&self, wanted: u16) -> Option<usize> {
         let is_wanted = |port: &Port| wanted == port.number || wanted == port.address().port();
         let is_free = |port: &Port| self.listeners.iter().all(|listener| listener.port != port.address().port());
@@ -149,7 +152,8 @@ impl Listeners {
         }
     }
 
-    /// Waits for the next client, unless the listener waits already or has as many as it may have.
+    /// Waits for the next client, unless the listener waits already or has all connections that it
+    /// may have.
     fn wait_for_clients(&mut self, reactor: &mut Reactor, serial: u64) {
         let Some(index) = self.place(serial) else { return };
         let listener = &mut self.listeners[index];
@@ -159,7 +163,7 @@ impl Listeners {
         }
     }
 
-    /// The rest is over.
+    /// Accepts again after a rest.
     pub fn accept_again(&mut self, reactor: &mut Reactor, serial: u64) {
         if let Some(index) = self.place(serial) {
             self.listeners[index].rests = false;
@@ -167,7 +171,7 @@ impl Listeners {
         self.wait_for_clients(reactor, serial);
     }
 
-    /// Takes the clients that wait in the backlog. Whether there was one.
+    /// Takes the clients that wait in the backlog. Returns whether there was one.
     pub fn accept(&mut self, reactor: &mut Reactor, serial: u64) -> bool {
         let Some(index) = self.place(serial) else { return false };
         let listener = &mut self.listeners[index];
@@ -201,8 +205,8 @@ impl Listeners {
         has_accepted
     }
 
-    /// Without descriptors or memory the next attempt fails as well, and the backlog stays
-    /// readable.
+    /// Stops accepting for a while. Without descriptors or memory the next attempt would fail too,
+    /// and the backlog stays readable.
     pub fn rest_from_accepting(&mut self, reactor: &mut Reactor, serial: u64) {
         if let Some(index) = self.place(serial) {
             self.listeners[index].token = None;
@@ -211,21 +215,21 @@ impl Listeners {
         reactor.after_millis(limits::ACCEPT_REST_MILLIS, Timer::Accept(serial));
     }
 
-    /// A handle is free, which any listener may have waited for.
+    /// Waits for clients again with all listeners, because a handle is free.
     pub fn wait_for_all_clients(&mut self, reactor: &mut Reactor) {
         for index in 0..self.listeners.len() {
             self.wait_for_clients(reactor, self.listeners[index].serial);
         }
     }
 
-    /// Tells where the guest has begun to listen.
+    /// Calls `on_listening` for each address where the guest has begun to listen.
     pub fn tell_begun(&mut self) {
         for (address, connections_max) in self.begun.drain(..) {
             (self.on_listening)(address, connections_max);
         }
     }
 
-    /// A port that another process has taken. The run ends with it.
+    /// Takes the number of a port that another process has taken. The run ends with it.
     pub fn take_taken(&mut self) -> Option<u16> {
         self.taken.take()
     }
@@ -241,7 +245,7 @@ impl Drop for Listeners {
     }
 }
 
-/// Gives a client a handle, and tells the guest. Whether there was room.
+/// Gives a client a handle, and tells the guest. Returns whether there was room.
 fn accepted(listener: &Listener, reactor: &mut Reactor, fd: OwnedFd, peer: Option<SocketAddr>) -> bool {
     let connection = Connection::new(fd, listener.open.hold_anyway(1));
     let Ok(connection) = reactor.handles.insert(Object::Connection(connection)) else { return false };

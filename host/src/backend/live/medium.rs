@@ -1,19 +1,19 @@
-//! Where files are: whether a call for one of them may wait.
+//! The medium of files, which decides whether a call for a file may wait.
 
 use std::os::fd::OwnedFd;
 
 use rustix::fs::fstatfs;
 
-/// Whether the calls for a file may wait.
+/// The kind of medium on which a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Medium {
-    /// They never do, or the system does not tell: they are made at once.
+    /// Calls never wait, or the system does not tell. They are made at once.
     Memory,
-    /// They wait for what is not in the system's memory, and the system tells: they are tried at
-    /// once.
+    /// Calls wait for content that is not in the system's memory, and the system tells. They are
+    /// tried at once.
     Disk,
-    /// They may wait although everything is in memory, for another machine or a program is asked:
-    /// threads make them.
+    /// Calls may wait even if everything is in memory, because the system asks another machine or
+    /// a program. Threads make them.
     Remote,
 }
 
@@ -42,10 +42,10 @@ const REMOTE: [u64; 15] = [
 const MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
 
 impl Medium {
-    /// That of the file system on which a descriptor is. What is mounted beneath it is taken for
-    /// the same.
+    /// Returns the medium of the file system of a descriptor. File systems that are mounted
+    /// beneath it are taken for the same.
     pub fn of(fd: &OwnedFd) -> Self {
-        // A number of 32 bits, which some machines extend by its sign.
+        // Some machines sign-extend this number of 32 bits.
         let kind = fstatfs(fd).map_or(0, |stat| u64::from(stat.f_type as u32));
         match kind {
             kind if REMOTE.contains(&kind) => Self::Remote,

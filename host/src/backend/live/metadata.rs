@@ -1,10 +1,10 @@
-//! The system's metadata, as the contract has them.
+//! Translates the system's metadata to those of the contract.
 
 use rustix::fs::{FileType, Stat};
 
 use crate::contract::{Kind, Metadata};
 
-/// What the contract tells of a file or directory.
+/// Returns the contract's metadata of a file or directory.
 pub fn metadata(stat: &Stat) -> Metadata {
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Kind::Regular,
@@ -22,7 +22,8 @@ pub fn metadata(stat: &Stat) -> Metadata {
     }
 }
 
-/// Dates before 1677 and after 2262 become the first and last that fit.
+/// Returns a time in nanoseconds. Times before 1677 and after 2262 become the first and last that
+/// fit.
 fn nanoseconds(seconds: i64, nanoseconds: u64) -> i64 {
     seconds.saturating_mul(1_000_000_000).saturating_add_unsigned(nanoseconds)
 }

@@ -11,26 +11,26 @@ use crate::limits;
 /// A port that a guest may listen on. It is bound before the guest runs, so that a port that is
 /// taken is told to the operator at once; the system refuses clients until the guest listens.
 pub struct Port {
-    /// As the operator gave it: 0 lets the system choose.
+    /// The number that the operator gave. 0 lets the system choose.
     pub(super) number: u16,
-    /// What it is bound to.
+    /// The address to which the port is bound.
     address: SocketAddr,
     /// The socket that was bound before the guest ran; none once the guest has listened.
     socket: Option<OwnedFd>,
-    /// Whose clients come to it.
+    /// The part of the port's clients that goes to this guest.
     clients: Clients,
-    /// Other shards may listen there, with whom it shares the port.
+    /// Whether other shards may listen on the port too.
     joins: bool,
 }
 
-/// Whose clients come to a port.
+/// The part of a port's clients that goes to one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Clients {
-    /// All are this guest's.
+    /// All clients go to this guest.
     All,
-    /// Each is one of so many shards', as the system shares them out.
+    /// The system distributes the clients among this many shards.
     Share(u32),
-    /// All are another shard's.
+    /// All clients go to another shard.
     None,
 }
 
@@ -42,9 +42,9 @@ impl Port {
         Ok(Self { number: address.port(), address: actual, socket: Some(socket), clients: Clients::All, joins: false })
     }
 
-    /// This port for each of so many shards. The system shares its clients out among those that
-    /// listen, by a hash of their addresses. The first of these ports must be the first that
-    /// listens: see `listen`.
+    /// Returns this port for each of `shards` shards. The system distributes clients among the
+    /// shards that listen, by a hash of the clients' addresses. The first of these ports must
+    /// listen first: see `listen`.
     pub fn shared(self, shards: u32) -> Vec<Self> {
         let clients = if shards == 1 { Clients::All } else { Clients::Share(shards) };
         let (number, address) = (self.number, self.address);
@@ -52,7 +52,7 @@ impl Port {
         std::iter::once(Self { clients, ..self }).chain(further).collect()
     }
 
-    /// This port for each of so many shards, of which the first takes all its clients.
+    /// Returns this port for each of `shards` shards. All clients go to the first shard.
     pub fn of_the_first(self, shards: u32) -> Vec<Self> {
         let (number, address) = (self.number, self.address);
         let clients = Clients::None;
@@ -60,21 +60,21 @@ impl Port {
         std::iter::once(self).chain(further).collect()
     }
 
-    /// What it is bound to.
+    /// The address to which the port is bound.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Whether nobody has listened on the socket that was bound before the guest ran.
+    /// Returns whether the guest has not listened yet on the socket that was bound before it ran.
     pub(super) fn is_as_bound(&self) -> bool {
         self.socket.is_some()
     }
 
-    /// The socket, listening. It is bound again when an earlier `listen` has ended.
+    /// Returns the listening socket. It is bound again when an earlier `listen` has ended.
     ///
-    /// Sockets that share a port must all say so, and then those of another process of the same
-    /// user could join them. So the first one begins to listen alone, which only one process can,
-    /// and says it afterwards.
+    /// Sockets that share a port must all set `SO_REUSEPORT`. Then sockets of another process of
+    /// the same user could join them. Therefore the first socket begins to listen without it,
+    /// which only one process can do, and sets it afterwards.
     pub(super) fn listen(&mut self) -> Result<Option<OwnedFd>, Errno> {
         if self.clients == Clients::None {
             return Ok(None);
@@ -91,7 +91,7 @@ impl Port {
         Ok(Some(socket))
     }
 
-    /// Of so many connections, how many may be open here.
+    /// Returns this shard's part of `of_all` connections.
     pub(super) fn connections_max(&self, of_all: u32) -> u32 {
         match self.clients {
             Clients::All | Clients::None => of_all,

@@ -1,5 +1,5 @@
-//! What all parts of the world work with: the completion queue, time, the requests that are
-//! pending, and what handles name.
+//! The state that all parts of the live world use: the completion queue, time, pending requests,
+//! and the objects of handles.
 
 use compio_driver::op::Interest;
 
@@ -10,19 +10,20 @@ use super::handles::Handles;
 use super::requests::Requests;
 use crate::backend::timers::Timers;
 
-/// What all parts of the world work with. Each part owns its state, and is given this.
+/// The state that all parts of the live world use. Each part owns its own state, and gets a
+/// reference to this one.
 pub struct Reactor {
     /// The completion queue: waits for descriptors.
     pub driver: Driver<Owner>,
     /// The time of this turn.
     pub clock: Clock,
-    /// What happens later.
+    /// Events that happen later.
     pub timers: Timers<Timer>,
     /// The requests that are pending, and the answers that wait for the guest.
     pub requests: Requests,
-    /// What the guest holds.
+    /// The objects that the guest holds.
     pub handles: Handles,
-    /// What waits for threads that wait for the disk.
+    /// The requests that wait for the disk.
     pub disk: DiskWaits,
 }
 
@@ -41,7 +42,7 @@ pub enum Owner {
     Signals,
 }
 
-/// What happens later.
+/// Events that happen later.
 pub enum Timer {
     /// The `sleep` of this id is over.
     Sleep(u64),
@@ -56,7 +57,7 @@ pub enum Timer {
 }
 
 impl Reactor {
-    /// Nothing is pending yet, and the guest can hold so many connections and files.
+    /// Creates a reactor without requests. The guest can hold `handles_max` connections and files.
     pub fn new(driver: Driver<Owner>, handles_max: usize) -> Self {
         let disk = DiskWaits::new(driver.waker());
         let (clock, timers, requests) = (Clock::new(), Timers::new(), Requests::default());
@@ -68,7 +69,7 @@ impl Reactor {
         self.driver.poll(fd, Interest::Readable, owner)
     }
 
-    /// Lets something happen after so many milliseconds.
+    /// Sets a timer for this many milliseconds.
     pub fn after_millis(&mut self, millis: u64, timer: Timer) {
         self.timers.add(self.clock.monotonic() + millis * 1_000_000, timer);
     }

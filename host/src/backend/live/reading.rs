@@ -1,4 +1,4 @@
-//! Reading files without waiting, where the system can tell that it would have to.
+//! Reads files without waiting, where the system can tell whether a read would wait.
 
 use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
@@ -10,8 +10,8 @@ use super::medium::Medium;
 use super::objects::File;
 use crate::limits;
 
-/// Adds the bytes of a range of a file to others; fewer where the file ends before. Returns how
-/// many; or nothing, when that would wait, and then adds none.
+/// Appends the bytes of a range of a file to `bytes`, and returns their number. The number is
+/// smaller if the file ends early. Returns none, and appends nothing, if reading would wait.
 pub fn read_at_once(file: &File, offset: u64, length: u64, bytes: &mut Vec<u8>) -> Result<Option<u64>, Errno> {
     match file.medium.get() {
         Medium::Memory => read_range(&file.fd, offset, length, bytes).map(Some),
@@ -33,7 +33,7 @@ pub fn read_at_once(file: &File, offset: u64, length: u64, bytes: &mut Vec<u8>) 
     }
 }
 
-/// Adds the bytes of a range, and perhaps others behind them.
+/// Appends the bytes of a range, and perhaps others behind them.
 fn read_without_waiting(file: &OwnedFd, offset: u64, length: u64, bytes: &mut Vec<u8>) -> Result<u64, Errno> {
     let start = bytes.len();
     let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length)).ok_or(Errno::INVAL)?;
@@ -53,12 +53,12 @@ fn read_without_waiting(file: &OwnedFd, offset: u64, length: u64, bytes: &mut Ve
     Ok(read)
 }
 
-/// Whether a part of a file can be sent without waiting for the disk: its beginning is in the
-/// system's memory, and its end too if it is long.
+/// Returns whether a part of a file can be sent without waiting for the disk: whether its
+/// beginning is in the system's memory, and its end too if it is long.
 pub fn is_cached(file: &File, offset: u64, length: u64) -> bool {
     let is_there = |at: u64| {
         let mut byte = Vec::new();
-        // What cannot be read is found out when it is sent.
+        // A read error is found when the part is sent.
         read_at_once(file, at, 1, &mut byte).map_or(true, |read| read.is_some())
     };
     match file.medium.get() {
@@ -85,7 +85,7 @@ pub fn cache(file: &OwnedFd, offset: u64, length: u64) -> Result<u64, Errno> {
     Ok(length)
 }
 
-/// The bytes of a range of a file; fewer where the file ends before. Waits for them.
+/// Returns the bytes of a range of a file, fewer if the file ends early. Waits for them.
 pub fn read_part(file: &OwnedFd, offset: u64, length: u64) -> Result<Vec<u8>, Errno> {
     let mut bytes = Vec::new();
     read_range(file, offset, length, &mut bytes)?;
@@ -93,8 +93,8 @@ pub fn read_part(file: &OwnedFd, offset: u64, length: u64) -> Result<Vec<u8>, Er
     Ok(bytes)
 }
 
-/// Adds the bytes of a range of a file to others; fewer where the file ends before. Returns how
-/// many. Waits for them.
+/// Appends the bytes of a range of a file to `bytes`, and returns their number. The number is
+/// smaller if the file ends early. Waits for the bytes.
 pub fn read_range(file: &OwnedFd, offset: u64, length: u64, bytes: &mut Vec<u8>) -> Result<u64, Errno> {
     let start = bytes.len();
     let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length)).ok_or(Errno::INVAL)?;
@@ -104,8 +104,7 @@ pub fn read_range(file: &OwnedFd, offset: u64, length: u64, bytes: &mut Vec<u8>)
         match rustix::io::pread(file, spare_capacity(bytes), at) {
             Ok(0) => break,
             Ok(_) | Err(Errno::INTR) => {}
-            // Some file systems have it; for whoever reads a file to send it, it would mean that
-            // the socket is full.
+            // Some file systems return it. The caller would take it for a full socket.
             Err(Errno::AGAIN) => return Err(Errno::IO),
             Err(errno) => return Err(errno),
         }

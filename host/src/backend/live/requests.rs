@@ -9,13 +9,13 @@ use crate::contract::{Error, Reply};
 /// The requests of a guest that are pending, and the answers that wait for it.
 #[derive(Default)]
 pub struct Requests {
-    /// The requests that are neither answered for good nor answered at once, by id.
+    /// The pending requests, by id. A request that was answered at once was never among them.
     pending: HashMap<u64, Pending>,
     /// The next batch.
     pub answers: Answers,
 }
 
-/// What a pending request waits for: what `cancel` has to end.
+/// The event that a pending request waits for, which `cancel` has to end.
 pub enum Pending {
     /// Clients of the listener of this serial number.
     Listen(u64),
@@ -25,7 +25,7 @@ pub enum Pending {
     Write(u64),
     /// A timer.
     Sleep(TimerKey),
-    /// Changes of what the system's watch of this number watches.
+    /// Changes that the system's watch of this number reports.
     Watch(i32),
     /// The digest of this serial number.
     Digest(u64),
@@ -36,7 +36,7 @@ pub enum Pending {
 }
 
 impl Requests {
-    /// A request is pending from now on.
+    /// Makes a request pending.
     pub fn wait(&mut self, id: u64, what: Pending) {
         let before = self.pending.insert(id, what);
         assert!(before.is_none(), "request {id} is pending already");
@@ -48,19 +48,19 @@ impl Requests {
         self.answers.push(id, reply);
     }
 
-    /// What a request waits for has come. Whoever goes on with it answers it, or has it wait for
-    /// another thing.
+    /// Removes a request whose event has come. The caller answers the request, or makes it wait
+    /// for something else.
     pub fn go_on(&mut self, id: u64) {
         assert!(self.pending.remove(&id).is_some(), "request {id} has its final answer already");
     }
 
-    /// Takes a request that is to be cancelled. None when it has its final answer, or was never
-    /// sent.
+    /// Removes a request that is to be cancelled. Returns none when the request has its final
+    /// answer, or was never sent.
     pub fn cancel(&mut self, id: u64) -> Option<Pending> {
         self.pending.remove(&id)
     }
 
-    /// Answers a request that is not pending, or no longer.
+    /// Answers a request that is not pending, or no longer pending.
     pub fn answer(&mut self, id: u64, result: Result<Reply, Error>) {
         self.answers.push(id, result.unwrap_or_else(Reply::Failed));
     }

@@ -1,4 +1,4 @@
-//! The folder beneath which a guest may read, and what paths beneath it lead to.
+//! The folder beneath which a guest may read, and the resolution of paths beneath it.
 
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
@@ -14,11 +14,11 @@ use crate::limits;
 /// The folder beneath which a guest may read.
 #[derive(Clone)]
 pub struct Root {
-    /// The folder. A thread that resolves a path holds it, too.
+    /// The folder's descriptor. A thread that resolves a path holds it too.
     fd: Arc<OwnedFd>,
     /// Whether a call beneath it may wait.
     pub(super) medium: Medium,
-    /// The system can be asked to open only what it finds in its memory (Linux 5.12).
+    /// Whether the system can be asked to open only what is in its memory (Linux 5.12).
     can_try: bool,
 }
 
@@ -29,7 +29,7 @@ impl Root {
         Self::of(rustix::fs::open(path, flags, Mode::empty())?)
     }
 
-    /// The same folder, by a descriptor of its own: for another shard, so that the two share none.
+    /// Opens the same folder again, so that two shards share no descriptor.
     pub fn another(&self) -> Result<Self, Errno> {
         Self::of(self.resolve(c".", OFlags::PATH | OFlags::DIRECTORY, ResolveFlags::empty())?)
     }
@@ -42,8 +42,8 @@ impl Root {
         Ok(root)
     }
 
-    /// Opens what a path names. The system itself makes sure that no name and no symbolic link on
-    /// the way leads out.
+    /// Opens the file or directory of a path. The system itself makes sure that no name and no
+    /// symbolic link on the way leads out of the folder.
     pub(super) fn resolve(&self, path: &CStr, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
         for _ in 0..limits::OPEN_RETRIES_MAX {
             match self.resolve_once(path, flags, resolve) {
@@ -61,7 +61,7 @@ impl Root {
         rustix::fs::openat2(&self.fd, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
     }
 
-    /// The same, when the system need not wait for the disk for it; else nothing.
+    /// Opens the file or directory of a path, or returns none if that would wait for the disk.
     pub(super) fn resolve_at_once(
         &self,
         path: &CStr,
