@@ -59,54 +59,54 @@ pub use self::port::Port;
 pub use self::root::Root;
 pub use self::signals::{Operator, Signals, Stopper};
 
-/// What a guest is granted, and whom to tell.
+/// The grants of a guest, and the functions to report to.
 pub struct Grant {
-    /// The ports on which it may listen.
+    /// The ports on which the guest may listen.
     pub ports: Vec<Port>,
-    /// Connections, files and buffers that it may hold at once.
+    /// The most connections, files and buffers that the guest may hold at once.
     pub handles_max: usize,
-    /// The folder beneath which it may read; without one it can read nothing.
+    /// The folder beneath which the guest may read. Without a folder it can read nothing.
     pub root: Option<Root>,
-    /// The signals that it may ask to be told.
+    /// The signals that the guest may ask for.
     pub signals: Option<Signals>,
-    /// What it and the other shards leave for each other.
+    /// The board that the guest shares with the other shards.
     pub board: Board,
-    /// Where its log goes.
+    /// The console that writes the guest's log.
     pub console: Console,
-    /// Called when the guest has begun to listen and waits for what comes, with the address and
-    /// with how many clients it takes there. Not called for a guest that ends before it waits.
+    /// Called when the guest has begun to listen and waits for clients, with the address and the
+    /// most clients that it takes there. Not called for a guest that ends before it waits.
     pub on_listening: OnListening,
 }
 
 /// The world of one guest, on one thread. Each part owns its state, and is given the reactor.
 pub struct Live {
-    /// Ports, and who listens on them. Dropped before the queue, which may hold their sockets for
-    /// a while.
+    /// The ports and the listeners. Dropped before the queue, which may hold their sockets for a
+    /// while.
     listeners: Listeners,
-    /// What the host holds for connections.
+    /// The memory that the host holds for connections.
     connections: Connections,
     /// The root, and the buffers that were loaded from files beneath it.
     files: Files,
-    /// What is watched beneath the root.
+    /// The watches beneath the root.
     watches: Watches,
     /// Digests that are under way.
     digests: Digests,
     /// The requests that want to be told of signals.
     signals: SignalRequests,
-    /// What the guest and other shards leave for each other.
+    /// The board that the guest shares with the other shards.
     board: Board,
-    /// When memory is given back to the system.
+    /// Decides when memory is given back to the system.
     heap: Heap,
     /// Turns since the network was last looked at.
     turns_without_poll: u32,
-    /// Where the guest's log goes.
+    /// The console that writes the guest's log.
     console: Console,
-    /// The queue, time, requests and handles, with which all parts work.
+    /// The queue, time, requests and handles, which all parts use.
     reactor: Reactor,
 }
 
 impl Live {
-    /// A world with this grant.
+    /// Creates a world with this grant.
     pub fn new(driver: DriverChoice, grant: Grant) -> std::io::Result<Self> {
         let mut reactor = Reactor::new(Driver::new(driver)?, grant.handles_max);
         Ok(Self {
@@ -184,8 +184,7 @@ impl Live {
         Reply::Done
     }
 
-    /// Waits for the system, at most until the next timer is due, and turns what has happened into
-    /// answers.
+    /// Waits for the system, at most until the next timer is due, and turns events into answers.
     fn poll(&mut self) -> Result<(), StopReason> {
         self.reactor.disk.close_unused();
         self.console.flush();
@@ -205,7 +204,7 @@ impl Live {
         self.take_timers()
     }
 
-    /// How long the queue may wait.
+    /// Returns how long the queue may wait.
     fn timeout(&self) -> Option<Duration> {
         let reactor = &self.reactor;
         // The queue may have noticed already that a thread wakes it.
@@ -213,7 +212,7 @@ impl Live {
         if can_wait { reactor.timers.wait(reactor.clock.monotonic()) } else { Some(Duration::ZERO) }
     }
 
-    /// Takes what the queue tells. What does not fit into a batch waits for the next one.
+    /// Handles the queue's events. Events that do not fit into a batch wait for the next one.
     fn take_events(&mut self) -> Result<(), StopReason> {
         let reactor = &mut self.reactor;
         while reactor.requests.answers.bytes() < limits::ANSWER_BYTES_QUEUED_MAX
@@ -246,7 +245,7 @@ impl Live {
         Ok(())
     }
 
-    /// Goes on with what has waited for a thread.
+    /// Goes on with a request that has waited for a thread.
     fn go_on(&mut self, waiting: Waiting, outcome: Outcome) {
         let reactor = &mut self.reactor;
         if let Some(id) = waiting.request() {
@@ -295,7 +294,7 @@ impl Live {
         }
     }
 
-    /// Takes what is due.
+    /// Handles the timers that are due.
     fn take_timers(&mut self) -> Result<(), StopReason> {
         let reactor = &mut self.reactor;
         while let Some(timer) = reactor.timers.next_due(reactor.clock.monotonic()) {
@@ -320,9 +319,9 @@ impl World for Live {
         self.take(submission);
     }
 
-    /// What is at hand goes to the guest without a look at the network, but only so often: a guest
-    /// that always has an answer must not keep its clients waiting. To look each time was tried:
-    /// it cost more than the turns it saved.
+    /// Answers that are ready go to the guest without a look at the network, but only a few times
+    /// in a row: a guest that always has an answer must not keep its clients waiting. Looking each
+    /// time was tried, and cost more than the turns it saved.
     fn wait(&mut self) -> Result<Batch, StopReason> {
         if let Some(port) = self.listeners.take_taken() {
             return Err(StopReason::PortTaken(port));
@@ -345,8 +344,8 @@ impl World for Live {
     }
 }
 
-/// Memory that the host holds because of what clients do, in bytes: what is counted, and about as
-/// much as the queue takes for each of them.
+/// Returns the memory that the host holds because of its clients, in bytes: the counted memory,
+/// and an estimate of what the queue takes for each client.
 fn held_for_clients(connections: &Connections, reactor: &Reactor) -> u64 {
     connections.held() + reactor.handles.connections() as u64 * limits::CONNECTION_BYTES
 }

@@ -1,4 +1,4 @@
-//! The requests of a guest that want to be told of signals, and what they are told.
+//! The `signals` requests of a guest, and the signals that they are told.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,31 +12,31 @@ use crate::contract::{Error, Reply, Signal};
 use crate::limits;
 use crate::stop::StopReason;
 
-/// What a guest is told of the operator's signals and of the log.
+/// The signals of the operator and of the log, as a guest is told of them.
 pub struct SignalRequests {
-    /// The operator's signals, and with what the queue waits for them.
+    /// The operator's signals, and the descriptor on which the queue waits for them.
     signals: Option<(Rc<OwnedFd>, Signals)>,
-    /// The requests that want to be told, in their order.
+    /// The ids of the `signals` requests, in their order.
     requests: Vec<u64>,
-    /// The operator has asked to reload before the guest has asked to be told.
+    /// Whether the operator asked to reload before the guest sent a `signals` request.
     reload_waits: bool,
-    /// The guest was told to stop.
+    /// Whether the guest was told to stop.
     is_stopping: bool,
-    /// When the guest is next told of lost lines of its log.
+    /// Decides when the guest is next told of lost lines of its log.
     log_lost: LogLost,
 }
 
-/// When a guest is told of lost lines of its log.
+/// The time at which a guest is told of lost lines of its log.
 #[derive(Default)]
 struct LogLost {
-    /// A timer is set for that.
+    /// Whether a timer is set.
     is_due: bool,
-    /// In nanoseconds of the monotonic clock.
+    /// The earliest time, in nanoseconds of the monotonic clock.
     not_before: u64,
 }
 
 impl SignalRequests {
-    /// Nobody wants to be told yet of these signals.
+    /// Begins to wait for these signals, without requests.
     pub fn new(reactor: &mut Reactor, signals: Option<Signals>) -> io::Result<Self> {
         let signals = match signals {
             Some(signals) => Some((Rc::new(signals.fd()?), signals)),
@@ -49,7 +49,7 @@ impl SignalRequests {
         Ok(Self { signals, requests: Vec::new(), reload_waits: false, is_stopping: false, log_lost })
     }
 
-    /// The contract's `signals`.
+    /// Implements the contract's `signals`.
     pub fn subscribe(&mut self, reactor: &mut Reactor, id: u64) -> Result<(), Error> {
         if self.requests.len() >= limits::SIGNAL_REQUESTS_MAX {
             return Err(Error::Exhausted);
@@ -62,12 +62,12 @@ impl SignalRequests {
         Ok(())
     }
 
-    /// A request is cancelled.
+    /// Cancels a request.
     pub fn end(&mut self, id: u64) {
         self.requests.retain(|request| *request != id);
     }
 
-    /// Something has come of the operator's signals. An error ends the guest.
+    /// Handles the operator's signals. An error ends the guest.
     pub fn signalled(&mut self, reactor: &mut Reactor) -> Result<(), StopReason> {
         let Some((fd, signals)) = &mut self.signals else { return Ok(()) };
         let (stop, reload) = signals.take();
@@ -88,8 +88,8 @@ impl SignalRequests {
         Ok(())
     }
 
-    /// Lines of the guest's log were lost, perhaps: then the guest is told soon, but not too
-    /// often.
+    /// Checks whether lines of the guest's log were lost. If so, the guest is told soon, but not
+    /// too often.
     pub fn look_for_lost_lines(&mut self, reactor: &mut Reactor, console: &Console) {
         if console.has_lost() && !self.log_lost.is_due && !self.requests.is_empty() {
             self.log_lost.is_due = true;

@@ -1,5 +1,5 @@
-//! What the operator wants: SIGINT, SIGTERM and SIGQUIT to stop, SIGHUP to read the configuration
-//! again.
+//! The operator's signals: SIGINT, SIGTERM and SIGQUIT stop the server, SIGHUP asks it to read the
+//! configuration again.
 
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
@@ -13,26 +13,25 @@ use signal_hook::consts::{
 use signal_hook::iterator::Signals as Arriving;
 use signal_hook::{flag, low_level};
 
-/// What asks the server to stop.
+/// The signals that ask the server to stop.
 const STOPS: [i32; 3] = [SIGINT, SIGTERM, SIGQUIT];
 
-/// What has no meaning here, and would end the process if nobody took it over. Faults of the
-/// process itself are not among them, and neither is SIGABRT, by which somebody asks for a core
-/// dump.
+/// The signals that have no meaning here and would end the process by default. Faults of the
+/// process itself are not among them, and neither is SIGABRT, which asks for a core dump.
 const IGNORED: [i32; 9] = [SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGXCPU, SIGSTKFLT, SIGPWR];
 
 /// Signals of Linux that `signal_hook` has no name for.
 const SIGSTKFLT: i32 = 16;
 const SIGPWR: i32 = 30;
 
-/// The real-time signals, but for those that the C library has taken for itself.
+/// The real-time signals, except those that the C library uses.
 const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
 
 /// The signals of this process, taken over before there is any shard.
 pub struct Operator {
-    /// One for all shards: who asks to stop while it is set ends the process.
+    /// One flag for all shards. A further signal to stop ends the process while this flag is set.
     stop: Arc<AtomicBool>,
-    /// Each shard that is to be told.
+    /// The shards that are told.
     shards: Arc<Mutex<Vec<ShardSignals>>>,
 }
 
@@ -44,28 +43,28 @@ struct ShardSignals {
     wake: UnixStream,
 }
 
-/// The signals of this process, as one shard is told of them.
+/// One shard's view of the signals of this process.
 pub struct Signals {
-    /// That of [`Operator`].
+    /// The flag of [`Operator`].
     stop: Arc<AtomicBool>,
-    /// Somebody has asked to reload since the last look.
+    /// Whether the operator has asked to reload since the last look.
     reload: Arc<AtomicBool>,
     /// Readable after a signal.
     wake: UnixStream,
 }
 
-/// Tells every shard to stop, as a signal does. Held by whoever may have to: each shard, for all
-/// others.
+/// Tells every shard to stop, as a signal does. Each shard holds one, for all others.
 pub struct Stopper {
-    /// That of [`Operator`].
+    /// The flag of [`Operator`].
     stop: Arc<AtomicBool>,
-    /// Each shard that is to be woken.
+    /// The shards that are woken.
     shards: Arc<Mutex<Vec<ShardSignals>>>,
 }
 
 impl Operator {
-    /// Takes the signals over, once a process, before anything that takes time. `tell` tells the
-    /// operator of a signal that has no meaning; SIGUSR1 has one when there is a flight recorder.
+    /// Takes the signals over. Called once in a process, before anything that takes time. `tell`
+    /// tells the operator of a signal that has no meaning. SIGUSR1 has a meaning when there is a
+    /// flight recorder.
     ///
     /// Until `shards` is called, a signal that asks to stop ends the process at once, with the
     /// exit code that shells expect: 128 and the number of the signal. After that only the second
@@ -73,11 +72,11 @@ impl Operator {
     pub fn take_over(has_flight_recorder: bool, tell: fn(&str)) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(true));
         for signal in STOPS {
-            // In this order: the first signal finds the flag down and only raises it.
+            // The order matters: the first signal finds the flag down and only raises it.
             flag::register_conditional_shutdown(signal, 128 + signal, stop.clone())?;
             flag::register(signal, stop.clone())?;
         }
-        // What it is about is told by the write that has failed.
+        // The failed write tells the reason.
         flag::register(SIGXFSZ, Arc::default())?;
         let all = STOPS.into_iter().chain([SIGHUP]).chain(IGNORED).chain(REAL_TIME);
         let mut arriving = Arriving::new(all)?;
@@ -97,8 +96,8 @@ impl Operator {
         Ok(Self { stop, shards })
     }
 
-    /// For so many shards, which are about to run. A SIGHUP that came before is forgotten:
-    /// nothing has been read yet.
+    /// Returns the signals for each of `shards` shards, which are about to run. Earlier SIGHUPs
+    /// are forgotten, because no configuration has been read yet.
     pub fn shards(self, shards: usize) -> io::Result<(Vec<Signals>, Stopper)> {
         let mut all = Vec::new();
         for _ in 0..shards {
@@ -115,13 +114,13 @@ impl Operator {
 }
 
 impl Signals {
-    /// What becomes readable after a signal.
+    /// Returns a descriptor that becomes readable after a signal.
     pub fn fd(&self) -> io::Result<OwnedFd> {
         Ok(self.wake.try_clone()?.into())
     }
 
-    /// Takes note of the signals: whether one asked to stop, ever, and whether one asked to
-    /// reload, since the last call.
+    /// Takes the signals. Returns whether any signal has asked to stop so far, and whether one has
+    /// asked to reload since the last call.
     pub fn take(&mut self) -> (bool, bool) {
         let mut bytes = [0; 64];
         while self.wake.read(&mut bytes).is_ok_and(|count| count > 0) {}
@@ -130,7 +129,7 @@ impl Signals {
 }
 
 impl Stopper {
-    /// Tells them. Whether nobody had done so before.
+    /// Tells all shards to stop. Returns whether this was the first call.
     pub fn stop(&self) -> bool {
         let is_first = !self.stop.swap(true, Ordering::Relaxed);
         wake(&self.shards, false);
@@ -141,7 +140,7 @@ impl Stopper {
 fn wake(shards: &Mutex<Vec<ShardSignals>>, reload: bool) {
     for shard in lock(shards).iter_mut() {
         shard.reload.fetch_or(reload, Ordering::Relaxed);
-        // One that is full wakes its shard anyway, and one that is closed has none any more.
+        // A full stream wakes its shard anyway, and the shard of a closed stream has ended.
         let _ = shard.wake.write(&[0]);
     }
 }
@@ -150,7 +149,7 @@ fn lock(shards: &Mutex<Vec<ShardSignals>>) -> MutexGuard<'_, Vec<ShardSignals>> 
     shards.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the operator is told of a signal that is ignored.
+/// Returns the message about an ignored signal.
 fn without_meaning(signal: i32) -> String {
     let name = match signal {
         SIGSTKFLT => "SIGSTKFLT".to_owned(),

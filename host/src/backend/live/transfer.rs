@@ -1,4 +1,4 @@
-//! A write under way: parts in, bytes on a socket out.
+//! The transfer of a write: parts in, bytes on a socket out.
 //!
 //! Bytes and small pieces of files go out together in one `sendmsg`; the rest of a file goes by
 //! `sendfile`, from the page cache to the socket without entering this process.
@@ -18,37 +18,38 @@ use super::reading::{is_cached, read_at_once, read_range};
 use crate::contract::Error;
 use crate::limits;
 
-/// What is left to send of one write.
+/// The part of a write that is left to send.
 pub struct Transfer {
-    /// What is left, in order.
+    /// The segments that are left, in order.
     segments: VecDeque<Segment>,
-    /// Bytes that the system has taken.
+    /// The number of bytes that the system has taken.
     sent: u64,
-    /// A file ended before its range did: what followed it is dropped, and the transfer fails when
-    /// the rest is sent.
+    /// Whether a file ended before its range did. Then everything behind it is dropped, and the
+    /// transfer fails when the rest is sent.
     truncated: bool,
-    /// The direction ends behind it.
+    /// Whether the sending direction ends behind the write.
     ends: bool,
 }
 
 /// A client's socket.
 pub struct Socket {
-    /// The queue holds it, too, while it waits for it.
+    /// The descriptor. The queue holds it too, while it waits for it.
     fd: Rc<OwnedFd>,
-    /// `sendfile` has no flag for it, as the other calls have: so a socket becomes non-blocking
-    /// with its first large file, until a receive is armed.
+    /// Whether the socket is non-blocking. The other calls have a flag for that, but `sendfile`
+    /// has none. So a socket becomes non-blocking with its first large file, until a receive is
+    /// armed.
     is_nonblocking: bool,
-    /// Our direction has ended.
+    /// Whether our direction has ended.
     has_ended: bool,
 }
 
-/// A piece of a write. None is empty.
+/// A piece of a write, which is never empty.
 pub enum Segment {
-    /// Bytes of the guest, or read for it.
+    /// Bytes of the guest, or bytes that were read for it.
     Bytes {
         /// All of them.
         bytes: Vec<u8>,
-        /// How many of them are sent.
+        /// The number of bytes that are sent.
         start: usize,
     },
     /// Bytes of a buffer.
@@ -57,18 +58,18 @@ pub enum Segment {
     File {
         /// The file.
         file: Rc<File>,
-        /// Where they begin.
+        /// The offset of the first byte.
         offset: u64,
-        /// How many they are.
+        /// The number of bytes.
         length: u64,
-        /// How many of them are known to be in the system's memory.
+        /// The number of bytes that are known to be in the system's memory.
         cached: u64,
     },
 }
 
-/// Why a transfer does not go on now.
+/// The reason why a transfer does not go on now.
 enum Halt {
-    /// The system says so: of the socket, or of a file.
+    /// The system returned this error for the socket or for a file.
     System(Errno),
     /// This part of a file is not in the system's memory.
     Disk(Part),
@@ -80,9 +81,9 @@ impl From<Errno> for Halt {
     }
 }
 
-/// What was fetched of a part of a file.
+/// The fetched part of a file.
 pub enum Fetched {
-    /// So many bytes are in the system's memory.
+    /// This many bytes are in the system's memory.
     Cached(u64),
     /// These are its first bytes; none at the end of the file.
     Read(Vec<u8>),
@@ -98,20 +99,21 @@ pub struct Part {
     pub length: u64,
 }
 
-/// How far a transfer has come.
+/// The progress of a transfer.
 pub enum Progress {
-    /// Everything is with the system: so many bytes.
+    /// The system has taken all bytes. This is their number.
     Done(u64),
-    /// It goes on when the socket can take more.
+    /// The transfer goes on when the socket can take more.
     Waits,
-    /// It goes on when this part of a file is in the system's memory, or has failed to come.
+    /// The transfer goes on when this part of a file is in the system's memory, or could not be
+    /// read.
     WaitsForDisk(Part),
-    /// It is over.
+    /// The transfer has failed.
     Failed(Error),
 }
 
 impl Socket {
-    /// A socket, which is blocking.
+    /// Takes a blocking socket.
     pub fn new(fd: OwnedFd) -> Self {
         Self { fd: Rc::new(fd), is_nonblocking: false, has_ended: false }
     }
@@ -128,8 +130,8 @@ impl Socket {
         Ok(())
     }
 
-    /// Tells the client that it is over, for the queue may hold the descriptor for a while: unless
-    /// our direction has ended, which it knows.
+    /// Tells the client that the connection is over, because the queue may hold the descriptor for
+    /// a while. This is not needed when our direction has ended.
     pub fn abandon(&self) {
         if !self.has_ended {
             let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);
@@ -140,7 +142,7 @@ impl Socket {
     /// again.
     pub fn make_blocking(&mut self) {
         if std::mem::take(&mut self.is_nonblocking) {
-            // It succeeded the other way round on the same socket.
+            // The opposite call succeeded on the same socket.
             let _ = rustix::io::ioctl_fionbio(&self.fd, false);
         }
     }
@@ -155,13 +157,14 @@ impl Socket {
 }
 
 impl Transfer {
-    /// A transfer of these segments, and whether it is the last one.
+    /// Creates a transfer of these segments. `ends` tells whether the sending direction ends
+    /// behind it.
     pub fn new(segments: VecDeque<Segment>, ends: bool) -> Self {
         Self { segments, sent: 0, truncated: false, ends }
     }
 
-    /// A transfer of so few bytes that the socket takes all of them but for a client that does not
-    /// read. They are sent; it is of those that are left.
+    /// Sends a few bytes, which the socket takes as a whole unless the client does not read.
+    /// Returns the transfer of the bytes that are left.
     pub fn of_small(socket: &Socket, bytes: &[u8], ends: bool) -> Result<Self, Error> {
         let sent = match bytes {
             [] => Ok(0),
@@ -176,15 +179,15 @@ impl Transfer {
         Ok(Self { sent: sent as u64, ..Self::new(VecDeque::from_iter(rest), ends) })
     }
 
-    /// Memory that the host holds for it, in bytes: the guest's own bytes, those that were read
-    /// from files, and what it takes to keep them. Buffers and files are counted where they are.
+    /// Returns the memory that the host holds for the transfer, in bytes: the guest's own bytes,
+    /// bytes that were read from files, and the segments. Buffers and files count themselves.
     pub fn held(&self) -> u64 {
         let bytes: usize = self.segments.iter().map(Segment::held).sum();
         (bytes + self.segments.capacity() * size_of::<Segment>()) as u64
     }
 
-    /// Sends what the socket takes, though not more than is fair to the other clients. Unless
-    /// `copies`, no content of a file enters memory for it.
+    /// Sends what the socket takes, but not more than is fair to the other clients. Without
+    /// `copies`, no content of a file is read into memory.
     pub fn advance(&mut self, socket: &mut Socket, copies: bool) -> Progress {
         let sent_before = self.sent;
         loop {
@@ -203,7 +206,7 @@ impl Transfer {
         }
     }
 
-    /// Everything is sent.
+    /// Ends a transfer whose bytes are all sent.
     fn finish(&self, socket: &mut Socket) -> Progress {
         if self.truncated {
             return Progress::Failed(Error::Truncated);
@@ -290,7 +293,7 @@ impl Transfer {
             None => return Ok(()),
             Some(_) => {}
         }
-        // More may follow at once, if only the end.
+        // More may follow at once, even if it is only the end.
         let flags = flags(count < self.segments.len() || self.ends);
         let sent = if count == 1 {
             rustix::net::send(socket, &pieces[0], flags)?
@@ -301,9 +304,9 @@ impl Transfer {
         Ok(())
     }
 
-    /// Reads the small files among the next pieces, each behind the bytes before it where there is
-    /// room: one piece for the system to copy costs it less than two. One for which the disk would
-    /// have to be waited for stays what it is.
+    /// Reads the small files among the next pieces into memory, behind the bytes before them where
+    /// there is room: one piece costs the system less than two. A file that is not in the system's
+    /// memory is left as it is.
     fn read_small_files(&mut self) -> Result<(), Errno> {
         let (mut index, mut gathered) = (0, 0);
         while index < limits::WRITE_PIECES_MAX && gathered < limits::WRITE_GATHER_BYTES_MAX {
@@ -323,8 +326,8 @@ impl Transfer {
         Ok(())
     }
 
-    /// Puts the content of the file at an index in its place, or behind the bytes before it.
-    /// Returns the next index; nothing when the content is not in the system's memory.
+    /// Replaces the file at an index by its content, or appends the content to the bytes before
+    /// it. Returns the next index, or none when the content is not in the system's memory.
     fn read_file(&mut self, index: usize) -> Result<Option<usize>, Errno> {
         let Segment::File { file, offset, length, cached } = &self.segments[index] else { return Ok(Some(index + 1)) };
         let (file, offset, length, cached) = (file.clone(), *offset, *length, *cached);
@@ -352,7 +355,7 @@ impl Transfer {
         Ok(Some(next))
     }
 
-    /// Drops what is behind so many segments.
+    /// Keeps the first `segments` segments, and drops the others.
     fn truncate(&mut self, segments: usize) {
         self.truncated = true;
         self.segments.truncate(segments);
@@ -376,7 +379,7 @@ impl Transfer {
 }
 
 impl Segment {
-    /// How many bytes are left of it.
+    /// Returns the number of bytes that are left.
     pub fn len(&self) -> u64 {
         match self {
             Self::Bytes { bytes, start } => (bytes.len() - start) as u64,
@@ -385,7 +388,7 @@ impl Segment {
         }
     }
 
-    /// Memory that is the segment's own, in bytes.
+    /// Returns the segment's own memory, in bytes.
     fn held(&self) -> usize {
         match self {
             Self::Bytes { bytes, .. } => bytes.capacity(),
@@ -414,12 +417,13 @@ impl Segment {
     }
 }
 
-/// What is left when so much of it is gone.
+/// Returns what is left of `all` without `gone`.
 fn less(all: u64, gone: u64) -> u64 {
     all.checked_sub(gone).expect("no more is sent than there is")
 }
 
-/// How bytes are sent. When more follow at once, the system is to fill its packets.
+/// Returns the flags for sending. When more bytes follow at once, the system should fill its
+/// packets.
 fn flags(more: bool) -> SendFlags {
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     if more { flags | SendFlags::MORE } else { flags }

@@ -19,42 +19,42 @@ use super::requests::Pending;
 use crate::contract::{Error, Reply};
 use crate::limits;
 
-/// What is watched.
+/// The watches of a guest.
 #[derive(Default)]
 pub struct Watches {
     /// The system's queue of changes, opened with the first watch.
     inotify: Option<Rc<OwnedFd>>,
-    /// The requests for each of the system's watches, which has one for each file however often it
-    /// is asked.
+    /// The requests for each of the system's watches. The system has one watch for each file, even
+    /// for several requests.
     requests: HashMap<i32, Vec<Watch>>,
-    /// How many requests there are.
+    /// The number of requests.
     count: Total,
 }
 
 /// A `watch` under way.
 struct Watch {
-    /// Its request.
+    /// The id of the request.
     id: u64,
-    /// Counts it among all watches.
+    /// Counts the request among all watches.
     _held: Held,
 }
 
-/// Something that the system tells.
+/// A change that the system reports.
 #[derive(PartialEq, Eq)]
 enum Change {
     /// An entry of this name has changed; an empty name means the watched file or directory
     /// itself.
     Entry(i32, Vec<u8>),
-    /// What was watched is deleted, or moved to where the guest may not look.
+    /// The watched file or directory was deleted, or moved to where the guest may not look.
     Gone(i32),
     /// There were more changes than the system could count.
     Overflow,
 }
 
 impl Watches {
-    /// The contract's `watch`.
+    /// Implements the contract's `watch`.
     pub fn watch(&mut self, reactor: &mut Reactor, files: &Files, id: u64, path: &[u8]) -> Result<(), Error> {
-        // Its place is taken when it is known what it watches.
+        // The place is taken when the target is known.
         drop(self.room()?);
         let (root, path) = files.beneath_root(path)?;
         if let Some(target) = resolve_at_once(&mut reactor.driver, root, &path, OFlags::PATH, ResolveFlags::empty()) {
@@ -70,11 +70,12 @@ impl Watches {
         self.count.hold(1, limits::WATCHES_MAX as u64)
     }
 
-    /// Watches what a path has led to.
+    /// Watches the target of a path.
     pub fn watch_target(&mut self, reactor: &mut Reactor, id: u64, target: &OwnedFd) -> Result<(), Error> {
         let held = self.room()?;
         let inotify = self.inotify(reactor).map_err(from_errno)?;
-        // The system watches a name; this one names what the path led to, beneath the root.
+        // The system watches by name. This name leads to the target that was resolved beneath the
+        // root.
         let name = format!("/proc/self/fd/{}", target.as_raw_fd());
         let watch = inotify::add_watch(&inotify, name, watched_changes()).map_err(from_errno)?;
         let requests = self.requests.entry(watch).or_default();
@@ -86,7 +87,7 @@ impl Watches {
         Ok(())
     }
 
-    /// A watch is cancelled.
+    /// Cancels a watch.
     pub fn end(&mut self, id: u64, watch: i32) {
         let Some(requests) = self.requests.get_mut(&watch) else { return };
         requests.retain(|request| request.id != id);
@@ -95,8 +96,8 @@ impl Watches {
         }
     }
 
-    /// Reads what has changed since it last looked: one piece, so that a busy directory does not
-    /// keep the clients waiting. The rest stays with the system.
+    /// Reads one piece of the changes since the last look, so that a busy directory does not keep
+    /// the clients waiting. The rest stays with the system.
     pub fn changed(&mut self, reactor: &mut Reactor) {
         let Some(inotify) = self.inotify.clone() else { return };
         for change in read_changes(&inotify) {
@@ -117,7 +118,7 @@ impl Watches {
         reactor.wait_to_read(&inotify, Owner::Watches);
     }
 
-    /// Ends the requests for what is gone.
+    /// Ends the requests for a target that is gone.
     fn lose(&mut self, reactor: &mut Reactor, watch: i32) {
         for Watch { id, .. } in self.remove(watch) {
             reactor.requests.answers.push(id, Reply::Changed(Vec::new()));
@@ -127,7 +128,7 @@ impl Watches {
 
     fn remove(&mut self, watch: i32) -> Vec<Watch> {
         if let Some(inotify) = &self.inotify {
-            // Fails when what it watched is deleted, and the watch with it.
+            // This fails when the target was deleted, because the watch was deleted with it.
             let _ = inotify::remove_watch(inotify, watch);
         }
         self.requests.remove(&watch).unwrap_or_default()
@@ -161,8 +162,8 @@ fn watched_changes() -> WatchFlags {
         | WatchFlags::MOVE_SELF
 }
 
-/// A piece of the changes that the system has counted. Of equal ones after each other there is
-/// one: writing a file tells of each piece.
+/// Reads a piece of the system's changes. Equal changes in a row become one, because writing a
+/// file reports each piece.
 fn read_changes(inotify: &OwnedFd) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut buffer = [MaybeUninit::uninit(); limits::WATCH_BYTES];

@@ -1,4 +1,4 @@
-//! A multishot receive that ends by itself after so many bytes.
+//! A multishot receive that ends by itself after a given number of bytes.
 //!
 //! `RecvMulti` of compio-driver goes on until it is cancelled. A cancellation reaches the kernel
 //! with the next call only, and by then one client can have filled every buffer of the pool. Linux

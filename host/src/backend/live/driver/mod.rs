@@ -1,8 +1,8 @@
-//! The completion queue: what waits on a descriptor, and what has come of it.
+//! The completion queue: waits for descriptors, and their results.
 //!
-//! compio-driver over io_uring, or over epoll where that is not to be had. Each wait has a slot
-//! whose number its waker puts on a list when the wait is over, or has received something and goes
-//! on; so finding what is ready costs nothing for what is not.
+//! The queue is compio-driver over io_uring, or over epoll where io_uring is not available. Each
+//! wait has a slot. The wait's waker puts the slot's number on a list when the wait is over, or
+//! has received bytes and goes on. So waits that are not ready cost nothing.
 
 mod capped;
 
@@ -19,12 +19,11 @@ use self::capped::CappedRecvMulti;
 pub use self::capped::Fd;
 use crate::limits;
 
-/// The first Linux whose io_uring can be told the most that a receive which goes on takes, at a
-/// time and in all. One that takes all that there is would hold half a MiB of a client whom nobody
-/// reads from.
+/// The first Linux whose io_uring can limit what a multishot receive takes, at a time and in all.
+/// A receive without limits would hold half a MiB of a client whom the guest does not read from.
 const MULTISHOT_KERNEL: (u32, u32) = (6, 17);
 
-/// Which queue of the operating system to use.
+/// The queue of the operating system to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// io_uring where the system allows it, else epoll.
@@ -37,38 +36,38 @@ pub enum Choice {
     OldIoUring,
 }
 
-/// Names a wait that is under way.
+/// The name of a wait that is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token(u32);
 
-/// What has come of a wait.
+/// The result of a wait.
 pub enum Event {
     /// The descriptor is readable or writable, or in error.
     Ready,
     /// The queue cannot wait for the descriptor.
     Failed(io::Error),
-    /// Bytes received; none at the end of the stream. When the wait goes on, there is more of it
-    /// to come.
+    /// Bytes were received; none at the end of the stream. `goes_on` tells whether the wait has
+    /// more events to come.
     Received { bytes: io::Result<Vec<u8>>, goes_on: bool },
-    /// A receive that goes on has ended for a reason of the queue's, and has lost nothing: it can
-    /// be begun again.
+    /// A multishot receive has ended for a reason of the queue. No byte is lost, and the receive
+    /// can be begun again.
     Ended,
 }
 
-/// The waits of one thread. `O` says whose each is.
+/// The waits of one thread. `O` names the owner of a wait.
 pub struct Driver<O> {
     slots: Vec<Slot<O>>,
     free: Vec<u32>,
     ready: Arc<Ready>,
-    /// Slots of which something had come when the last `wait` returned, the next one last.
+    /// Slots that were ready when the last `wait` returned. The next one is the last.
     batch: Vec<u32>,
-    /// Entries put into the submission queue since it was last handed over; at most, for the queue
-    /// does so by itself when it is full, except for cancellations, which it then drops.
+    /// The most entries that can be in the submission queue. A full queue hands its entries over
+    /// by itself, except that it drops cancellations.
     staged: u32,
     pool: BufferPool,
-    /// Where `recv` puts bytes on epoll.
+    /// The buffer of `recv` on epoll.
     scratch: Vec<u8>,
-    /// A receive can go on by itself, a piece at a time.
+    /// Whether multishot receives can be used.
     is_multishot: bool,
     proactor: Proactor,
 }
@@ -82,10 +81,10 @@ struct Slot<O> {
 enum Wait {
     None,
     Poll(Key<PollOnce<Fd>>),
-    /// As `Poll`, and to be received from when it is readable.
+    /// Waits like `Poll`, and receives when the descriptor is readable.
     PollToReceive(Key<PollOnce<Fd>>, Fd),
     Receive(Receive),
-    /// Over as soon as it was asked for.
+    /// The wait was over as soon as it began.
     Done(Event),
 }
 
@@ -96,7 +95,7 @@ struct Receive {
 }
 
 enum ReceiveKey {
-    /// It goes on by itself.
+    /// The receive goes on by itself.
     Multishot(Key<CappedRecvMulti>),
     Once(Key<RecvManaged<Fd>>),
 }
@@ -119,12 +118,12 @@ impl<O: Copy> Driver<O> {
         })
     }
 
-    /// Whether it is io_uring.
+    /// Returns whether the queue is io_uring.
     pub fn is_io_uring(&self) -> bool {
         self.proactor.driver_type() == DriverType::IoUring
     }
 
-    /// Ends the wait, from any thread.
+    /// Returns a waker, which ends `wait` from any thread.
     pub fn waker(&self) -> Waker {
         self.proactor.waker()
     }
@@ -140,10 +139,9 @@ impl<O: Copy> Driver<O> {
         token
     }
 
-    /// Waits for bytes from a socket. Where it shall go on and io_uring can, it does so when some
-    /// have come, also before anybody wants more, until `READ_AHEAD_BYTES_MAX` have come, the
-    /// stream ends, or the system ends it, which the event tells: to be asked again for each piece
-    /// costs the system half a microsecond.
+    /// Waits for bytes from a socket. With `goes_on`, and if io_uring can, the receive goes on by
+    /// itself until `READ_AHEAD_BYTES_MAX` bytes have come, the stream ends, or the system ends
+    /// the receive, which the event tells. This saves half a microsecond for each piece.
     pub fn receive(&mut self, fd: &Fd, goes_on: bool, owner: O) -> Token {
         let token = self.slot(owner);
         // On epoll the operation would hold a buffer while it waits.
@@ -156,7 +154,7 @@ impl<O: Copy> Driver<O> {
         token
     }
 
-    /// Ends a wait, of which nothing more is heard.
+    /// Cancels a wait. No event of the wait follows.
     pub fn cancel(&mut self, token: Token) {
         let slot = &mut self.slots[token.0 as usize];
         if slot.owner.take().is_none() {
@@ -164,8 +162,8 @@ impl<O: Copy> Driver<O> {
         }
         let wait = std::mem::replace(&mut slot.wait, Wait::None);
         self.free.push(token.0);
-        // A cancellation that finds the submission queue full is lost, and the wait goes on with
-        // nobody to end it.
+        // A cancellation that finds the submission queue full is lost, and the wait would never
+        // end.
         self.stage();
         match wait {
             Wait::Poll(key) | Wait::PollToReceive(key, _) => drop(self.proactor.cancel(key)),
@@ -175,8 +173,7 @@ impl<O: Copy> Driver<O> {
         }
     }
 
-    /// Hands over what is to be waited for, and waits until something is ready, at most for
-    /// `timeout`.
+    /// Submits the new waits, and waits until something is ready, at most for `timeout`.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let timeout =
             if self.ready.list().is_empty() && self.batch.is_empty() { timeout } else { Some(Duration::ZERO) };
@@ -189,28 +186,28 @@ impl<O: Copy> Driver<O> {
         result
     }
 
-    /// What becomes ready while these are looked at is for the next time: timers and signals have
-    /// their turn too. What is left of the last batch comes first.
+    /// Takes the ready slots as the next batch, after the rest of the last one. Slots that become
+    /// ready meanwhile are for the next time, so that timers and signals have their turn.
     fn next_batch(&mut self) {
         let mut left = std::mem::take(&mut self.batch);
         std::mem::swap(&mut *self.ready.list(), &mut self.batch);
         self.batch.reverse();
         if left.is_empty() {
-            // Its memory is for what becomes ready next.
+            // Reuse the memory for the slots that become ready next.
             *self.ready.list() = left;
         } else {
             self.batch.append(&mut left);
         }
     }
 
-    /// Hands over what was cancelled, so that the queue gives up the descriptors.
+    /// Submits the cancellations, so that the queue gives up the descriptors.
     pub fn settle(&mut self) {
         self.staged = 0;
-        // What else has come stands on the list, for the next `wait`.
+        // Other ready slots stay on the list for the next `wait`.
         let _ = self.proactor.poll(Some(Duration::ZERO));
     }
 
-    /// The next of what had happened when `wait` returned.
+    /// Returns the next event of the batch that `wait` took.
     pub fn next(&mut self) -> Option<(O, Event)> {
         loop {
             let token = Token(self.batch.pop()?);
@@ -226,8 +223,8 @@ impl<O: Copy> Driver<O> {
         }
     }
 
-    /// What came of a wait, also when it goes on; nothing when it is another than the one that
-    /// something came of.
+    /// Returns the event of a wait, also when the wait goes on. Returns none when the slot belongs
+    /// to another wait by now.
     fn finish(&mut self, token: Token) -> Option<Event> {
         let wait = match std::mem::replace(&mut self.slots[token.0 as usize].wait, Wait::None) {
             Wait::None => return None,
@@ -250,7 +247,7 @@ impl<O: Copy> Driver<O> {
         None
     }
 
-    /// The next of what a receive has received, or its end.
+    /// Returns the next bytes of a receive, or its end.
     fn received(&mut self, token: Token, receive: Receive) -> Option<Event> {
         if let ReceiveKey::Multishot(key) = &receive.key
             && let Some(BufResult(result, extra)) = self.proactor.pop_multishot(key)
@@ -274,8 +271,9 @@ impl<O: Copy> Driver<O> {
         let bytes = match last {
             Err(key) => return self.go_on(token, Wait::Receive(Receive { key, fd })),
             Ok(Ok(buffer)) => Ok(buffer.map_or_else(Vec::new, |bytes| bytes.to_vec())),
-            // All buffers were taken in this turn, or the socket is non-blocking, for `sendfile`.
-            // Whether it is begun again is for its owner to say, who knows whether anybody reads.
+            // All buffers were taken in this turn, or the socket is non-blocking for `sendfile`.
+            // The owner decides whether to begin again, because the owner knows whether the guest
+            // reads.
             Ok(Err(error)) if is_multishot && is_of_the_queue(&error) => return Some(Event::Ended),
             // The buffers are back by now.
             Ok(Err(error)) if error.kind() == io::ErrorKind::ResourceBusy => {
@@ -287,7 +285,7 @@ impl<O: Copy> Driver<O> {
                 let wait = self.receive_later(token, fd);
                 return self.go_on(token, wait);
             }
-            // The kernel says that it can be told a limit, and cannot.
+            // The kernel's version promises limits, but the kernel has none.
             Ok(Err(error)) if is_multishot && error.kind() == io::ErrorKind::InvalidInput => {
                 self.is_multishot = false;
                 let wait = self.receive_pooled(token, fd, false);
@@ -298,7 +296,7 @@ impl<O: Copy> Driver<O> {
         Some(Event::Received { bytes, goes_on: false })
     }
 
-    /// What the kernel wrote into a buffer of the pool, to which that goes back.
+    /// Copies what the kernel wrote into a buffer of the pool. The buffer goes back to the pool.
     #[allow(unsafe_code)]
     fn take_buffer(&self, length: usize, extra: &Extra) -> io::Result<Vec<u8>> {
         let mut buffer = self.pool.take(extra.buffer_id()?)?.ok_or(io::ErrorKind::InvalidData)?;
@@ -335,7 +333,7 @@ impl<O: Copy> Driver<O> {
         }
     }
 
-    /// Waits for bytes, to receive them then.
+    /// Waits until there are bytes, and receives them then.
     fn receive_later(&mut self, token: Token, fd: Fd) -> Wait {
         match self.push_poll(token, &fd, Interest::Readable) {
             Ok(key) => Wait::PollToReceive(key, fd),
@@ -347,8 +345,8 @@ impl<O: Copy> Driver<O> {
         self.push(token, PollOnce::new(fd.clone(), interest))
     }
 
-    /// Puts an operation into the queue, whose end wakes the slot. One that is over at once has
-    /// failed.
+    /// Puts an operation into the queue. The operation's end wakes the slot. An operation that is
+    /// over at once has failed.
     fn push<T: OpCode + 'static>(&mut self, token: Token, operation: T) -> io::Result<Key<T>> {
         let pushed = self.proactor.push(operation);
         self.stage();
@@ -392,19 +390,20 @@ fn received_nothing(error: io::Error) -> Event {
     Event::Received { bytes: Err(error), goes_on: false }
 }
 
-/// What the kernel wrote into the last buffer of a receive; none at the end of the stream.
+/// Returns what the kernel wrote into the last buffer of a receive. None at the end of the stream.
 #[allow(unsafe_code)]
 fn last_buffer<R: ResultTakeBuffer<Buffer = BufferRef>>(result: R) -> io::Result<Option<BufferRef>> {
     // SAFETY: the length is the kernel's own count of what it wrote into this buffer.
     unsafe { result.take_buffer() }
 }
 
-/// Whether an error says something of the queue alone: it found no buffer, or could not wait.
+/// Returns whether an error concerns the queue alone: no buffer was free, or the queue could not
+/// wait.
 fn is_of_the_queue(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock)
 }
 
-/// Whether the system is this version of Linux or a later one.
+/// Returns whether the system is this version of Linux or a later one.
 fn kernel_is_at_least(version: (u32, u32)) -> bool {
     let name = rustix::system::uname();
     let release = name.release().to_string_lossy();
@@ -412,9 +411,9 @@ fn kernel_is_at_least(version: (u32, u32)) -> bool {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= version
 }
 
-/// The slots of whose waits something has come, in that order: once for each piece of a receive
-/// that goes on. One that was freed meanwhile, and is another's, is looked at in vain. The queue
-/// completes waits on our own thread, so the lock is never waited for.
+/// The slots that are ready, in order: once for each piece of a multishot receive. A slot that
+/// another wait uses by now is looked at in vain. The queue completes waits on our own thread, so
+/// the lock is never waited for.
 #[derive(Default)]
 struct Ready(Mutex<Vec<u32>>);
 
@@ -439,7 +438,7 @@ impl Wake for SlotWaker {
     }
 }
 
-/// The queue with its pool of buffers. A kernel that has io_uring and not the pool, as those
+/// Opens the queue with its pool of buffers. A kernel with io_uring but without the pool, as
 /// before 5.19, gets epoll.
 fn open(choice: Choice) -> io::Result<(Proactor, BufferPool)> {
     let build = |builder: &ProactorBuilder| {
