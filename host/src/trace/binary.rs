@@ -14,15 +14,17 @@ use super::{End, Header, KeyFrame, Record, Sent, Turn};
 use crate::contract::Answer;
 use crate::limits;
 
-/// What a trace begins with. The first byte is no text, so that nothing takes it for some.
+/// The first bytes of a trace. The first one is not text, so that no program takes a trace for
+/// text.
 pub const MAGIC: [u8; 8] = *b"\x89PLUTO\r\n";
 
-/// Before each block: its length in bytes, a checksum of that length, and the XXH3 of these bytes.
-/// A damaged length would otherwise look like a host that was killed.
+/// The size of the frame before each block: the block's length in bytes, a checksum of the length,
+/// and the XXH3 of the block. Without the checksum, a damaged length would look like a host that
+/// was killed.
 const FRAME_BYTES: usize = 4 + 4 + 8;
 
-/// The bytes with which a trace begins: what was run, and the guest itself, so that the file is
-/// all that a replay needs.
+/// Returns the bytes with which a trace begins: the header, and the guest itself, so that a replay
+/// needs only this file.
 pub fn begin(header: &Header, guest: &[u8]) -> io::Result<Vec<u8>> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend(Format::of(header).number().to_le_bytes());
@@ -50,24 +52,24 @@ impl Default for Block {
 }
 
 impl Block {
-    /// An empty block in memory that was used before.
+    /// Creates an empty block in memory that was used before.
     pub fn within(mut memory: Vec<u8>) -> Self {
         memory.clear();
         memory.extend([0; FRAME_BYTES]);
         Self { bytes: memory, context: Context::default() }
     }
 
-    /// Whether there is no record in it.
+    /// Returns whether the block has no record.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many bytes its records take.
+    /// Returns the number of bytes of the records.
     pub fn len(&self) -> usize {
         self.bytes.len() - FRAME_BYTES
     }
 
-    /// Makes room for so many bytes, and no more.
+    /// Makes room for exactly this many more bytes.
     pub fn reserve(&mut self, bytes: usize) {
         self.bytes.reserve_exact(bytes);
     }
@@ -82,12 +84,12 @@ impl Block {
         put_end(&mut self.bytes, end);
     }
 
-    /// Adds what stands in the place of so many turns.
+    /// Adds a record that stands in the place of this many turns.
     pub fn cut(&mut self, turns: u64) {
         put_cut(&mut self.bytes, turns);
     }
 
-    /// The block as it stands in the file.
+    /// Returns the block as it stands in the file.
     pub fn seal(mut self) -> Vec<u8> {
         let (room, payload) = self.bytes.split_at_mut(FRAME_BYTES);
         room.copy_from_slice(&frame_of(payload));
@@ -95,14 +97,14 @@ impl Block {
     }
 }
 
-/// A key frame as it stands in the file: in a block of its own. None when it is larger than one
-/// can be.
+/// Returns a key frame as it stands in the file, in a block of its own. None when it is larger
+/// than a block can be.
 pub fn key_frame(key: &KeyFrame) -> Option<Vec<u8>> {
     let payload = put_key_frame(key);
     (payload.len() <= limits::TRACE_BLOCK_BYTES_MAX).then(|| frame(&payload))
 }
 
-/// How many bytes of records a writer puts in one block.
+/// The bytes of records that a writer puts into one block.
 const WRITER_BLOCK_BYTES: usize = 64 << 10;
 
 /// Writes a trace whose records are known, one after the other.
@@ -112,14 +114,14 @@ pub struct TraceWriter<W> {
 }
 
 impl<W: Write> TraceWriter<W> {
-    /// Writes what the trace begins with. Whether `guest` is the one that the header names is for
-    /// the caller to say.
+    /// Writes the beginning of a trace. The caller makes sure that `guest` is the one that the
+    /// header names.
     pub fn new(mut output: W, header: &Header, guest: &[u8]) -> io::Result<Self> {
         output.write_all(&begin(header, guest)?)?;
         Ok(Self { output, block: Block::default() })
     }
 
-    /// Writes a record. One that is larger than a reader takes is an error.
+    /// Writes a record. A record that is larger than a reader takes is an error.
     pub fn record(&mut self, record: &Record) -> io::Result<()> {
         match record {
             Record::Turn(turn) => self.block.turn(turn.sent, turn.time, &turn.answers),
@@ -134,7 +136,7 @@ impl<W: Write> TraceWriter<W> {
         if self.block.len() >= WRITER_BLOCK_BYTES { self.flush() } else { Ok(()) }
     }
 
-    /// Writes what is left.
+    /// Writes the remaining records.
     pub fn finish(mut self) -> io::Result<W> {
         self.flush()?;
         self.output.flush()?;
@@ -159,23 +161,23 @@ fn too_large(what: &str) -> io::Error {
 /// Reads a trace, from its beginning.
 pub struct TraceReader<R> {
     input: R,
-    /// What was run.
+    /// The header, which describes the run.
     pub header: Header,
     /// The guest, as the bytes that were given to the host.
     pub guest: Vec<u8>,
     block: Vec<u8>,
-    /// How much of the block is read.
+    /// The number of the block's bytes that are read.
     read: usize,
     context: Context,
     /// Where in the file the block begins.
     offset: u64,
-    /// Where the first one does.
+    /// Where in the file the first block begins.
     first: u64,
-    /// What was looked at.
+    /// The record that `peek` has read ahead.
     ahead: Option<Result<Option<Record>, TraceError>>,
-    /// The run has ended: nothing may follow.
+    /// Whether the run has ended. Nothing may follow then.
     ended: bool,
-    /// Answers of the last turn that are not read.
+    /// The number of answers of the last turn that are not read.
     answers: usize,
 }
 
@@ -200,19 +202,20 @@ pub enum Piece {
 pub enum TraceError {
     /// It is no trace.
     Foreign,
-    /// It is one of another version.
+    /// It is a trace of this other version.
     Version(u16),
-    /// It ends in the midst of what it must begin with.
+    /// It ends within the header or the guest.
     Headless,
-    /// A block is not what was written: where it begins.
+    /// The block that begins at this offset is not what was written.
     Damaged(u64),
-    /// A block was written so, and makes no sense: where it begins, and why.
+    /// The block that begins at this offset was written like this and makes no sense, for this
+    /// reason.
     Malformed(u64, Malformed),
     /// The guest inside is not the one that the header names.
     OtherGuest {
         /// SHA-256 as the header has it.
         named: [u8; 32],
-        /// That of the guest.
+        /// SHA-256 of the guest.
         found: [u8; 32],
     },
     /// The file cannot be read.
@@ -251,7 +254,7 @@ impl fmt::Display for TraceError {
 impl std::error::Error for TraceError {}
 
 impl<R: Read> TraceReader<R> {
-    /// Reads what the trace begins with.
+    /// Reads the beginning of a trace.
     pub fn open(mut input: R) -> Result<Self, TraceError> {
         let mut preamble = [0; MAGIC.len() + 2];
         match input.read_exact(&mut preamble) {
@@ -291,8 +294,8 @@ impl<R: Read> TraceReader<R> {
         })
     }
 
-    /// The next record; none at the end of the file. A last block that is not whole is no record:
-    /// the host was killed as it wrote it.
+    /// Reads the next record. Returns none at the end of the file. An incomplete last block counts
+    /// as the end: the host was killed while it wrote the block.
     pub fn record(&mut self) -> Result<Option<Record>, TraceError> {
         match self.ahead.take() {
             Some(record) => record,
@@ -300,7 +303,8 @@ impl<R: Read> TraceReader<R> {
         }
     }
 
-    /// Looks at the next record; none either where it cannot be read, which `record` then tells.
+    /// Looks at the next record. Returns none also if the record cannot be read; the next call of
+    /// `record` returns the error.
     pub fn peek(&mut self) -> Option<&Record> {
         if self.ahead.is_none() {
             self.ahead = Some(self.read());
@@ -308,7 +312,8 @@ impl<R: Read> TraceReader<R> {
         self.ahead.as_ref()?.as_ref().ok()?.as_ref()
     }
 
-    /// Where in the file the block with the last record begins: for a key frame, where it does.
+    /// Returns where in the file the block with the last record begins. A key frame has a block of
+    /// its own.
     pub fn place(&self) -> u64 {
         self.offset
     }
@@ -327,8 +332,8 @@ impl<R: Read> TraceReader<R> {
         }))
     }
 
-    /// The next part of the trace; none at the end of the file. Not to be mixed with `record`
-    /// within a turn.
+    /// Reads the next part of the trace. Returns none at the end of the file. Do not mix calls of
+    /// this and of `record` within a turn.
     pub fn piece(&mut self) -> Result<Option<Piece>, TraceError> {
         if let Some(answer) = self.answer()? {
             return Ok(Some(Piece::Answer(answer)));
@@ -339,7 +344,7 @@ impl<R: Read> TraceReader<R> {
         }))
     }
 
-    /// The next answer of a turn, if it has one.
+    /// Reads the next answer of a turn, if there is one.
     fn answer(&mut self) -> Result<Option<Answer>, TraceError> {
         let Some(left) = self.answers.checked_sub(1) else { return Ok(None) };
         let mut reader = Reader::new(&self.block[self.read..]);
@@ -349,13 +354,13 @@ impl<R: Read> TraceReader<R> {
         Ok(Some(answer))
     }
 
-    /// The next record, or the beginning of a turn.
+    /// Reads the next record, or the beginning of a turn.
     fn head(&mut self) -> Result<Option<Head>, TraceError> {
         if self.read == self.block.len() {
             if !self.block.is_empty() {
                 self.offset += (self.block.len() + FRAME_BYTES) as u64;
             }
-            // Two of them are not to be held.
+            // Do not hold two blocks at once.
             (self.block, self.read) = (Vec::new(), 0);
             let block = read_block(&mut self.input, self.offset, limits::TRACE_BLOCK_BYTES_MAX)?;
             let Some(block) = block else { return Ok(None) };
@@ -383,7 +388,7 @@ impl<R: Read> TraceReader<R> {
 }
 
 impl<R: Read + Seek> TraceReader<R> {
-    /// Goes to the block that begins there, as `place` has told.
+    /// Goes to the block at this place, which `place` has returned.
     pub fn seek(&mut self, place: u64) -> Result<(), TraceError> {
         self.input.seek(SeekFrom::Start(place)).map_err(TraceError::Io)?;
         (self.block, self.read, self.offset) = (Vec::new(), 0, place);
@@ -401,7 +406,7 @@ fn frame(payload: &[u8]) -> Vec<u8> {
     [&frame_of(payload), payload].concat()
 }
 
-/// What stands before a block.
+/// Returns the frame of a block.
 fn frame_of(payload: &[u8]) -> [u8; FRAME_BYTES] {
     let length = u32::try_from(payload.len()).expect("a turn is far below 4 GiB");
     let mut bytes = [0; FRAME_BYTES];
@@ -411,13 +416,13 @@ fn frame_of(payload: &[u8]) -> [u8; FRAME_BYTES] {
     bytes
 }
 
-/// The lower half of its XXH3.
+/// Returns the checksum of a length: the lower half of its XXH3.
 fn check_of_length(length: u32) -> u32 {
     xxh3_64(&length.to_le_bytes()) as u32
 }
 
-/// The next block, of at most so many bytes; none when the file ends before it does. Never
-/// allocates more than the file holds.
+/// Reads the next block of at most `bytes_max` bytes. Returns none when the file ends before the
+/// block does. Never allocates more than the file holds.
 fn read_block(input: &mut impl Read, at: u64, bytes_max: usize) -> Result<Option<Vec<u8>>, TraceError> {
     let mut frame = [0; FRAME_BYTES];
     match input.read_exact(&mut frame) {
@@ -444,10 +449,10 @@ fn read_block(input: &mut impl Read, at: u64, bytes_max: usize) -> Result<Option
     Ok(Some(payload))
 }
 
-/// Never takes more memory than the largest guest.
+/// Unpacks the guest. Never takes more memory than the largest guest.
 fn unpack_guest(packed: &[u8]) -> Result<Vec<u8>, Malformed> {
     let mut guest = zstd::bulk::decompress(packed, limits::GUEST_BYTES_MAX as usize).map_err(|_| Malformed::Guest)?;
-    // It was unpacked into a buffer for the largest one.
+    // The buffer has room for the largest guest.
     guest.shrink_to_fit();
     Ok(guest)
 }

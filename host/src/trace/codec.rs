@@ -1,4 +1,4 @@
-//! Answers as bytes, and back.
+//! Encodes answers as bytes, and decodes them.
 
 use super::wire::{Malformed, Reader, put_bytes, put_halves, put_number, put_signed};
 use crate::contract::{
@@ -6,14 +6,15 @@ use crate::contract::{
 };
 use crate::limits;
 
-/// Facts about files, of which a server is told the same ones over and over: each is written once
-/// a block.
+/// Facts about files. A server is told the same facts over and over, so each is written once a
+/// block.
 #[derive(Default)]
 pub struct Facts {
     known: Vec<Metadata>,
 }
 
-/// How many are remembered. They are looked up one after the other, the last used first.
+/// The most facts that are remembered. They are searched one after the other, beginning with the
+/// last used.
 const FACTS_MAX: usize = 32;
 
 impl Facts {
@@ -135,11 +136,12 @@ fn put_peer(out: &mut Vec<u8>, peer: &SocketAddress) {
     put_number(out, peer.port.into());
 }
 
-/// What an answer takes in a trace at least: an id of two numbers, and its case.
+/// The least bytes of an answer in a trace: an id of two numbers, and the case.
 pub const ANSWER_BYTES_MIN: usize = 3;
 
-/// What the lists of one turn may still take of memory. Their elements take up to 60 times their
-/// bytes in a trace, so they are counted as a live world counts them, which never gives more.
+/// The memory that the lists of one turn may still take. List elements take up to 60 times their
+/// bytes in a trace, so they are counted as a live world counts them. A live world never gives
+/// more.
 pub struct Room(usize);
 
 impl Default for Room {
@@ -149,7 +151,7 @@ impl Default for Room {
 }
 
 impl Room {
-    /// An element of a list with bytes of its own takes some of it.
+    /// Takes memory for an element of a list, with the bytes of the element.
     pub(super) fn take<T>(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
         self.0 = self.0.checked_sub(size_of::<T>() + bytes.len()).ok_or(Malformed::Held)?;
         Ok(())
@@ -168,7 +170,7 @@ pub fn read_answer(reader: &mut Reader<'_>, facts: &mut Facts, room: &mut Room) 
         5 => Reply::Opened(Opened { file: reader.halves()?, metadata: facts.read(reader)? }),
         6 => Reply::Loaded(Loaded { buffer: reader.halves()?, length: reader.number()? }),
         7 => {
-            // A name's length, and which of the known facts there are.
+            // An entry takes at least a name's length and the number of a known fact.
             let length = reader.length(2, limits::LIST_ENTRIES_MAX)?;
             let mut entries = Vec::with_capacity(length);
             for _ in 0..length {

@@ -1,4 +1,4 @@
-//! What the headers of all formats have in common, as bytes.
+//! Encodes the fields that the headers of all formats have in common.
 
 use super::header::{Contract, Header};
 use super::wire::{Malformed, Reader, put_bytes, put_number};
@@ -13,7 +13,7 @@ pub(super) fn read_words(reader: &mut Reader<'_>) -> Result<String, Malformed> {
     reader.short_text(limits::TRACE_WORDS_BYTES_MAX).map(str::to_owned)
 }
 
-/// Adds what a header ends with: what the run was given.
+/// Adds the end of a header: the run's engine, memory, limits, arguments and start.
 pub(super) fn put_run(out: &mut Vec<u8>, header: &Header) {
     put_bytes(out, header.engine.as_bytes());
     put_number(out, header.memory_max);
@@ -24,7 +24,7 @@ pub(super) fn put_run(out: &mut Vec<u8>, header: &Header) {
     put_number(out, header.start);
 }
 
-/// Reads what a header ends with, and makes a header of that and of what was before it.
+/// Reads the end of a header. Returns the header, with the given first fields.
 pub(super) fn read_run(
     reader: &mut Reader<'_>,
     guest_sha256: [u8; 32],

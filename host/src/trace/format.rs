@@ -5,8 +5,8 @@ use super::wire::{Malformed, Reader};
 use super::{v5, v6};
 use crate::run_limits::RunLimits;
 
-/// The formats that this host reads. It records in the last one. A trace of an earlier one, which
-/// was made text, is made binary in its own format again.
+/// The formats that this host reads. The host records in the last one. A trace of an earlier
+/// format keeps its format when it is converted to text and back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     /// See [`v5`].
@@ -16,12 +16,12 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// The format of that number.
+    /// Returns the format of this number.
     pub(super) fn numbered(number: u16) -> Option<Self> {
         [Self::V5, Self::V6].into_iter().find(|format| format.number() == number)
     }
 
-    /// The format of a trace with this header.
+    /// Returns the format of a trace with this header.
     pub(super) fn of(header: &Header) -> Self {
         match header.contract {
             Contract::Source(_) => Self::V5,
@@ -29,7 +29,7 @@ impl Format {
         }
     }
 
-    /// The number with which a trace begins.
+    /// Returns the number with which a trace begins.
     pub(super) fn number(self) -> u16 {
         match self {
             Self::V5 => v5::NUMBER,
@@ -37,7 +37,7 @@ impl Format {
         }
     }
 
-    /// The number with which its text form begins.
+    /// Returns the number with which the text form begins.
     pub(super) fn of_text(self) -> u32 {
         match self {
             Self::V5 => 1,
@@ -46,7 +46,7 @@ impl Format {
     }
 }
 
-/// The encoding of a header.
+/// Encodes a header.
 pub(super) fn put_header(header: &Header) -> Vec<u8> {
     let mut out = Vec::new();
     match &header.contract {
@@ -56,7 +56,7 @@ pub(super) fn put_header(header: &Header) -> Vec<u8> {
     out
 }
 
-/// Reads a header, which is all that there is.
+/// Reads a header that takes all of these bytes.
 pub(super) fn parse_header(format: Format, bytes: &[u8]) -> Result<Header, Malformed> {
     let mut reader = Reader::new(bytes);
     let header = match format {
@@ -67,7 +67,8 @@ pub(super) fn parse_header(format: Format, bytes: &[u8]) -> Result<Header, Malfo
 }
 
 impl Header {
-    /// Why this host cannot repeat the run, and which host can.
+    /// Returns why this host cannot repeat the run, and which host can. Returns none if this host
+    /// can.
     pub fn differs(&self) -> Option<String> {
         let contract = match &self.contract {
             Contract::Source(sha256) => v5::differs(sha256),
@@ -76,8 +77,8 @@ impl Header {
         contract.or_else(|| RunLimits::recorded(&self.limits).err())
     }
 
-    /// An earlier name of the interface, which the recorded guest may import instead of the
-    /// present one.
+    /// Returns an earlier name of the interface, which the recorded guest may import instead of
+    /// the present one.
     pub fn earlier_interface(&self) -> Option<&'static str> {
         matches!(self.contract, Contract::Source(_)).then_some(v5::INTERFACE)
     }

@@ -1,4 +1,4 @@
-//! What a trace says of its run before the first record.
+//! The header of a trace, which describes the run.
 
 use sha2::{Digest, Sha256};
 
@@ -6,7 +6,7 @@ use crate::contract::versions::SPOKEN;
 use crate::engine_kind::EngineKind;
 use crate::run_limits::RunLimits;
 
-/// What a run was a run of.
+/// The description of a recorded run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// SHA-256 of the guest, as the bytes that were given to the host.
@@ -15,8 +15,8 @@ pub struct Header {
     pub contract: Contract,
     /// The host's name and version, such as `pluto-host 0.1.0`. Empty in a trace of format 5.
     pub host: String,
-    /// The engine's name, version and target. They are told and not compared: what a guest
-    /// computes is the same on each, and the hashes prove it.
+    /// The engine's name, version and target. They are shown and not compared: a guest computes
+    /// the same on each engine, and the hashes prove it.
     pub engine: String,
     /// The limits of the host at which a guest's run can change, each as `name=value`. A replay
     /// applies them.
@@ -32,29 +32,29 @@ pub struct Header {
 /// How a trace names its contract, which also tells the trace's format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Contract {
-    /// In format 6: by its version and its identity, which comments do not change.
+    /// Format 6 names the contract by its version and its identity, which comments do not change.
     Named {
         /// The version of the package `pluto:system`.
         version: String,
         /// See `Shape::identity`.
         identity: [u8; 32],
     },
-    /// In format 5: by the SHA-256 of the source text, comments included.
+    /// Format 5 names the contract by the SHA-256 of the source text, comments included.
     Source([u8; 32]),
 }
 
-/// What this host writes into the header of a trace.
+/// The host's name and version, as this host writes them into headers.
 const HOST: &str = concat!("pluto-host ", env!("CARGO_PKG_VERSION"));
 
 impl Contract {
-    /// The contract that this host speaks.
+    /// Returns the contract that this host speaks.
     pub fn spoken() -> Self {
         Self::Named { version: SPOKEN.number.to_owned(), identity: SPOKEN.identity }
     }
 }
 
 impl Header {
-    /// The header of a run of `guest` that begins now.
+    /// Creates the header of a run of `guest`.
     pub fn new(guest: &[u8], memory_max: u64, arguments: Vec<String>, start: u64) -> Self {
         Self {
             guest_sha256: Self::digest(guest),
@@ -68,12 +68,12 @@ impl Header {
         }
     }
 
-    /// SHA-256.
+    /// Returns the SHA-256 of bytes.
     pub fn digest(bytes: &[u8]) -> [u8; 32] {
         Sha256::digest(bytes).into()
     }
 
-    /// Which engine it was recorded on, when `kind` is another one.
+    /// Returns the engine of the recording, if `kind` is another one.
     pub fn differs_in_engine(&self, kind: EngineKind) -> Option<String> {
         let here = kind.name();
         (self.engine != here).then(|| {

@@ -1,6 +1,6 @@
-//! Bytes as people write them.
+//! Writes bytes in hexadecimal digits.
 
-/// Bytes in hexadecimal digits.
+/// Returns bytes in hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

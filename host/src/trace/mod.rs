@@ -10,8 +10,9 @@
 //! cut     = how many turns stood here, first in a trace
 //! ```
 //!
-//! Requests are not in it: the same guest sends them again, and the hashes prove it. Neither is
-//! what the guest never saw, such as the content of files that it only named, nor what it logged.
+//! A trace does not contain requests: the same guest sends them again, and the hashes prove it.
+//! Nor does it contain the guest's log, or anything that the guest never saw, such as the content
+//! of files that the guest only named.
 
 pub mod binary;
 pub mod codec;
@@ -35,21 +36,22 @@ pub use crate::stop::Exit as How;
 pub use header::{Contract, Header};
 pub use sum::Sum;
 
-/// One thing that happened.
+/// One record of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// The guest received.
+    /// The guest received answers.
     Turn(Turn),
     /// The guest paused, and this was its state.
     KeyFrame(KeyFrame),
-    /// So many turns stood here, and no key frame is in their place: what follows cannot be
-    /// replayed before the next one. The first record only.
+    /// This many turns were cut off here, without a key frame in their place. The records that
+    /// follow cannot be replayed before the next key frame. Only the first record of a trace can
+    /// be a cut.
     Cut(u64),
     /// The run ended. Nothing follows.
     End(End),
 }
 
-/// What one `receive` was.
+/// The batch of one `receive`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
     /// What the guest had sent since the last record.
@@ -60,17 +62,16 @@ pub struct Turn {
     pub answers: Vec<Answer>,
 }
 
-/// All that a run depends on at one moment, between two calls of the guest: a replay can begin
-/// here.
+/// The whole state of a run at one moment between two calls of the guest. A replay can begin here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFrame {
-    /// How many turns were before it.
+    /// The number of turns before the key frame.
     pub turn: u64,
-    /// The time of the last of them: nanoseconds since the Unix epoch.
+    /// The time of the last of these turns: nanoseconds since the Unix epoch.
     pub time: u64,
     /// What the guest had sent since the last record.
     pub sent: Sent,
-    /// How many requests the guest had sent, all in all.
+    /// The number of all requests that the guest had sent.
     pub requests: u64,
     /// The requests that were pending, by id, in ascending order.
     pub pending: Vec<(u64, Arity)>,
@@ -78,20 +79,21 @@ pub struct KeyFrame {
     pub image: Vec<u8>,
 }
 
-/// What a guest sent between two turns.
+/// A summary of the requests that a guest sent between two turns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
-    /// How many requests.
+    /// The number of requests.
     pub count: u64,
-    /// Their sum (see [`Sum`]); 0 when there is none.
+    /// The sum of the requests (see [`Sum`]). 0 when there is none.
     pub hash: u64,
 }
 
 impl Sent {
-    /// Not known, as in a trace that was written by hand. No guest sends so many.
+    /// An unknown summary, as in a trace that was written by hand. No guest sends this many
+    /// requests.
     pub const UNKNOWN: Self = Self { count: u64::MAX, hash: 0 };
 
-    /// Whether a guest that sent `found` did what was recorded.
+    /// Returns whether a guest that sent `found` did what was recorded.
     pub fn allows(self, found: Self) -> bool {
         self == Self::UNKNOWN || self == found
     }
@@ -102,6 +104,6 @@ impl Sent {
 pub struct End {
     /// What the guest had sent since the last turn.
     pub sent: Sent,
-    /// Why.
+    /// The reason for the end.
     pub how: How,
 }

@@ -1,4 +1,4 @@
-//! The records as bytes.
+//! Encodes records as bytes, and decodes them.
 
 use super::codec::{ANSWER_BYTES_MIN, Facts, Room, put_answer, read_answer};
 use super::wire::{Malformed, Reader, put_bytes, put_halves, put_number};
@@ -13,19 +13,20 @@ const END: u8 = 1;
 const KEY_FRAME: u8 = 2;
 const CUT: u8 = 3;
 
-/// What a record is told from those before it in its block.
+/// The state that a record depends on: the records before it in its block.
 #[derive(Default)]
 pub(super) struct Context {
     facts: Facts,
-    /// Of the last turn; so the first of a block stands for itself.
+    /// The time of the last turn. 0 at the beginning of a block, so that the first time is
+    /// absolute.
     time: u64,
-    /// Of the turn that is being read.
+    /// The memory that the turn which is being read may still take.
     room: Room,
 }
 
 /// A record, or the beginning of a turn, whose answers are read one after the other.
 pub(super) enum Head {
-    /// What the guest had sent, the time, and how many answers follow.
+    /// A summary of what the guest had sent, the time, and the number of answers that follow.
     Turn { sent: Sent, time: u64, answers: usize },
     /// Any other record.
     Whole(Record),
@@ -42,7 +43,7 @@ impl Context {
         answers.iter().for_each(|answer| put_answer(out, &mut self.facts, answer));
     }
 
-    /// Reads a record, or of a turn what stands before its answers.
+    /// Reads a record, or the part of a turn before its answers.
     pub(super) fn head(&mut self, reader: &mut Reader<'_>) -> Result<Head, Malformed> {
         Ok(Head::Whole(match reader.byte()? {
             TURN => {
@@ -72,13 +73,13 @@ pub(super) fn put_end(out: &mut Vec<u8>, end: &End) {
     put_how(out, &end.how);
 }
 
-/// Adds the encoding of what stands in the place of so many turns.
+/// Adds the encoding of a cut, which stands in the place of this many turns.
 pub(super) fn put_cut(out: &mut Vec<u8>, turns: u64) {
     out.push(CUT);
     put_number(out, turns);
 }
 
-/// The encoding of a key frame, which is all that there is in its block.
+/// Encodes a key frame, which is the only record of its block.
 pub(super) fn put_key_frame(key: &KeyFrame) -> Vec<u8> {
     let mut out = vec![KEY_FRAME];
     put_number(&mut out, key.turn);
@@ -97,7 +98,7 @@ pub(super) fn put_key_frame(key: &KeyFrame) -> Vec<u8> {
 fn read_key_frame(reader: &mut Reader<'_>) -> Result<KeyFrame, Malformed> {
     let (turn, time) = (reader.number()?, reader.number()?);
     let (sent, requests) = (read_sent(reader)?, reader.number()?);
-    // An id of two numbers, and how often it is answered.
+    // A pending request takes at least an id of two numbers, and its arity.
     let length = reader.length(3, limits::REQUESTS_PENDING_MAX)?;
     let mut pending = Vec::with_capacity(length);
     for _ in 0..length {

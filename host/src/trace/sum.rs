@@ -1,8 +1,8 @@
-//! What a guest sends, summed up: one hash of all requests between two turns, in their order.
+//! The sum of what a guest sends: one hash of all requests between two turns, in their order.
 //!
-//! A recorder does this for each request of a busy server. So nothing is encoded or copied: a
-//! request is a few numbers in fixed places, and bytes are hashed where they lie. Each is hashed
-//! with the sum of what was before for a seed.
+//! A recorder sums up each request of a busy server, so nothing is encoded or copied: a request is
+//! a few numbers in fixed places, and bytes are hashed where they lie. Each hash takes the sum
+//! before it as its seed.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -15,11 +15,11 @@ pub struct Sum {
     sent: Sent,
 }
 
-/// What a request takes at least to be kept.
+/// The least bytes that a request takes to be kept.
 const REQUEST_BYTES: usize = size_of::<Submission>();
 
 impl Sum {
-    /// Adds a request; how many bytes it takes to be kept.
+    /// Adds a request. Returns how many bytes the request takes to be kept.
     pub fn add(&mut self, submission: &Submission) -> usize {
         self.sent.count += 1;
         let id = submission.id;
@@ -47,7 +47,7 @@ impl Sum {
         REQUEST_BYTES + bytes
     }
 
-    /// The sum since the last call.
+    /// Takes the sum since the last call.
     pub fn take(&mut self) -> Sent {
         std::mem::take(&mut self.sent)
     }
@@ -65,14 +65,14 @@ impl Sum {
         self.numbers([case, range.handle, range.offset, range.length])
     }
 
-    /// Adds bytes by their length and their hash, behind what says what they are. How many they
-    /// are.
+    /// Adds bytes by their length and their hash, behind the case that says what they are. Returns
+    /// their number.
     fn bytes(&mut self, case: u64, id: u64, bytes: &[u8]) -> usize {
         self.numbers([case, id, bytes.len() as u64, xxh3_64(bytes)]);
         bytes.len()
     }
 
-    /// Adds numbers. They take no bytes besides.
+    /// Adds numbers. Returns 0, because numbers take no further bytes.
     fn numbers(&mut self, numbers: [u64; 4]) -> usize {
         let mut bytes = [0; 32];
         for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {

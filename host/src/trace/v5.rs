@@ -25,8 +25,8 @@ struct Source {
     commit: Option<&'static str>,
 }
 
-/// All texts of `wit/system.wit` while the format was written, the oldest first. The first four
-/// are before `signal` could say that lines of the log were lost.
+/// All texts of `wit/system.wit` while hosts wrote this format, the oldest first. In the first
+/// four, `signal` could not yet say that lines of the log were lost.
 const SOURCES: [Source; 6] = [
     earlier("14eb3f6a2727682ae0f7d743b575504c0baf16c74a7095aa9322df0553f76ad6", "b6560dc"),
     earlier("d915c5cf7364d74656db4f03f6f217f17b7aed8f17e266b5da19b49865127cbf", "f0bc9e0"),
@@ -44,7 +44,7 @@ const fn last(sha256: &str) -> Source {
     Source { sha256: digest(sha256), commit: None }
 }
 
-/// Why this host cannot repeat a run whose header names the contract so, and which host can.
+/// Returns why this host cannot repeat a run whose header names this contract, and which host can.
 pub(super) fn differs(sha256: &[u8; 32]) -> Option<String> {
     let (became, here) = (RELEASED[0], SPOKEN);
     let (number, spoken) = (became.number, here.number);

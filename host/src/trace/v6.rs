@@ -12,7 +12,7 @@ use crate::contract::versions::SPOKEN;
 /// makes a new format, and what reads this one stays.
 pub(super) const NUMBER: u16 = 6;
 
-/// Why this host cannot repeat a run of that contract, and which host can.
+/// Returns why this host cannot repeat a run of this contract, and which host can.
 pub(super) fn differs(version: &str, identity: &[u8; 32], host: &str) -> Option<String> {
     let here = SPOKEN.number;
     let other = if version == here { "another " } else { "" };

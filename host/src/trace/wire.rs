@@ -1,28 +1,28 @@
-//! Numbers and strings as bytes, and back. Reading bears any input.
+//! Encodes numbers and strings as bytes, and decodes them. Decoding bears any input.
 
 use std::fmt;
 
-/// What is wrong with bytes that should be a trace.
+/// The reason why bytes are not a valid trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// They end too early.
+    /// The bytes end too early.
     Short,
     /// A number is too large for what it means.
     Number,
-    /// A string is no UTF-8.
+    /// A string is not UTF-8.
     Text,
     /// There is no such case.
     Case,
     /// The guest cannot be unpacked, or is larger than one may be.
     Guest,
-    /// There is more than what belongs there.
+    /// Bytes are left at the end.
     Rest,
-    /// A record is not where such a one can be.
+    /// A record is in a place where it cannot be.
     Place,
     /// A list has more elements than one can have, or a block or a text is longer than one of its
     /// kind can be.
     Long,
-    /// What one turn brings takes more memory than the limits of a host allow.
+    /// The answers of one turn take more memory than the limits of a host allow.
     Held,
 }
 
@@ -44,7 +44,8 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// Seven bits a byte, the lowest first; the highest bit says that more follow (LEB128).
+/// Adds a number in LEB128: seven bits a byte, the lowest first. The highest bit says that more
+/// bytes follow.
 pub fn put_number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -53,24 +54,25 @@ pub fn put_number(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-/// Ids and handles are often two small numbers in one: a slot and how often it was used.
+/// Adds a number as its two halves. Ids and handles are often two small numbers in one: a slot,
+/// and the count of its uses.
 pub fn put_halves(out: &mut Vec<u8>, number: u64) {
     put_number(out, number & u64::from(u32::MAX));
     put_number(out, number >> 32);
 }
 
-/// A signed number: small ones stay short (zigzag).
+/// Adds a signed number in zigzag form, so that small ones stay short.
 pub fn put_signed(out: &mut Vec<u8>, number: i64) {
     put_number(out, (number << 1 ^ number >> 63) as u64);
 }
 
-/// A length, and so many bytes.
+/// Adds bytes, behind their length.
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_number(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-/// Takes from bytes what was put.
+/// Decodes what the functions above have encoded.
 pub struct Reader<'a> {
     bytes: &'a [u8],
 }
@@ -81,24 +83,24 @@ impl<'a> Reader<'a> {
         Self { bytes }
     }
 
-    /// Whether all is read.
+    /// Returns whether everything is read.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// How much is left. A list has no more elements than this.
+    /// Returns the number of bytes that are left. A list has no more elements than this.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// One byte.
+    /// Reads one byte.
     pub fn byte(&mut self) -> Result<u8, Malformed> {
         let (first, rest) = self.bytes.split_first().ok_or(Malformed::Short)?;
         self.bytes = rest;
         Ok(*first)
     }
 
-    /// What `put_number` wrote.
+    /// Reads what `put_number` wrote.
     pub fn number(&mut self) -> Result<u64, Malformed> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
@@ -115,43 +117,44 @@ impl<'a> Reader<'a> {
         Err(Malformed::Number)
     }
 
-    /// A number of a smaller type.
+    /// Reads a number of a smaller type.
     pub fn small<T: TryFrom<u64>>(&mut self) -> Result<T, Malformed> {
         T::try_from(self.number()?).map_err(|_| Malformed::Number)
     }
 
-    /// What `put_halves` wrote.
+    /// Reads what `put_halves` wrote.
     pub fn halves(&mut self) -> Result<u64, Malformed> {
         let (low, high): (u32, u32) = (self.small()?, self.small()?);
         Ok(u64::from(high) << 32 | u64::from(low))
     }
 
-    /// What `put_signed` wrote.
+    /// Reads what `put_signed` wrote.
     pub fn signed(&mut self) -> Result<i64, Malformed> {
         let number = self.number()?;
         Ok((number >> 1) as i64 ^ -((number & 1) as i64))
     }
 
-    /// So many bytes.
+    /// Reads `length` bytes.
     pub fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.bytes.split_at_checked(length).ok_or(Malformed::Short)?;
         self.bytes = rest;
         Ok(taken)
     }
 
-    /// What `put_bytes` wrote.
+    /// Reads what `put_bytes` wrote.
     pub fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
         let length = self.number()?;
         self.take(usize::try_from(length).map_err(|_| Malformed::Short)?)
     }
 
-    /// The same, as text.
+    /// Reads what `put_bytes` wrote, as text.
     pub fn text(&mut self) -> Result<&'a str, Malformed> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Malformed::Text)
     }
 
-    /// The length of a list of at most so many elements, each of which takes at least `bytes_min`:
-    /// so whoever makes room for all of them at once takes a small multiple of what is there.
+    /// Reads the length of a list of at most `most` elements, each of which takes at least
+    /// `bytes_min` bytes. So room for all elements at once is a small multiple of the bytes that
+    /// are there.
     pub fn length(&mut self, bytes_min: usize, most: usize) -> Result<usize, Malformed> {
         let length: usize = self.small()?;
         if length > most {
@@ -160,7 +163,7 @@ impl<'a> Reader<'a> {
         if length > self.len() / bytes_min { Err(Malformed::Short) } else { Ok(length) }
     }
 
-    /// Text of at most so many bytes.
+    /// Reads text of at most `bytes_max` bytes.
     pub fn short_text(&mut self, bytes_max: usize) -> Result<&'a str, Malformed> {
         let text = self.text()?;
         if text.len() > bytes_max { Err(Malformed::Long) } else { Ok(text) }

@@ -58,12 +58,12 @@ use super::{Header, Record};
 pub use parse::TextReader;
 pub use write::{TextWriter, request};
 
-/// What a text says: a trace without its guest.
+/// The content of a text: a trace without its guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
-    /// What was run.
+    /// The header, which describes the run.
     pub header: Header,
-    /// What happened.
+    /// The records.
     pub records: Vec<Record>,
 }
 
@@ -78,8 +78,8 @@ impl Text {
         Ok(Self { header: reader.header, records })
     }
 
-    /// The trace in its binary form. Whether `guest` is the one that the header names is for the
-    /// caller to say.
+    /// Returns the trace in its binary form. The caller makes sure that `guest` is the one that
+    /// the header names.
     pub fn to_binary(&self, guest: &[u8]) -> io::Result<Vec<u8>> {
         let mut writer = TraceWriter::new(Vec::new(), &self.header, guest)?;
         self.records.iter().try_for_each(|record| writer.record(record))?;
@@ -90,11 +90,11 @@ impl Text {
 /// Why a text is no trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextError {
-    /// Counted from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// What could have stood there.
+    /// The expected words.
     pub expected: String,
-    /// What stands there.
+    /// The found words.
     pub found: String,
 }
 

@@ -25,14 +25,15 @@ const HOWS: &str = "exit, trapped or stopped";
 const STOPS: &str = "asked, stop-too-slow, turn-too-long, memory, tables, requests-pending, duplicate-id, \
                      nothing-pending, answers-ended, system or port-taken";
 
-/// Reads a text record by record, of which a text can hold far more than memory does.
+/// Reads a text record by record, because the records of a text can take more memory than there
+/// is.
 pub struct TextReader<'a> {
-    /// What was run.
+    /// The header, which describes the run.
     pub header: Header,
     lines: Lines<'a>,
-    /// Of the last record.
+    /// The time of the last record.
     time: u64,
-    /// Whether there was none yet.
+    /// Whether no record was read yet.
     is_first: bool,
 }
 
@@ -50,7 +51,7 @@ impl<'a> TextReader<'a> {
         Ok(Self { time: header.start, header, lines, is_first: true })
     }
 
-    /// The next record; none at the end of the text.
+    /// Reads the next record. Returns none at the end of the text.
     pub fn record(&mut self) -> Result<Option<Record>, TextError> {
         let Some(mut words) = self.lines.next() else { return Ok(None) };
         let record = match words.word(RECORDS)? {
@@ -106,7 +107,7 @@ fn header(lines: &mut Lines<'_>) -> Result<Header, TextError> {
     })
 }
 
-/// A digest behind the word that says of what it is.
+/// Reads a line with a keyword and a digest.
 fn digest(words: &mut Words<'_>, keyword: &str) -> Result<[u8; 32], TextError> {
     words.keyword(keyword)?;
     words.take("64 hexadecimal digits", |word| {
@@ -225,7 +226,7 @@ fn answer(mut words: Words<'_>, lines: &mut Lines<'_>, room: &mut Room) -> Resul
     Ok(Answer { id, reply })
 }
 
-/// What stands in the line of the answer itself.
+/// Reads the part of an answer in its first line.
 fn reply(words: &mut Words<'_>) -> Result<Reply, TextError> {
     let word = words.word(REPLIES)?;
     Ok(match word {
@@ -259,7 +260,7 @@ fn reply(words: &mut Words<'_>) -> Result<Reply, TextError> {
     })
 }
 
-/// A string that a trace can hold where it says something of the host.
+/// Reads a string about the host, which has a limit of its length.
 fn short_text(words: &mut Words<'_>) -> Result<String, TextError> {
     let expected = format!("a string of at most {} bytes", limits::TRACE_WORDS_BYTES_MAX);
     let too_long = words.error(&expected);

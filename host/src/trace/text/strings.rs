@@ -1,12 +1,12 @@
-//! Bytes in quotes, and back.
+//! Writes bytes in quotes, and reads them.
 
 use std::fmt::{self, Write};
 
 /// Bytes of one string in a line; longer ones are broken.
 const LINE_BYTES: usize = 100;
 
-/// Bytes as one string. What a reader could not see, or not tell from something else, is escaped.
-/// It is written piece by piece, for it can have four times as many bytes.
+/// Bytes as one string. Characters that a reader could not see, or could mistake for others, are
+/// escaped. The string is written piece by piece, because it can have four times as many bytes.
 pub(super) struct Quoted<'a>(pub(super) &'a [u8]);
 
 impl fmt::Display for Quoted<'_> {
@@ -20,8 +20,8 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// Bytes as what follows a word: a string in the same line, or several in lines of their own,
-/// broken behind line ends.
+/// Bytes behind a word: a string in the same line, or several in lines of their own, broken behind
+/// line ends.
 pub(super) struct Following<'a>(pub(super) &'a [u8]);
 
 impl fmt::Display for Following<'_> {
@@ -55,8 +55,8 @@ fn put_bytes(text: &mut impl Write, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(text, "\\x{byte:02x}"))
 }
 
-/// What stands in front of a text that begins with a quote: the string with its quotes, as far as
-/// it goes.
+/// Returns the length of the string, with its quotes, at the front of a text that begins with a
+/// quote.
 pub(super) fn span(text: &str) -> usize {
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate().skip(1) {
@@ -70,7 +70,7 @@ pub(super) fn span(text: &str) -> usize {
     text.len()
 }
 
-/// The bytes of a string with its quotes. An error says what is expected.
+/// Reads the bytes of a string with its quotes. An error says what is expected.
 pub(super) fn unquoted(word: &str) -> Result<Vec<u8>, &'static str> {
     let inside = word.strip_prefix('"').ok_or("a string in quotes")?;
     let mut bytes = Vec::new();

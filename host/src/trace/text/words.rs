@@ -5,10 +5,10 @@ use std::str::{FromStr, Lines as StrLines};
 
 use super::{TextError, strings};
 
-/// The lines that say something.
+/// The lines of a text, without empty ones and comments.
 pub(super) struct Lines<'a> {
     lines: Enumerate<StrLines<'a>>,
-    /// The next one.
+    /// The next line.
     ahead: Option<Words<'a>>,
     /// The number of the last line that was looked at.
     line: usize,
@@ -27,7 +27,7 @@ impl<'a> Lines<'a> {
         next
     }
 
-    /// The next line if its first word is such a one.
+    /// Takes the next line if its first word satisfies `is`.
     pub(super) fn next_if(&mut self, is: impl FnOnce(&str) -> bool) -> Option<Words<'a>> {
         if is(self.ahead.as_ref()?.first()) { self.next() } else { None }
     }
@@ -49,7 +49,7 @@ impl<'a> Lines<'a> {
         words.whole(read)
     }
 
-    /// The same for as many lines as begin so.
+    /// Reads all next lines that begin with `keyword`.
     pub(super) fn each(
         &mut self,
         keyword: &str,
@@ -61,7 +61,7 @@ impl<'a> Lines<'a> {
         Ok(())
     }
 
-    /// What such lines say, of which there are no more than so many.
+    /// Reads all next lines that begin with `keyword`, at most a given number, into a list.
     pub(super) fn lines<T>(
         &mut self,
         keyword: &str,
@@ -91,14 +91,14 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// What is left of a line.
+/// The words that are left of a line.
 pub(super) struct Words<'a> {
     line: usize,
     rest: &'a str,
 }
 
 impl<'a> Words<'a> {
-    /// The first word; an empty one at the end of the line, which a comment is.
+    /// Returns the first word. It is empty at the end of the line or before a comment.
     fn first(&self) -> &'a str {
         let text = self.rest.trim_start();
         match text.as_bytes().first() {
@@ -112,7 +112,7 @@ impl<'a> Words<'a> {
         self.first().is_empty()
     }
 
-    /// Takes the first word, of which `read` must make something.
+    /// Takes the first word, which `read` must accept.
     pub(super) fn take<T>(&mut self, expected: &str, read: impl FnOnce(&'a str) -> Option<T>) -> Result<T, TextError> {
         let word = self.first();
         let value = if word.is_empty() { None } else { read(word) };
@@ -127,12 +127,12 @@ impl<'a> Words<'a> {
         if self.is_done() { Ok(value) } else { Err(self.error("the end of the line")) }
     }
 
-    /// The first word is not what was expected.
+    /// Returns the error that the first word is not what was expected.
     pub(super) fn error(&self, expected: &str) -> TextError {
         self.wrong(self.first(), expected)
     }
 
-    /// This word of the line is not what was expected.
+    /// Returns the error that this word of the line is not what was expected.
     pub(super) fn wrong(&self, word: &str, expected: &str) -> TextError {
         let found = match word.char_indices().nth(FOUND_CHARS) {
             _ if word.is_empty() => "the end of the line".to_owned(),
@@ -154,13 +154,13 @@ impl<'a> Words<'a> {
         self.take(expected, |word| word.parse().ok())
     }
 
-    /// A keyword and a number.
+    /// Reads a keyword and a number.
     pub(super) fn field<T: FromStr>(&mut self, keyword: &str) -> Result<T, TextError> {
         self.keyword(keyword)?;
         self.number("a number")
     }
 
-    /// An id or a handle.
+    /// Reads an id or a handle.
     pub(super) fn halves(&mut self, expected: &str) -> Result<u64, TextError> {
         self.take(expected, |word| {
             let (high, low) = word.split_once('.')?;
@@ -168,20 +168,20 @@ impl<'a> Words<'a> {
         })
     }
 
-    /// A string of bytes.
+    /// Reads a string of bytes.
     pub(super) fn bytes(&mut self) -> Result<Vec<u8>, TextError> {
         let bytes = strings::unquoted(self.first()).map_err(|expected| self.error(expected))?;
         self.take("a string", |_| Some(bytes))
     }
 
-    /// A string that is text.
+    /// Reads a string that is text.
     pub(super) fn text(&mut self) -> Result<String, TextError> {
         let word = self.first();
         let bytes = strings::unquoted(word).map_err(|expected| self.error(expected))?;
         self.take("a string in UTF-8", |_| String::from_utf8(bytes).ok())
     }
 
-    /// One of the cases, by its name.
+    /// Reads the name of one of the cases.
     pub(super) fn case<T: Copy>(&mut self, cases: &[T], name: fn(T) -> &'static str) -> Result<T, TextError> {
         let find = |word: &str| cases.iter().copied().find(|case| name(*case) == word);
         if let Some(case) = find(self.first()) {
@@ -192,5 +192,5 @@ impl<'a> Words<'a> {
     }
 }
 
-/// How much of a word is shown that was not expected.
+/// The most characters that an error shows of an unexpected word.
 const FOUND_CHARS: usize = 40;

@@ -20,7 +20,7 @@ use crate::trace::{Contract, End, Header, How, KeyFrame, Record, Sent, Turn};
 /// Writes a trace as text.
 pub struct TextWriter<W> {
     output: W,
-    /// Of the last turn.
+    /// The time of the last turn.
     time: u64,
 }
 
@@ -44,7 +44,7 @@ impl<W: Write> TextWriter<W> {
         Ok(Self::records(output, header.start))
     }
 
-    /// Writes no header, but records that begin at the time `start`.
+    /// Creates a writer without a header, for records that begin at the time `start`.
     pub fn records(output: W, start: u64) -> Self {
         Self { output, time: start }
     }
@@ -105,15 +105,15 @@ impl<W: Write> TextWriter<W> {
         Ok(())
     }
 
-    /// The time since the last record.
+    /// Returns the time since the last record.
     fn step(&mut self, time: u64) -> String {
         let before = std::mem::replace(&mut self.time, time);
         if time >= before { format!("+{}", time - before) } else { format!("-{}", before - time) }
     }
 }
 
-/// A request in words: its id and kind, and a line for each part and each line of bytes of a
-/// write.
+/// Returns a request in words: its id and kind, and a line for each part and each line of bytes of
+/// a write.
 pub fn request(submission: &Submission) -> String {
     format!("{} {}", halves(submission.id), show_request(&submission.request))
 }
