@@ -1,4 +1,4 @@
-//! What can be chosen by name, and the types of the host that each name stands for.
+//! The choices by name, and the types of the host that each name stands for.
 
 use clap::ValueEnum;
 use clap::builder::{EnumValueParser, TypedValueParser};
@@ -48,7 +48,7 @@ choices! {
 }
 
 choices! {
-    /// What a process that compiles makes, by its name.
+    /// The product of a process that compiles, by its name.
     product -> Product, by MadeOfGuest {
         /// A component, of a core module
         Component,

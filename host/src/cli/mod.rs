@@ -1,4 +1,4 @@
-//! The command line: what can be said, and what it means.
+//! The command line and its options.
 
 mod choices;
 
@@ -249,7 +249,7 @@ pub struct Explain {
 }
 
 impl Explain {
-    /// What of the run is told.
+    /// Returns the filter of events.
     pub fn filter(&self) -> Filter {
         Filter { connection: self.connection, from: self.from.unwrap_or(0), to: self.to.unwrap_or(u64::MAX) }
     }
@@ -292,28 +292,28 @@ Example:
   pluto-host target/guests/pluto.wasm 8000 html/";
 
 impl Run {
-    /// The folder that the guest may read.
+    /// Returns the folder that the guest may read.
     pub fn root(&self) -> Option<&str> {
         self.rest.first().map(String::as_str).filter(|first| !first.starts_with('-'))
     }
 
-    /// How many shards serve.
+    /// Returns the number of shards.
     pub fn shards(&self) -> usize {
         self.shards.unwrap_or_else(|| if self.has_one_shard_to_record() { 1 } else { cores() })
     }
 
-    /// Whether there would be more shards if the run were not recorded.
+    /// Returns whether there would be more shards if the run were not recorded.
     pub fn has_one_shard_to_record(&self) -> bool {
         self.shards.is_none() && self.record.is_some() && self.flight_recorder.is_none() && cores() > 1
     }
 
-    /// What the guest is given: the port, the folder, and the rest.
+    /// Returns the guest's arguments: the port, the folder, and the rest.
     pub fn guest_arguments(&self) -> Vec<String> {
         std::iter::once(self.port.to_string()).chain(self.rest.iter().cloned()).collect()
     }
 }
 
-/// The cores that this process may use, by its affinity and its control group.
+/// Returns the number of cores that this process may use, by its affinity and its control group.
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(limits::SHARDS_MAX))
 }
@@ -327,7 +327,7 @@ fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| "a port is a number from 0 to 65535, such as 8000".to_owned())
 }
 
-/// A port, with the address to bind or for this machine only.
+/// Parses a port, with the address to bind. Without an address, the port is for this machine only.
 fn address(text: &str) -> Result<SocketAddr, String> {
     let alone = text.parse().map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     alone.or_else(|_| text.parse()).map_err(|_| {
@@ -336,7 +336,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// A number of bytes, with or without a unit of 1024, as `dd` and `nginx` take it.
+/// Parses a number of bytes, with or without a unit of 1024, as `dd` and `nginx` take it.
 fn size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
@@ -352,7 +352,7 @@ fn size(text: &str) -> Result<u64, String> {
     })
 }
 
-/// A span of time in nanoseconds: a number of seconds, or with units.
+/// Parses a span of time to nanoseconds: a number of seconds, or a number with a unit.
 fn nanoseconds(text: &str) -> Result<u64, String> {
     let is_number = text.parse::<f64>().is_ok();
     let span = humantime::parse_duration(&if is_number { format!("{text}s") } else { text.to_owned() });

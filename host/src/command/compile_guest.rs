@@ -8,8 +8,8 @@ use anyhow::Result;
 use crate::compile::{Product, REFUSED, child};
 use crate::messages::cut;
 
-/// Compiles so many bytes of standard input for the process of this number, which has started this
-/// one. What is made goes to standard output, and why nothing is made to standard error.
+/// Compiles `length` bytes of standard input for the process `parent`, which has started this one.
+/// The product goes to standard output, and an error to standard error.
 pub fn compile_guest(product: Product, length: u64, parent: i32) -> ExitCode {
     match child::make(product, io::stdin().lock(), length, parent).and_then(|made| write(&made)) {
         Ok(()) => ExitCode::SUCCESS,

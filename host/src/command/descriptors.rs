@@ -10,9 +10,9 @@ pub fn descriptors_of_host(shards: usize) -> u64 {
     limits::DESCRIPTORS_OF_HOST + limits::DESCRIPTORS_OF_SHARD * (shards as u64 - 1)
 }
 
-/// Takes as many descriptors as the system gives, for the soft limit is low for programs that use
-/// `select`; how many handles that makes for each shard. Each connection and each open file takes
-/// one. Too few to serve with are an error.
+/// Raises the soft limit of descriptors to the hard limit, because the soft limit is low for the
+/// sake of programs that use `select`. Returns the number of handles for each shard. Each
+/// connection and each open file takes one. Too few descriptors to serve with are an error.
 pub fn take_descriptors(shards: usize) -> Result<usize> {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
@@ -30,7 +30,7 @@ pub fn take_descriptors(shards: usize) -> Result<usize> {
     Ok(usize::try_from(handles).unwrap_or(usize::MAX).min(limits::HANDLES_MAX))
 }
 
-/// Descriptors without which a server of so many shards does not start.
+/// Descriptors without which a server with this many shards does not start.
 fn descriptors_needed(shards: usize) -> u64 {
     descriptors_of_host(shards) + limits::DESCRIPTORS_SERVING_MIN * shards as u64
 }

@@ -1,4 +1,4 @@
-//! Holding two guests against each other, or one against a recording, by what others see of them.
+//! Compares two guests, or a guest and a recording, by what clients and the file system see.
 
 use std::io::Write;
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::limits;
 use crate::messages::{printable, quoted};
 use crate::scene::Scene;
 
-/// What the second guest answers differently to the clients of a trace.
+/// Tells what the second guest answers differently to the clients of a trace.
 pub fn diff(trace: &Path, first: &Path, second: &Path, memory_max: u64) -> Result<ExitStatus> {
     let bytes = [read_guest(first)?, read_guest(second)?];
     let engine = engine(false)?;
@@ -42,8 +42,8 @@ pub fn diff(trace: &Path, first: &Path, second: &Path, memory_max: u64) -> Resul
     Ok(ExitStatus::Diverged)
 }
 
-/// Whether clients and the file system see the same of a guest as was recorded, however it goes
-/// about it.
+/// Checks that clients and the file system see the same of a guest as was recorded, in whichever
+/// way the guest does it.
 pub fn loose(guest: &Path, trace: &Path, target: EngineKind, memory_max: u64) -> Result<ExitStatus> {
     let bytes = read_guest(guest)?;
     let stage = Stage::within(&engine(false)?, open(trace)?, trace, memory_max)?;
@@ -64,7 +64,7 @@ pub fn loose(guest: &Path, trace: &Path, target: EngineKind, memory_max: u64) ->
     Ok(ExitStatus::Diverged)
 }
 
-/// Runs a guest in a recorded world. How it trapped is told.
+/// Runs a guest in a recorded world. Reports a trap.
 fn run(stage: &Stage, engine: &Engine, path: &Path, guest: &[u8]) -> Result<(Behaviour, Unknown)> {
     let Ran { behaviour, unknown, trap } = stage.run(engine, path, guest)?;
     if let Some(Trap { message, log }) = trap {
@@ -79,7 +79,7 @@ fn summary(scene: &Scene, differences: &Differences) -> String {
     format!("{} of difference, on {connections} of {}", count(kinds as u64, "kind"), count(all as u64, "connection"))
 }
 
-/// How much was compared.
+/// Says how much was compared.
 fn extent(scene: &Scene) -> String {
     let segments: usize = scene.clients.iter().map(|client| client.segments.len()).sum();
     let connections = count(scene.clients.len() as u64, "connection");
@@ -116,7 +116,7 @@ fn tell_unknown(path: &Path, unknown: &Unknown) {
 
 fn print(text: &str) -> Result<()> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
-        // Nobody reads any more, so everything is said.
+        // Nobody reads the output any more, so there is nothing left to do.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => result.context("cannot write the differences"),
     }

@@ -1,4 +1,4 @@
-//! Telling a person what happened in a recorded run.
+//! Tells people what happened in a recorded run.
 
 use std::cell::RefCell;
 use std::fs;
@@ -68,7 +68,7 @@ fn check_place(page: &Path, trace: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Listens to the replay, and tells.
+/// Watches the replay, and writes what happens.
 struct Narrator {
     explainer: Explainer,
     header: Header,
@@ -77,11 +77,11 @@ struct Narrator {
     error: Option<io::Error>,
 }
 
-/// Where what is told goes.
+/// The destination of the events.
 enum Output {
-    /// At once, to standard output.
+    /// Text on standard output, written at once.
     Text(Text<BufWriter<Stdout>>),
-    /// Into a page in the end: the first events, and how many are too many.
+    /// A page, written at the end: the first events, and the number of events that are left out.
     Page(Vec<Event>, u64),
 }
 
@@ -143,7 +143,7 @@ fn written(result: io::Result<()>) -> Result<()> {
     written_or_over(result).map_or(Ok(()), |error| Err(error).context("cannot write the explanation"))
 }
 
-/// When nobody reads any more, everything is said.
+/// Returns the error of a write. A closed pipe is no error, because nobody reads any more.
 fn written_or_over(result: io::Result<()>) -> Option<io::Error> {
     let error = result.err()?;
     if error.kind() == io::ErrorKind::BrokenPipe {

@@ -1,4 +1,4 @@
-//! Looking at a guest, and making one of a core module.
+//! Inspects a guest, and converts core modules to components.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -14,8 +14,8 @@ use crate::compile::Compiler;
 use crate::engine::componentize as make_component;
 use crate::messages::{self, printable};
 
-/// Tells what a guest is, and whether it would be admitted. It is compiled in a process of its
-/// own, unless that is to be this one.
+/// Tells what a guest is, and whether it would be admitted. The guest is compiled in a process of
+/// its own, or in this one with `compile_here`.
 pub fn inspect(path: &Path, compile_here: bool) -> Result<ExitStatus> {
     let bytes = read_guest(path)?;
     let engine = engine(false)?;

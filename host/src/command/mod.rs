@@ -1,4 +1,4 @@
-//! What the commands do.
+//! The commands.
 
 mod compile_guest;
 mod descriptors;
@@ -58,6 +58,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
 /// A file that grows beyond `ulimit -f` is an error of the write, as on a full disk, and does not
 /// end the process.
 fn outlive_large_files() -> std::io::Result<()> {
-    // That a handler is there is enough: the write fails then. Nobody looks at what it sets.
+    // Any handler makes the write fail instead of ending the process. Nothing reads the flag that
+    // this handler sets.
     signal_hook::flag::register(SIGXFSZ, Arc::default()).map(|_| ())
 }

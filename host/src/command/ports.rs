@@ -9,7 +9,7 @@ use crate::backend::live::Port;
 use crate::cli::Run;
 use crate::limits;
 
-/// Binds the guest's port, then those that it is granted besides.
+/// Binds the guest's port, then the ports of `--grant-port`.
 pub fn bind_ports(run: &Run) -> Result<Vec<Port>> {
     if run.grant_ports.len() > limits::PORTS_GRANTED_MAX {
         bail!(
@@ -46,7 +46,7 @@ fn explain_bind(address: SocketAddr, error: Errno) -> anyhow::Error {
     }
 }
 
-/// What the operator is told of a port that another program has.
+/// Returns the message about a port that another program uses.
 pub fn port_in_use(port: u16) -> String {
     format!("port {port} is in use: stop the program that has it, or choose another port (0 lets the system choose)")
 }

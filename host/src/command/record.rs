@@ -1,4 +1,4 @@
-//! Recording a run that is being served: into a file, or into the flight recorder's memory.
+//! Records a live run into a file, or into the flight recorder's memory.
 
 use std::fs::{File, Permissions};
 use std::io::{Read, Write};
@@ -27,13 +27,13 @@ use crate::stop::Exit;
 use crate::trace::{Header, binary};
 use crate::world::World as _;
 
-/// Where each SIGUSR1 is told.
+/// The stream that becomes readable at each SIGUSR1.
 pub struct SnapshotRequests(UnixStream);
 
 impl SnapshotRequests {
-    /// Takes the signal over, when there will be flight recorders, one for each shard: before
-    /// anything that takes long, for it would end the host. What is asked meanwhile is done once
-    /// there is something to write.
+    /// Takes SIGUSR1 over, if there will be flight recorders, one for each shard. Called before
+    /// anything that takes long, because the signal would end the host. Requests that come
+    /// meanwhile are served once there is something to write.
     pub fn of(run: &Run, shards: usize) -> Result<Vec<Self>> {
         let recorders = if run.flight_recorder.is_some() { shards } else { 0 };
         let install = || -> std::io::Result<Self> {
@@ -45,8 +45,8 @@ impl SnapshotRequests {
     }
 }
 
-/// Puts a recorder before the live world, when one is wanted. The shard has a number if there are
-/// several.
+/// Puts a recorder in front of the live world, if the operator wants one. The shard has a number
+/// if there are several.
 pub fn recorded(
     mut live: Live,
     run: &Run,
@@ -74,7 +74,7 @@ pub fn recorded(
     })
 }
 
-/// The file of a shard's own trace: with its number before the ending.
+/// Returns the file of a shard's own trace, with the shard's number before the ending.
 fn of_shard(path: &Path, shard: Option<usize>) -> PathBuf {
     let Some(number) = shard else { return path.to_owned() };
     let mut name = path.file_stem().unwrap_or_default().to_owned();
@@ -86,7 +86,7 @@ fn of_shard(path: &Path, shard: Option<usize>) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Puts a flight recorder before the live world.
+/// Puts a flight recorder in front of the live world.
 fn flight_recorder(
     live: Live,
     size: u64,
@@ -123,9 +123,9 @@ fn flight_recorder(
     })))
 }
 
-/// Does in a thread of its own what may take as long as a disk likes. None when it took too long:
-/// as long as `patience` without any of the steps that it counts. It goes on then, as long as the
-/// process does.
+/// Runs work that waits for a disk in a thread of its own, and returns its result. Returns none
+/// when the work takes too long: `patience` without any of the steps that it counts. The work then
+/// goes on as long as the process does.
 fn finished<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
     patience: Duration,
@@ -145,7 +145,7 @@ fn finished<T: Send + 'static>(
     }
 }
 
-/// Whether nobody will ask what has happened.
+/// Returns whether the end of the run is so ordinary that nobody will ask what happened.
 fn is_orderly(how: &Exit) -> bool {
     match how {
         Exit::Code(code) => *code == 0,
@@ -179,17 +179,17 @@ fn lock(saver: &Mutex<Saver>) -> MutexGuard<'_, Saver> {
 /// Writes what a flight recorder holds.
 struct Saver {
     path: PathBuf,
-    /// What the trace begins with: the header and the guest.
+    /// The beginning of the trace: the header and the guest.
     beginning: Arc<[u8]>,
-    /// How many pieces the disk has taken.
+    /// The number of bytes that were written, by which progress is noticed.
     written: Arc<AtomicU64>,
-    /// The run has ended, and all is written.
+    /// Whether the run has ended and everything is written.
     is_over: bool,
 }
 
 impl Saver {
-    /// A file that cannot be written is better known before there is something to write. A disk
-    /// that stalls is not waited for.
+    /// Creates a saver. A file that cannot be written is an error now, before there is something
+    /// to write. A disk that stalls is not waited for.
     fn new(path: PathBuf, beginning: Vec<u8>) -> Result<Self> {
         let saver = Self { path, beginning: beginning.into(), written: Arc::default(), is_over: false };
         let failed = || format!("cannot record to {}", saver.path.display());
@@ -215,7 +215,8 @@ impl Saver {
         }
     }
 
-    /// Under another name first, so that there is a whole trace or none. How many bytes it has.
+    /// Writes a snapshot, under another name first, so that there is a whole trace or none.
+    /// Returns the size of the trace in bytes.
     fn write(&self, snapshot: &Snapshot) -> Result<u64> {
         let (mut file, part) = (create(&self.path)?, part(&self.path));
         let blocks = std::iter::once(&self.beginning[..]).chain(snapshot.blocks.iter().map(|it| &it[..]));
@@ -232,8 +233,8 @@ impl Saver {
         Ok(file.metadata()?.len())
     }
 
-    /// The disk is asked for what was written now and then, so that it is known whether it takes
-    /// any of it.
+    /// Counts written bytes, and now and then waits until the disk has them, so that progress of
+    /// the disk is noticed.
     fn takes(&self, bytes: usize, file: &File) -> std::io::Result<()> {
         let before = self.written.fetch_add(bytes as u64, Ordering::Relaxed);
         let piece = limits::FLIGHT_SYNC_BYTES as u64;
@@ -241,8 +242,8 @@ impl Saver {
     }
 }
 
-/// Makes the file of a flight recorder under its other name. One that is left over from a process
-/// with the same number gives way.
+/// Creates the file of a flight recorder under its other name. A file that is left over from a
+/// process with the same number is replaced.
 fn create(path: &Path) -> Result<File> {
     if std::fs::metadata(path).is_ok_and(|it| !it.is_file()) {
         bail!("the name belongs to something that is no file: choose another");
@@ -256,7 +257,7 @@ fn create(path: &Path) -> Result<File> {
     Ok(File::options().write(true).create_new(true).mode(TRACE_MODE).open(part)?)
 }
 
-/// The name under which it is written.
+/// Returns the name under which the trace is written at first.
 fn part(path: &Path) -> PathBuf {
     let mut name = path.to_owned().into_os_string();
     name.push(format!(".{}.part", std::process::id()));
@@ -279,16 +280,18 @@ fn describe(path: &Path, bytes: u64, snapshot: &Snapshot) -> String {
     format!("the flight recorder has written {path}: {kib} KiB, {seconds:.1} s, {turns}{reservation}")
 }
 
-/// Of a trace. It holds what clients have sent, so that only its owner may read it.
+/// The mode of a trace's file. A trace holds what clients have sent, so only its owner may read
+/// it.
 const TRACE_MODE: u32 = 0o600;
 
-/// Makes the file of a trace, or empties that of an earlier one. A pipe is waited for until
-/// somebody reads it.
+/// Creates the file of a trace, or empties the file of an earlier one. Waits until a pipe has a
+/// reader.
 pub fn create_trace(path: &Path) -> Result<File> {
     create_with(path, OFlags::empty())
 }
 
-/// The same for a run that is about to begin: a pipe that nobody reads is an error.
+/// Creates the file of a trace for a run that is about to begin. A pipe without a reader is an
+/// error.
 fn open_to_record(path: &Path) -> Result<File> {
     let file = create_with(path, OFlags::NONBLOCK).map_err(|error| match error.downcast_ref::<std::io::Error>() {
         Some(cause) if Errno::from_io_error(cause) == Some(Errno::NXIO) => {
@@ -314,7 +317,7 @@ fn create_with(path: &Path, flags: OFlags) -> Result<File> {
     Ok(file)
 }
 
-/// What is there and is no trace is not overwritten.
+/// Refuses to overwrite a file that is not a trace.
 fn check_place(path: &Path) -> Result<()> {
     let mut begin = [0; binary::MAGIC.len()];
     let is_something = std::fs::metadata(path).is_ok_and(|it| it.is_file() && it.len() > 0);

@@ -1,4 +1,4 @@
-//! Running a guest on a trace.
+//! Runs a guest on a trace.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -84,12 +84,13 @@ pub fn replay(
     Ok(ExitStatus::Diverged)
 }
 
-/// What the recorded guest did up to a turn. It is in the trace, and is run again to find out.
+/// The last actions of the recorded guest before a turn. The guest is in the trace, and is run
+/// again to find them.
 #[derive(Default)]
 struct Before {
     /// The last events.
     events: VecDeque<Event>,
-    /// What it sent after the last of them.
+    /// The requests that the guest sent after the last event.
     sent: Vec<Submission>,
 }
 
@@ -155,7 +156,7 @@ fn end(how: &Exit) -> String {
     }
 }
 
-/// The first request that differs, and in it the first field.
+/// Describes the first request that differs, and the first field that differs in it.
 fn difference(recorded: &[Submission], found: &[Submission]) -> String {
     if recorded == found {
         return "the recorded guest, run on this trace here, sends the same: the trace was edited (then write `sent ?` \
@@ -172,8 +173,8 @@ fn difference(recorded: &[Submission], found: &[Submission]) -> String {
     format!("request {} of that turn{of}\n  recorded: {expected}\n  found:    {actual}", same + 1)
 }
 
-/// The first lines that differ: a request is its first line, and each part and each line of the
-/// bytes of a write is another.
+/// Returns the first lines that differ. A request has a first line, and a line for each part and
+/// each line of bytes of a write.
 fn first_difference<'a>(recorded: &'a str, found: &'a str) -> (&'a str, &'a str) {
     let lines = |text: &'a str| text.lines().map(str::trim_start).map(Some).chain(std::iter::repeat(None));
     let all = recorded.lines().count().max(found.lines().count());

@@ -8,7 +8,7 @@ use crate::console;
 /// whoever reads it.
 pub fn report(message: &str) {
     if !console::say(message) {
-        // Nobody may be there to read it; that is no reason to end.
+        // Ignore the error when nobody reads standard error.
         let _ = io::stderr().write_all(console::line_of(message).as_bytes());
     }
 }

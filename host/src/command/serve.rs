@@ -1,5 +1,4 @@
-//! Running a guest in the live world: what has to be found, bound and admitted before its shards
-//! begin.
+//! Runs a guest in the live world. Finds, binds and admits everything before the shards begin.
 
 use std::io;
 use std::path::Path;
@@ -27,8 +26,9 @@ use crate::engine::Engine;
 pub fn serve(run: &Run) -> Result<ExitStatus> {
     let begin = Instant::now();
     let shards = run.shards();
-    // In this order: from the first on nobody waits for a reader of standard error, and the third
-    // needs descriptors. None of them takes time, in which a signal could end the process.
+    // The order matters: after the first step nobody waits for a reader of standard error, and the
+    // third step needs descriptors. Each step is short, so that a signal can hardly end the
+    // process meanwhile.
     let output =
         console::start(io::stdout(), io::stderr(), report).context("cannot start the threads that write the log")?;
     let handles_max = take_descriptors(shards)?;
@@ -63,8 +63,8 @@ pub fn serve(run: &Run) -> Result<ExitStatus> {
     .run(contexts)
 }
 
-/// What each shard has for itself. The clients of the first port are shared out; further ports, on
-/// which an operator is told what all shards know, are the first shard's.
+/// Creates what each shard has for itself. The clients of the first port are distributed. Further
+/// ports, on which an operator is told what all shards know, belong to the first shard.
 fn contexts(
     shards: usize,
     ports: Vec<Port>,

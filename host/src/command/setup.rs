@@ -11,7 +11,8 @@ use crate::engine::{self, Engine};
 use crate::engine_kind::EngineKind;
 use crate::limits;
 
-/// Takes as much stack as a guest's and the host's own code may need. It grows on demand.
+/// Raises the limit of the stack to what a guest's and the host's own code may need. The stack
+/// grows on demand.
 fn take_stack() -> Result<()> {
     let mut limit = getrlimit(Resource::Stack);
     let enough = limits::STACK_OF_PROCESS_BYTES;
@@ -46,7 +47,7 @@ pub fn engine_for(kind: EngineKind, no_cache: bool) -> Result<Engine> {
     take_stack()?;
     let cache = if no_cache { None } else { engine::cache_folder() };
     let engine = match Engine::for_kind(kind, cache.clone()) {
-        // A read-only home is no reason not to serve.
+        // Serve even when the home folder is read-only.
         Err(error) if cache.is_some() => {
             report(&format!("{error:#}; going on without a code cache"));
             Engine::for_kind(kind, None)

@@ -24,43 +24,43 @@ use crate::guest::{Guest, RunResult};
 use crate::limits;
 use crate::stop::StopReason;
 
-/// What the shards have in common.
+/// The state that the shards have in common.
 pub struct Shards<'a> {
-    /// What the operator wants.
+    /// The operator's options.
     pub run: &'a Run,
     /// The guest's file.
     pub guest: &'a [u8],
-    /// Where its compiled code is.
+    /// The engine with the guest's compiled code.
     pub engine: &'a Engine,
-    /// The guest, to be instantiated for each.
+    /// The guest, which each shard instantiates.
     pub admitted: &'a Admitted,
-    /// Connections, files and buffers that each may hold at once.
+    /// The most connections, files and buffers that each shard may hold at once.
     pub handles_max: usize,
-    /// Where all logs go.
+    /// The output of all logs.
     pub output: Arc<Output>,
-    /// Tells the operator that they serve.
+    /// Tells the operator that the shards serve.
     pub notice: Arc<StartupNotice>,
-    /// Tells them to stop.
+    /// Tells the shards to stop.
     pub stopper: Stopper,
-    /// How many they are.
+    /// The number of shards.
     pub shards: usize,
-    /// There are others than the first now.
+    /// Whether other shards than the first have begun.
     pub have_begun: Arc<AtomicBool>,
 }
 
-/// What one shard has for itself.
+/// The state that one shard has for itself.
 pub struct ShardContext {
-    /// They are numbered from 1.
+    /// The number of the shard, counted from 1.
     pub number: usize,
-    /// The ports on which it may listen.
+    /// The ports on which the shard may listen.
     pub ports: Vec<Port>,
-    /// The folder that it may read.
+    /// The folder that the guest may read.
     pub root: Option<Root>,
-    /// What the operator wants of it.
+    /// The operator's signals to the shard.
     pub signals: Signals,
-    /// What it and the others leave for each other.
+    /// The board that the shard shares with the others.
     pub board: Board,
-    /// Where its flight recorder is told to write.
+    /// The requests to write the flight recorder.
     pub snapshot_requests: Option<SnapshotRequests>,
 }
 
@@ -68,17 +68,18 @@ pub struct ShardContext {
 type OnListening = Box<dyn FnMut(SocketAddr, u32)>;
 
 impl Shards<'_> {
-    /// Runs them until all have ended. What matters is the first that did not end well.
+    /// Runs the shards until all have ended. Returns the status of the first that did not end
+    /// well.
     ///
-    /// The first shard runs alone until it listens and waits: so a guest that only tells its help,
-    /// or cannot start, does so once. It also makes sure that the port is this process' own: see
-    /// `Port`.
+    /// The first shard runs alone until it listens and waits, so that a guest that only prints its
+    /// help or cannot start does so once. This also makes sure that the port belongs to this
+    /// process: see `Port`.
     pub fn run(&self, contexts: Vec<ShardContext>) -> Result<ExitStatus> {
         let mut contexts = contexts.into_iter();
         let Some(first) = contexts.next() else { return Ok(ExitStatus::Well) };
         let exit = Mutex::new(ExitStatus::Well);
         thread::scope(|scope| {
-            // The others end, as those that never began, when the first has dropped its senders.
+            // When the first shard drops its senders, the others end without having begun.
             let others: Result<Vec<Sender<()>>> = contexts
                 .map(|context| {
                     let (begin, wait) = channel();
@@ -96,7 +97,7 @@ impl Shards<'_> {
                 if notice.listening(1, address, clients) {
                     have_begun.store(true, Ordering::Relaxed);
                     for begin in &others {
-                        // One that has ended already needs no second beginning.
+                        // A shard that has ended already ignores this.
                         let _ = begin.send(());
                     }
                 }
@@ -121,7 +122,7 @@ impl Shards<'_> {
         }
     }
 
-    /// Runs one shard to its end, which is that of all.
+    /// Runs one shard to its end, which ends all shards.
     fn run_one(&self, context: ShardContext, on_listening: OnListening, exit: &Mutex<ExitStatus>) -> Result<()> {
         // Also when this thread panics.
         let _ends_all = StopsAll(&self.stopper);
@@ -137,7 +138,7 @@ impl Shards<'_> {
         let world = recorded(live, self.run, number_in_name, self.guest, snapshot_requests)?;
         let mut guest = Guest::new(self.engine, self.admitted.clone(), world, self.run.memory_max);
         let ended = guest.run(&self.run.guest_arguments());
-        // Before anything that may take its time, such as the end of a recording.
+        // Stop the others before anything slow, such as the end of a recording.
         let is_first = self.stopper.stop();
         // The log comes before the last word.
         drop(guest);
@@ -146,8 +147,8 @@ impl Shards<'_> {
         Ok(())
     }
 
-    /// Says how a shard has ended, if not well, and, when it is the first, that the others are
-    /// told to.
+    /// Reports how a shard has ended, if not well. If it is the first, also reports that the
+    /// others are told to stop.
     fn conclude(&self, number: usize, how: ExitStatus, message: &str, is_first: bool, exit: &Mutex<ExitStatus>) {
         let is_one_of_several = self.shards > 1 && self.have_begun.load(Ordering::Relaxed);
         if how != ExitStatus::Well {
@@ -173,7 +174,7 @@ impl Drop for StopsAll<'_> {
     }
 }
 
-/// How the process ends with a guest that ended so, and why, if not well.
+/// Returns the status for the end of a guest, and the reason if it did not end well.
 fn conclude(ended: &RunResult) -> (ExitStatus, String) {
     match ended {
         RunResult::Exit(0) => (ExitStatus::Well, String::new()),

@@ -1,4 +1,4 @@
-//! What the operator is told when a server begins to listen: once, however many shards it has.
+//! The message when a server begins to listen, written once for all shards.
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::SocketAddr;
@@ -10,15 +10,15 @@ use super::report::report;
 use crate::backend::live::clients_max;
 use crate::limits;
 
-/// Tells the operator where a server serves, as soon as every shard does: who comes then meets all
-/// of them.
+/// Tells the operator the server's address, as soon as every shard listens. From then on clients
+/// meet all shards.
 pub struct StartupNotice {
-    /// What is served.
+    /// The name of the folder or guest that is served.
     what: String,
-    /// Where clients come.
+    /// The address for clients.
     address: SocketAddr,
     shards: usize,
-    /// Connections, files and buffers that each of them may hold at once.
+    /// The most connections, files and buffers that each shard may hold at once.
     handles_max: usize,
     begin: Instant,
     state: Mutex<State>,
@@ -28,17 +28,17 @@ pub struct StartupNotice {
 struct State {
     /// The shards that listen.
     listening: HashSet<usize>,
-    /// The operator is told.
+    /// Whether the operator was told.
     is_told: bool,
-    /// What else is to be told then.
+    /// Further notes for the operator, which follow the message.
     notes: Vec<String>,
-    /// Where the first shard listens besides, and of which the operator is to be told then.
+    /// Further addresses where the first shard listens, which follow the message.
     further: BTreeSet<SocketAddr>,
 }
 
 impl StartupNotice {
-    /// Of a server that began to start then; with what else the operator should know once it
-    /// serves.
+    /// Creates the notice of a server that began to start at `begin`. `note` is written once the
+    /// server serves.
     pub fn new(
         what: String,
         address: SocketAddr,
@@ -51,7 +51,8 @@ impl StartupNotice {
         Self { what, address, shards, handles_max, begin, state: Mutex::new(state) }
     }
 
-    /// A shard begins to listen, for so many clients. Whether it is where clients come.
+    /// Takes note that a shard listens at an address, for this many clients. Returns whether that
+    /// is the address for clients.
     pub fn listening(&self, shard: usize, address: SocketAddr, clients: u32) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first_port = address == self.address;
@@ -84,8 +85,8 @@ fn serving(what: &str, address: SocketAddr, shards: usize, begin: Instant) -> St
     format!("serving {what} at http://{host}/ ({reach}){shards}, ready in {:.0?}", begin.elapsed())
 }
 
-/// What the operator is told when fewer clients can be connected than the guest would take. Both
-/// numbers are those of each shard.
+/// Returns the note that fewer clients can be connected than the guest would take. Both numbers
+/// are for each shard.
 fn fewer_clients(wanted: usize, handles_max: usize, shards: usize) -> Option<String> {
     let most = clients_max(handles_max);
     // The inverse of `clients_max`.
@@ -109,7 +110,7 @@ fn also_listening(address: SocketAddr) -> String {
     format!("also listening on {host} ({reach})")
 }
 
-/// How an address is reached from this machine, and who else reaches it.
+/// Returns how an address is reached from this machine, and who else can reach it.
 fn reach(address: SocketAddr) -> (String, &'static str) {
     let ip = address.ip();
     if ip.is_loopback() {

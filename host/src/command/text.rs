@@ -1,4 +1,4 @@
-//! Turning traces into text, and back.
+//! Converts traces to text, and text to traces.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
@@ -15,11 +15,12 @@ use crate::trace::binary::{MAGIC, TraceError, TraceReader, TraceWriter};
 use crate::trace::hex::hex;
 use crate::trace::text::{TextReader, TextWriter};
 
-/// Writes a trace as text to standard output. Of a damaged one, what stands before the damage.
+/// Writes a trace as text to standard output. If the trace is damaged, writes what stands before
+/// the damage.
 pub fn to_text(path: &Path) -> Result<ExitStatus> {
     let file = File::open(path).with_context(|| format!("no trace at {}", path.display()))?;
     let mut trace = TraceReader::open(BufReader::new(file)).with_context(|| path.display().to_string())?;
-    // It was held against its digest, and the text only names that.
+    // The guest was compared with its digest, and the text names only the digest.
     trace.guest = Vec::new();
     match write(trace) {
         // A closed pipe is no error.
@@ -46,7 +47,7 @@ fn write(mut trace: TraceReader<impl Read>) -> io::Result<Result<(), TraceError>
     Ok(read)
 }
 
-/// Makes a trace of a text and the guest that it names.
+/// Makes a trace from a text and the guest that the text names.
 ///
 /// The text is read twice, so that no file is touched for one that is wrong, and neither all of
 /// its records nor the whole trace are held.

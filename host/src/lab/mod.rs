@@ -1,4 +1,5 @@
-//! What is made of recorded runs: told to people, taken apart, and compared with other runs.
+//! Tools for recorded runs: they are explained to people, taken apart, and compared with other
+//! runs.
 
 pub mod difference;
 pub mod explain;

@@ -60,8 +60,8 @@ impl Pending {
 }
 
 impl Explainer {
-    /// Explains of the run that began so what `filter` shows, with what was sent and named
-    /// (`data`), or with the lengths only.
+    /// Explains the run described by `header`, limited to `filter`. Without `data`, payloads and
+    /// names are replaced by their lengths.
     pub fn new(header: &Header, data: bool, filter: Filter) -> Self {
         Self {
             words: Words::new(data),
@@ -113,12 +113,12 @@ impl Explainer {
         step.answers.iter().filter_map(|answer| self.answer(answer)).for_each(tell);
     }
 
-    /// How many connections there were.
+    /// Returns the number of connections.
     pub fn connections(&self) -> u64 {
         self.words.connections()
     }
 
-    /// What the run was, in names and values.
+    /// Describes the run in names and values.
     pub fn about(&self, header: &Header) -> Vec<(&'static str, String)> {
         let digest: String = header.guest_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
         let arguments: Vec<String> = header.arguments.iter().map(|argument| self.words.line(argument)).collect();
@@ -130,7 +130,7 @@ impl Explainer {
         vec![("guest", format!("sha256 {digest}")), ("engine", engine), ("arguments", arguments), ("start", start)]
     }
 
-    /// How much there was of everything, in names and values.
+    /// Returns the totals in names and values.
     pub fn totals(&self) -> Vec<(&'static str, String)> {
         let [received, sent] = self.bytes.map(|bytes| count(bytes, "byte"));
         let begin = &self.begin;
@@ -148,7 +148,7 @@ impl Explainer {
         totals
     }
 
-    /// How the run ended.
+    /// Says how the run ended.
     pub fn ending(&self, outcome: &Outcome) -> String {
         if let Some(error) = &outcome.error {
             return format!("what follows cannot be read: {error}");
