@@ -31,7 +31,7 @@ pub enum StopReason {
     NothingPending,
     /// The list of answers of a script or a trace is at its end.
     AnswersEnded,
-    /// The operating system failed the host itself.
+    /// The operating system returned an error to the host itself.
     System(String),
     /// Another process began to listen on this port, between this host's binding it and the
     /// guest's listening.

@@ -1,4 +1,4 @@
-//! Guests that are run on traces.
+//! Runs guests on traces.
 
 use std::io::{Read, Seek};
 
@@ -15,12 +15,12 @@ use crate::stop::StopReason;
 use crate::trace::binary::TraceReader;
 use crate::trace::{Header, KeyFrame, Record};
 
-/// Goes to the last key frame for which `is_early` holds, as it does for all before it. Where
-/// there is none, to the beginning, or to the first key frame behind what was cut off there.
+/// Goes to the last key frame for which `is_early` holds; it must hold for all earlier ones.
+/// Without such a key frame, goes to the beginning, or to the first key frame behind a cut.
 pub fn go_to<R: Read + Seek>(trace: &mut TraceReader<R>, is_early: impl Fn(&KeyFrame) -> bool) -> Result<()> {
     trace.rewind()?;
     let (mut place, mut cut) = (None, None);
-    // What cannot be read is told when it is needed.
+    // An unreadable part is an error later, when it is needed.
     while let Ok(Some(record)) = trace.record() {
         match record {
             Record::Cut(turns) => cut = Some(turns),
@@ -47,7 +47,7 @@ pub fn go_to<R: Read + Seek>(trace: &mut TraceReader<R>, is_early: impl Fn(&KeyF
     Ok(())
 }
 
-/// The key frame at which a trace begins, or was made to begin.
+/// Returns the key frame at which a trace begins, or was made to begin.
 pub fn begins_at<R: Read>(trace: &mut TraceReader<R>) -> Option<&KeyFrame> {
     match trace.peek() {
         Some(Record::KeyFrame(key)) => Some(key),
@@ -70,29 +70,30 @@ pub fn skip_to_begin<R: Read + Seek>(trace: &mut TraceReader<R>, explainer: &mut
     Ok(())
 }
 
-/// Memory of a guest that is run on a trace. A file may say that it had any amount, and is
-/// believed within the limit of whoever reads it.
+/// The memory of a guest that is run on a trace. A trace may name any amount; a replay gives it
+/// within the limit of its user.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
-    /// What the guest could have when it was recorded, in bytes.
+    /// The limit when the guest was recorded, in bytes.
     recorded: u64,
-    /// What it can have here.
+    /// The limit of the replay, in bytes.
     allowed: u64,
 }
 
 impl Memory {
-    /// That of a trace whose header says so, for a reader that gives no more than `most`.
+    /// Returns the memory for a trace with this header. The replay gives no more than `most`
+    /// bytes.
     pub fn of(header: &Header, most: u64) -> Self {
         Self { recorded: header.memory_max, allowed: header.memory_max.min(most) }
     }
 
-    /// What the guest can have, in bytes.
+    /// Returns the limit of the replay, in bytes.
     pub fn allowed(self) -> u64 {
         self.allowed
     }
 
-    /// An error when the run ended so because it had less than was recorded: it is then not
-    /// another run, but none.
+    /// Returns an error if the run ended because it had less memory than was recorded. Such a run
+    /// cannot be compared.
     pub fn was_enough(self, ended: &RunResult) -> Result<()> {
         match ended {
             RunResult::Stopped(StopReason::Memory { wanted, .. }) if self.allowed < self.recorded => {
@@ -111,31 +112,31 @@ impl Memory {
     }
 }
 
-/// How a guest is run in a recorded world: as it was when it was recorded, within the bounds of a
+/// The settings of a guest in a recorded world: those of the recording, within the bounds of a
 /// replay.
 pub struct Run {
-    /// What it may have.
+    /// The limits of the guest.
     pub limits: RunLimits,
-    /// An engine for another stack than a guest has that is run live.
+    /// An engine for another stack than that of a live run.
     engine: Option<Engine>,
-    /// An earlier name of the interface that it may import.
+    /// An earlier name of the interface, which the guest may import.
     earlier_interface: Option<&'static str>,
 }
 
 impl Run {
-    /// That of a trace with this header.
+    /// Returns the settings for a trace with this header.
     pub fn of(engine: &Engine, header: &Header) -> Result<Self> {
         let limits = RunLimits::recorded(&header.limits).map_err(Error::msg)?;
         let engine = engine.with_stack(limits.stack_bytes)?;
         Ok(Self { limits, engine, earlier_interface: header.earlier_interface() })
     }
 
-    /// The engine for it.
+    /// Returns the engine for the guest.
     pub fn engine<'a>(&'a self, engine: &'a Engine) -> &'a Engine {
         self.engine.as_ref().unwrap_or(engine)
     }
 
-    /// Admits a guest to it.
+    /// Admits a guest.
     pub fn admit(&self, engine: &Engine, guest: &[u8]) -> Result<Admitted> {
         admission::inspect_recorded(engine, guest, self.earlier_interface)?.admitted
     }
@@ -153,7 +154,7 @@ pub fn play<R: Read + 'static>(
 ) -> Result<Outcome> {
     let header = trace.header.clone();
     let (arguments, memory) = (header.arguments.clone(), Memory::of(&header, memory_max));
-    // It is in `guest`, or is not needed.
+    // The guest is in `guest`, or is not needed.
     trace.guest = Vec::new();
     let is_recorded_guest = trace.header.guest_sha256 == Header::digest(guest);
     if let Some(key) = begins_at(&mut trace)

@@ -1,4 +1,4 @@
-//! Putting guests into a recorded world.
+//! Runs guests in a recorded world.
 
 use std::cell::RefCell;
 use std::io::Read;
@@ -21,41 +21,41 @@ use crate::scene::Scene;
 use crate::trace::Header;
 use crate::trace::binary::TraceReader;
 
-/// A recorded world, and what the recorded guest did in it.
+/// A recorded world, and the behaviour of the recorded guest in it.
 pub struct Stage {
     /// The world.
     pub scene: Rc<Scene>,
-    /// What the recorded guest did.
+    /// The behaviour of the recorded guest.
     pub recorded: Behaviour,
-    /// The bytes and paths of all that guests did in it.
+    /// The bytes and paths of all guests' behaviours.
     pub store: Rc<RefCell<Store>>,
-    /// What guests can have in it.
+    /// The memory of guests in this world.
     memory: Memory,
-    /// Of the trace.
+    /// The header of the trace.
     header: Header,
 }
 
-/// What a guest did in a recorded world.
+/// The results of a guest in a recorded world.
 pub struct Ran {
-    /// What clients and files have seen of it.
+    /// The guest's behaviour, as clients and files have seen it.
     pub behaviour: Behaviour,
-    /// What it asked that the trace cannot answer.
+    /// The guest's questions that the trace cannot answer.
     pub unknown: Unknown,
-    /// How it trapped, if it did.
+    /// The guest's trap, if it trapped.
     pub trap: Option<Trap>,
 }
 
-/// How a guest trapped.
+/// A trap of a guest.
 pub struct Trap {
-    /// What wasmtime said.
+    /// wasmtime's message.
     pub message: String,
     /// The last lines of the guest's log.
     pub log: Vec<(Level, String)>,
 }
 
 impl Stage {
-    /// Takes a trace apart, by replaying it with the guest that is in it. Errors call it by this
-    /// path. Guests get no more than so many bytes of memory, whatever the trace says.
+    /// Takes a trace apart by replaying it with the guest in it. Errors name the trace by its
+    /// path. Guests get no more memory than the given number of bytes, whatever the trace says.
     pub fn within<R: Read + 'static>(
         engine: &Engine,
         mut reader: TraceReader<R>,
@@ -114,7 +114,7 @@ impl Stage {
         Ok(Self { scene: Rc::new(scene), recorded, store, memory, header })
     }
 
-    /// Runs a guest in this world, and tells what it did.
+    /// Runs a guest in this world, and returns its results.
     pub fn run(&self, engine: &Engine, path: &Path, guest: &[u8]) -> Result<Ran> {
         let name = path.display();
         let run = Run::of(engine, &self.header)?;

@@ -1,5 +1,5 @@
-//! A run explained: the steps of a replay in, what happened out, for people to read as text or as
-//! a page.
+//! Explains a run: turns the steps of a replay into events, which people read as text or as a
+//! page.
 
 mod explainer;
 pub mod html;
@@ -9,22 +9,22 @@ mod words;
 pub use explainer::Explainer;
 pub use words::count;
 
-/// One thing that happened.
+/// One event of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// In which turn; 0 before the guest received for the first time.
+    /// The turn of the event. 0 before the guest received for the first time.
     pub turn: u64,
     /// Nanoseconds since the start.
     pub time: u64,
-    /// What it concerns.
+    /// The lane of the event: what it concerns.
     pub lane: Lane,
-    /// What it is about.
+    /// The kind of the event.
     pub kind: Kind,
-    /// On whose side it happened.
+    /// The side on which the event happened.
     pub mark: Mark,
     /// The request, counted from 1 in the order of sending; 0 for what belongs to none.
     pub request: u64,
-    /// It, in words.
+    /// The event in words.
     pub text: String,
 }
 
@@ -64,27 +64,27 @@ pub enum Kind {
     Log,
 }
 
-/// On whose side an event happened.
+/// The side on which an event happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// The guest sent a request.
     Sent,
-    /// It received an answer.
+    /// The guest received an answer.
     Got,
-    /// It received an answer that is an error.
+    /// The guest received an answer that is an error.
     Failed,
-    /// It logged.
+    /// The guest logged a line.
     Logged,
 }
 
-/// What is shown.
+/// A filter of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     /// Only what concerns the connection of that number.
     pub connection: Option<u64>,
-    /// Not what was before: nanoseconds since the start.
+    /// The earliest time that is shown: nanoseconds since the start.
     pub from: u64,
-    /// Not what was later: nanoseconds since the start.
+    /// The latest time that is shown: nanoseconds since the start.
     pub to: u64,
 }
 
@@ -92,7 +92,7 @@ impl Filter {
     /// Shows everything.
     pub const ALL: Self = Self { connection: None, from: 0, to: u64::MAX };
 
-    /// Whether what concerns this, and happens at this time, is shown.
+    /// Returns whether an event in this lane at this time is shown.
     pub fn shows(&self, lane: Lane, time: u64) -> bool {
         let here = self.connection.is_none_or(|number| lane == Lane::Connection(number));
         here && (self.from..=self.to).contains(&time)

@@ -8,22 +8,22 @@ use super::{Event, Mark};
 /// Writes the text.
 pub struct Text<W> {
     out: W,
-    /// Whose heading was written last.
+    /// The turn whose heading was written last.
     turn: Option<u64>,
 }
 
 impl<W: Write> Text<W> {
-    /// A text that goes to `out`.
+    /// Creates a text that is written to `out`.
     pub fn new(out: W) -> Self {
         Self { out, turn: None }
     }
 
-    /// Names and their values, a line each.
+    /// Writes names and their values, a line each.
     pub fn table(&mut self, rows: &[(&'static str, String)]) -> io::Result<()> {
         rows.iter().try_for_each(|(name, value)| writeln!(self.out, "{name:<13}{value}"))
     }
 
-    /// One thing that happened; with its turn's heading, when it is the first of that turn.
+    /// Writes an event, with the heading of its turn if it is the first event of the turn.
     pub fn event(&mut self, event: &Event) -> io::Result<()> {
         if self.turn.replace(event.turn) != Some(event.turn) {
             writeln!(self.out, "\nturn {} at {}", event.turn, span(event.time))?;
@@ -39,7 +39,7 @@ impl<W: Write> Text<W> {
         }
     }
 
-    /// How the run ended, and how much there was of everything.
+    /// Writes how the run ended, and the totals.
     pub fn end(&mut self, ending: &str, totals: &[(&'static str, String)]) -> io::Result<()> {
         writeln!(self.out, "\nend: {ending}\n")?;
         self.table(totals)?;
