@@ -23,7 +23,6 @@ use pluto_sdk::contract as sdk;
 use pluto_sdk::testing::{World, run_on_answers};
 use std::time::Duration;
 
-use crate::support::answers::answer;
 use crate::support::guests;
 
 /// What a guest did: its requests, one line each, turn by turn, and its log.
@@ -72,9 +71,7 @@ fn run_component(name: &str, arguments: &[&str], start: u64, batches: &[(u64, Ve
     let engine = Engine::new(None).expect("the engine starts");
     let bytes = fs::read(guests::built(name)).expect("it is built");
     let admitted = admission::inspect(&engine, &bytes).and_then(|guest| guest.admitted).expect("it is admitted");
-    let batches = batches
-        .iter()
-        .map(|(time, answers)| Batch { time: *time, answers: answers.iter().cloned().map(answer).collect() });
+    let batches = batches.iter().map(|(time, answers)| Batch { time: *time, answers: answers.clone() });
     let (script, transcript) = Script::new(start, batches);
     let mut guest = Guest::new(&engine, admitted, Box::new(WithoutCheckpoints(script)), limits::MEMORY_BYTES_DEFAULT);
     let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
@@ -91,7 +88,7 @@ fn run_component(name: &str, arguments: &[&str], start: u64, batches: &[(u64, Ve
     }
 }
 
-/// Both bindings are generated from the same WIT, and so are their names.
+/// A request on a line.
 fn lines(requests: &[impl Debug]) -> Vec<String> {
     requests.iter().map(|request| format!("{request:?}")).collect()
 }
@@ -111,8 +108,7 @@ fn agrees_in_a_scene(
     let mut trace = binary::begin(&header, &bytes).expect("it is packed");
     let mut block = Block::default();
     for (time, answers) in batches {
-        let answers: Vec<_> = answers.iter().cloned().map(answer).collect();
-        block.turn(Sent::UNKNOWN, *time, &answers);
+        block.turn(Sent::UNKNOWN, *time, answers);
     }
     if let Some(code) = exit {
         block.end(&End { sent: Sent::UNKNOWN, how: Exit::Code(code) });

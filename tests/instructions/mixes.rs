@@ -8,8 +8,6 @@ use pluto_host::trace::binary::{self, Block};
 use pluto_host::trace::{Header, Sent};
 use pluto_sdk::testing::{ClientId, World};
 
-use crate::support::answers::answer;
-
 /// Clients that all want the same.
 #[derive(Clone, Copy)]
 pub struct Mix {
@@ -129,8 +127,7 @@ impl Mix {
             let mut bytes = binary::begin(&header, guest).expect("it packs");
             let mut block = Block::default();
             for (time, answers) in world.batches() {
-                let answers: Vec<_> = answers.iter().cloned().map(answer).collect();
-                block.turn(Sent::UNKNOWN, *time, &answers);
+                block.turn(Sent::UNKNOWN, *time, answers);
             }
             bytes.extend(block.seal());
             Trace { bytes, requests: clients.requests as u64, sent: world.requests().len() }

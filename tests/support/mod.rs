@@ -1,6 +1,5 @@
 //! What the tests share.
 
-pub mod answers;
 pub mod binary;
 pub mod frames;
 pub mod guests;

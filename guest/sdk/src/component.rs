@@ -1,7 +1,7 @@
 //! The shim on wasm32: carries requests and answers between the executor and the host.
 
-use crate::contract::Outcome;
 use crate::contract::pluto::system::io;
+use crate::contract::{Level, Outcome};
 use crate::executor;
 use crate::slices::slices;
 use std::cell::Cell;
@@ -51,6 +51,6 @@ fn log_panics() {
             Some(location) => format!("panicked at {location}: {message}"),
             None => format!("panicked: {message}"),
         };
-        io::log(io::Level::Error, &line);
+        io::log(Level::Error, &line);
     }));
 }

@@ -137,20 +137,6 @@ pub struct ReadFile(Range);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load(Range);
 
-impl Digested {
-    /// The digest as one number.
-    pub fn number(&self) -> u128 {
-        let (high, low) = self.digest;
-        u128::from(high) << 64 | u128::from(low)
-    }
-
-    /// Whether the file was the same, as its metadata say, from its opening until all of it was
-    /// read.
-    pub fn is_of(&self, opened: &Metadata) -> bool {
-        (self.size, self.modified, self.changed) == (opened.size, opened.modified, opened.changed)
-    }
-}
-
 /// The request of [`File::digest`]; answered with the XXH3-128 of the content, and the file's
 /// metadata after its last byte was read: where these differ from those of the opening the file
 /// has changed, and the digest may be of no state of it.

@@ -49,7 +49,6 @@
 //! | `memcmp` | compares bytes eight at a time: a twelfth fewer for a long path |
 
 pub mod contract;
-mod error;
 mod executor;
 mod expected;
 pub mod fs;

@@ -109,36 +109,6 @@ impl Connection {
     pub fn close(self) {}
 }
 
-impl From<Vec<u8>> for Part {
-    fn from(bytes: Vec<u8>) -> Part {
-        Part::Bytes(bytes)
-    }
-}
-
-impl From<&[u8]> for Part {
-    fn from(bytes: &[u8]) -> Part {
-        Part::Bytes(bytes.to_vec())
-    }
-}
-
-impl<const N: usize> From<&[u8; N]> for Part {
-    fn from(bytes: &[u8; N]) -> Part {
-        Part::Bytes(bytes.to_vec())
-    }
-}
-
-impl From<&str> for Part {
-    fn from(text: &str) -> Part {
-        Part::Bytes(text.as_bytes().to_vec())
-    }
-}
-
-impl From<String> for Part {
-    fn from(text: String) -> Part {
-        Part::Bytes(text.into_bytes())
-    }
-}
-
 /// The request of [`listen`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listen {

@@ -1,7 +1,8 @@
 //! What the contract's errors say to a person.
 
-use crate::contract::Error;
 use std::fmt;
+
+use crate::types::Error;
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
