@@ -1,4 +1,5 @@
-//! Which guests the host lets in, and what it says to the others; and to an operator who has made a mistake.
+//! Which guests the host lets in, and what it says to the others; and to an operator who has made
+//! a mistake.
 
 use std::fs;
 use std::net::TcpListener;

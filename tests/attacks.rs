@@ -1,5 +1,6 @@
-//! Clients that mean no good, or go away: what they take is given back, and the others are served. What is measured of
-//! them (latencies, with tools that attack) is told in ARCHITECTURE.md; here stands what must hold on any machine.
+//! Clients that mean no good, or go away: what they take is given back, and the others are served.
+//! What is measured of them (latencies, with tools that attack) is told in ARCHITECTURE.md; here
+//! stands what must hold on any machine.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -26,7 +27,8 @@ fn site() -> TempDir {
 
 fn serve(root: &Path, options: &[&str]) -> Host {
     let (pluto, root) = (guests::built("pluto").display().to_string(), root.display().to_string());
-    // One shard: each would keep files of its own, and what is there before an attack is to be known.
+    // One shard: each would keep files of its own, and what is there before an attack is to be
+    // known.
     Host::serve([&["--shards", "1", "--log", "off", &pluto, "0", &root, "--no-access-log"], options].concat())
 }
 
@@ -98,7 +100,8 @@ fn ten_thousand_pipelined_requests_of_a_client_that_never_reads_cost_the_others_
     let mut greedy = host.connect();
     greedy.set_write_timeout(Some(Duration::from_millis(500))).expect("a timeout");
     let requests = "GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10_000);
-    // The server takes no more than it can answer, so that this may not get through; which is the point.
+    // The server takes no more than it can answer, so that this may not get through; which is the
+    // point.
     let _ = greedy.write_all(requests.as_bytes());
     for _ in 0..50 {
         is_served(&host);
@@ -135,7 +138,8 @@ fn a_thousand_heads_that_never_end_are_given_up_in_time_and_keep_nobody_waiting(
 /// How many clients send and never read.
 const SILENT: usize = 800;
 
-/// Memory that one of them may cost the host, in KiB, with all that a guest holds of it: 64 MiB for a thousand.
+/// Memory that one of them may cost the host, in KiB, with all that a guest holds of it: 64 MiB
+/// for a thousand.
 const SILENT_KIB_MAX: usize = 64;
 
 /// A client with a small receive buffer: what the server sends soon finds no place.
@@ -148,7 +152,8 @@ fn small_client(host: &Host) -> TcpStream {
     client
 }
 
-/// Each of these clients sends the bytes again and again, as long as the server takes them, and reads nothing.
+/// Each of these clients sends the bytes again and again, as long as the server takes them, and
+/// reads nothing.
 fn send_and_never_read(clients: &mut [TcpStream], bytes: &[u8]) {
     let (begin, mut sent) = (Instant::now(), vec![0; clients.len()]);
     while begin.elapsed() < Duration::from_secs(3) {
@@ -161,8 +166,8 @@ fn send_and_never_read(clients: &mut [TcpStream], bytes: &[u8]) {
     }
 }
 
-/// A receive that went on until it was cancelled brought up to 99 pieces of 16 KiB of such a client: half a MiB each, which was
-/// counted nowhere.
+/// A receive that went on until it was cancelled brought up to 99 pieces of 16 KiB of such a
+/// client: half a MiB each, which was counted nowhere.
 #[test]
 fn clients_that_send_and_never_read_cost_a_bounded_amount_of_memory_each() {
     let mut limit = getrlimit(Resource::Nofile);
@@ -189,10 +194,12 @@ fn clients_that_send_and_never_read_cost_a_bounded_amount_of_memory_each() {
     }
 }
 
-/// What may stay of the host's own memory when they have left, in KiB: the queue keeps a place for each of them.
+/// What may stay of the host's own memory when they have left, in KiB: the queue keeps a place for
+/// each of them.
 const HEAP_LEFT_KIB_MAX: usize = 6 << 10;
 
-/// Resident memory of the host's own heap, in KiB: without the guest's memory, which WebAssembly cannot give back.
+/// Resident memory of the host's own heap, in KiB: without the guest's memory, which WebAssembly
+/// cannot give back.
 fn heap(host: &Host) -> usize {
     let maps = fs::read_to_string(format!("/proc/{}/smaps", host.pid())).expect("it runs");
     let heap = maps.lines().skip_while(|line| !line.ends_with("[heap]"));
@@ -210,8 +217,8 @@ fn gives_back(host: &Host, kib: usize) {
     }
 }
 
-/// Each held its connection and two files; files could take all descriptors that clients had left, and nobody new was let in until
-/// the first of them had had their minute.
+/// Each held its connection and two files; files could take all descriptors that clients had left,
+/// and nobody new was let in until the first of them had had their minute.
 #[test]
 fn slow_clients_that_ask_for_large_files_do_not_keep_others_out() {
     let folder = site();

@@ -1,4 +1,5 @@
-//! What a guest's file can cost before the guest runs: counted, compiled within bounds, or refused; and what its names can.
+//! What a guest's file can cost before the guest runs: counted, compiled within bounds, or
+//! refused; and what its names can.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,10 +22,12 @@ fn file(guest: &[u8]) -> (TempDir, String) {
     (folder, path)
 }
 
-/// What the process that compiles may have beyond its own bound, which is for data alone: the program.
+/// What the process that compiles may have beyond its own bound, which is for data alone: the
+/// program.
 const PROGRAM_MIB: u64 = 64;
 
-/// A guest that must be refused, with these words, in little time and memory: both when it is inspected and when it is run.
+/// A guest that must be refused, with these words, in little time and memory: both when it is
+/// inspected and when it is run.
 fn is_refused(guest: &[u8], seconds: u64, says: &str) {
     let (_folder, path) = file(guest);
     for arguments in [&["inspect", &path][..], &["--no-cache", &path, "0"]] {
@@ -94,7 +97,8 @@ fn what_is_small_and_would_become_much_is_refused_by_a_count() {
 fn what_takes_too_much_memory_or_time_to_compile_is_refused() {
     let functions = guest(&[module(&vec![vec![]; 99_999], &[])]);
     is_refused(&functions, 120, "MiB of memory");
-    // Memories that hold a byte at their beginning and one 16 MiB behind, which the compiler writes out in full.
+    // Memories that hold a byte at their beginning and one 16 MiB behind, which the compiler
+    // writes out in full.
     let data = |at: &[u8]| [&b"\0\x41"[..], at, b"\x0b\x01x"].concat();
     let sparse = [
         &b"\0asm\x01\0\0\0"[..],
@@ -182,7 +186,8 @@ fn the_process_that_compiles_does_nothing_for_others() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("this command is internal"), "{output:?}");
 }
 
-/// Two components in one, of which one calls the other with a string: the engine makes a module with two memories for that.
+/// Two components in one, of which one calls the other with a string: the engine makes a module
+/// with two memories for that.
 fn of_two() -> Vec<u8> {
     let text = r#"(component
         (import "pluto:system/io@0.2.0" (instance))
@@ -232,7 +237,8 @@ fn components_that_call_each_other_are_admitted_and_run() {
     assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""), "{ended:#?}");
 }
 
-/// Sixty MiB of a function's name, twenty times in a backtrace: it used to be written in full, and to be in memory forty times.
+/// Sixty MiB of a function's name, twenty times in a backtrace: it used to be written in full, and
+/// to be in memory forty times.
 #[test]
 fn the_name_of_a_function_is_cut_in_a_trap_and_is_not_in_memory_for_each_frame() {
     let guest = |name: &str| {
@@ -255,7 +261,8 @@ fn the_name_of_a_function_is_cut_in_a_trap_and_is_not_in_memory_for_each_frame()
     }
 }
 
-/// Names that readers of mangled names make long: those of Rust are cut, those of C++ stay as they are.
+/// Names that readers of mangled names make long: those of Rust are cut, those of C++ stay as they
+/// are.
 #[test]
 fn a_mangled_name_is_made_readable_within_bounds() {
     let doubling: String = (0..40).map(|level| format!("S{level}_S{level}_")).collect();
@@ -275,7 +282,8 @@ fn a_mangled_name_is_made_readable_within_bounds() {
     }
 }
 
-/// What a guest names is cut wherever it is told: in a list of imports, in an error of the engine, of `wit-component`.
+/// What a guest names is cut wherever it is told: in a list of imports, in an error of the engine,
+/// of `wit-component`.
 #[test]
 fn names_are_cut_in_a_refusal() {
     let long = "n".repeat(90_000);

@@ -1,4 +1,5 @@
-//! A guest that was changed on purpose: what differs is found where it is, and what does not matter is no difference.
+//! A guest that was changed on purpose: what differs is found where it is, and what does not
+//! matter is no difference.
 
 use std::path::Path;
 
@@ -52,7 +53,8 @@ fn each_change_of_a_response_is_found_at_its_turn_in_its_request_and_line() {
         (
             "There is nothing at this address.",
             "Here is nothing but emptiness, OK",
-            // Neither the configuration, nor the file, nor a page of the site's own for what is missing.
+            // Neither the configuration, nor the file, nor a page of the site's own for what is
+            // missing.
             last(&recorded, "failed not-found"),
             "GET /none",
             ["<p>There is nothing at this address.</p>", "<p>Here is nothing but emptiness, OK</p>"],

@@ -1,4 +1,5 @@
-//! Compression on the fly, live, on both drivers: what arrives, told by another decoder, while the file changes.
+//! Compression on the fly, live, on both drivers: what arrives, told by another decoder, while the
+//! file changes.
 
 use std::fs;
 use std::io::Write;

@@ -1,4 +1,5 @@
-//! The live world's connections: what is written arrives, what is sent is read, in order and without a gap, on both drivers.
+//! The live world's connections: what is written arrives, what is sent is read, in order and
+//! without a gap, on both drivers.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -13,8 +14,8 @@ use rustix::net::sockopt;
 
 use crate::contract::{World, failed, on_each_driver, range};
 
-/// On each driver, with a client that is new, and with one that has been read from: the first receive of a connection takes one
-/// piece, a later one may go on before more is asked for.
+/// On each driver, with a client that is new, and with one that has been read from: the first
+/// receive of a connection takes one piece, a later one may go on before more is asked for.
 fn with_a_client(test: impl Fn(&mut World, TcpStream, u64)) {
     for is_read_before in [false, true] {
         on_each_driver(|world| {

@@ -97,8 +97,8 @@ impl World {
         self.answers.iter().any(|answer| answer.id == id)
     }
 
-    /// Whether an answer to that request has come when the world has nothing more to tell of what has
-    /// happened until now.
+    /// Whether an answer to that request has come when the world has nothing more to tell of what
+    /// has happened until now.
     pub fn has_answer(&mut self, id: u64) -> bool {
         // What the world does then may have something follow at once, which it hears of next time.
         (0..3).for_each(|_| self.settle());
@@ -173,7 +173,8 @@ pub fn range(handle: u64, offset: u64, length: u64) -> Range {
     Range { handle, offset, length }
 }
 
-/// Each granted port is known by its number; 0 is each of those in turn that the system has chosen.
+/// Each granted port is known by its number; 0 is each of those in turn that the system has
+/// chosen.
 #[test]
 fn further_ports_are_listened_on_when_they_were_granted() {
     let bind = || Port::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
@@ -236,8 +237,8 @@ fn cancel_ends_each_kind_of_request_once() {
     });
 }
 
-/// A queue that is full must not lose a cancellation: the connection would stay open with nobody to close it, and a
-/// read that was cancelled would swallow what is sent later.
+/// A queue that is full must not lose a cancellation: the connection would stay open with nobody
+/// to close it, and a read that was cancelled would swallow what is sent later.
 #[test]
 fn thousands_of_requests_are_cancelled_in_one_turn() {
     on_each_driver(|world| {
@@ -281,8 +282,8 @@ fn no_more_connections_are_accepted_than_the_guest_allows() {
     });
 }
 
-/// Clients have three quarters of the handles and files have one, and neither can keep the other out: who comes is let in, and who is
-/// let in is served. Buffers take no room from either.
+/// Clients have three quarters of the handles and files have one, and neither can keep the other
+/// out: who comes is let in, and who is let in is served. Buffers take no room from either.
 #[test]
 fn clients_and_files_each_have_a_share_of_the_handles() {
     on_each_driver(|world| {

@@ -1,6 +1,7 @@
 //! What could make two runs on the same answers differ, one by one: each is shut, on every engine.
 //!
-//! A guest here makes what its engine does visible: it sends it, as the time of a `sleep` for which it never waits.
+//! A guest here makes what its engine does visible: it sends it, as the time of a `sleep` for
+//! which it never waits.
 
 mod recorded_limits;
 
@@ -48,7 +49,8 @@ fn tells(target: EngineKind, guest: &[u8], batches: &[Batch]) -> (Vec<u64>, RunR
     (numbers.collect(), ended)
 }
 
-/// Records a guest live, which must end with `code`, and replays it on every engine; its trace as text.
+/// Records a guest live, which must end with `code`, and replays it on every engine; its trace as
+/// text.
 fn lives_and_replays(folder: &Folder, guest: &str, options: &[&str], code: i32) -> String {
     let trace = folder.path("run.trace");
     let mut arguments = options.to_vec();
@@ -72,8 +74,8 @@ fn values(data: &str, expressions: &[String]) -> Vec<u64> {
     native
 }
 
-/// Operands in memory, where no compiler knows them: 0, 1, infinity, -1, a signalling NaN, a negative quiet NaN; as `f64`
-/// from 1024, as `f32` from 1152. Both NaNs carry bits of their own.
+/// Operands in memory, where no compiler knows them: 0, 1, infinity, -1, a signalling NaN, a
+/// negative quiet NaN; as `f64` from 1024, as `f32` from 1152. Both NaNs carry bits of their own.
 const OPERANDS: &str = r#"
     (data (i32.const 1024) "\00\00\00\00\00\00\00\00" "\00\00\00\00\00\00\f0\3f" "\00\00\00\00\00\00\f0\7f"
         "\00\00\00\00\00\00\f0\bf" "\01\00\ef\be\ad\de\f4\7f" "\78\56\34\12\00\00\f8\ff")
@@ -257,7 +259,8 @@ fn a_guest_that_exhausts_its_stack_replays_to_the_same_end() {
     let guest = folder.guest("silent.wasm", &recursion(1 << 30));
     let text = lives_and_replays(&folder, &guest, &[], 4);
     assert!(text.contains("\nend trapped sent 0"), "{text}");
-    // One that tells how deep it comes: exactly so again on the same engine, and on another one it is told.
+    // One that tells how deep it comes: exactly so again on the same engine, and on another one it
+    // is told.
     let guest = folder.guest("tells.wasm", &recursion(1));
     let trace = folder.path("run.trace");
     assert_eq!(host::run(["--record", &trace, &guest, "0"]).code, Some(4));
@@ -419,7 +422,8 @@ fn a_guest_that_the_clock_has_ended_replays_to_the_same_end() {
     for ended in replays.into_iter().map(host::Host::wait) {
         assert!(ended.code == Some(0) && ended.errors.contains("to its end"), "{ended:#?}");
     }
-    // Where it is fast enough it goes on, in a way that was not recorded: to wait, to exit, or to trap.
+    // Where it is fast enough it goes on, in a way that was not recorded: to wait, to exit, or to
+    // trap.
     for (name, goes_on) in [("waits", "(drop (call $answer)) unreachable"), ("exits", "(call $exit (i32.const 0))")] {
         let quick = folder.guest(name, &teller(&format!("(call $tell (i64.const 3600000000000)) {goes_on}")));
         let ended = host::run(["replay", &quick, &trace]);
@@ -508,7 +512,8 @@ fn code_is_not_taken_from_where_others_can_put_it() {
     assert!(errors.contains("others may write to it; remove it, or set XDG_CACHE_HOME; going on without"), "{errors}");
 }
 
-/// One that sends a MiB again and again, and never receives: each is refused at once, and what is recorded of it is a sum.
+/// One that sends a MiB again and again, and never receives: each is refused at once, and what is
+/// recorded of it is a sum.
 #[test]
 fn a_guest_that_sends_without_end_costs_the_recorder_and_the_replay_no_memory() {
     let folder = Folder::new();

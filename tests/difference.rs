@@ -157,7 +157,8 @@ fn rich_visit(host: &Host, site: &Folder) {
     let mut nonsense = Client::new(host.connect());
     nonsense.send("nonsense\r\n\r\n");
     assert_eq!(nonsense.response(true).status, 400);
-    // One that leaves in the midst of a file, one that takes its time, one that takes nothing any more.
+    // One that leaves in the midst of a file, one that takes its time, one that takes nothing any
+    // more.
     let mut leaves = host.connect();
     leaves.write_all(get("/big.bin").as_bytes()).expect("it reads");
     leaves.read_exact(&mut [0; 10]).expect("it answers");
@@ -277,7 +278,8 @@ fn a_file_that_is_not_served_any_more_is_told() {
     }
 }
 
-/// Two clients of the echo server: one sends three times, one twice, more than another server takes at a time.
+/// Two clients of the echo server: one sends three times, one twice, more than another server
+/// takes at a time.
 fn visited_echo(folder: &Folder) -> String {
     let trace = folder.path("run.trace");
     let host = record("auto", &trace, &guests::built("echo"), &[]);

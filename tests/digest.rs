@@ -59,7 +59,8 @@ fn a_file_that_is_too_large_is_not_digested() {
     });
 }
 
-/// What has changed since the opening shows in the metadata, whether it is longer, shorter or as long.
+/// What has changed since the opening shows in the metadata, whether it is longer, shorter or as
+/// long.
 #[test]
 fn a_file_that_changes_is_told_by_its_metadata() {
     on_each_driver(|world| {

@@ -50,7 +50,8 @@ fn wait_for_calls(disk: &SlowDisk, count: usize) {
     }
 }
 
-/// Asks for the page and for another file again and again, until `ends`; the longest that one took.
+/// Asks for the page and for another file again and again, until `ends`; the longest that one
+/// took.
 fn ask_meanwhile(host: &Host, ends: impl Fn() -> bool) -> Duration {
     let mut client = Client::new(host.connect());
     let (mut longest, mut count) = (Duration::ZERO, 0);

@@ -45,7 +45,8 @@ fn once_is_one_receive_one_send_and_the_end() {
     });
 }
 
-/// More than the sockets hold on the way: the server must stop reading while the client does not, and lose nothing.
+/// More than the sockets hold on the way: the server must stop reading while the client does not,
+/// and lose nothing.
 #[test]
 fn megabytes_come_back_whole_to_a_client_that_reads_late() {
     on_each_driver(&[], |host| {

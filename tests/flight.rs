@@ -1,4 +1,5 @@
-//! Key frames and the flight recorder: a long run is replayed from its middle, and the last of it is kept.
+//! Key frames and the flight recorder: a long run is replayed from its middle, and the last of it
+//! is kept.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -73,8 +74,8 @@ fn load(address: SocketAddr, requests: usize, bytes: usize) {
     }
 }
 
-/// A guest that sleeps over and over, counts that in a global, asks for signals, and does at a pause what `pause` says. In
-/// the end it does what `end` says.
+/// A guest that sleeps over and over, counts that in a global, asks for signals, and does at a
+/// pause what `pause` says. In the end it does what `end` says.
 pub fn sleeper(turns: u32, pause: &str, end: &str) -> String {
     format!(
         "(global $turns (mut i32) (i32.const 0))
@@ -208,7 +209,8 @@ fn a_trap_after_a_long_run_leaves_the_last_of_it() {
         "{ended:#?}"
     );
     let metadata = fs::metadata(&trace).expect("a trace");
-    // How late a key frame may be on a busy machine nobody knows, nor how much of the 680 KB is therefore left.
+    // How late a key frame may be on a busy machine nobody knows, nor how much of the 680 KB is
+    // therefore left.
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
     replays(&guest, &trace, &[], &["to its end", "beginning at the key frame of turn "]);
     replays(&guest, &trace, &["--from", &u64::MAX.to_string()], &["to its end"]);

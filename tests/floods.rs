@@ -1,5 +1,5 @@
-//! Guests that ask and cancel, or ask for more than can be done soon: what waits for them has a limit, and what they have
-//! cancelled is given back at once.
+//! Guests that ask and cancel, or ask for more than can be done soon: what waits for them has a
+//! limit, and what they have cancelled is given back at once.
 
 use std::fs;
 
@@ -36,8 +36,8 @@ fn takes(guest: &[u8], mib_max: u64) {
     }
 }
 
-/// Behind two thousand digests that take their time, each cancelled one used to keep its place, without a limit: 953 MiB after
-/// 25 s, and more with each turn.
+/// Behind two thousand digests that take their time, each cancelled one used to keep its place,
+/// without a limit: 953 MiB after 25 s, and more with each turn.
 #[test]
 fn digests_that_are_cancelled_are_not_kept() {
     let guest = guests::module(
@@ -67,7 +67,8 @@ fn digests_that_are_cancelled_are_not_kept() {
     takes(&guest, 96);
 }
 
-/// A guest that opens 200,000 files which are not there, by names of 4 KB that the system has never seen; `behind` follows each.
+/// A guest that opens 200,000 files which are not there, by names of 4 KB that the system has
+/// never seen; `behind` follows each.
 fn opener(behind: &str) -> Vec<u8> {
     guests::module(&format!(
         "(func (export \"run\") (param i32 i32) (result i32) (local $left i32) (local $at i32)
@@ -92,7 +93,8 @@ fn opener(behind: &str) -> Vec<u8> {
     ))
 }
 
-/// They used to hold their paths until a thread had looked for them, without a limit: 1.6 GiB in the 5 s of a turn.
+/// They used to hold their paths until a thread had looked for them, without a limit: 1.6 GiB in
+/// the 5 s of a turn.
 #[test]
 fn paths_that_wait_for_the_disk_have_a_limit() {
     takes(&opener(""), 200);
@@ -103,8 +105,8 @@ fn what_is_cancelled_before_the_disk_is_asked_is_not_kept() {
     takes(&opener("(call $submit (i32.const 12) (global.get $id) (i64.const 0) (i64.const 0))"), 160);
 }
 
-/// Each time a socket was left to the queue until the next `receive`: 9,828 descriptors in a turn, of which none was left for the
-/// clients of other shards.
+/// Each time a socket was left to the queue until the next `receive`: 9,828 descriptors in a turn,
+/// of which none was left for the clients of other shards.
 #[test]
 fn a_guest_that_listens_and_stops_again_leaves_the_descriptors_to_others() {
     let guest = guests::run(

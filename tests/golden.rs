@@ -1,11 +1,12 @@
 //! What the built guests send for given answers, as files for people: `tests/traces/*.txt`.
 //!
-//! Each file is a trace in its text form, which says for each turn what the guest receives, with what it sends between
-//! two turns as comments (`# >`). It names its guest instead of a digest, for that differs between toolchains. The
-//! component runs on the answers of the file, on each engine, and the file that this gives is compared with it.
+//! Each file is a trace in its text form, which says for each turn what the guest receives, with
+//! what it sends between two turns as comments (`# >`). It names its guest instead of a digest,
+//! for that differs between toolchains. The component runs on the answers of the file, on each
+//! engine, and the file that this gives is compared with it.
 //!
-//! After a change of behaviour `UPDATE_GOLDEN=1 cargo xtask test` makes the files anew, from the scenarios below; `git
-//! diff tests/traces` shows what the change is.
+//! After a change of behaviour `UPDATE_GOLDEN=1 cargo xtask test` makes the files anew, from the
+//! scenarios below; `git diff tests/traces` shows what the change is.
 
 mod connections;
 
@@ -40,7 +41,8 @@ struct Golden {
 }
 
 impl Golden {
-    /// Compares the file with what the guest does now; or writes it anew, from what happens in `scenario`.
+    /// Compares the file with what the guest does now; or writes it anew, from what happens in
+    /// `scenario`.
     fn check<M, F, E>(&self, main: M, scenario: impl FnOnce(&mut World))
     where
         M: FnOnce(Vec<String>) -> F + 'static,
@@ -77,7 +79,8 @@ impl Golden {
         Header::new(guest, limits::MEMORY_BYTES_DEFAULT, arguments, start)
     }
 
-    /// Reads a file, in which the guest's name stands for what a trace says of the guest and the host.
+    /// Reads a file, in which the guest's name stands for what a trace says of the guest and the
+    /// host.
     fn parse(&self, guest: &[u8], file: &str) -> Text {
         let mut whole = Vec::new();
         TextWriter::new(&mut whole, &self.header(guest, 0)).expect("a vector takes all");

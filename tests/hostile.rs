@@ -1,5 +1,5 @@
-//! Guests that mean harm, or are badly broken. Each is refused, answered with an error value, or ended with a clear
-//! message; the host stays whole and no byte outside the root is read.
+//! Guests that mean harm, or are badly broken. Each is refused, answered with an error value, or
+//! ended with a clear message; the host stays whole and no byte outside the root is read.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -44,7 +44,8 @@ fn ends_with(guest: &[u8], options: &[&str], code: i32, message: &str) {
     assert!(ended.errors.contains(message), "no {message:?} in {ended:#?}");
 }
 
-/// Runs a guest that checks its answers itself, and exits with the number of the first that is wrong.
+/// Runs a guest that checks its answers itself, and exits with the number of the first that is
+/// wrong.
 fn checks(body: &str) {
     for driver in ["io-uring", "poll"] {
         let ended = run_bytes(&guests::run(body), &["--driver", driver]);
@@ -148,7 +149,8 @@ fn lists_that_lie_outside_the_memory_trap() {
     }
 }
 
-/// 20,000 submissions of 40 bytes, each of which names the same MiB: 20 GB, if the host took them all.
+/// 20,000 submissions of 40 bytes, each of which names the same MiB: 20 GB, if the host took them
+/// all.
 #[test]
 fn a_send_that_names_the_same_bytes_often_is_too_much() {
     let guest = "(local $at i32) (local $left i32)

@@ -1,4 +1,5 @@
-//! Compiled code that is kept from one start to the next, and what an operator's disk can make of it.
+//! Compiled code that is kept from one start to the next, and what an operator's disk can make of
+//! it.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -72,7 +73,8 @@ impl World {
     }
 }
 
-/// Of forty damaged copies 29 used to crash the host, or to trap in a guest that does not, again at each start.
+/// Of forty damaged copies 29 used to crash the host, or to trap in a guest that does not, again
+/// at each start.
 #[test]
 fn every_damaged_copy_is_told_once_and_replaced() {
     let world = World::new();

@@ -54,8 +54,9 @@ fn metrics_and_health_are_told_on_a_second_port_that_was_granted() {
     assert!(value("pluto_memory_bytes") >= 65_536.0);
 }
 
-/// The memory of the shipped guest, in which futures, allocator and tables are as they are in the sandbox. It once was 8 KB
-/// for each client, because a future that is moved into another is in there twice.
+/// The memory of the shipped guest, in which futures, allocator and tables are as they are in the
+/// sandbox. It once was 8 KB for each client, because a future that is moved into another is in
+/// there twice.
 #[test]
 fn an_idle_client_costs_the_guest_about_a_kilobyte() {
     const CLIENTS: usize = 400;
@@ -130,7 +131,8 @@ fn an_access_log_in_json_stands_in_the_host_s_as_an_object() {
     assert!(access["duration"].as_f64().is_some_and(|seconds| seconds > 0.0), "{access}");
 }
 
-/// 10,000 requests on connections that last, and on new ones, beside 100 reloads: each is answered.
+/// 10,000 requests on connections that last, and on new ones, beside 100 reloads: each is
+/// answered.
 #[test]
 fn reloads_under_load_lose_no_request_and_no_connection() {
     let host = Host::serve([pluto().as_str(), "0", "html/", "--no-access-log"]);

@@ -1,6 +1,6 @@
-//! The native build of a guest and its component give the same requests for the same script of answers, byte for byte;
-//! and both bear answers that no sane host would give. The host's own world of a recorded run agrees with that of the SDK's
-//! tests.
+//! The native build of a guest and its component give the same requests for the same script of
+//! answers, byte for byte; and both bear answers that no sane host would give. The host's own
+//! world of a recorded run agrees with that of the SDK's tests.
 
 use std::fmt::{Debug, Display};
 use std::fs;
@@ -93,7 +93,8 @@ fn lines(requests: &[impl Debug]) -> Vec<String> {
     requests.iter().map(|request| format!("{request:?}")).collect()
 }
 
-/// The component does the same to its clients in the world of the host that is made of what it was answered.
+/// The component does the same to its clients in the world of the host that is made of what it was
+/// answered.
 fn agrees_in_a_scene(
     name: &str,
     arguments: &[&str],
@@ -200,8 +201,8 @@ fn the_web_server() {
     assert!(run.requests.len() > 20 && run.exit == Some(0), "{} sends, {:?}", run.requests.len(), run.exit);
 }
 
-/// Answers for ids that were never issued, of the wrong kind, and all of them twice and late: nothing changes but that
-/// the guest is called more often.
+/// Answers for ids that were never issued, of the wrong kind, and all of them twice and late:
+/// nothing changes but that the guest is called more often.
 #[test]
 fn answers_that_no_sane_host_would_give_change_nothing() {
     let mut world = World::new();

@@ -234,7 +234,8 @@ fn the_text_of_a_trace_makes_the_same_trace_again() {
     fs::write(&first, edited.collect::<String>()).expect("a file");
     assert_eq!(to_binary(&pluto).code, Some(0));
     let ended = replay(&pluto, &again);
-    // That of a busy machine may have had a client left when it was told to stop, and went on for some turns.
+    // That of a busy machine may have had a client left when it was told to stop, and went on for
+    // some turns.
     let says = ["goes on, where the recorded run ended", "ends (exit code 1), where the recorded run went on"];
     assert!(ended.code == Some(3) && says.iter().any(|says| ended.errors.contains(says)), "{ended:#?}");
     let other = to_binary(&guests::built("echo"));

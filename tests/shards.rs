@@ -1,4 +1,5 @@
-//! Several shards of one server: clients come to each, the operator to all, and the end of one is that of all.
+//! Several shards of one server: clients come to each, the operator to all, and the end of one is
+//! that of all.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
@@ -144,7 +145,8 @@ fn a_port_that_another_server_has_is_refused_although_shards_share_theirs() {
     visit(&first);
 }
 
-/// Nobody listens when both bind, so that both can; but only the shards of the first that listens can join it.
+/// Nobody listens when both bind, so that both can; but only the shards of the first that listens
+/// can join it.
 #[test]
 fn of_two_servers_that_bind_a_port_at_the_same_time_one_has_it() {
     let first = Port::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
@@ -251,7 +253,8 @@ fn each_shard_has_a_flight_recorder() {
     }
 }
 
-/// The second port is the first shard's, which tells of all: of itself exactly, of the others at most a second late.
+/// The second port is the first shard's, which tells of all: of itself exactly, of the others at
+/// most a second late.
 #[test]
 fn metrics_are_the_sum_of_all_shards() {
     let mut host = serve(&["--grant-port", "0"], &pluto(), &["html/", "--metrics-port", "0", "--no-access-log"]);

@@ -53,7 +53,8 @@ fn a_guest_that_did_not_ask_for_signals_is_stopped_with_exit_code_0() {
     assert_eq!(host.wait().code, Some(0));
 }
 
-/// A client of the echo server that sends without reading, until the server can take no more: an answer is under way.
+/// A client of the echo server that sends without reading, until the server can take no more: an
+/// answer is under way.
 fn busy_client(host: &Host) -> TcpStream {
     let mut client = host.connect();
     client.set_write_timeout(Some(Duration::from_millis(300))).expect("a timeout");

@@ -53,8 +53,8 @@ fn every_file_of_the_odd_site_arrives_byte_for_byte() {
     }
 }
 
-/// 2,000 files of the Rust documentation, on one connection and then over 256 at once. Where the toolchain has come
-/// without its documentation, the odd site stands in.
+/// 2,000 files of the Rust documentation, on one connection and then over 256 at once. Where the
+/// toolchain has come without its documentation, the odd site stands in.
 #[test]
 fn a_large_site_arrives_byte_for_byte_also_over_256_connections() {
     let documentation = site::rust_documentation();
@@ -134,7 +134,8 @@ fn a_request_one_byte_at_a_time_gets_the_same_response() {
     }
 }
 
-/// Nobody waits for a client that has said that it is done. What the system has for it by then arrives all the same.
+/// Nobody waits for a client that has said that it is done. What the system has for it by then
+/// arrives all the same.
 #[test]
 fn a_client_that_is_done_and_reads_late_gets_all_of_its_response() {
     let folder = TempDir::new().expect("a folder");
@@ -193,7 +194,8 @@ fn a_fifo_a_device_and_a_socket_are_not_found_and_do_not_block() {
     }
 }
 
-/// A length that was promised and cannot be kept: the client must see that the response is not whole.
+/// A length that was promised and cannot be kept: the client must see that the response is not
+/// whole.
 #[test]
 fn a_file_that_shrinks_while_it_is_sent_cuts_the_connection() {
     for driver in DRIVERS {
@@ -218,8 +220,8 @@ fn a_client_that_leaves_in_the_midst_of_a_response_leaves_nothing_behind() {
     for driver in DRIVERS {
         let host = serve(driver, site::odd());
         let descriptors = || fs::read_dir(format!("/proc/{}/fd", host.pid())).expect("it runs").count();
-        // Asked for more than once, the file is kept open and watched: two descriptors that stay, in each shard. So many
-        // clients come to all of them.
+        // Asked for more than once, the file is kept open and watched: two descriptors that stay,
+        // in each shard. So many clients come to all of them.
         for _ in 0..24 {
             let mut client = Client::new(host.connect());
             (0..3).for_each(|_| assert_eq!(client.get("/size/3000000.bin").status, 200));

@@ -1,5 +1,5 @@
-//! A case: what a client sends, and what it must be answered. The files of `cases/` hold them, for this suite and for
-//! the scripts beside it; README.md says how they are written.
+//! A case: what a client sends, and what it must be answered. The files of `cases/` hold them, for
+//! this suite and for the scripts beside it; README.md says how they are written.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -126,8 +126,8 @@ impl Case {
     }
 }
 
-/// The bytes that a text of a case stands for. A character up to U+00FF is the byte of that value; `‹3×ab›` is `ababab`;
-/// any other `‹words›` are looked up.
+/// The bytes that a text of a case stands for. A character up to U+00FF is the byte of that value;
+/// `‹3×ab›` is `ababab`; any other `‹words›` are looked up.
 pub fn text(text: &str, look_up: &mut dyn FnMut(&str) -> String) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text;

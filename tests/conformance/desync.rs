@@ -1,5 +1,5 @@
-//! The corpus of `http_desync_guardian`, which tells how dangerous a request is: what it calls severe must be refused and
-//! the connection closed; what it calls compliant must be understood.
+//! The corpus of `http_desync_guardian`, which tells how dangerous a request is: what it calls
+//! severe must be refused and the connection closed; what it calls compliant must be understood.
 //!
 //! The corpus is read where cargo keeps the crate's sources.
 

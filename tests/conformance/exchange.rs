@@ -5,7 +5,8 @@ use std::net::{Shutdown, TcpStream};
 
 use super::case::{Answer, Then};
 
-/// A request that tells whether a connection is still good: its response is the last on the connection.
+/// A request that tells whether a connection is still good: its response is the last on the
+/// connection.
 const PROBE: &[u8] = b"GET /probe.txt HTTP/1.1\r\nHost: probe.example\r\nConnection: close\r\n\r\n";
 
 /// What the probe is answered.
@@ -45,8 +46,8 @@ impl Response {
     }
 }
 
-/// Sends the bytes, and a probe when that is wanted, and takes the responses, of which there must be as many as
-/// expected. The error says what is wrong.
+/// Sends the bytes, and a probe when that is wanted, and takes the responses, of which there must
+/// be as many as expected. The error says what is wrong.
 pub fn converse(
     mut stream: TcpStream,
     sent: &[u8],
@@ -92,8 +93,8 @@ fn read_all(mut bytes: &[u8], expected: &[Answer]) -> Result<Vec<Response>, Stri
     Ok(responses)
 }
 
-/// Reads a response at the start of the bytes, and checks what is true of every response of this server. What is behind
-/// it.
+/// Reads a response at the start of the bytes, and checks what is true of every response of this
+/// server. What is behind it.
 pub fn read(bytes: &[u8], to_head: bool) -> Result<(Response, &[u8]), String> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").ok_or("the head has no end")?;
     let head = std::str::from_utf8(&bytes[..end]).map_err(|_| "the head is no text")?;

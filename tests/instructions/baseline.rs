@@ -14,7 +14,8 @@ use crate::support::guests;
 /// Beneath the repository's folder.
 pub const PATH: &str = "tests/instructions.toml";
 
-/// A mix may cost so much more than before, in percent. Two counts of the same differ by less than 0.1.
+/// A mix may cost so much more than before, in percent. Two counts of the same differ by less than
+/// 0.1.
 const GROWTH_PERCENT_MAX: f64 = 3.0;
 
 /// The same where another compiler has made the code: then counts can be compared only roughly.

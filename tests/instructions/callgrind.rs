@@ -12,10 +12,11 @@ use crate::support::{guests, host};
 /// Instructions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Those of the code that wasmtime has compiled of the guest, with what leads into and out of it.
+    /// Those of the code that wasmtime has compiled of the guest, with what leads into and out of
+    /// it.
     pub guest: u64,
-    /// All others: the wall, the exchange, reading the trace, copying memory for the guest. Of the allocator only how often
-    /// it is called.
+    /// All others: the wall, the exchange, reading the trace, copying memory for the guest. Of the
+    /// allocator only how often it is called.
     pub host: u64,
 }
 
@@ -26,8 +27,8 @@ impl Cost {
     }
 }
 
-/// Where it is counted. Names, arguments and environment lie on the stack and in memory, where their length moves
-/// all else; so everything has a name here that is as long on every machine.
+/// Where it is counted. Names, arguments and environment lie on the stack and in memory, where
+/// their length moves all else; so everything has a name here that is as long on every machine.
 pub struct Folder(TempDir);
 
 /// Only this is counted, and not how the guest is compiled or taken from the cache.
@@ -36,15 +37,17 @@ const COUNTED: &str = "pluto_host::guest::Guest::run";
 impl Folder {
     /// A new one, with links to the host and to the built guests.
     pub fn new() -> Self {
-        // Not beneath TMPDIR, for the reason above. The cache is new as well, and in a place that nobody else has.
+        // Not beneath TMPDIR, for the reason above. The cache is new as well, and in a place that
+        // nobody else has.
         let folder = tempfile::Builder::new().prefix("pluto-count-").tempdir_in("/tmp").expect("a folder");
         let links = [(host::command(), HOST), (guests::repository().join("target/guests"), "guests")];
         links.iter().for_each(|(path, name)| symlink(path, folder.path().join(name)).expect("a link"));
         Self(folder)
     }
 
-    /// Has the guest compiled into the cache, for the processor that valgrind shows to every program. It should be the
-    /// same wherever the real one has AVX2, and so the code and its count; no other model was at hand to try.
+    /// Has the guest compiled into the cache, for the processor that valgrind shows to every
+    /// program. It should be the same wherever the real one has AVX2, and so the code and its
+    /// count; no other model was at hand to try.
     pub fn warm(&self, guest: &str) {
         let mut valgrind = self.valgrind("none");
         let ended =
@@ -52,7 +55,8 @@ impl Folder {
         assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     }
 
-    /// The instructions of a replay, in which the guest must send so many requests. `name` is a file's.
+    /// The instructions of a replay, in which the guest must send so many requests. `name` is a
+    /// file's.
     pub fn count(&self, guest: &str, name: &str, trace: &[u8], sent: usize) -> Cost {
         let (trace_file, out) = (format!("{name}.trace"), format!("{name}.callgrind"));
         fs::write(self.0.path().join(&trace_file), trace).expect("a file");
@@ -88,18 +92,19 @@ fn file(guest: &str) -> String {
 /// The functions of the system's allocator that the host calls.
 const ALLOCATOR: [&str; 5] = ["malloc", "calloc", "realloc", "free", "posix_memalign"];
 
-/// What each call of the allocator counts. In truth it takes from 20 to over 1,000, and 110 or so in the mean, by what was
-/// allocated before by anybody and where; which the length of a path can change, and with it a request by 3 %. callgrind
-/// counts calls outside of [`COUNTED`] too, at the start and at the end: as many for a short trace as for a long one, but for
-/// two or three.
+/// What each call of the allocator counts. In truth it takes from 20 to over 1,000, and 110 or so
+/// in the mean, by what was allocated before by anybody and where; which the length of a path can
+/// change, and with it a request by 3 %. callgrind counts calls outside of [`COUNTED`] too, at the
+/// start and at the end: as many for a short trace as for a long one, but for two or three.
 const ALLOCATOR_CALL: i64 = 100;
 
-/// Sums up what callgrind has written, by whether the code is a guest's: valgrind knows no object for code that becomes
-/// executable after it was mapped.
+/// Sums up what callgrind has written, by whether the code is a guest's: valgrind knows no object
+/// for code that becomes executable after it was mapped.
 ///
-/// <https://valgrind.org/docs/manual/cl-format.html>: `ob=(ID) NAME` names the object of the lines that follow, and
-/// `cfn=(ID) NAME` the function that the next call is of, the name only the first time; a line of numbers ends with its own
-/// cost; the line behind `calls=COUNT` is what was called, and counted there.
+/// <https://valgrind.org/docs/manual/cl-format.html>: `ob=(ID) NAME` names the object of the lines
+/// that follow, and `cfn=(ID) NAME` the function that the next call is of, the name only the first
+/// time; a line of numbers ends with its own cost; the line behind `calls=COUNT` is what was
+/// called, and counted there.
 fn read(text: &str) -> Cost {
     let (mut guest, mut host): (i64, i64) = (0, 0);
     let (mut objects, mut functions) = (HashMap::new(), HashMap::new());

@@ -41,8 +41,8 @@ pub struct Trace {
 const CLIENTS: usize = 64;
 const CLIENTS_A_TURN: usize = 8;
 
-/// How long a turn takes, about. It moves the clock of the world by less than a second in all, so that what is done
-/// once a second is not in the difference by chance.
+/// How long a turn takes, about. It moves the clock of the world by less than a second in all, so
+/// that what is done once a second is not in the difference by chance.
 const TURN: Duration = Duration::from_micros(50);
 
 const KEPT: Mix = Mix {
@@ -154,7 +154,8 @@ impl Clients {
         Self { mix: *mix, open, requests: 0 }
     }
 
-    /// Some clients send while what the last turn caused is being done, and the guest has all of it in one batch.
+    /// Some clients send while what the last turn caused is being done, and the guest has all of
+    /// it in one batch.
     fn turn(&mut self, world: &mut World) {
         let text = self.mix.request.repeat(self.mix.pipelined);
         for _ in 0..CLIENTS_A_TURN {

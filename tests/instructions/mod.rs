@@ -1,13 +1,15 @@
 //! What a request costs, in instructions: the guard that noise does not upset.
 //!
-//! Clients of `mixes` talk to a guest in the world of the SDK's tests, in batches as a busy server has them. What the guest
-//! was answered there is a trace, which `pluto-host replay` runs under callgrind: everything of a live server but the
-//! system calls, and with one price for every call of the allocator, so that neither clock nor network nor neighbours have
-//! a part in it. The cost of a request is the difference between a longer trace and a shorter one, divided by the requests
-//! that the longer has more; that takes the start out of it. `instructions.toml` holds what was counted, and why it changed.
+//! Clients of `mixes` talk to a guest in the world of the SDK's tests, in batches as a busy server
+//! has them. What the guest was answered there is a trace, which `pluto-host replay` runs under
+//! callgrind: everything of a live server but the system calls, and with one price for every call
+//! of the allocator, so that neither clock nor network nor neighbours have a part in it. The cost
+//! of a request is the difference between a longer trace and a shorter one, divided by the
+//! requests that the longer has more; that takes the start out of it. `instructions.toml` holds
+//! what was counted, and why it changed.
 //!
-//! `cargo xtask count` runs this; `cargo test` alone does not, for it wants valgrind and takes most of a minute. Of a new
-//! kind of work that must stay cheap there should be a mix.
+//! `cargo xtask count` runs this; `cargo test` alone does not, for it wants valgrind and takes
+//! most of a minute. Of a new kind of work that must stay cheap there should be a mix.
 
 mod baseline;
 mod callgrind;

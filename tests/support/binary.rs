@@ -1,4 +1,5 @@
-//! WebAssembly by its bytes: for files that no text is made of, because they are too large, too deep or damaged.
+//! WebAssembly by its bytes: for files that no text is made of, because they are too large, too
+//! deep or damaged.
 
 /// A number as the format has it.
 pub fn number(mut number: usize) -> Vec<u8> {
@@ -34,8 +35,8 @@ pub fn component(sections: &[Vec<u8>]) -> Vec<u8> {
     [&b"\0asm\x0d\0\x01\0"[..], &sections.concat()].concat()
 }
 
-/// A core module of functions without parameters and locals, of which these are the bodies without their end, and of more sections that
-/// stand before the code.
+/// A core module of functions without parameters and locals, of which these are the bodies without
+/// their end, and of more sections that stand before the code.
 pub fn module(bodies: &[Vec<u8>], more: &[Vec<u8>]) -> Vec<u8> {
     let functions: Vec<Vec<u8>> = bodies.iter().map(|body| sized(&[&b"\0"[..], body, b"\x0b"].concat())).collect();
     let types = section(1, b"\x01\x60\0\0");
@@ -43,8 +44,8 @@ pub fn module(bodies: &[Vec<u8>], more: &[Vec<u8>]) -> Vec<u8> {
     [&b"\0asm\x01\0\0\0"[..], &types, &declared, &more.concat(), &section(10, &list(&functions))].concat()
 }
 
-/// A component that instantiates each of these modules, and exports the first under the name of the function that a guest
-/// exports: it passes every check of names.
+/// A component that instantiates each of these modules, and exports the first under the name of
+/// the function that a guest exports: it passes every check of names.
 pub fn guest(modules: &[Vec<u8>]) -> Vec<u8> {
     let mut sections: Vec<Vec<u8>> = modules.iter().map(|module| section(1, module)).collect();
     let instances: Vec<Vec<u8>> = (0..modules.len()).map(|index| [vec![0], number(index), vec![0]].concat()).collect();

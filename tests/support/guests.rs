@@ -18,7 +18,8 @@ pub fn built(name: &str) -> PathBuf {
     path
 }
 
-/// A core module that begins with the prelude, with the world of wit/ embedded: what a compiler makes of a guest.
+/// A core module that begins with the prelude, with the world of wit/ embedded: what a compiler
+/// makes of a guest.
 pub fn module(body: &str) -> Vec<u8> {
     embedded(&format!("(module\n{PRELUDE}\n{body})"))
 }

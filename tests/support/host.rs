@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::guests::repository;
 
-/// How long anything may take before a test gives up: far longer than it should, for the machine may be busy.
+/// How long anything may take before a test gives up: far longer than it should, for the machine
+/// may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A run that has ended.
@@ -79,8 +80,8 @@ pub fn measured(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Measu
         let _ = stderr.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     });
-    // The system tells the peaks as long as the process has not ended, and they only grow: the last
-    // look is what counts.
+    // The system tells the peaks as long as the process has not ended, and they only grow: the
+    // last look is what counts.
     let (status, mut peaks) = (format!("/proc/{}/status", child.id()), [0; 2]);
     let code = loop {
         let text = std::fs::read_to_string(&status).unwrap_or_default();
@@ -116,7 +117,8 @@ impl Host {
         Self::of(&mut shell)
     }
 
-    /// Starts a command whose standard output is somewhere already; what is not a pipe is not in `Ended`.
+    /// Starts a command whose standard output is somewhere already; what is not a pipe is not in
+    /// `Ended`.
     pub fn of(command: &mut Command) -> Self {
         let mut child = command
             .current_dir(repository())

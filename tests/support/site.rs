@@ -1,4 +1,5 @@
-//! Sites to serve: the Rust documentation of this toolchain where it is installed, and a small one with odd names.
+//! Sites to serve: the Rust documentation of this toolchain where it is installed, and a small one
+//! with odd names.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -16,7 +17,8 @@ pub fn rust_documentation() -> Option<PathBuf> {
     folder.join("index.html").exists().then_some(folder)
 }
 
-/// A small site with names, sizes and depths that are easily got wrong. It lives as long as the test.
+/// A small site with names, sizes and depths that are easily got wrong. It lives as long as the
+/// test.
 pub fn odd() -> &'static Path {
     static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
         let folder = TempDir::new().expect("a folder");
@@ -38,7 +40,8 @@ pub fn odd() -> &'static Path {
             "empty.html",
             "sub/index.html",
         ];
-        // Around the sizes at which the host changes its way: one buffer, copied or sent by the system, one turn.
+        // Around the sizes at which the host changes its way: one buffer, copied or sent by the
+        // system, one turn.
         let sizes = [1, 1_023, 1_024, 16_384, 32_767, 32_768, 32_769, 65_536, 524_287, 524_289, 3_000_000];
         for (index, name) in names.iter().enumerate() {
             write(folder.path(), name, if *name == "empty.html" { 0 } else { 100 + index });
@@ -58,8 +61,8 @@ fn write(folder: &Path, name: &str, size: usize) {
     fs::write(path, bytes).expect("a file");
 }
 
-/// All files beneath a folder that a web server shows, in the order of their names: not those whose names begin with a
-/// dot, but for `.well-known`.
+/// All files beneath a folder that a web server shows, in the order of their names: not those
+/// whose names begin with a dot, but for `.well-known`.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];

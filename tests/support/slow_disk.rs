@@ -1,8 +1,8 @@
-//! A file system whose answers take as long as a test wants: one flat folder of files that can only
-//! be read, kept in memory and served over `/dev/fuse`.
+//! A file system whose answers take as long as a test wants: one flat folder of files that can
+//! only be read, kept in memory and served over `/dev/fuse`.
 //!
-//! It speaks as much of FUSE's protocol (7.31, `linux/fuse.h`) as reading needs. The system keeps no
-//! name and no attributes of it, so that each call of a server comes here. Each slow request is
+//! It speaks as much of FUSE's protocol (7.31, `linux/fuse.h`) as reading needs. The system keeps
+//! no name and no attributes of it, so that each call of a server comes here. Each slow request is
 //! answered by a thread of its own, and delays no other.
 
 use std::collections::HashMap;
@@ -57,8 +57,8 @@ impl Files {
         self
     }
 
-    /// Mounts the files. Where that is not possible, says so on standard error and returns nothing:
-    /// not every machine lets a test mount a file system.
+    /// Mounts the files. Where that is not possible, says so on standard error and returns
+    /// nothing: not every machine lets a test mount a file system.
     pub fn mount(self) -> Option<SlowDisk> {
         match SlowDisk::mount(self) {
             Ok(disk) => Some(disk),
@@ -273,7 +273,8 @@ impl Server {
         let mut bytes = [length.to_ne_bytes(), error.to_ne_bytes()].concat();
         bytes.extend(unique.to_ne_bytes());
         bytes.extend(body);
-        // Nobody is left to be told when it fails: the request was taken back, or all is unmounted.
+        // Nobody is left to be told when it fails: the request was taken back, or all is
+        // unmounted.
         let _ = (&self.device).write_all(&bytes);
     }
 

@@ -1,4 +1,5 @@
-//! The contract of a version is never changed: a change is another version, with a copy in `wit/released/`.
+//! The contract of a version is never changed: a change is another version, with a copy in
+//! `wit/released/`.
 
 use std::fs;
 use std::path::Path;
@@ -48,8 +49,8 @@ fn judge(contract: &str, version: &str, copy: &str, released: Option<&str>) -> O
     ))
 }
 
-/// The words and marks of a WIT document, each with its line: without white space and comments, and without a comma
-/// that ends a list.
+/// The words and marks of a WIT document, each with its line: without white space and comments,
+/// and without a comma that ends a list.
 fn tokens(wit: &str) -> Vec<(usize, String)> {
     let mut tokens: Vec<(usize, String)> = Vec::new();
     let (mut line, mut depth, mut joins) = (1, 0, false);

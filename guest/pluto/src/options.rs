@@ -25,7 +25,8 @@ pub enum Command {
 }
 
 /// Options of the host, which end up here when they stand behind the root. The host cannot refuse
-/// them there: what stands behind the root is the guest's, and a guest may have a `--log` of its own.
+/// them there: what stands behind the root is the guest's, and a guest may have a `--log` of its
+/// own.
 const HOST_OPTIONS: [&str; 12] = [
     "--listen",
     "--grant-port",

@@ -144,7 +144,7 @@ impl Server {
             }
             left.clone_from(&figures);
             if let Err(error) = post(figures).await {
-                warn!("the other shards are not told what is counted here: {error}");
+                warn!("cannot publish this shard's metrics: {error}");
             }
             sleep(Duration::from_secs(FIGURES_SECONDS)).await;
         }
@@ -185,7 +185,7 @@ impl Server {
             }
             Err(error) => {
                 self.metrics.reloaded(false);
-                error!("not reloaded, everything stays as it was: {error}");
+                error!("reload failed, and nothing has changed: {error}");
             }
         }
     }

@@ -408,7 +408,7 @@ async fn obey(
             Ok(Signal::Reload) => reloads.iter().for_each(Reloads::wish),
             Ok(Signal::Pause) => {}
             Ok(Signal::LogLost(lines)) => on_log_lost.iter().for_each(|count| count(lines)),
-            Err(error) => return warn!("cannot be told to stop: {error}"),
+            Err(error) => return warn!("cannot receive signals: {error}"),
         }
     }
 }

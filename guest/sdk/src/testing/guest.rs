@@ -24,8 +24,8 @@ pub struct Turn {
 }
 
 impl Guest {
-    /// Starts a guest at a time (nanoseconds since the Unix epoch), with the arguments that the host would give it;
-    /// also gives its first turn, before any answer.
+    /// Starts a guest at a time (nanoseconds since the Unix epoch), with the arguments that the
+    /// host would give it; also gives its first turn, before any answer.
     pub fn start<M, F, E>(main: M, args: &[&str], time: u64) -> (Guest, Turn)
     where
         M: FnOnce(Vec<String>) -> F + 'static,
@@ -39,8 +39,8 @@ impl Guest {
         (guest, turn)
     }
 
-    /// Gives the guest a batch of answers, and runs it until it waits. After a pause this is what resumes it; after its
-    /// exit it does nothing more.
+    /// Gives the guest a batch of answers, and runs it until it waits. After a pause this is what
+    /// resumes it; after its exit it does nothing more.
     pub fn turn(&mut self, time: u64, answers: Vec<Answer>) -> Turn {
         if let Some(exited) = self.exited {
             return Turn { outcome: Some(exited), ..Turn::default() };
@@ -55,8 +55,8 @@ impl Guest {
     }
 }
 
-/// Runs a guest on batches of answers, each with its time, and gives all its turns: one more than there are batches,
-/// or fewer when it has ended before.
+/// Runs a guest on batches of answers, each with its time, and gives all its turns: one more than
+/// there are batches, or fewer when it has ended before.
 pub fn run_on_answers<M, F, E>(main: M, args: &[&str], start: u64, batches: Vec<(u64, Vec<Answer>)>) -> Vec<Turn>
 where
     M: FnOnce(Vec<String>) -> F + 'static,

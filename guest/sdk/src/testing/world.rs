@@ -1,4 +1,5 @@
-//! A small system in memory: files, clients, timers and signals, answering one guest as the contract says.
+//! A small system in memory: files, clients, timers and signals, answering one guest as the
+//! contract says.
 //!
 //! Nothing happens by itself: a test changes the world, and then lets the guest run.
 
@@ -15,8 +16,8 @@ use std::fmt::{self, Display};
 use std::time::Duration;
 use system::System;
 
-/// The limits of this world. They are those of the host's `limits.rs` at the time of writing, which a guest must not
-/// rely on.
+/// The limits of this world. They are those of the host's `limits.rs` at the time of writing,
+/// which a guest must not rely on.
 pub mod limits {
     /// Bytes of one `read`.
     pub const READ_BYTES_MAX: usize = 16 << 10;
@@ -72,8 +73,8 @@ impl World {
 
     // ---- Files.
 
-    /// Puts a file beneath the root, in place of what has this path, and the directories above it. A guest that has the
-    /// old file open keeps it.
+    /// Puts a file beneath the root, in place of what has this path, and the directories above it.
+    /// A guest that has the old file open keeps it.
     pub fn file(&mut self, path: impl AsRef<[u8]>, bytes: impl Into<Vec<u8>>) {
         self.system.put(path.as_ref(), files::Content::File(files::shared(bytes.into())));
     }
@@ -83,13 +84,14 @@ impl World {
         self.system.put(path.as_ref(), files::Content::Directory);
     }
 
-    /// Puts a symbolic link beneath the root. The target is relative to the link's directory; one that begins with `/`
-    /// leads out of the root.
+    /// Puts a symbolic link beneath the root. The target is relative to the link's directory; one
+    /// that begins with `/` leads out of the root.
     pub fn symlink(&mut self, path: impl AsRef<[u8]>, target: impl Into<Vec<u8>>) {
         self.system.put(path.as_ref(), files::Content::Symlink(target.into()));
     }
 
-    /// Puts something beneath the root that is neither a regular file nor a directory, as a pipe is.
+    /// Puts something beneath the root that is neither a regular file nor a directory, as a pipe
+    /// is.
     pub fn special(&mut self, path: impl AsRef<[u8]>) {
         self.system.put(path.as_ref(), files::Content::Special);
     }
@@ -111,8 +113,8 @@ impl World {
         self.system.files.node(path.as_ref()).denied = true;
     }
 
-    /// Sets when a file's content was last changed: nanoseconds since the Unix epoch. Panics when there is nothing of
-    /// this path.
+    /// Sets when a file's content was last changed: nanoseconds since the Unix epoch. Panics when
+    /// there is nothing of this path.
     pub fn set_modified(&mut self, path: impl AsRef<[u8]>, modified: i64) {
         self.system.files.node(path.as_ref()).metadata.modified = modified;
         self.system.notify(path.as_ref());
@@ -120,8 +122,8 @@ impl World {
 
     // ---- The guest.
 
-    /// Starts the guest, with the arguments that the host would give it (the first is the granted port), up to its
-    /// first wait.
+    /// Starts the guest, with the arguments that the host would give it (the first is the granted
+    /// port), up to its first wait.
     ///
     /// Panics when a guest was started here already.
     pub fn start<M, F, E>(&mut self, main: M, args: &[&str])
@@ -152,14 +154,15 @@ impl World {
         &self.system.posts[0]
     }
 
-    /// Lets the guest run until all that waits for an answer waits for a client, the time, or the operator; or until it
-    /// has ended or paused.
+    /// Lets the guest run until all that waits for an answer waits for a client, the time, or the
+    /// operator; or until it has ended or paused.
     pub fn run_until_idle(&mut self) {
         while self.run_once() {}
     }
 
-    /// Gives the guest one batch: all that waits for it now. Returns whether there was something. What it causes, such as
-    /// the answer to a write, waits for the next call; so a test can have new clients in the same batch.
+    /// Gives the guest one batch: all that waits for it now. Returns whether there was something.
+    /// What it causes, such as the answer to a write, waits for the next call; so a test can have
+    /// new clients in the same batch.
     pub fn run_once(&mut self) -> bool {
         let (None, Some(guest)) = (self.outcome, &mut self.guest) else { return false };
         let answers = self.system.answers();
@@ -193,9 +196,9 @@ impl World {
         self.system.now = end;
     }
 
-    /// From now on the guest receives answers in another order than they were made in, some of them batches later: an
-    /// order that a real system could have, and always the same for the same seed. The answers to one request stay in
-    /// their order.
+    /// From now on the guest receives answers in another order than they were made in, some of
+    /// them batches later: an order that a real system could have, and always the same for the
+    /// same seed. The answers to one request stay in their order.
     pub fn shuffle_answers(&mut self, seed: u64) {
         self.shuffle = Some(Shuffle::new(seed));
     }
@@ -226,14 +229,16 @@ impl World {
     }
 
     /// All that the guest has received: each batch, with its time. Given to
-    /// [`run_on_answers`](super::run_on_answers), or to the guest's component, they make the same run again.
+    /// [`run_on_answers`](super::run_on_answers), or to the guest's component, they make the same
+    /// run again.
     pub fn batches(&self) -> &[(u64, Vec<Answer>)] {
         &self.batches
     }
 
     /// The requests that are waiting for their final answer.
     pub fn pending(&self) -> impl Iterator<Item = &Submission> {
-        // An id is unique among the pending requests, so the last of an id is the one that is meant.
+        // An id is unique among the pending requests, so the last of an id is the one that is
+        // meant.
         let last = |at: usize, id| !self.requests[at + 1..].iter().any(|later| later.id == id);
         let sent = self.requests.iter().enumerate();
         sent.filter(move |(at, sent)| self.system.is_pending(sent.id) && last(*at, sent.id)).map(|(_, sent)| sent)
@@ -251,7 +256,8 @@ impl World {
 
     // ---- Clients.
 
-    /// A new client connects. It waits in the backlog until the guest listens, and has room for it.
+    /// A new client connects. It waits in the backlog until the guest listens, and has room for
+    /// it.
     pub fn connect(&mut self) -> ClientId {
         ClientId(self.system.clients.connect(None))
     }
@@ -261,7 +267,8 @@ impl World {
         ClientId(self.system.clients.connect(Some(port)))
     }
 
-    /// The client sends bytes, which wait until the guest reads them. A client that has ended cannot send.
+    /// The client sends bytes, which wait until the guest reads them. A client that has ended
+    /// cannot send.
     pub fn client_sends(&mut self, client: ClientId, bytes: impl AsRef<[u8]>) {
         self.client_mut(client).send(bytes.as_ref());
     }
@@ -276,7 +283,8 @@ impl World {
         self.client_mut(client).reset();
     }
 
-    /// The client takes only so many bytes more, until this is called again. Without it a client takes everything.
+    /// The client takes only so many bytes more, until this is called again. Without it a client
+    /// takes everything.
     pub fn client_takes(&mut self, client: ClientId, bytes: u64) {
         self.client_mut(client).takes(bytes);
     }
@@ -291,7 +299,8 @@ impl World {
         self.client(client).is_accepted()
     }
 
-    /// Whether the guest has ended its direction, or closed the connection: the client reads an end.
+    /// Whether the guest has ended its direction, or closed the connection: the client reads an
+    /// end.
     pub fn is_ended(&self, client: ClientId) -> bool {
         self.client(client).is_ended()
     }

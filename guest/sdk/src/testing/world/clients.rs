@@ -91,7 +91,8 @@ impl Clients {
         Some(Accepted { connection, peer: SocketAddress { address: IpAddress::Ipv4((10, a, b, c)), port: 40_000 } })
     }
 
-    /// Closes a connection; returns what was pending on it. `None` when there is no such connection.
+    /// Closes a connection; returns what was pending on it. `None` when there is no such
+    /// connection.
     pub(super) fn close(&mut self, handle: Handle) -> Option<Vec<Id>> {
         let place = self.open.remove(&handle)?;
         let client = &mut self.all[place];

@@ -113,8 +113,8 @@ impl Files {
         Ok(entries)
     }
 
-    /// The normalised path of a node that is there, once the links on the way are followed. With `follow` unset a link
-    /// anywhere on the way is refused.
+    /// The normalised path of a node that is there, once the links on the way are followed. With
+    /// `follow` unset a link anywhere on the way is refused.
     pub(super) fn resolve(&self, path: &[u8], follow: bool) -> Result<Vec<u8>, Error> {
         if path.contains(&0) || path.len() > PATH_BYTES_MAX {
             return Err(Error::Invalid);
