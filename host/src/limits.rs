@@ -1,12 +1,13 @@
 //! Every limit of the host: its unit ends its name, its reason stands above it.
 //!
-//! The contract (`wit/system.wit`) names those that a guest can meet.
+//! Those that the contract (`wit/system.wit`) names stand in `pluto_contract`, for every world.
 
 mod admission;
 mod lab;
 
 pub use self::admission::*;
 pub use self::lab::*;
+pub use pluto_contract::limits::*;
 
 /// Size of a guest's file. Compiling takes about a second for each MiB, and a server is rarely
 /// larger than two.
@@ -47,24 +48,6 @@ pub const TURN_TICK_MILLIS: u64 = 100;
 /// far as it did not compute. Fewer may be a machine that has too much to do.
 pub const TURN_TICKS_WAITED_MIN: u64 = 5;
 
-/// What one call may bring from the guest into the host's memory.
-pub const SEND_BYTES_MAX: usize = 64 << 20;
-
-/// Pending requests of a guest, with the answers that it has not yet received. Fifteen for each of
-/// 50,000 connections: that is what a web server has whose clients all ask for several files at
-/// once, in all encodings. Each takes about 130 bytes of the host at most, so that a guest that
-/// makes as many as it can takes 100 MB.
-pub const REQUESTS_PENDING_MAX: usize = 786_432;
-
-/// Connections and files that are open at once, where the system allows the process so many
-/// descriptors; and, apart from these, buffers, which take none. Most are connections, each of
-/// which costs the host about 800 bytes.
-pub const HANDLES_MAX: usize = 131_072;
-
-/// One handle of so many is for files, the others are for clients. Neither can take the share of
-/// the other: who comes is let in, and who is let in is served.
-pub const HANDLES_FOR_FILES_SHARE: usize = 4;
-
 /// Descriptors that the host itself needs with one shard: 17 were counted with one granted port
 /// (standard input, output and error, signals, the compiled code, the root twice, the queue,
 /// watches, what wakes the shard, two listeners), 32 with `PORTS_GRANTED_MAX` of them, 34 while
@@ -87,13 +70,6 @@ pub const SHARDS_MAX: usize = 256;
 /// With fewer descriptors the operator is told how to have more: they are enough for about 750
 /// clients.
 pub const DESCRIPTORS_FEW: u64 = 1_025;
-
-/// A path. `PATH_MAX` of Linux, without the final NUL.
-pub const PATH_BYTES_MAX: usize = 4_095;
-
-/// Bytes of one `read` of a connection: what one buffer of the pool holds. A request head is
-/// rarely above 2 KiB.
-pub const READ_BYTES_MAX: usize = 16 << 10;
 
 /// A receive that goes on ends when it has taken so many bytes, and begins again when the guest
 /// has read them. So the host never holds more of a client whom the guest does not read from. To
@@ -121,17 +97,6 @@ pub const HEAP_REST_MILLIS: u64 = 1_000;
 /// this can wait; so many can become readable in one turn before the others are asked again.
 pub const READ_BUFFERS: u16 = 256;
 
-/// Parts of one `write`. Sixteen pipelined responses of head, buffer and file, and room to spare.
-pub const WRITE_PARTS_MAX: usize = 1_024;
-
-/// The guest's own bytes in one `write`.
-pub const WRITE_BYTES_MAX: usize = 4 << 20;
-
-/// Memory of all pending writes: the guests' own bytes, the content of small files that was read
-/// for them, and what the host needs to keep each of their parts. A client that does not read
-/// holds its share until the guest gives up. Beyond half of it no file is read for a write.
-pub const WRITE_BYTES_PENDING_MAX: u64 = 256 << 20;
-
 /// A write of no more than this is copied together, to be sent as one piece: that costs the system
 /// less than several. Sixteen small responses.
 pub const WRITE_SMALL_BYTES_MAX: usize = 32 << 10;
@@ -158,12 +123,6 @@ pub const WRITE_GATHER_BYTES_MAX: u64 = 128 << 10;
 /// Pieces that one `sendmsg` takes: sixteen responses of head, body and two more.
 pub const WRITE_PIECES_MAX: usize = 64;
 
-/// Bytes of one `read-file`.
-pub const FILE_READ_BYTES_MAX: u64 = 1 << 20;
-
-/// Size of a host-held buffer.
-pub const BUFFER_BYTES_MAX: u64 = 16 << 20;
-
 /// Threads of a shard that wait for the disk. A disk that stalls takes all of them; then its other
 /// files wait with them.
 pub const DISK_THREADS_MAX: usize = 16;
@@ -171,10 +130,6 @@ pub const DISK_THREADS_MAX: usize = 16;
 /// Calls that threads make, or that are done and wait for the shard: each may hold a descriptor.
 /// With more the threads wait.
 pub const DISK_DONE_MAX: usize = 16;
-
-/// Paths of all requests that wait for a thread, in bytes. Room for as many requests as can be
-/// pending, with paths of 80 bytes each: a guest that names longer ones can have fewer at once.
-pub const PATH_BYTES_WAITING_MAX: u64 = 64 << 20;
 
 /// A thread that has had nothing to do for so long ends.
 pub const DISK_THREAD_IDLE_SECONDS: u64 = 10;
@@ -187,10 +142,6 @@ pub const DISK_BUFFER_BYTES: usize = 64 << 10;
 /// the system reads ahead as much.
 pub const DISK_LOOK_BYTES: u64 = 128 << 10;
 
-/// A file whose content is digested: 16 MiB take about 3 ms from the system's cache. A larger one
-/// is told by its metadata.
-pub const DIGEST_BYTES_MAX: u64 = 16 << 20;
-
 /// Content that is read at a time for a digest, and a file that is digested at once: it stays in
 /// the processor's cache.
 pub const DIGEST_PIECE_BYTES: u64 = 64 << 10;
@@ -199,35 +150,9 @@ pub const DIGEST_PIECE_BYTES: u64 = 64 << 10;
 /// system's cache.
 pub const DIGEST_TURN_BYTES_MAX: u64 = 512 << 10;
 
-/// All host-held buffers together.
-pub const BUFFERS_BYTES_MAX: u64 = 512 << 20;
-
-/// Memory of the answers that wait for `receive`: contents of files and directories, bytes of
-/// clients, names of changed files. So much can one turn have asked for without looking at any of
-/// it. When clients have sent as much, the others of the batch wait for the next one.
-pub const ANSWER_BYTES_QUEUED_MAX: usize = 64 << 20;
-
-/// Entries of one `list`.
-pub const LIST_ENTRIES_MAX: usize = 100_000;
-
-/// `watch` requests at once; Linux allows a user about as many watches by default.
-pub const WATCHES_MAX: usize = 65_536;
-
-/// `watch` requests for one file or directory: each change is told to all of them.
-pub const WATCHES_OF_ONE_MAX: usize = 16;
-
 /// Changes read from the system at a time, in bytes: about 500 of them. The rest waits, and the
 /// system counts.
 pub const WATCH_BYTES: usize = 16 << 10;
-
-/// `signals` requests at once: each signal is told to all of them.
-pub const SIGNAL_REQUESTS_MAX: usize = 16;
-
-/// What a shard leaves with one `post`: some hundred counters, and as much again.
-pub const POST_BYTES_MAX: usize = 16 << 10;
-
-/// A log line.
-pub const LOG_BYTES_MAX: usize = 8 << 10;
 
 /// Lines that wait for the reader of standard output, with those that are being written, in
 /// bytes. When there are more, lines are lost and counted: neither clients nor shards wait for
@@ -254,9 +179,6 @@ pub const LOG_FLUSH_MILLIS: u64 = 5;
 pub const LOG_RETRY_MILLIS: u64 = 1_000;
 /// See `LOG_RETRY_MILLIS`.
 pub const LOG_RETRY_AT_END_MILLIS: u64 = 50;
-
-/// A guest is told at most so often of lost lines of its log.
-pub const LOG_LOST_TOLD_MILLIS: u64 = 1_000;
 
 /// How long the end of the process waits for the reader of the log, and then for that of standard
 /// error.
@@ -288,10 +210,6 @@ pub const ACCEPT_REST_MILLIS: u64 = 100;
 
 /// Turns that are answered from what is at hand before the network is looked at again.
 pub const TURNS_WITHOUT_POLL_MAX: u32 = 4;
-
-/// How long a guest that was told to stop has to finish what is under way. Shorter than the 10 s
-/// that container systems wait before they kill.
-pub const STOP_SECONDS_MAX: u64 = 9;
 
 /// How long a recording waits for more before it writes a block: what a host that is killed can
 /// lose.

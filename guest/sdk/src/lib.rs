@@ -50,7 +50,6 @@
 
 pub mod contract;
 mod executor;
-mod expected;
 pub mod fs;
 pub mod log;
 #[cfg(any(all(target_arch = "wasm32", feature = "allocator"), test))]

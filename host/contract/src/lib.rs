@@ -3,13 +3,19 @@
 //! Everything here is independent of what is behind the contract: the live system, a recorded run,
 //! or the world of a guest's own tests. It needs neither wasmtime nor the operating system.
 
-mod arity;
+pub mod checks;
 mod conversions;
 mod define;
+mod expected;
+pub mod limits;
 mod message;
+mod rules;
 #[cfg(test)]
 mod tests;
 mod types;
+#[cfg(feature = "world")]
+pub mod world;
 
-pub use self::arity::Arity;
+pub use self::expected::Expected;
+pub use self::rules::{Arity, ObjectKind};
 pub use self::types::*;

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use super::descriptors::descriptors_of_host;
 use super::report::report;
-use crate::backend::live::clients_max;
 use crate::limits;
 
 /// Tells the operator the server's address, as soon as every shard listens. From then on clients
@@ -88,7 +87,7 @@ fn serving(what: &str, address: SocketAddr, shards: usize, begin: Instant) -> St
 /// Returns the note that fewer clients can be connected than the guest would take. Both numbers
 /// are for each shard.
 fn fewer_clients(wanted: usize, handles_max: usize, shards: usize) -> Option<String> {
-    let most = clients_max(handles_max);
+    let most = limits::clients_max(handles_max);
     // The inverse of `clients_max`.
     let handles = wanted.saturating_mul(limits::HANDLES_FOR_FILES_SHARE).div_ceil(limits::HANDLES_FOR_FILES_SHARE - 1);
     let advice = if handles > limits::HANDLES_MAX {

@@ -7,7 +7,7 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::backend::replay::Step;
 use crate::behaviour::{Behaviour, Ended, Seen, Store, Witness};
-use crate::contract::{Answer, Error, Reply, Request, Signal, Submission};
+use crate::contract::{Answer, Arity, Error, Reply, Request, Signal, Submission};
 use crate::limits;
 use crate::scene::{Change, Client, Scene, Segment, Wait};
 use crate::stop::Exit;
@@ -34,6 +34,7 @@ pub struct Extractor {
 /// A request that is not answered for good, and when it was sent.
 struct Asked {
     time: u64,
+    arity: Arity,
     what: What,
 }
 
@@ -174,7 +175,9 @@ impl Extractor {
         };
         if let Some(what) = what {
             self.bytes += what.bytes();
-            let replaced = self.pending.insert(submission.id, Asked { time: self.time, what });
+            let replaced = self
+                .pending
+                .insert(submission.id, Asked { time: self.time, arity: Arity::of(&submission.request), what });
             self.bytes -= replaced.map_or(0, |asked| asked.what.bytes());
         }
     }
@@ -184,18 +187,16 @@ impl Extractor {
         if let (What::Listen(_, given), Reply::Listening(port)) = (&mut asked.what, &answer.reply) {
             *given = *port;
         }
-        let failed = matches!(answer.reply, Reply::Failed(_));
-        let many = matches!(asked.what, What::Listen(..) | What::Watch(_) | What::Signals);
         self.learn(&asked, &answer.reply);
-        if many && !failed {
-            self.pending.insert(answer.id, asked);
-        } else {
+        if asked.arity.is_final(&answer.reply) {
             self.bytes -= asked.what.bytes();
+        } else {
+            self.pending.insert(answer.id, asked);
         }
     }
 
     fn learn(&mut self, asked: &Asked, reply: &Reply) {
-        let Asked { time, what } = asked;
+        let Asked { time, what, .. } = asked;
         match (what, reply) {
             (What::Listen(wanted, given), Reply::Listening(_)) => {
                 if !self.scene.ports.contains(&(*wanted, *given)) {
@@ -227,7 +228,7 @@ impl Extractor {
         }
     }
 
-    fn learn_of_files(&mut self, Asked { time, what }: &Asked, reply: &Reply) {
+    fn learn_of_files(&mut self, Asked { time, what, .. }: &Asked, reply: &Reply) {
         let files = &mut self.scene.files;
         match (what, reply) {
             (_, Reply::Failed(Error::Cancelled | Error::BadHandle)) => {}

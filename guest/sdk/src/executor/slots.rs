@@ -4,8 +4,8 @@
 //! that is stale, unknown or forged is told apart without a search. A slot is free again when the
 //! final answer has come *and* was taken.
 
+use crate::contract::Expected;
 use crate::contract::{Answer, Id, Reply, Request, Signal};
-use crate::expected::Expected;
 use std::ops::ControlFlow;
 use std::task::{Poll, Waker};
 
@@ -95,7 +95,7 @@ impl Slots {
         if !slot.expected.fits(&reply) {
             return Delivery::Nothing;
         }
-        let is_final = !slot.expected.is_many() || matches!(reply, Reply::Failed(_));
+        let is_final = slot.expected.arity().is_final(&reply);
         match &mut slot.consumer {
             // A second answer to a request that needs only one.
             Consumer::None | Consumer::Answered(_) => return Delivery::Nothing,

@@ -3,9 +3,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::answers::Answers;
-use crate::contract::{Error, Reply};
-use crate::limits;
+use crate::contract::world::Answers;
+use crate::contract::{Error, Reply, checks};
 
 /// One shard's access to the posts of all shards.
 pub struct Board {
@@ -29,9 +28,7 @@ impl Board {
 
     /// Implements the contract's `post`.
     pub(super) fn post(&self, bytes: Vec<u8>) -> Result<Reply, Error> {
-        if bytes.len() > limits::POST_BYTES_MAX {
-            return Err(Error::TooLarge);
-        }
+        checks::post(&bytes)?;
         *lock(&self.left[self.own]) = bytes;
         Ok(Reply::Done)
     }

@@ -10,10 +10,10 @@ use super::connection::{Ahead, Connection, Outgoing, Reading, Wait};
 use super::errors::{from_errno, from_io};
 use super::handles::Handles;
 use super::held::Total;
+use super::pending::Pending;
 use super::reactor::{Owner, Reactor};
-use super::requests::Pending;
 use super::transfer::{Fetched, Progress, Segment, Transfer};
-use crate::contract::{Error, Part, Range, Read, Reply, Write};
+use crate::contract::{Error, Part, Read, Reply, Write, checks};
 use crate::limits;
 
 /// The memory that the host holds for all connections of a guest together.
@@ -34,10 +34,7 @@ impl Connections {
         if connection.read.is_some() {
             return Err(Error::Busy);
         }
-        if read.bytes_max == 0 {
-            return Err(Error::Invalid);
-        }
-        let bytes_max = (read.bytes_max as usize).min(limits::READ_BYTES_MAX);
+        let bytes_max = read.limit()?;
         if let Some(ahead) = &mut connection.ahead {
             let reply = ahead.take(bytes_max);
             if ahead.is_empty() {
@@ -162,7 +159,7 @@ impl Connections {
                     Part::Bytes(bytes) => &bytes[..],
                     Part::Buffer(range) if range.length <= limits::BUFFER_COPY_BYTES_MAX => {
                         let Ok(buffer) = handles.buffer(range.handle) else { return false };
-                        let Ok(range) = indices(range, buffer.bytes.len()) else { return false };
+                        let Ok(range) = range.of_buffer(buffer.bytes.len()) else { return false };
                         &buffer.bytes[range]
                     }
                     Part::Buffer(_) | Part::File(_) => return false,
@@ -282,26 +279,23 @@ fn written(reactor: &mut Reactor, handle: u64, reply: Reply) {
 
 /// Returns the parts of a write as segments.
 fn segments(handles: &mut Handles, parts: Vec<Part>) -> Result<VecDeque<Segment>, Error> {
-    if parts.len() > limits::WRITE_PARTS_MAX {
-        return Err(Error::TooLarge);
-    }
-    let mut own_bytes = 0;
+    let mut check = checks::Parts::new(&parts)?;
     let mut segments: VecDeque<Segment> = VecDeque::with_capacity(parts.len());
     for part in parts {
         let segment = match part {
             Part::Bytes(bytes) => {
-                own_bytes += bytes.len();
+                check.own(&bytes);
                 Segment::Bytes { bytes, start: 0 }
             }
             Part::Buffer(range) => {
                 let buffer = handles.buffer(range.handle)?;
-                let range = indices(&range, buffer.bytes.len())?;
+                let range = range.of_buffer(buffer.bytes.len())?;
                 Segment::Buffer(buffer.clone(), range)
             }
-            Part::File(Range { handle, offset, length }) => {
-                let file = handles.file(handle)?.clone();
-                offset.checked_add(length).ok_or(Error::Invalid)?;
-                Segment::File { file, offset, length, cached: 0 }
+            Part::File(range) => {
+                let file = handles.file(range.handle)?.clone();
+                range.end()?;
+                Segment::File { file, offset: range.offset, length: range.length, cached: 0 }
             }
         };
         // An empty segment would be waited for.
@@ -309,15 +303,6 @@ fn segments(handles: &mut Handles, parts: Vec<Part>) -> Result<VecDeque<Segment>
             segments.push_back(segment);
         }
     }
-    if own_bytes > limits::WRITE_BYTES_MAX {
-        return Err(Error::TooLarge);
-    }
+    check.finish()?;
     Ok(segments)
-}
-
-fn indices(range: &Range, length: usize) -> Result<std::ops::Range<usize>, Error> {
-    let start = usize::try_from(range.offset).map_err(|_| Error::Invalid)?;
-    let count = usize::try_from(range.length).map_err(|_| Error::Invalid)?;
-    let end = start.checked_add(count).filter(|end| *end <= length).ok_or(Error::Invalid)?;
-    Ok(start..end)
 }

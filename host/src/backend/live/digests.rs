@@ -18,10 +18,10 @@ use super::disk_waits::Waiting;
 use super::errors::from_errno;
 use super::metadata::metadata;
 use super::objects::File;
+use super::pending::Pending;
 use super::reactor::Reactor;
 use super::reading::{read_at_once, read_range};
-use super::requests::Pending;
-use crate::contract::{Digested, Error, Metadata, Reply};
+use crate::contract::{Digested, Error, Reply, checks};
 use crate::limits;
 
 /// The digests that are under way.
@@ -63,9 +63,7 @@ impl Digests {
     /// Implements the contract's `digest`.
     pub fn digest(&mut self, reactor: &mut Reactor, id: u64, handle: u64) -> Result<Option<Reply>, Error> {
         let file = reactor.handles.file(handle)?.clone();
-        if file.size > limits::DIGEST_BYTES_MAX {
-            return Err(Error::TooLarge);
-        }
+        checks::digest(file.size)?;
         if file.size <= limits::DIGEST_PIECE_BYTES
             && self.read + file.size <= limits::DIGEST_TURN_BYTES_MAX
             && let Some(content) = self.read(&file, 0).map_err(from_errno)?
@@ -159,6 +157,5 @@ fn digest_of(fd: &OwnedFd, size: u64) -> Result<Reply, Errno> {
 }
 
 fn digested(fd: &OwnedFd, hash: u128) -> Result<Reply, Errno> {
-    let Metadata { size, modified, changed, .. } = metadata(&rustix::fs::fstat(fd)?);
-    Ok(Reply::Digested(Digested { digest: ((hash >> 64) as u64, hash as u64), size, modified, changed }))
+    Ok(Reply::Digested(Digested::new(hash, &metadata(&rustix::fs::fstat(fd)?))))
 }

@@ -20,7 +20,7 @@ use super::reactor::{Owner, Reactor};
 use super::reading::read_at_once;
 use super::root::Root;
 use super::transfer::Part;
-use crate::contract::{Entry, Error, Kind, Loaded, Metadata, Open, Opened, Range, Reply};
+use crate::contract::{Entry, Error, Kind, Loaded, Metadata, Open, Opened, Range, Reply, checks};
 use crate::limits;
 
 /// Non-blocking, because opening a FIFO would otherwise wait for its writer. A FIFO is opened
@@ -75,7 +75,7 @@ impl Files {
 
     /// Implements the contract's `read-file`.
     pub fn read_file(reactor: &mut Reactor, id: u64, range: &Range) -> Result<Option<Reply>, Error> {
-        let length = range.length.min(limits::FILE_READ_BYTES_MAX);
+        let length = range.to_read().length;
         reactor.requests.answers.has_room(length as usize)?;
         let file = reactor.handles.file(range.handle)?.clone();
         let mut bytes = Vec::new();
@@ -90,9 +90,7 @@ impl Files {
 
     /// Implements the contract's `load`.
     pub fn load(&self, reactor: &mut Reactor, id: u64, range: &Range) -> Result<Option<Reply>, Error> {
-        if range.length > limits::BUFFER_BYTES_MAX {
-            return Err(Error::TooLarge);
-        }
+        range.to_load()?;
         let file = reactor.handles.file(range.handle)?.clone();
         // Take the room before anything is read, because a guest can ask again and again.
         let room = self.buffer_bytes.hold(range.length.min(file.size), limits::BUFFERS_BYTES_MAX)?;
@@ -132,9 +130,7 @@ impl Files {
     /// Returns the root, and a path in the system's form. An empty path means the root itself.
     pub fn beneath_root(&self, path: &[u8]) -> Result<(&Root, CString), Error> {
         let root = self.root.as_ref().ok_or(Error::NotPermitted)?;
-        if path.len() > limits::PATH_BYTES_MAX {
-            return Err(Error::Invalid);
-        }
+        checks::path(path)?;
         let path = if path.is_empty() { b"." } else { path };
         Ok((root, CString::new(path).map_err(|_| Error::Invalid)?))
     }

@@ -55,12 +55,12 @@ impl Handles {
 
     /// Returns whether there is room for another client.
     pub fn has_room_for_clients(&self) -> bool {
-        self.connections < clients_max(self.max)
+        self.connections < limits::clients_max(self.max)
     }
 
     /// Takes the room for another file. The error is `Exhausted` when there is none.
     pub fn room_for_file(&self) -> Result<Held, Error> {
-        self.files.hold(1, files_max(self.max) as u64)
+        self.files.hold(1, limits::files_max(self.max) as u64)
     }
 
     /// Gives an object a handle.
@@ -136,17 +136,6 @@ impl Handles {
         let uses = u32::try_from(handle >> 32).ok()?;
         self.slots.get_mut(index(handle) as usize).filter(|slot| slot.uses == uses)
     }
-}
-
-/// Returns how many of `handles_max` handles are for clients. Clients and files each have a share
-/// of their own, so that neither can keep the other out.
-pub fn clients_max(handles_max: usize) -> usize {
-    handles_max - files_max(handles_max)
-}
-
-/// Returns how many of `handles_max` handles are for files.
-fn files_max(handles_max: usize) -> usize {
-    handles_max / limits::HANDLES_FOR_FILES_SHARE
 }
 
 fn index(handle: u64) -> u32 {

@@ -12,10 +12,10 @@ use super::driver::Token;
 use super::errors::from_errno;
 use super::handles::{Handles, Object};
 use super::held::Total;
+use super::pending::Pending;
 use super::port::Port;
 use super::reactor::{Owner, Reactor, Timer};
-use super::requests::Pending;
-use crate::contract::{Accepted, Error, IpAddress, Listen, Reply, SocketAddress};
+use crate::contract::{Accepted, Error, IpAddress, Listen, Reply, SocketAddress, checks};
 use crate::limits;
 
 /// Called when a guest has begun to listen, with the address and the most clients that the guest
@@ -89,12 +89,9 @@ impl Listeners {
 
     /// Implements the contract's `listen`.
     pub fn listen(&mut self, reactor: &mut Reactor, id: u64, wanted: &Listen) -> Result<Reply, Error> {
-        let index = self.granted(wanted.port).ok_or(Error::NotPermitted)?;
+        let index = self.granted(wanted.port)?;
         let port = &mut self.ports[index];
         let number = port.address().port();
-        if self.listeners.iter().any(|listener| listener.port == number) {
-            return Err(Error::AddressInUse);
-        }
         let is_as_bound = port.is_as_bound();
         let fd = match port.listen() {
             Ok(fd) => fd.map(Rc::new),
@@ -127,13 +124,10 @@ impl Listeners {
         Ok(Reply::Listening(number))
     }
 
-    /// Returns the index of a granted port. Several ports may be 0; then this is one on which
-    /// nobody listens.
-    fn granted(&self, wanted: u16) -> Option<usize> {
-        let is_wanted = |port: &Port| wanted == port.number || wanted == port.address().port();
-        let is_free = |port: &Port| self.listeners.iter().all(|listener| listener.port != port.address().port());
-        let free = self.ports.iter().position(|port| is_wanted(port) && is_free(port));
-        free.or_else(|| self.ports.iter().position(is_wanted))
+    /// Returns the index of the port that the guest gets.
+    fn granted(&self, wanted: u16) -> Result<usize, Error> {
+        let ports = self.ports.iter().map(|port| (port.number, port.address().port()));
+        checks::port(wanted, ports, |port| self.listeners.iter().any(|listener| listener.port == port))
     }
 
     /// Ends a `listen`.

@@ -1,7 +1,6 @@
 //! The live world: sockets, files and timers of the operating system. Nothing else touches them
 //! for a guest.
 
-mod answers;
 mod board;
 mod clock;
 mod connection;
@@ -19,10 +18,10 @@ mod listeners;
 mod medium;
 mod metadata;
 mod objects;
+mod pending;
 mod port;
 mod reactor;
 mod reading;
-mod requests;
 mod root;
 mod signal_requests;
 mod signals;
@@ -41,8 +40,8 @@ use self::files::Files;
 use self::handles::Object;
 use self::heap::Heap;
 use self::listeners::{Listeners, OnListening};
+use self::pending::Pending;
 use self::reactor::{Owner, Reactor, Timer};
-use self::requests::Pending;
 use self::signal_requests::SignalRequests;
 use self::transfer::Fetched;
 use self::watches::Watches;
@@ -54,7 +53,6 @@ use crate::world::{Batch, World};
 
 pub use self::board::Board;
 pub use self::driver::Choice as DriverChoice;
-pub use self::handles::clients_max;
 pub use self::port::Port;
 pub use self::root::Root;
 pub use self::signals::{Operator, Signals, Stopper};

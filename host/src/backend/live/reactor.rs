@@ -7,7 +7,7 @@ use super::clock::Clock;
 use super::disk_waits::DiskWaits;
 use super::driver::{Driver, Fd, Token};
 use super::handles::Handles;
-use super::requests::Requests;
+use super::pending::Requests;
 use crate::backend::timers::Timers;
 
 /// The state that all parts of the live world use. Each part owns its own state, and gets a

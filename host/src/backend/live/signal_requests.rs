@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use super::pending::Pending;
 use super::reactor::{Owner, Reactor, Timer};
-use super::requests::Pending;
 use super::signals::Signals;
 use crate::console::Console;
 use crate::contract::{Error, Reply, Signal};
@@ -51,9 +51,7 @@ impl SignalRequests {
 
     /// Implements the contract's `signals`.
     pub fn subscribe(&mut self, reactor: &mut Reactor, id: u64) -> Result<(), Error> {
-        if self.requests.len() >= limits::SIGNAL_REQUESTS_MAX {
-            return Err(Error::Exhausted);
-        }
+        limits::room(self.requests.len(), limits::SIGNAL_REQUESTS_MAX)?;
         self.requests.push(id);
         reactor.requests.wait(id, Pending::Signals);
         if std::mem::take(&mut self.reload_waits) {

@@ -14,8 +14,8 @@ use super::disk_waits::Waiting;
 use super::errors::from_errno;
 use super::files::{Files, resolve_at_once};
 use super::held::{Held, Total};
+use super::pending::Pending;
 use super::reactor::{Owner, Reactor};
-use super::requests::Pending;
 use crate::contract::{Error, Reply};
 use crate::limits;
 
@@ -79,9 +79,7 @@ impl Watches {
         let name = format!("/proc/self/fd/{}", target.as_raw_fd());
         let watch = inotify::add_watch(&inotify, name, watched_changes()).map_err(from_errno)?;
         let requests = self.requests.entry(watch).or_default();
-        if requests.len() >= limits::WATCHES_OF_ONE_MAX {
-            return Err(Error::Exhausted);
-        }
+        limits::room(requests.len(), limits::WATCHES_OF_ONE_MAX)?;
         requests.push(Watch { id, _held: held });
         reactor.requests.wait(id, Pending::Watch(watch));
         Ok(())

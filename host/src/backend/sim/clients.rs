@@ -1,10 +1,14 @@
 //! Clients of a scene: what the recorded ones sent, and how they took what they were sent.
 
 use super::super::timers::TimerKey;
-use super::{Event, Listener, Object, Pending, Sim};
-use crate::contract::{Accepted, Error, Listen, Part, Range, Read, Reply, Write};
-use crate::limits;
+use super::{Event, Listener, Pending, Sim};
+use crate::contract::world::Object;
+use crate::contract::{Accepted, Error, Listen, Part, Read, Reply, Write, checks};
 use crate::scene::Client;
+
+/// The port of a guest that was granted 0, where the recorded guest did not listen: the first of
+/// those that IANA leaves to systems to choose from.
+const CHOSEN_PORT: u16 = 49_152;
 
 /// A client that was accepted.
 pub struct Connection {
@@ -37,27 +41,25 @@ struct Writing {
 
 impl Sim {
     pub(super) fn listen(&mut self, id: u64, wanted: &Listen) -> Result<Reply, Error> {
-        let port = self.granted(wanted.port).ok_or(Error::NotPermitted)?;
-        if self.listeners.iter().any(|listener| listener.port == port) {
-            return Err(Error::AddressInUse);
-        }
+        let port = self.granted(wanted.port)?;
         self.listens += 1;
         let (serial, connections_max) = (self.listens, wanted.connections_max);
         self.listeners.push(Listener { id, serial, port, connections_max, open: 0, expects_client: false });
-        self.pending.insert(id, Pending::Listen);
+        self.requests.wait(id, Pending::Listen);
         self.expect_client(serial);
         Ok(Reply::Listening(port))
     }
 
     /// The port that the guest gets when it asks for one: those on which the recorded one listened
     /// are known to be granted, and that of the first argument is.
-    fn granted(&self, wanted: u16) -> Option<u16> {
-        let taken = |port: u16| self.listeners.iter().any(|listener| listener.port == port);
-        let mut known = self.scene.ports.iter().filter(|(asked, given)| wanted == *asked || wanted == *given);
-        // Two ports of the system's choice are asked for by the same number.
-        let known = known.clone().find(|(_, given)| !taken(*given)).or_else(|| known.next());
+    fn granted(&self, wanted: u16) -> Result<u16, Error> {
         let argument = self.scene.arguments.first().and_then(|port| port.parse().ok());
-        known.map(|(_, given)| *given).or(argument.filter(|port| wanted == *port))
+        let argument = argument.filter(|port| self.scene.ports.iter().all(|(asked, _)| asked != port));
+        let argument = argument.map(|port| (port, if port == 0 { CHOSEN_PORT } else { port }));
+        let ports = self.scene.ports.iter().copied().chain(argument);
+        let index =
+            checks::port(wanted, ports.clone(), |port| self.listeners.iter().any(|listener| listener.port == port))?;
+        ports.map(|(_, given)| given).nth(index).ok_or(Error::NotPermitted)
     }
 
     /// The number of the next client that comes to a port.
@@ -109,41 +111,31 @@ impl Sim {
             shut: false,
             listener: serial,
         };
-        let Ok(connection) = self.insert(Object::Connection(Box::new(connection))) else { return };
+        let Ok(connection) = self.objects.insert(Object::Connection(Box::new(connection))) else { return };
         self.client_is_next(port, client + 1);
         self.listener(serial).into_iter().for_each(|listener| listener.open += 1);
         self.seen.borrow_mut().witness.accepts(client);
-        self.answer(id, Reply::Accepted(Accepted { connection, peer }));
+        self.requests.answers.push(id, Reply::Accepted(Accepted { connection, peer }));
         if let Some(gone) = gone {
             self.timers.add(gone.max(self.now), Event::Gone(connection));
         }
         self.expect_client(serial);
     }
 
-    fn connection(&mut self, handle: u64) -> Result<&mut Connection, Error> {
-        match self.handles.get_mut(&handle) {
-            Some(Object::Connection(connection)) => Ok(connection),
-            _ => Err(Error::BadHandle),
-        }
-    }
-
     pub(super) fn read(&mut self, id: u64, read: &Read) -> Result<(), Error> {
-        let connection = self.connection(read.connection)?;
+        let connection = self.objects.connection(read.connection)?;
         if connection.reading.is_some() {
             return Err(Error::Busy);
         }
-        if read.bytes_max == 0 {
-            return Err(Error::Invalid);
-        }
-        connection.reading = Some((id, (read.bytes_max as usize).min(limits::READ_BYTES_MAX)));
-        self.pending.insert(id, Pending::Read(read.connection));
+        connection.reading = Some((id, read.limit()?));
+        self.requests.wait(id, Pending::Read(read.connection));
         self.advance(read.connection);
         Ok(())
     }
 
     /// What was waited for has come.
     pub(super) fn readable(&mut self, handle: u64) {
-        if let Ok(connection) = self.connection(handle) {
+        if let Ok(connection) = self.objects.connection(handle) {
             connection.expected = false;
         }
         self.advance(handle);
@@ -152,7 +144,7 @@ impl Sim {
     /// Answers a pending read with what has come, or waits for what will come.
     fn advance(&mut self, handle: u64) {
         let (scene, now) = (self.scene.clone(), self.now);
-        let Ok(connection) = self.connection(handle) else { return };
+        let Ok(connection) = self.objects.connection(handle) else { return };
         let Some((id, bytes_max)) = connection.reading else { return };
         let client = &scene.clients[connection.client];
         let reply = match connection.next(client) {
@@ -173,27 +165,26 @@ impl Sim {
             None => return,
         };
         connection.reading = None;
-        self.pending.remove(&id);
-        self.answer(id, reply);
+        self.requests.finish(id, reply);
     }
 
     pub(super) fn end_read(&mut self, handle: u64) {
-        if let Ok(connection) = self.connection(handle) {
+        if let Ok(connection) = self.objects.connection(handle) {
             connection.reading = None;
         }
     }
 
     pub(super) fn write(&mut self, id: u64, write: &Write) -> Result<(), Error> {
-        if self.connection(write.connection)?.writing.is_some() {
+        if self.objects.connection(write.connection)?.writing.is_some() {
             return Err(Error::Busy);
         }
         let (length, truncated) = self.measure(&write.parts)?;
         let (scene, now) = (self.scene.clone(), self.now);
-        let connection = self.connection(write.connection)?;
+        let connection = self.objects.connection(write.connection)?;
         let client = &scene.clients[connection.client];
         connection.writing = Some(Writing { id, length, timer: None, ends: write.ends });
         let (is_gone, wait) = (connection.shut || client.gone.is_some_and(|gone| gone <= now), client.wait(now));
-        self.pending.insert(id, Pending::Write(write.connection));
+        self.requests.wait(id, Pending::Write(write.connection));
         let error = truncated.then_some(Error::Truncated);
         match wait {
             _ if is_gone => self.written(write.connection, Some(Error::Disconnected)),
@@ -201,7 +192,7 @@ impl Sim {
                 // One that never takes it is waited for until the guest gives up, or it is gone.
                 let done = Event::Written(write.connection, error.or(wait.error));
                 let timer = wait.to.map(|to| self.timers.add(to, done));
-                let writing = &mut self.connection(write.connection)?.writing;
+                let writing = &mut self.objects.connection(write.connection)?.writing;
                 writing.iter_mut().for_each(|writing| writing.timer = timer);
             }
             None => self.written(write.connection, error),
@@ -211,50 +202,42 @@ impl Sim {
 
     /// How long what is written will be, and whether a file ends before.
     fn measure(&self, parts: &[Part]) -> Result<(u64, bool), Error> {
-        if parts.len() > limits::WRITE_PARTS_MAX {
-            return Err(Error::TooLarge);
-        }
-        let (mut own_bytes, mut length, mut truncated) = (0, 0_u64, false);
+        let mut check = checks::Parts::new(parts)?;
+        let (mut length, mut truncated) = (0_u64, false);
         for part in parts {
             let part = match part {
                 Part::Bytes(bytes) => {
-                    own_bytes += bytes.len();
+                    check.own(bytes);
                     bytes.len() as u64
                 }
-                Part::Buffer(Range { handle, offset, length }) => match self.handles.get(handle) {
-                    Some(Object::Buffer(size)) => {
-                        offset.checked_add(*length).filter(|end| end <= size).ok_or(Error::Invalid)?;
-                        *length
-                    }
-                    _ => return Err(Error::BadHandle),
-                },
-                Part::File(Range { handle, offset, length }) => {
-                    let end = offset.checked_add(*length).ok_or(Error::Invalid)?;
-                    truncated |= *length > 0 && end > self.file(*handle)?.size;
-                    *length
+                Part::Buffer(range) => {
+                    range.of_buffer(*self.objects.buffer(range.handle)? as usize)?;
+                    range.length
+                }
+                Part::File(range) => {
+                    let (size, end) = (self.objects.file(range.handle)?.size, range.end()?);
+                    truncated |= range.length > 0 && end > size;
+                    range.length
                 }
             };
             length = length.saturating_add(part);
         }
-        if own_bytes > limits::WRITE_BYTES_MAX {
-            return Err(Error::TooLarge);
-        }
+        check.finish()?;
         Ok((length, truncated))
     }
 
     pub(super) fn written(&mut self, handle: u64, error: Option<Error>) {
-        let Ok(connection) = self.connection(handle) else { return };
+        let Ok(connection) = self.objects.connection(handle) else { return };
         let Some(Writing { id, length, timer, ends }) = connection.writing.take() else { return };
         connection.shut |= ends && error.is_none();
         if let Some(timer) = timer {
             self.timers.remove(timer);
         }
-        self.pending.remove(&id);
-        self.answer(id, error.map_or(Reply::Written(length), Reply::Failed));
+        self.requests.finish(id, error.map_or(Reply::Written(length), Reply::Failed));
     }
 
     pub(super) fn end_write(&mut self, handle: u64) {
-        let Ok(connection) = self.connection(handle) else { return };
+        let Ok(connection) = self.objects.connection(handle) else { return };
         if let Some(timer) = connection.writing.take().and_then(|writing| writing.timer) {
             self.timers.remove(timer);
         }
@@ -262,7 +245,7 @@ impl Sim {
 
     pub(super) fn shutdown(&mut self, handle: u64) -> Result<Reply, Error> {
         let (scene, now) = (self.scene.clone(), self.now);
-        let connection = self.connection(handle)?;
+        let connection = self.objects.connection(handle)?;
         if connection.writing.is_some() {
             return Err(Error::Busy);
         }
@@ -289,12 +272,14 @@ impl Sim {
             self.timers.remove(timer);
         }
         for id in reading.into_iter().chain(writing) {
-            self.pending.remove(&id);
-            self.answer(id, Reply::Failed(Error::Cancelled));
+            self.requests.finish(id, Reply::Failed(Error::Cancelled));
         }
         if let Some(listener) = self.listener(connection.listener) {
-            listener.open -= 1;
-            self.expect_client(connection.listener);
+            listener.open = listener.open.checked_sub(1).expect("a connection was counted when it was accepted");
+        }
+        // Any listener may have waited for a handle.
+        for index in 0..self.listeners.len() {
+            self.expect_client(self.listeners[index].serial);
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::{Object, Pending, Sim};
-use crate::contract::{Error, Loaded, Open, Opened, Range, Reply};
-use crate::limits;
+use super::{Pending, Sim};
+use crate::contract::world::Object;
+use crate::contract::{Error, Loaded, Open, Opened, Range, Reply, checks};
+use crate::limits::{self, room};
 
 /// An open file.
 pub struct File {
@@ -48,29 +49,24 @@ fn note(paths: &mut BTreeSet<Vec<u8>>, path: &[u8]) -> u64 {
 }
 
 impl Sim {
-    pub(super) fn file(&self, handle: u64) -> Result<&Rc<File>, Error> {
-        match self.handles.get(&handle) {
-            Some(Object::File(file)) => Ok(file),
-            _ => Err(Error::BadHandle),
-        }
-    }
-
     pub(super) fn open(&mut self, open: &Open) -> Result<Reply, Error> {
-        check(&open.path)?;
+        checks::path(&open.path)?;
         let Some(known) = self.scene.files.open(self.now, &open.path, open.follow_symlinks) else {
             return Err(self.unknown(&open.path));
         };
         let metadata = known?;
         let file = Rc::new(File { path: open.path.clone(), size: metadata.size });
-        let file = self.insert(Object::File(file))?;
+        let file = self.objects.insert(Object::File(file))?;
         Ok(Reply::Opened(Opened { file, metadata }))
     }
 
     pub(super) fn list(&mut self, path: &[u8]) -> Result<Reply, Error> {
-        check(path)?;
+        checks::path(path)?;
         match self.scene.files.list(self.now, path) {
             Some(Ok(entries)) => {
-                self.has_room(entries.iter().map(|entry| entry.name.len() + size_of_val(entry)).sum())?;
+                self.requests
+                    .answers
+                    .has_room(entries.iter().map(|entry| entry.name.len() + size_of_val(entry)).sum())?;
                 Ok(Reply::Listed(entries.to_vec()))
             }
             Some(Err(error)) => Err(*error),
@@ -79,9 +75,9 @@ impl Sim {
     }
 
     pub(super) fn read_file(&mut self, range: &Range) -> Result<Reply, Error> {
-        let file = self.file(range.handle)?.clone();
-        let length = range.length.min(limits::FILE_READ_BYTES_MAX).min(file.size.saturating_sub(range.offset));
-        self.has_room(length as usize)?;
+        let file = self.objects.file(range.handle)?.clone();
+        let length = range.to_read().of_file(file.size);
+        self.requests.answers.has_room(length as usize)?;
         match self.scene.files.read(self.now, &file.path, range.offset, length as usize) {
             Some(known) => known.map(Reply::Data),
             None => {
@@ -92,18 +88,17 @@ impl Sim {
     }
 
     pub(super) fn load(&mut self, range: &Range) -> Result<Reply, Error> {
-        if range.length > limits::BUFFER_BYTES_MAX {
-            return Err(Error::TooLarge);
-        }
-        let file = self.file(range.handle)?;
+        range.to_load()?;
+        let file = self.objects.file(range.handle)?;
         let known = self.scene.files.load(self.now, &file.path, (range.offset, range.length));
-        let length = known.unwrap_or_else(|| Ok(range.length.min(file.size.saturating_sub(range.offset))))?;
-        let buffer = self.insert(Object::Buffer(length))?;
+        let length = known.unwrap_or_else(|| Ok(range.of_file(file.size)))?;
+        let buffer = self.objects.insert_buffer(length, length)?;
         Ok(Reply::Loaded(Loaded { buffer, length }))
     }
 
     pub(super) fn digest(&mut self, handle: u64) -> Result<Reply, Error> {
-        let file = self.file(handle)?.clone();
+        let file = self.objects.file(handle)?.clone();
+        checks::digest(file.size)?;
         match self.scene.files.digest(self.now, &file.path) {
             Some(known) => known.map(Reply::Digested),
             None => {
@@ -114,17 +109,17 @@ impl Sim {
     }
 
     pub(super) fn watch(&mut self, id: u64, path: &[u8]) -> Result<(), Error> {
-        check(path)?;
-        if self.watches.len() >= limits::WATCHES_MAX {
-            return Err(Error::Exhausted);
-        }
+        checks::path(path)?;
+        room(self.watches.len(), limits::WATCHES_MAX)?;
         match self.scene.files.watch(self.now, path) {
             Some(None) => {}
             Some(Some(error)) => return Err(error),
             None => return Err(self.unknown(path)),
         }
+        let of_this = self.watches.iter().filter(|(_, watched)| watched == path).count();
+        room(of_this, limits::WATCHES_OF_ONE_MAX)?;
         self.watches.push((id, path.to_owned()));
-        self.pending.insert(id, Pending::Watch);
+        self.requests.wait(id, Pending::Watch);
         Ok(())
     }
 
@@ -140,19 +135,17 @@ impl Sim {
             let (id, path) = &self.watches[at];
             let id = *id;
             if *path == change.path {
-                let reply = if change.gone { Reply::Failed(Error::NotFound) } else { Reply::Changed(Vec::new()) };
-                self.answer(id, reply);
+                if change.gone {
+                    self.requests.finish(id, Reply::Failed(Error::NotFound));
+                } else {
+                    self.requests.answers.push(id, Reply::Changed(Vec::new()));
+                }
             } else if path == folder && !change.gone {
-                self.answer(id, Reply::Changed(name.to_owned()));
+                self.requests.answers.push(id, Reply::Changed(name.to_owned()));
             }
         }
         if change.gone {
-            let (ended, kept) = std::mem::take(&mut self.watches).into_iter().partition(|(_, it)| *it == change.path);
-            self.watches = kept;
-            let ended: Vec<(u64, Vec<u8>)> = ended;
-            for (id, _) in ended {
-                self.pending.remove(&id);
-            }
+            self.watches.retain(|(_, watched)| *watched != change.path);
         }
     }
 
@@ -160,9 +153,4 @@ impl Sim {
         self.seen.borrow_mut().unknown.path(path);
         Error::NotFound
     }
-}
-
-/// What the contract says of a path before anybody looks for it.
-fn check(path: &[u8]) -> Result<(), Error> {
-    if path.len() > limits::PATH_BYTES_MAX || path.contains(&0) { Err(Error::Invalid) } else { Ok(()) }
 }

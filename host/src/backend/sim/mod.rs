@@ -22,14 +22,13 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use hashbrown::HashMap;
-
 use self::clients::Connection;
 use self::files::File;
 use super::timers::{TimerKey, Timers};
 use crate::behaviour::{Behaviour, Ended, Store, Witness};
-use crate::contract::{Answer, Error, Level, Reply, Request, Signal, Submission};
-use crate::limits;
+use crate::contract::world::{self, Object, Requests};
+use crate::contract::{Error, Level, Reply, Request, Signal, Submission, checks};
+use crate::limits::{self, room};
 use crate::scene::Scene;
 use crate::stop::{Exit, StopReason};
 use crate::world::{Batch, World};
@@ -44,16 +43,8 @@ pub struct Sim {
     /// Nanoseconds since the Unix epoch.
     now: u64,
     timers: Timers<Event>,
-    answers: Vec<Answer>,
-    /// What contents, lists and names in them take of memory.
-    answer_bytes: usize,
-    /// The requests that are neither answered for good nor answered at once, by id.
-    pending: HashMap<u64, Pending>,
-    handles: HashMap<u64, Object>,
-    /// How many of them are buffers'.
-    buffers: usize,
-    /// How many handles were given out.
-    handed_out: u64,
+    requests: Requests<Pending>,
+    objects: Objects,
     /// For each port that clients came to: from which client on nobody is accepted yet.
     next_clients: Vec<(u16, usize)>,
     listeners: Vec<Listener>,
@@ -109,12 +100,8 @@ enum Pending {
     Signals,
 }
 
-enum Object {
-    Connection(Box<Connection>),
-    File(Rc<File>),
-    /// How many bytes it holds.
-    Buffer(u64),
-}
+/// What the guest holds. A buffer is the number of its bytes.
+type Objects = world::Objects<Box<Connection>, Rc<File>, u64>;
 
 struct Listener {
     id: u64,
@@ -160,12 +147,8 @@ impl Sim {
         let sim = Self {
             now: scene.start,
             timers,
-            answers: Vec::new(),
-            answer_bytes: 0,
-            pending: HashMap::new(),
-            handles: HashMap::new(),
-            buffers: 0,
-            handed_out: 0,
+            requests: Requests::default(),
+            objects: Objects::default(),
             next_clients: Vec::new(),
             listeners: Vec::new(),
             listens: 0,
@@ -198,7 +181,7 @@ impl Sim {
             Request::Watch(path) => self.watch(id, path).map(|()| None),
             Request::Sleep(nanoseconds) => {
                 let key = self.timers.add(self.now.saturating_add(*nanoseconds), Event::Sleep(id));
-                self.pending.insert(id, Pending::Sleep(key));
+                self.requests.wait(id, Pending::Sleep(key));
                 Ok(None)
             }
             Request::Signals => self.subscribe(id).map(|()| None),
@@ -207,71 +190,37 @@ impl Sim {
             Request::Gather => self.gather().map(Some),
         };
         if let Some(reply) = result.unwrap_or_else(|error| Some(Reply::Failed(error))) {
-            self.answer(id, reply);
+            self.requests.answers.push(id, reply);
         }
-    }
-
-    fn answer(&mut self, id: u64, reply: Reply) {
-        self.answer_bytes += match &reply {
-            Reply::Data(bytes) | Reply::Changed(bytes) => bytes.len(),
-            Reply::Listed(entries) => entries.iter().map(|entry| entry.name.len() + size_of_val(entry)).sum(),
-            Reply::Gathered(posts) => posts.iter().map(|post| post.len() + size_of_val(post)).sum(),
-            _ => 0,
-        };
-        self.answers.push(Answer { id, reply });
-    }
-
-    /// Whether there is room for an answer with so many bytes of contents, as a live world has it.
-    fn has_room(&self, bytes: usize) -> Result<(), Error> {
-        let fits = self.answer_bytes.saturating_add(bytes) <= limits::ANSWER_BYTES_QUEUED_MAX;
-        fits.then_some(()).ok_or(Error::Exhausted)
     }
 
     fn gather(&self) -> Result<Reply, Error> {
-        self.has_room(self.left.len() + size_of::<Vec<u8>>())?;
+        self.requests.answers.has_room(self.left.len() + size_of::<Vec<u8>>())?;
         Ok(Reply::Gathered(vec![self.left.clone()]))
     }
 
-    fn insert(&mut self, object: Object) -> Result<u64, Error> {
-        let is_buffer = matches!(object, Object::Buffer(_));
-        let alike = if is_buffer { self.buffers } else { self.handles.len() - self.buffers };
-        if alike >= limits::HANDLES_MAX {
-            return Err(Error::Exhausted);
-        }
-        self.buffers += usize::from(is_buffer);
-        self.handed_out += 1;
-        self.handles.insert(self.handed_out, object);
-        Ok(self.handed_out)
-    }
-
     fn close(&mut self, handle: u64) -> Result<Reply, Error> {
-        match self.handles.remove(&handle).ok_or(Error::BadHandle)? {
-            Object::Connection(connection) => self.closed(&connection),
-            Object::Buffer(_) => self.buffers -= 1,
-            Object::File(_) => {}
+        if let Object::Connection(connection) = self.objects.remove(handle)? {
+            self.closed(&connection);
         }
         Ok(Reply::Done)
     }
 
     fn subscribe(&mut self, id: u64) -> Result<(), Error> {
-        if self.signal_requests.len() >= limits::SIGNAL_REQUESTS_MAX {
-            return Err(Error::Exhausted);
-        }
+        room(self.signal_requests.len(), limits::SIGNAL_REQUESTS_MAX)?;
         self.signal_requests.push(id);
-        self.pending.insert(id, Pending::Signals);
+        self.requests.wait(id, Pending::Signals);
         Ok(())
     }
 
     fn post(&mut self, bytes: &[u8]) -> Result<Reply, Error> {
-        if bytes.len() > limits::POST_BYTES_MAX {
-            return Err(Error::TooLarge);
-        }
+        checks::post(bytes)?;
         self.left = bytes.to_vec();
         Ok(Reply::Done)
     }
 
     fn cancel(&mut self, target: u64) -> Reply {
-        let Some(pending) = self.pending.remove(&target) else { return Reply::Done };
+        let Some(pending) = self.requests.cancel(target) else { return Reply::Done };
         match pending {
             Pending::Listen => self.listeners.retain(|listener| listener.id != target),
             Pending::Read(handle) => self.end_read(handle),
@@ -280,7 +229,7 @@ impl Sim {
             Pending::Watch => self.watches.retain(|(id, _)| *id != target),
             Pending::Signals => self.signal_requests.retain(|id| *id != target),
         }
-        self.answer(target, Reply::Failed(Error::Cancelled));
+        self.requests.answers.push(target, Reply::Failed(Error::Cancelled));
         Reply::Done
     }
 
@@ -292,15 +241,12 @@ impl Sim {
                 Event::Readable(handle) => self.readable(handle),
                 Event::Written(handle, error) => self.written(handle, error),
                 Event::Gone(handle) => self.gone(handle),
-                Event::Sleep(id) => {
-                    self.pending.remove(&id);
-                    self.answer(id, Reply::Elapsed);
-                }
+                Event::Sleep(id) => self.requests.finish(id, Reply::Elapsed),
                 Event::Change(index) => self.change(index),
                 Event::Stop => return Err(StopReason::StopTooSlow),
             }
         }
-        if self.answers.is_empty()
+        if self.requests.answers.is_empty()
             && let Some((_, signal)) = self.signals.pop_front_if(|(time, _)| *time <= self.now)
         {
             self.signal(signal)?;
@@ -326,7 +272,7 @@ impl Sim {
             self.timers.add(self.now.saturating_add(limits::STOP_SECONDS_MAX * NANOS), Event::Stop);
         }
         for index in 0..self.signal_requests.len() {
-            self.answer(self.signal_requests[index], Reply::Signal(signal));
+            self.requests.answers.push(self.signal_requests[index], Reply::Signal(signal));
         }
         Ok(())
     }
@@ -335,7 +281,7 @@ impl Sim {
     /// without end.
     fn is_over(&mut self, next: Option<u64>) -> bool {
         let broken_off = self.scene.ended.is_none() && next.is_none_or(|next| next > self.scene.end);
-        let over = if broken_off && self.answers.is_empty() {
+        let over = if broken_off && self.requests.answers.is_empty() {
             Some(Ended::BrokenOff)
         } else if self.turns >= self.turns_max {
             Some(Ended::Bounded("it receives far more often than the recorded guest did"))
@@ -351,7 +297,7 @@ impl Sim {
 
     fn next_batch(&mut self) -> Result<Batch, StopReason> {
         self.happen()?;
-        while self.answers.is_empty() {
+        while self.requests.answers.is_empty() {
             let next = self.next();
             let (false, Some(next)) = (self.is_over(next), next) else { return Err(StopReason::AnswersEnded) };
             self.now = self.now.max(next);
@@ -361,8 +307,7 @@ impl Sim {
             return Err(StopReason::AnswersEnded);
         }
         self.turns += 1;
-        let answers = std::mem::take(&mut self.answers);
-        self.answer_bytes = 0;
+        let answers = self.requests.answers.take();
         let mut seen = self.seen.borrow_mut();
         answers.iter().for_each(|answer| seen.witness.answer(answer));
         Ok(Batch { time: self.now, answers })

@@ -49,7 +49,7 @@ struct Pending {
     lane: Lane,
     kind: Kind,
     /// Whether only a failure is its final answer.
-    many: bool,
+    arity: Arity,
 }
 
 impl Pending {
@@ -93,7 +93,7 @@ impl Explainer {
         self.words.begin_late();
         let before = |(id, arity): &(u64, Arity)| {
             let what = "a request from before the recording begins".into();
-            (*id, Pending { number: 0, what, lane: Lane::Host, kind: Kind::Control, many: *arity == Arity::Many })
+            (*id, Pending { number: 0, what, lane: Lane::Host, kind: Kind::Control, arity: *arity })
         };
         self.pending = key.pending.iter().map(before).collect();
     }
@@ -192,13 +192,13 @@ impl Explainer {
         let number = self.requests;
         let text = || format!("{what}{}", self.words.details(request));
         let event = self.event((lane, kind), Mark::Sent, number, text);
-        let many = matches!(submission.request, Request::Listen(_) | Request::Watch(_) | Request::Signals);
+        let arity = Arity::of(request);
         let what = if self.words_bytes > limits::EXPLAIN_WORDS_BYTES_MAX {
             "a request, of so many that they are not all told".into()
         } else {
             Cow::Owned(what)
         };
-        let pending = Pending { number, what, lane, kind, many };
+        let pending = Pending { number, what, lane, kind, arity };
         self.words_bytes += pending.bytes();
         let replaced = self.pending.insert(submission.id, pending);
         self.words_bytes -= replaced.map_or(0, |it| it.bytes());
@@ -222,7 +222,7 @@ impl Explainer {
         let lane = if let Some(Name::Connection(number)) = learnt { Lane::Connection(number) } else { request.lane };
         let text = || format!("{} -> {}", request.what, reply());
         let event = self.event((lane, request.kind), mark, request.number, text);
-        if failed || !request.many {
+        if request.arity.is_final(&answer.reply) {
             let done = self.pending.remove(&answer.id);
             self.words_bytes -= done.map_or(0, |done| done.bytes());
         }

@@ -1,10 +1,12 @@
 //! The replies that each kind of request has: the part of the contract that WIT cannot say.
 
-use crate::contract::{Reply, Request};
+use crate::rules::Arity;
+use crate::types::{Reply, Request};
 
 /// Which replies answer a request when it does not fail: the contract's table, in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Expected {
+#[allow(missing_docs)] // each is the name of the replies
+pub enum Expected {
     Connections,
     Data,
     Written,
@@ -20,7 +22,9 @@ pub(crate) enum Expected {
 }
 
 impl Expected {
-    pub(crate) fn answers_to(request: &Request) -> Expected {
+    /// Returns which replies answer a request.
+    #[inline]
+    pub fn answers_to(request: &Request) -> Expected {
         match request {
             Request::Listen(_) => Expected::Connections,
             Request::Read(_) | Request::ReadFile(_) => Expected::Data,
@@ -37,12 +41,18 @@ impl Expected {
         }
     }
 
-    /// Whether the request has any number of answers before the final one.
-    pub(crate) fn is_many(self) -> bool {
-        matches!(self, Expected::Connections | Expected::Changed | Expected::Signal)
+    /// Returns how often the request is answered.
+    #[inline]
+    pub fn arity(self) -> Arity {
+        match self {
+            Expected::Connections | Expected::Changed | Expected::Signal => Arity::Many,
+            _ => Arity::Once,
+        }
     }
 
-    pub(crate) fn fits(self, reply: &Reply) -> bool {
+    /// Returns whether a reply is of a kind that answers the request.
+    #[inline]
+    pub fn fits(self, reply: &Reply) -> bool {
         match reply {
             Reply::Failed(_) => true,
             Reply::Listening(_) | Reply::Accepted(_) => self == Expected::Connections,

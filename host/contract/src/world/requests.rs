@@ -3,65 +3,55 @@
 use hashbrown::HashMap;
 
 use super::answers::Answers;
-use crate::backend::timers::TimerKey;
-use crate::contract::{Error, Reply};
+use crate::types::{Error, Id, Reply};
 
-/// The requests of a guest that are pending, and the answers that wait for it.
-#[derive(Default)]
-pub struct Requests {
+/// The requests of a guest that are pending, each with the event that it waits for, and the answers
+/// that wait for the guest.
+pub struct Requests<P> {
     /// The pending requests, by id. A request that was answered at once was never among them.
-    pending: HashMap<u64, Pending>,
+    pending: HashMap<Id, P>,
     /// The next batch.
     pub answers: Answers,
 }
 
-/// The event that a pending request waits for, which `cancel` has to end.
-pub enum Pending {
-    /// Clients of the listener of this serial number.
-    Listen(u64),
-    /// Bytes from the connection of this handle.
-    Read(u64),
-    /// The client of the connection of this handle, which takes bytes.
-    Write(u64),
-    /// A timer.
-    Sleep(TimerKey),
-    /// Changes that the system's watch of this number reports.
-    Watch(i32),
-    /// The digest of this serial number.
-    Digest(u64),
-    /// The call of this number, which a thread makes.
-    Disk(u64),
-    /// Signals.
-    Signals,
+impl<P> Default for Requests<P> {
+    fn default() -> Self {
+        Self { pending: HashMap::new(), answers: Answers::default() }
+    }
 }
 
-impl Requests {
+impl<P> Requests<P> {
     /// Makes a request pending.
-    pub fn wait(&mut self, id: u64, what: Pending) {
+    pub fn wait(&mut self, id: Id, what: P) {
         let before = self.pending.insert(id, what);
         assert!(before.is_none(), "request {id} is pending already");
     }
 
     /// Gives a pending request its final answer.
-    pub fn finish(&mut self, id: u64, reply: Reply) {
+    pub fn finish(&mut self, id: Id, reply: Reply) {
         self.go_on(id);
         self.answers.push(id, reply);
     }
 
     /// Removes a request whose event has come. The caller answers the request, or makes it wait
     /// for something else.
-    pub fn go_on(&mut self, id: u64) {
+    pub fn go_on(&mut self, id: Id) {
         assert!(self.pending.remove(&id).is_some(), "request {id} has its final answer already");
     }
 
     /// Removes a request that is to be cancelled. Returns none when the request has its final
     /// answer, or was never sent.
-    pub fn cancel(&mut self, id: u64) -> Option<Pending> {
+    pub fn cancel(&mut self, id: Id) -> Option<P> {
         self.pending.remove(&id)
     }
 
+    /// Returns whether a request is pending.
+    pub fn is_pending(&self, id: Id) -> bool {
+        self.pending.contains_key(&id)
+    }
+
     /// Answers a request that is not pending, or no longer pending.
-    pub fn answer(&mut self, id: u64, result: Result<Reply, Error>) {
+    pub fn answer(&mut self, id: Id, result: Result<Reply, Error>) {
         self.answers.push(id, result.unwrap_or_else(Reply::Failed));
     }
 }
@@ -73,12 +63,12 @@ mod tests {
     #[test]
     fn a_request_is_pending_until_it_has_its_final_answer() {
         let mut requests = Requests::default();
-        requests.wait(1, Pending::Signals);
+        requests.wait(1, "signals");
         requests.go_on(1);
-        requests.wait(1, Pending::Read(7));
+        requests.wait(1, "read");
         requests.finish(1, Reply::Done);
         assert!(requests.cancel(1).is_none(), "it is over");
-        requests.wait(1, Pending::Signals);
+        requests.wait(1, "signals");
         assert!(requests.cancel(1).is_some(), "the id is free again");
         assert_eq!(requests.answers.take().len(), 1);
     }
@@ -87,7 +77,7 @@ mod tests {
     #[should_panic(expected = "request 1 has its final answer already")]
     fn a_second_final_answer_is_a_bug_of_the_host() {
         let mut requests = Requests::default();
-        requests.wait(1, Pending::Signals);
+        requests.wait(1, "signals");
         requests.finish(1, Reply::Done);
         requests.finish(1, Reply::Done);
     }
@@ -96,7 +86,7 @@ mod tests {
     #[should_panic(expected = "request 1 is pending already")]
     fn a_request_that_waits_twice_is_a_bug_of_the_host() {
         let mut requests = Requests::default();
-        requests.wait(1, Pending::Signals);
-        requests.wait(1, Pending::Read(7));
+        requests.wait(1, "signals");
+        requests.wait(1, "read");
     }
 }

@@ -1,7 +1,7 @@
 //! The answers that wait for `receive`.
 
-use crate::contract::{Answer, Entry, Error, Reply};
 use crate::limits;
+use crate::types::{Answer, Entry, Error, Id, Reply};
 
 /// The answers of the next batch.
 #[derive(Default)]
@@ -15,38 +15,45 @@ pub struct Answers {
 
 impl Answers {
     /// Adds an answer.
-    pub fn push(&mut self, id: u64, reply: Reply) {
+    #[inline]
+    pub fn push(&mut self, id: Id, reply: Reply) {
         self.bytes += held(&reply);
         self.queue.push(Answer { id, reply });
     }
 
     /// Returns whether no answer waits.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
     /// Returns the memory that the answers hold besides themselves, in bytes.
+    #[inline]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Returns how many more bytes the answers may hold.
+    #[inline]
     pub fn room(&self) -> usize {
         limits::ANSWER_BYTES_QUEUED_MAX.saturating_sub(self.bytes)
     }
 
     /// Checks that there is room for an answer that holds this many bytes. The error is
     /// `Exhausted`.
+    #[inline]
     pub fn has_room(&self, bytes: usize) -> Result<(), Error> {
         if bytes <= self.room() { Ok(()) } else { Err(Error::Exhausted) }
     }
 
     /// Returns the reply if there is room for it. The error is `Exhausted`.
+    #[inline]
     pub fn has_room_for(&self, reply: Reply) -> Result<Reply, Error> {
         self.has_room(held(&reply)).map(|()| reply)
     }
 
     /// Takes all answers.
+    #[inline]
     pub fn take(&mut self) -> Vec<Answer> {
         self.bytes = 0;
         std::mem::take(&mut self.queue)
