@@ -33,7 +33,8 @@ pub fn port(
 }
 
 impl Read {
-    /// Returns how many bytes the read takes at most.
+    /// Returns how many bytes the read takes at most. This is checked before it is looked at
+    /// whether another read is pending.
     #[inline]
     pub fn limit(&self) -> Result<usize, Error> {
         match self.bytes_max {

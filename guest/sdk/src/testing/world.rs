@@ -16,25 +16,10 @@ use std::fmt::{self, Display};
 use std::time::Duration;
 use system::System;
 
-/// The limits of this world. They are those of the host's `limits.rs` at the time of writing,
-/// which a guest must not rely on.
+/// The limits of this world, which are the host's. A guest must not rely on them.
 pub mod limits {
-    /// Bytes of one `read`.
-    pub const READ_BYTES_MAX: usize = 16 << 10;
-    /// Parts of one `write`.
-    pub const WRITE_PARTS_MAX: usize = 1_024;
-    /// The guest's own bytes in one `write`.
-    pub const WRITE_BYTES_MAX: usize = 4 << 20;
-    /// Bytes of one `read-file`.
-    pub const FILE_READ_BYTES_MAX: u64 = 1 << 20;
-    /// Bytes of one buffer.
-    pub const BUFFER_BYTES_MAX: u64 = 16 << 20;
-    /// Bytes of a file that is digested.
-    pub const DIGEST_BYTES_MAX: u64 = 16 << 20;
-    /// Bytes of one `post`.
-    pub const POST_BYTES_MAX: usize = 16 << 10;
-    /// Bytes of a path.
-    pub const PATH_BYTES_MAX: usize = 4_095;
+    pub use pluto_contract::limits::*;
+
     /// Symbolic links in one path, as Linux has it.
     pub const SYMLINKS_MAX: usize = 40;
 }
@@ -249,6 +234,28 @@ impl World {
         self.system.handles()
     }
 
+    // ---- Without a guest, for a test of the world itself.
+
+    /// Grants the port that a guest would be told by its first argument.
+    pub fn grant_first(&mut self, port: u16) {
+        self.system.grant(Some(port));
+    }
+
+    /// Hands a request over, as a guest would.
+    pub fn submit(&mut self, submission: Submission) {
+        self.system.submit(submission);
+    }
+
+    /// Takes the answers that there are now.
+    pub fn answers(&mut self) -> Vec<Answer> {
+        self.system.answers()
+    }
+
+    /// When the next wait is over: nanoseconds since the Unix epoch.
+    pub fn next_due(&self) -> Option<u64> {
+        self.system.next_due()
+    }
+
     /// The time of the world: nanoseconds since the Unix epoch.
     pub fn now(&self) -> u64 {
         self.system.now
@@ -264,7 +271,7 @@ impl World {
 
     /// A new client connects to a port that was granted besides, by [`grant`](World::grant).
     pub fn connect_to(&mut self, port: u16) -> ClientId {
-        ClientId(self.system.clients.connect(Some(port)))
+        ClientId(self.system.clients.connect(self.system.number(port)))
     }
 
     /// The client sends bytes, which wait until the guest reads them. A client that has ended

@@ -31,10 +31,10 @@ impl Connections {
     /// Implements the contract's `read`.
     pub fn read(&mut self, reactor: &mut Reactor, id: u64, read: &Read) -> Result<Option<Reply>, Error> {
         let connection = reactor.handles.connection(read.connection)?;
+        let bytes_max = read.limit()?;
         if connection.read.is_some() {
             return Err(Error::Busy);
         }
-        let bytes_max = read.limit()?;
         if let Some(ahead) = &mut connection.ahead {
             let reply = ahead.take(bytes_max);
             if ahead.is_empty() {

@@ -124,10 +124,11 @@ impl Sim {
 
     pub(super) fn read(&mut self, id: u64, read: &Read) -> Result<(), Error> {
         let connection = self.objects.connection(read.connection)?;
+        let bytes_max = read.limit()?;
         if connection.reading.is_some() {
             return Err(Error::Busy);
         }
-        connection.reading = Some((id, read.limit()?));
+        connection.reading = Some((id, bytes_max));
         self.requests.wait(id, Pending::Read(read.connection));
         self.advance(read.connection);
         Ok(())

@@ -1,16 +1,13 @@
 //! Clients, from their own side: bytes that go back and forth, and how a connection ends.
 
-use super::limits::READ_BYTES_MAX;
-use crate::contract::{Accepted, Answer, Error, Handle, Id, IpAddress, Reply, SocketAddress};
-use std::collections::{BTreeMap, VecDeque};
+use crate::contract::{Answer, Error, Id, IpAddress, Read, Reply, SocketAddress};
+use std::collections::VecDeque;
 
 #[derive(Default)]
 pub(super) struct Clients {
     all: Vec<Client>,
     /// Not accepted yet, by their places in `all`.
     backlog: VecDeque<usize>,
-    /// Accepted and not closed: their places in `all`.
-    open: BTreeMap<Handle, usize>,
 }
 
 /// A client, and its connection's state on both sides.
@@ -66,60 +63,19 @@ impl Clients {
         &mut self.all[place]
     }
 
-    pub(super) fn by_handle(&mut self, handle: Handle) -> Option<&mut Client> {
-        let place = *self.open.get(&handle)?;
-        Some(&mut self.all[place])
-    }
-
-    /// Accepts the next client of a port's backlog, unless so many of the port are open.
-    pub(super) fn accept(
-        &mut self,
-        further: Option<u16>,
-        connections_max: u32,
-        next_handle: impl FnOnce() -> Handle,
-    ) -> Option<Accepted> {
-        if self.open.values().filter(|&&place| self.all[place].further == further).count() >= connections_max as usize {
-            return None;
-        }
+    /// Takes the next client out of a port's backlog, and says who it is.
+    pub(super) fn next(&mut self, further: Option<u16>) -> Option<(usize, SocketAddress)> {
         let next = self.backlog.iter().position(|&place| self.all[place].further == further)?;
         let place = self.backlog.remove(next)?;
-        let connection = next_handle();
         self.all[place].accepted = true;
-        self.open.insert(connection, place);
         // Every client has an address of its own, within 10.0.0.0/8.
         let [_, a, b, c] = (place as u32 + 1).to_be_bytes();
-        Some(Accepted { connection, peer: SocketAddress { address: IpAddress::Ipv4((10, a, b, c)), port: 40_000 } })
+        Some((place, SocketAddress { address: IpAddress::Ipv4((10, a, b, c)), port: 40_000 }))
     }
 
-    /// Closes a connection; returns what was pending on it. `None` when there is no such
-    /// connection.
-    pub(super) fn close(&mut self, handle: Handle) -> Option<Vec<Id>> {
-        let place = self.open.remove(&handle)?;
-        let client = &mut self.all[place];
-        client.closed = true;
-        let reading = client.reading.take().map(|reading| reading.id);
-        let writing = client.writing.take().map(|writing| writing.id);
-        Some(reading.into_iter().chain(writing).collect())
-    }
-
-    /// Ends a pending read or write. Whether there was one of this id.
-    pub(super) fn cancel(&mut self, id: Id) -> bool {
-        self.open.values().any(|&place| {
-            let client = &mut self.all[place];
-            client.reading.take_if(|reading| reading.id == id).is_some()
-                || client.writing.take_if(|writing| writing.id == id).is_some()
-        })
-    }
-
-    /// Moves all bytes that can be moved; returns the answers that this gives.
-    pub(super) fn pump(&mut self) -> Vec<Answer> {
-        let mut answers = Vec::new();
-        for &place in self.open.values() {
-            let client = &mut self.all[place];
-            answers.extend(client.pump_read());
-            answers.extend(client.pump_write());
-        }
-        answers
+    /// Whether a client waits in a port's backlog.
+    pub(super) fn has_next(&self, further: Option<u16>) -> bool {
+        self.backlog.iter().any(|&place| self.all[place].further == further)
     }
 }
 
@@ -161,21 +117,25 @@ impl Client {
 
     // ---- The guest's side.
 
-    pub(super) fn read(&mut self, id: Id, bytes_max: u32) -> Result<(), Error> {
-        if bytes_max == 0 {
-            return Err(Error::Invalid);
-        }
+    /// The port that it has connected to, unless that is the first.
+    pub(super) fn further(&self) -> Option<u16> {
+        self.further
+    }
+
+    pub(super) fn read(&mut self, id: Id, read: &Read) -> Result<(), Error> {
+        let bytes_max = read.limit()?;
         if self.reading.is_some() {
             return Err(Error::Busy);
         }
-        self.reading = Some(Reading { id, bytes_max: READ_BYTES_MAX.min(bytes_max as usize) });
+        self.reading = Some(Reading { id, bytes_max });
         Ok(())
     }
 
+    pub(super) fn has_write(&self) -> bool {
+        self.writing.is_some()
+    }
+
     pub(super) fn write(&mut self, writing: Writing) -> Result<(), Error> {
-        if self.writing.is_some() {
-            return Err(Error::Busy);
-        }
         if self.shut {
             return Err(Error::Disconnected);
         }
@@ -189,6 +149,28 @@ impl Client {
         }
         self.shut = true;
         Ok(())
+    }
+
+    pub(super) fn end_read(&mut self) {
+        self.reading = None;
+    }
+
+    pub(super) fn end_write(&mut self) {
+        self.writing = None;
+    }
+
+    /// The guest closes the connection; returns what was pending on it.
+    pub(super) fn close(&mut self) -> impl Iterator<Item = Id> {
+        self.closed = true;
+        let reading = self.reading.take().map(|reading| reading.id);
+        let writing = self.writing.take().map(|writing| writing.id);
+        reading.into_iter().chain(writing)
+    }
+
+    /// Moves all bytes that can be moved; returns the answers that this gives.
+    pub(super) fn pump(&mut self) -> impl Iterator<Item = Answer> {
+        let read = self.pump_read();
+        read.into_iter().chain(self.pump_write())
     }
 
     fn pump_read(&mut self) -> Option<Answer> {

@@ -1,7 +1,7 @@
 //! The files beneath the root: a map from paths to nodes.
 
-use super::limits::{PATH_BYTES_MAX, SYMLINKS_MAX};
-use crate::contract::{Entry, Error, Kind, Metadata};
+use super::limits::SYMLINKS_MAX;
+use crate::contract::{Entry, Error, Kind, Metadata, checks};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -116,9 +116,7 @@ impl Files {
     /// The normalised path of a node that is there, once the links on the way are followed. With
     /// `follow` unset a link anywhere on the way is refused.
     pub(super) fn resolve(&self, path: &[u8], follow: bool) -> Result<Vec<u8>, Error> {
-        if path.contains(&0) || path.len() > PATH_BYTES_MAX {
-            return Err(Error::Invalid);
-        }
+        checks::path(path)?;
         if path.first() == Some(&b'/') {
             return Err(Error::NotPermitted);
         }
@@ -173,7 +171,7 @@ pub(super) fn name(path: &[u8]) -> &[u8] {
     path.iter().rposition(|&byte| byte == b'/').map_or(path, |slash| &path[slash + 1..])
 }
 
-fn is_beneath(path: &[u8], directory: &[u8]) -> bool {
+pub(super) fn is_beneath(path: &[u8], directory: &[u8]) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.first() == Some(&b'/'))
 }
 
