@@ -1,6 +1,6 @@
 //! The replies that each kind of request has: the part of the contract that WIT cannot say.
 
-use crate::rules::Arity;
+use crate::arity::Arity;
 use crate::types::{Reply, Request};
 
 /// Which replies answer a request when it does not fail: the contract's table, in one place.

@@ -3,6 +3,7 @@
 //! Everything here is independent of what is behind the contract: the live system, a recorded run,
 //! or the world of a guest's own tests. It needs neither wasmtime nor the operating system.
 
+mod arity;
 pub mod checks;
 mod conversions;
 mod define;
@@ -16,6 +17,7 @@ mod types;
 #[cfg(feature = "world")]
 pub mod world;
 
+pub use self::arity::Arity;
 pub use self::expected::Expected;
-pub use self::rules::{Arity, ObjectKind};
+pub use self::rules::ObjectKind;
 pub use self::types::*;

@@ -1,17 +1,9 @@
 //! What the contract says of each kind of request: how often it is answered, and which handles it
 //! names. Which replies answer it is in `expected.rs`.
 
+use crate::arity::Arity;
 use crate::expected::Expected;
-use crate::types::{Handle, Part, Reply, Request};
-
-/// How often a request is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arity {
-    /// The first answer is the final one.
-    Once,
-    /// Only `failed` is a final answer.
-    Many,
-}
+use crate::types::{Handle, Part, Request};
 
 /// What a handle names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,14 +21,6 @@ impl Arity {
     #[inline]
     pub fn of(request: &Request) -> Self {
         Expected::answers_to(request).arity()
-    }
-
-    /// Returns whether this is the final answer to a request.
-    pub fn is_final(self, reply: &Reply) -> bool {
-        match self {
-            Self::Once => true,
-            Self::Many => matches!(reply, Reply::Failed(_)),
-        }
     }
 }
 

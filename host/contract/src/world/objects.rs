@@ -1,6 +1,6 @@
 //! What the handles of a guest name, for a world that keeps no descriptors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::limits::{self, room};
 use crate::rules::ObjectKind;
@@ -21,6 +21,8 @@ pub enum Object<C, F, B> {
 pub struct Objects<C, F, B> {
     /// What each handle names, with the bytes of a buffer.
     all: BTreeMap<Handle, (Object<C, F, B>, u64)>,
+    /// The handles of connections.
+    connections: BTreeSet<Handle>,
     /// How many handles were given out.
     handed_out: u64,
     /// How many connections, files and buffers there are.
@@ -42,7 +44,7 @@ impl<C, F, B> Object<C, F, B> {
 
 impl<C, F, B> Default for Objects<C, F, B> {
     fn default() -> Self {
-        Self { all: BTreeMap::new(), handed_out: 0, counts: [0; 3], buffer_bytes: 0 }
+        Self { all: BTreeMap::new(), connections: BTreeSet::new(), handed_out: 0, counts: [0; 3], buffer_bytes: 0 }
     }
 }
 
@@ -77,6 +79,9 @@ impl<C, F, B> Objects<C, F, B> {
         self.counts[kind as usize] += 1;
         self.buffer_bytes += bytes;
         self.handed_out += 1;
+        if kind == ObjectKind::Connection {
+            self.connections.insert(self.handed_out);
+        }
         self.all.insert(self.handed_out, (object, bytes));
         Ok(self.handed_out)
     }
@@ -84,6 +89,7 @@ impl<C, F, B> Objects<C, F, B> {
     /// Takes a handle back.
     pub fn remove(&mut self, handle: Handle) -> Result<Object<C, F, B>, Error> {
         let (object, bytes) = self.all.remove(&handle).ok_or(Error::BadHandle)?;
+        self.connections.remove(&handle);
         let count = &mut self.counts[object.kind() as usize];
         *count = count.checked_sub(1).expect("as many are taken back as were given out");
         self.buffer_bytes = self.buffer_bytes.checked_sub(bytes).expect("a buffer was counted with its bytes");
@@ -116,9 +122,9 @@ impl<C, F, B> Objects<C, F, B> {
 
     /// Returns all connections, in the order of their handles.
     pub fn connections(&self) -> impl Iterator<Item = (Handle, &C)> {
-        self.all.iter().filter_map(|(handle, (object, _))| match object {
-            Object::Connection(connection) => Some((*handle, connection)),
-            Object::File(_) | Object::Buffer(_) => None,
+        self.connections.iter().filter_map(|handle| match self.all.get(handle) {
+            Some((Object::Connection(connection), _)) => Some((*handle, connection)),
+            _ => None,
         })
     }
 

@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 use super::answers::Answers;
 use crate::types::{Error, Id, Reply};
 
-/// The requests of a guest that are pending, each with the event that it waits for, and the answers
+/// The pending requests of a guest, each with the event that it waits for, and the answers
 /// that wait for the guest.
 pub struct Requests<P> {
     /// The pending requests, by id. A request that was answered at once was never among them.

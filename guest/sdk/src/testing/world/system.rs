@@ -17,7 +17,7 @@ pub(super) struct System {
     pub(super) now: u64,
     pub(super) clients: Clients,
     pub(super) files: Files,
-    /// The port that the guest is granted by its first argument: as it was asked for, and as it is.
+    /// The port of the first argument: as it was asked for, and as it is.
     first: Option<(u16, u16)>,
     /// The ports that it may listen on besides.
     further: Vec<(u16, u16)>,
