@@ -7,7 +7,6 @@ mod arity;
 pub mod checks;
 mod conversions;
 mod define;
-mod expected;
 pub mod limits;
 mod message;
 mod rules;
@@ -18,6 +17,5 @@ mod types;
 pub mod world;
 
 pub use self::arity::Arity;
-pub use self::expected::Expected;
-pub use self::rules::ObjectKind;
+pub use self::rules::{Expected, ObjectKind};
 pub use self::types::*;
