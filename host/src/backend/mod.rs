@@ -5,4 +5,3 @@ pub mod record;
 pub mod replay;
 pub mod script;
 pub mod sim;
-mod timers;

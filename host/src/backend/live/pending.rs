@@ -1,6 +1,6 @@
 //! What requests of a guest wait for in the live world.
 
-use crate::backend::timers::TimerKey;
+use crate::contract::world::TimerKey;
 
 /// The event that a pending request waits for, which `cancel` has to end.
 pub enum Pending {

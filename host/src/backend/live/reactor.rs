@@ -8,7 +8,7 @@ use super::disk_waits::DiskWaits;
 use super::driver::{Driver, Fd, Token};
 use super::handles::Handles;
 use super::pending::Requests;
-use crate::backend::timers::Timers;
+use crate::contract::world::Timers;
 
 /// The state that all parts of the live world use. Each part owns its own state, and gets a
 /// reference to this one.

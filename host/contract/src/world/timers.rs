@@ -1,25 +1,34 @@
-//! What is to happen later, in order: for every world that has a clock.
+//! Events to come, in the order of their times: for every world that has a clock.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Names something that is to happen.
+/// Names an event to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimerKey(u64, u64);
 
-/// What is to happen later, in order.
+/// Events to come, in the order of their times; those of one time in the order in which they were
+/// added. Times are nanoseconds since the Unix epoch.
 pub struct Timers<T> {
     queue: BTreeMap<TimerKey, T>,
+    /// How many events there ever were.
     added: u64,
 }
 
+impl<T> Default for Timers<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Timers<T> {
-    /// None yet.
+    /// Returns a queue without events.
     pub fn new() -> Self {
         Self { queue: BTreeMap::new(), added: 0 }
     }
 
-    /// Adds one, due at a time of the world's clock.
+    /// Adds an event that is due at this time.
+    #[inline]
     pub fn add(&mut self, due: u64, what: T) -> TimerKey {
         self.added += 1;
         let key = TimerKey(due, self.added);
@@ -27,23 +36,27 @@ impl<T> Timers<T> {
         key
     }
 
-    /// Takes one away.
+    /// Removes an event. Does nothing for one that has happened.
+    #[inline]
     pub fn remove(&mut self, key: TimerKey) {
         self.queue.remove(&key);
     }
 
-    /// The next one that is due.
+    /// Takes the next event that is due.
+    #[inline]
     pub fn next_due(&mut self, now: u64) -> Option<T> {
         let first = self.queue.first_entry()?;
         if first.key().0 <= now { Some(first.remove()) } else { None }
     }
 
-    /// When the next one is due.
+    /// Returns when the next event is due.
+    #[inline]
     pub fn due(&self) -> Option<u64> {
         self.queue.first_key_value().map(|(TimerKey(due, _), _)| *due)
     }
 
-    /// How long until the next one.
+    /// Returns how long it is until the next event.
+    #[inline]
     pub fn wait(&self, now: u64) -> Option<Duration> {
         self.due().map(|due| Duration::from_nanos(due.saturating_sub(now)))
     }
