@@ -32,7 +32,7 @@ impl Subject for SdkWorld {
     }
 
     fn submit(&mut self, submission: Submission) {
-        self.world.submit(submission);
+        self.world.submit(&submission);
     }
 
     fn wait(&mut self) -> Batch {

@@ -3,7 +3,6 @@
 use pluto_contract::{Error, SocketAddress};
 
 use crate::content::Output;
-use crate::network::Port;
 
 /// The clients of a world, seen from the network: each has a number of its own.
 ///
@@ -42,6 +41,19 @@ pub trait Clients {
     fn moved(&mut self) -> Option<usize> {
         None
     }
+}
+
+/// The port that stands for one that the system chose: the first of those that IANA leaves to
+/// systems to choose from.
+pub const CHOSEN_PORT: u16 = 49_152;
+
+/// A port that a guest was granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// As it was granted: 0 leaves the choice to the system.
+    pub asked: u16,
+    /// As it is.
+    pub given: u16,
 }
 
 /// What a client gives to a read.

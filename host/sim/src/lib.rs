@@ -22,10 +22,9 @@ mod tests;
 mod tree;
 mod world;
 
-pub use self::clients::{Clients, Input, Taken};
+pub use self::clients::{CHOSEN_PORT, Clients, Input, Port, Taken};
 pub use self::content::{Content, Output};
 pub use self::files::{Change, Files};
-pub use self::network::{CHOSEN_PORT, Port};
 pub use self::scripted::{ClientId, Scripted};
 pub use self::tree::{NodeKind, SYMLINKS_MAX, Tree};
 pub use self::world::World;

@@ -3,24 +3,11 @@
 use pluto_contract::world::Object;
 use pluto_contract::{Accepted, Error, Handle, Id, Listen, ObjectKind, Part, Read, Reply, Write, checks};
 
-use crate::clients::{Clients, Input, Taken};
+use crate::clients::{Clients, Input, Port, Taken};
 use crate::connection::{Connection, Writing};
 use crate::content::{Content, Output};
 use crate::files::Files;
 use crate::reactor::{Event, Pending, Reactor};
-
-/// The port that stands for one that the system chose: the first of those that IANA leaves to
-/// systems to choose from.
-pub const CHOSEN_PORT: u16 = 49_152;
-
-/// A port that a guest was granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Port {
-    /// As it was granted: 0 leaves the choice to the system.
-    pub asked: u16,
-    /// As it is.
-    pub given: u16,
-}
 
 /// Listeners, and who comes to them.
 pub struct Network<C> {

@@ -4,9 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 use pluto_contract::{Error, IpAddress, SocketAddress};
 
-use crate::clients::{Clients, Input, Taken};
+use crate::clients::{Clients, Input, Port, Taken};
 use crate::content::Output;
-use crate::network::Port;
 
 /// Names a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,10 +4,10 @@ use pluto_contract::limits::{self, room};
 use pluto_contract::world::Object;
 use pluto_contract::{Answer, Error, Handle, Id, Reply, Request, Signal, Submission, checks};
 
-use crate::clients::Clients;
+use crate::clients::{Clients, Port};
 use crate::files::Files;
 use crate::folder::Folder;
-use crate::network::{Network, Port};
+use crate::network::Network;
 use crate::reactor::{Event, Pending, Reactor};
 
 /// A world on virtual time.

@@ -128,7 +128,7 @@ impl Stage {
         self.memory.was_enough(&ended).with_context(|| name.to_string())?;
         let seen = Rc::into_inner(seen).context("the run has ended, and nobody looks at it any more")?.into_inner();
         let trap = match &ended {
-            RunResult::Trapped(message) => Some(Trap { message: message.clone(), log: seen.log().to_vec() }),
+            RunResult::Trapped(message) => Some(Trap { message: message.clone(), log: seen.log().cloned().collect() }),
             _ => None,
         };
         let (behaviour, unknown) = seen.into_behaviour(&ended.how());

@@ -259,8 +259,8 @@ impl World {
     }
 
     /// Hands a request over, as a guest would.
-    pub fn submit(&mut self, submission: Submission) {
-        self.system.submit(&submission);
+    pub fn submit(&mut self, submission: &Submission) {
+        self.system.submit(submission);
     }
 
     /// Takes the answers that there are now.

@@ -1,156 +1,100 @@
-//! Files of a scene: what is known of them, and a note of what is not.
+//! The files of a scene: what is known of them, and a note of what is not.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::{Pending, Sim};
-use crate::contract::world::Object;
-use crate::contract::{Error, Loaded, Open, Opened, Range, Reply, checks};
-use crate::limits::{self, room};
+use pluto_sim::{Change, Content, Files};
+
+use super::seen::Seen;
+use crate::contract::{Digested, Entry, Error, Metadata, Open, Range};
+use crate::scene::Scene;
+
+/// The recorded files.
+pub struct RecordedFiles {
+    scene: Rc<Scene>,
+    /// How many of the scene's changes have happened.
+    changes: usize,
+    seen: Rc<RefCell<Seen>>,
+}
 
 /// An open file.
-pub struct File {
+pub struct RecordedFile {
     path: Vec<u8>,
-    /// As it was when it was opened, in bytes.
-    pub size: u64,
+    /// As it was when the file was opened, in bytes.
+    size: u64,
 }
 
-/// What a guest asked that the scene cannot tell.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Unknown {
-    /// Paths that the recorded guest never asked for; answered `not-found`.
-    pub paths: BTreeSet<Vec<u8>>,
-    /// Paths of files whose content it had not read; answered `io`.
-    pub contents: BTreeSet<Vec<u8>>,
-    /// How many more there were of either.
-    pub more: u64,
-}
-
-impl Unknown {
-    fn path(&mut self, path: &[u8]) {
-        self.more += note(&mut self.paths, path);
+impl RecordedFiles {
+    pub fn new(scene: Rc<Scene>, seen: Rc<RefCell<Seen>>) -> Self {
+        Self { scene, changes: 0, seen }
     }
 
-    fn content(&mut self, path: &[u8]) {
-        self.more += note(&mut self.contents, path);
-    }
-}
-
-/// 1 when there is no room.
-fn note(paths: &mut BTreeSet<Vec<u8>>, path: &[u8]) -> u64 {
-    if paths.contains(path) {
-        return 0;
-    }
-    let room = paths.len() < limits::SCENE_UNKNOWN_PATHS_MAX;
-    if room {
-        paths.insert(path.to_owned());
-    }
-    u64::from(!room)
-}
-
-impl Sim {
-    pub(super) fn open(&mut self, open: &Open) -> Result<Reply, Error> {
-        checks::path(&open.path)?;
-        let Some(known) = self.scene.files.open(self.now, &open.path, open.follow_symlinks) else {
-            return Err(self.unknown(&open.path));
-        };
-        let metadata = known?;
-        let file = Rc::new(File { path: open.path.clone(), size: metadata.size });
-        let file = self.objects.insert(Object::File(file))?;
-        Ok(Reply::Opened(Opened { file, metadata }))
-    }
-
-    pub(super) fn list(&mut self, path: &[u8]) -> Result<Reply, Error> {
-        checks::path(path)?;
-        match self.scene.files.list(self.now, path) {
-            Some(Ok(entries)) => {
-                self.requests
-                    .answers
-                    .has_room(entries.iter().map(|entry| entry.name.len() + size_of_val(entry)).sum())?;
-                Ok(Reply::Listed(entries.to_vec()))
-            }
-            Some(Err(error)) => Err(*error),
-            None => Err(self.unknown(path)),
-        }
-    }
-
-    pub(super) fn read_file(&mut self, range: &Range) -> Result<Reply, Error> {
-        let file = self.objects.file(range.handle)?.clone();
-        let length = range.to_read().of_file(file.size);
-        self.requests.answers.has_room(length as usize)?;
-        match self.scene.files.read(self.now, &file.path, range.offset, length as usize) {
-            Some(known) => known.map(Reply::Data),
-            None => {
-                self.seen.borrow_mut().unknown.content(&file.path);
-                Err(Error::Io)
-            }
-        }
-    }
-
-    pub(super) fn load(&mut self, range: &Range) -> Result<Reply, Error> {
-        range.to_load()?;
-        let file = self.objects.file(range.handle)?;
-        let known = self.scene.files.load(self.now, &file.path, (range.offset, range.length));
-        let length = known.unwrap_or_else(|| Ok(range.of_file(file.size)))?;
-        let buffer = self.objects.insert_buffer(length, length)?;
-        Ok(Reply::Loaded(Loaded { buffer, length }))
-    }
-
-    pub(super) fn digest(&mut self, handle: u64) -> Result<Reply, Error> {
-        let file = self.objects.file(handle)?.clone();
-        checks::digest(file.size)?;
-        match self.scene.files.digest(self.now, &file.path) {
-            Some(known) => known.map(Reply::Digested),
-            None => {
-                self.seen.borrow_mut().unknown.content(&file.path);
-                Err(Error::Io)
-            }
-        }
-    }
-
-    pub(super) fn watch(&mut self, id: u64, path: &[u8]) -> Result<(), Error> {
-        checks::path(path)?;
-        room(self.watches.len(), limits::WATCHES_MAX)?;
-        match self.scene.files.watch(self.now, path) {
-            Some(None) => {}
-            Some(Some(error)) => return Err(error),
-            None => return Err(self.unknown(path)),
-        }
-        let of_this = self.watches.iter().filter(|(_, watched)| watched == path).count();
-        room(of_this, limits::WATCHES_OF_ONE_MAX)?;
-        self.watches.push((id, path.to_owned()));
-        self.requests.wait(id, Pending::Watch);
-        Ok(())
-    }
-
-    /// Tells the watches of what has changed, and those of the folder in which it is.
-    pub(super) fn change(&mut self, index: usize) {
-        let scene = self.scene.clone();
-        let change = &scene.changes[index];
-        let (folder, name) = match change.path.iter().rposition(|byte| *byte == b'/') {
-            Some(slash) => (&change.path[..slash], &change.path[slash + 1..]),
-            None => (&[][..], &change.path[..]),
-        };
-        for at in 0..self.watches.len() {
-            let (id, path) = &self.watches[at];
-            let id = *id;
-            if *path == change.path {
-                if change.gone {
-                    self.requests.finish(id, Reply::Failed(Error::NotFound));
-                } else {
-                    self.requests.answers.push(id, Reply::Changed(Vec::new()));
-                }
-            } else if path == folder && !change.gone {
-                self.requests.answers.push(id, Reply::Changed(name.to_owned()));
-            }
-        }
-        if change.gone {
-            self.watches.retain(|(_, watched)| *watched != change.path);
-        }
-    }
-
-    fn unknown(&mut self, path: &[u8]) -> Error {
+    fn unknown_path(&self, path: &[u8]) -> Error {
         self.seen.borrow_mut().unknown.path(path);
         Error::NotFound
+    }
+
+    fn unknown_content(&self, file: &RecordedFile) -> Error {
+        self.seen.borrow_mut().unknown.content(&file.path);
+        Error::Io
+    }
+}
+
+impl Files for RecordedFiles {
+    type File = RecordedFile;
+
+    fn open(&mut self, now: u64, open: &Open) -> Result<(RecordedFile, Metadata), Error> {
+        let known = self.scene.files.open(now, &open.path, open.follow_symlinks);
+        let metadata = known.unwrap_or_else(|| Err(self.unknown_path(&open.path)))?;
+        Ok((RecordedFile { path: open.path.clone(), size: metadata.size }, metadata))
+    }
+
+    fn size(&self, file: &RecordedFile) -> u64 {
+        file.size
+    }
+
+    fn read(&mut self, now: u64, file: &RecordedFile, range: Range) -> Result<Vec<u8>, Error> {
+        let known = self.scene.files.read(now, &file.path, range.offset, range.length as usize);
+        known.unwrap_or_else(|| Err(self.unknown_content(file)))
+    }
+
+    /// Nobody looks at the bytes that go to a recorded client.
+    fn content(&mut self, _: &RecordedFile, range: Range) -> Content {
+        Content::Unknown(range.length)
+    }
+
+    fn load(&mut self, now: u64, file: &RecordedFile, range: Range) -> Result<Content, Error> {
+        let known = self.scene.files.load(now, &file.path, (range.offset, range.length));
+        known.unwrap_or_else(|| Ok(range.of_file(file.size))).map(Content::Unknown)
+    }
+
+    fn digest(&mut self, now: u64, file: &RecordedFile) -> Result<Digested, Error> {
+        self.scene.files.digest(now, &file.path).unwrap_or_else(|| Err(self.unknown_content(file)))
+    }
+
+    fn list(&mut self, now: u64, path: &[u8]) -> Result<Cow<'_, [Entry]>, Error> {
+        match self.scene.files.list(now, path) {
+            Some(known) => known.as_ref().map(|entries| Cow::Borrowed(&**entries)).map_err(|error| *error),
+            None => Err(self.unknown_path(path)),
+        }
+    }
+
+    fn watch(&mut self, now: u64, path: &[u8]) -> Result<Vec<u8>, Error> {
+        match self.scene.files.watch(now, path) {
+            Some(None) => Ok(path.to_owned()),
+            Some(Some(error)) => Err(error),
+            None => Err(self.unknown_path(path)),
+        }
+    }
+
+    fn next_change(&self) -> Option<u64> {
+        self.scene.changes.get(self.changes).map(|change| change.time)
+    }
+
+    fn change(&mut self, now: u64) -> Option<Change> {
+        let change = self.scene.changes.get(self.changes).filter(|change| change.time <= now)?;
+        self.changes += 1;
+        Some(Change { path: change.path.clone(), gone: change.gone })
     }
 }

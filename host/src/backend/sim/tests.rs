@@ -57,10 +57,10 @@ impl World {
 
     /// The answer to a request that is answered at once, and alone.
     fn ask(&mut self, request: Request) -> Reply {
-        let before = self.sim.now;
+        let before = self.sim.world.now();
         self.send(999, request);
         let (_, mut answers) = self.batch();
-        assert_eq!((answers.len(), self.sim.now), (1, before), "{answers:?}");
+        assert_eq!((answers.len(), self.sim.world.now()), (1, before), "{answers:?}");
         answers.remove(0).1
     }
 
