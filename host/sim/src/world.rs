@@ -14,8 +14,8 @@ use crate::reactor::{Event, Pending, Reactor};
 ///
 /// Whoever drives it hands over requests with [`submit`](World::submit), lets everything happen
 /// that happens at the present time with [`settle`](World::settle), and takes the batch with
-/// [`take_answers`](World::take_answers). When there is none, [`next_event`](World::next_event) says
-/// how far the time can pass.
+/// [`take_answers`](World::take_answers). When there is none,
+/// [`next_event`](World::next_event) says how far the time can pass.
 pub struct World<C, F: Files> {
     reactor: Reactor<F::File>,
     network: Network<C>,
@@ -159,8 +159,8 @@ impl<C: Clients, F: Files> World<C, F> {
         }
     }
 
-    /// Takes a request. Returns its answer if it is answered at once; a `listen` is pending all the
-    /// same.
+    /// Takes a request. Returns its answer if it is answered at once; a `listen` is pending all
+    /// the same.
     fn take(&mut self, id: Id, request: &Request) -> Result<Option<Reply>, Error> {
         let Self { reactor, network, folder, .. } = self;
         match request {

@@ -149,8 +149,8 @@ impl Sim {
     }
 }
 
-/// The ports that the guest gets: those on which the recorded one listened are known to be granted,
-/// and that of the first argument is.
+/// The ports that the guest gets: those on which the recorded one listened are known to be
+/// granted, and that of the first argument is.
 fn ports(scene: &Scene) -> Vec<Port> {
     let mut ports: Vec<Port> = scene.ports.iter().map(|(asked, given)| Port { asked: *asked, given: *given }).collect();
     let argument = scene.arguments.first().and_then(|port| port.parse().ok());
