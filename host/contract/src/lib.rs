@@ -17,5 +17,5 @@ mod types;
 pub mod world;
 
 pub use self::arity::Arity;
-pub use self::rules::{Expected, ObjectKind};
+pub use self::rules::{Expected, Field, ObjectKind};
 pub use self::types::*;

@@ -116,14 +116,8 @@ impl Witness {
                 self.behaviour.files.insert(Touch::Listed(path));
                 None
             }
-            Request::ReadFile(_)
-            | Request::Digest(_)
-            | Request::Watch(_)
-            | Request::Sleep(_)
-            | Request::Signals
-            | Request::Cancel(_)
-            | Request::Post(_)
-            | Request::Gather => None,
+            // No client and no file sees anything of the others.
+            _ => None,
         };
         if let Some(pending) = pending {
             self.pending.insert(submission.id, pending);

@@ -9,7 +9,7 @@ use super::words::{Name, Words, count, span};
 use super::{Event, Filter, Kind, Lane, Mark};
 use crate::backend::replay::{Outcome, Step};
 use crate::contract::Arity;
-use crate::contract::{Answer, Level, Reply, Request, Submission};
+use crate::contract::{Answer, Field, Level, ObjectKind, Reply, Request, Submission};
 use crate::limits;
 use crate::messages::{level_name, printable};
 use crate::stop::Exit;
@@ -243,16 +243,15 @@ impl Explainer {
                 Lane::Files => (Lane::Files, Kind::File),
                 lane => (lane, Kind::Close),
             },
-            Request::Open(_)
-            | Request::ReadFile(_)
-            | Request::Load(_)
-            | Request::Digest(_)
-            | Request::List(_)
-            | Request::Watch(_) => (Lane::Files, Kind::File),
             Request::Sleep(_) => (Lane::Timers, Kind::Timer),
-            Request::Signals | Request::Cancel(_) | Request::Post(_) | Request::Gather => (Lane::Host, Kind::Control),
+            other if other.fields().iter().any(concerns_files) => (Lane::Files, Kind::File),
+            _ => (Lane::Host, Kind::Control),
         }
     }
+}
+
+fn concerns_files(field: &Field<'_>) -> bool {
+    matches!(field, Field::Path(_) | Field::Handle(_, Some(ObjectKind::File | ObjectKind::Buffer)))
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::contract::{Entry, Error, IpAddress, Kind, Metadata, Part, Range, Reply, Request, Signal, SocketAddress};
+use crate::contract::{
+    Entry, Error, Field, IpAddress, Kind, Metadata, Part, Range, Reply, Request, Signal, SocketAddress,
+};
 use crate::limits;
 
 /// Something that a handle names; numbered in the order in which the guest was told of it, each
@@ -126,19 +128,17 @@ impl Words {
             Request::Listen(it) => format!("listen on port {}", it.port),
             Request::Read(it) => format!("read of {}", self.handle(it.connection)),
             Request::Write(it) => format!("write to {}", self.handle(it.connection)),
-            Request::Shutdown(handle) => format!("shutdown of {}", self.handle(*handle)),
-            Request::Close(handle) => format!("close {}", self.handle(*handle)),
-            Request::Open(it) => format!("open {}", self.path(&it.path)),
             Request::ReadFile(range) => format!("read {}", self.range(range)),
             Request::Load(range) => format!("load {}", self.range(range)),
-            Request::Digest(handle) => format!("digest of {}", self.handle(*handle)),
-            Request::List(path) => format!("list {}", self.path(path)),
-            Request::Watch(path) => format!("watch {}", self.path(path)),
             Request::Sleep(nanoseconds) => format!("sleep {}", span(*nanoseconds)),
-            Request::Signals => "signals".to_owned(),
             Request::Cancel(_) => "cancel".to_owned(),
             Request::Post(bytes) => format!("post {} for all shards", count(bytes.len(), "byte")),
             Request::Gather => "gather what the shards have left".to_owned(),
+            other => match other.fields().first() {
+                Some(Field::Handle(handle, _)) => format!("{} {}", other.name(), self.handle(*handle)),
+                Some(Field::Path(path)) => format!("{} {}", other.name(), self.path(path)),
+                _ => other.name().to_owned(),
+            },
         }
     }
 

@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use super::names;
 use super::strings::{Following, Quoted};
 use crate::contract::{
-    Answer, Digested, IpAddress, Metadata, Part, Range, Reply, Request, Signal, SocketAddress, Submission,
+    Answer, Digested, Field, IpAddress, Metadata, Part, Range, Reply, Request, Signal, SocketAddress, Submission,
 };
 use crate::stop::StopReason as Stop;
 use crate::trace::binary::Piece;
@@ -209,31 +209,20 @@ fn show_metadata(metadata: &Metadata) -> String {
 }
 
 fn show_request(request: &Request) -> String {
-    match request {
-        Request::Listen(listen) => format!("listen {} connections-max {}", listen.port, listen.connections_max),
-        Request::Read(read) => format!("read {} bytes-max {}", halves(read.connection), read.bytes_max),
-        Request::Write(write) => {
-            let parts: String =
-                write.parts.iter().map(|part| format!("\n    {}", show_part(part).trim_start())).collect();
-            let ends = if write.ends { " ends" } else { "" };
-            format!("write {}{ends}{parts}", halves(write.connection))
-        }
-        Request::Shutdown(handle) => format!("shutdown {}", halves(*handle)),
-        Request::Close(handle) => format!("close {}", halves(*handle)),
-        Request::Open(open) => {
-            let follow = if open.follow_symlinks { " follow-symlinks" } else { "" };
-            format!("open {}{follow}", Quoted(&open.path))
-        }
-        Request::ReadFile(range) => format!("read-file {}", show_range(range)),
-        Request::Load(range) => format!("load {}", show_range(range)),
-        Request::Digest(handle) => format!("digest {}", halves(*handle)),
-        Request::List(path) => format!("list {}", Quoted(path)),
-        Request::Watch(path) => format!("watch {}", Quoted(path)),
-        Request::Sleep(nanoseconds) => format!("sleep {nanoseconds}"),
-        Request::Signals => "signals".to_owned(),
-        Request::Cancel(id) => format!("cancel {}", halves(*id)),
-        Request::Post(bytes) => format!("post {}", Quoted(bytes)),
-        Request::Gather => "gather".to_owned(),
+    request.fields().iter().map(show_field).fold(request.name().to_owned(), |line, field| line + &field)
+}
+
+/// A field, with the space or the line break before it. A flag that is not set is not there.
+fn show_field(field: &Field<'_>) -> String {
+    match field {
+        Field::Handle(handle, _) => format!(" {}", halves(*handle)),
+        Field::Id(id) => format!(" {}", halves(*id)),
+        Field::Number("", number) => format!(" {number}"),
+        Field::Number(name, number) => format!(" {name} {number}"),
+        Field::Flag(name, true) => format!(" {name}"),
+        Field::Flag(_, false) => String::new(),
+        Field::Path(bytes) | Field::Bytes(bytes) => format!(" {}", Quoted(bytes)),
+        Field::Parts(parts) => parts.iter().map(|part| format!("\n    {}", show_part(part).trim_start())).collect(),
     }
 }
 
