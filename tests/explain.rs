@@ -3,9 +3,9 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use pluto_host::stop::Exit;
-use pluto_host::trace::binary::{Block, begin};
-use pluto_host::trace::{End, Header, Sent};
+use pluto_contract::stop::Exit;
+use pluto_trace::binary::{Block, begin};
+use pluto_trace::{End, Header, Sent};
 use tempfile::TempDir;
 
 use crate::support::guests;

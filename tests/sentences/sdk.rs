@@ -1,7 +1,7 @@
 //! The world of guests' own tests.
 
-use pluto_host::contract::Submission;
-use pluto_host::world::Batch;
+use pluto_contract::Submission;
+use pluto_contract::world::Batch;
 use pluto_sdk::testing::{ClientId, World};
 
 use super::worlds::{Event, Plan, Subject};

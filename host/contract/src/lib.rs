@@ -10,9 +10,11 @@ mod define;
 pub mod limits;
 mod message;
 mod rules;
+pub mod stop;
 #[cfg(test)]
 mod tests;
 mod types;
+pub mod versions;
 #[cfg(feature = "world")]
 pub mod world;
 

@@ -18,14 +18,14 @@ use signal_hook::consts::SIGUSR1;
 use signal_hook::low_level::pipe;
 
 use super::report::report;
-use crate::backend::live::Live;
-use crate::backend::record::{BackgroundWriter, Flight, Recorder, Snapshot, Snapshots};
-use crate::checkpoints::{CheckpointedWorld, WithoutCheckpoints};
 use crate::cli::Run;
 use crate::limits;
-use crate::stop::Exit;
-use crate::trace::{Header, binary};
-use crate::world::World as _;
+use pluto_contract::stop::Exit;
+use pluto_contract::world::World as _;
+use pluto_live::Live;
+use pluto_trace::checkpoints::{CheckpointedWorld, WithoutCheckpoints};
+use pluto_trace::record::{BackgroundWriter, Flight, Recorder, Snapshot, Snapshots};
+use pluto_trace::{Header, binary};
 
 /// The stream that becomes readable at each SIGUSR1.
 pub struct SnapshotRequests(UnixStream);
@@ -116,7 +116,7 @@ fn flight_recorder(
             }
             saver.is_over = true;
         };
-        let stall = Duration::from_secs(limits::TRACE_STALL_SECONDS_MAX);
+        let stall = Duration::from_secs(pluto_trace::limits::TRACE_STALL_SECONDS_MAX);
         if finished(last, stall, &written).is_none() {
             report(&format!("the flight recorder cannot write {}: its disk does not respond", path.display()));
         }
@@ -195,7 +195,7 @@ impl Saver {
         let failed = || format!("cannot record to {}", saver.path.display());
         let path = saver.path.clone();
         let try_it = move || create(&path).and_then(|_| Ok(std::fs::remove_file(part(&path))?));
-        let patience = Duration::from_millis(limits::TRACE_OPEN_MILLIS_MAX);
+        let patience = Duration::from_millis(pluto_trace::limits::TRACE_OPEN_MILLIS_MAX);
         match finished(try_it, patience, &saver.written) {
             Some(tried) => tried.with_context(failed)?,
             None => {

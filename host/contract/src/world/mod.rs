@@ -4,9 +4,11 @@
 mod answers;
 mod objects;
 mod requests;
+mod seam;
 mod timers;
 
 pub use self::answers::Answers;
 pub use self::objects::{Object, Objects};
 pub use self::requests::Requests;
+pub use self::seam::{Batch, World};
 pub use self::timers::{TimerKey, Timers};
