@@ -16,8 +16,8 @@ use pluto_engine::admission;
 use pluto_engine::engine::Engine;
 use pluto_engine::guest::{Guest, RunResult};
 use pluto_engine::script::Script;
-use pluto_trace::checkpoints::WithoutCheckpoints;
 use pluto_trace::engine_kind::EngineKind;
+use pluto_trace::key_frames::WithoutKeyFrames;
 use tempfile::TempDir;
 
 use crate::support::guests;
@@ -39,7 +39,7 @@ fn tells(target: EngineKind, guest: &[u8], batches: &[Batch]) -> (Vec<u64>, RunR
     let admitted = admission::inspect(&engine, guest).and_then(|guest| guest.admitted).expect("it is admitted");
     let (script, transcript) = Script::new(1_000, batches.iter().cloned());
     let ended =
-        Guest::new(&engine, admitted, Box::new(WithoutCheckpoints(script)), pluto_engine::limits::MEMORY_BYTES_DEFAULT)
+        Guest::new(&engine, admitted, Box::new(WithoutKeyFrames(script)), pluto_engine::limits::MEMORY_BYTES_DEFAULT)
             .run(&["0".to_owned()]);
     let transcript = transcript.borrow();
     let numbers = transcript.sent.iter().flatten().map(|submission| match submission.request {

@@ -17,7 +17,7 @@ use pluto_engine::guest::{self, Guest};
 use pluto_lab::sim::Sim;
 use pluto_lab::stage::Stage;
 use pluto_lab::trace_file::open as open_trace;
-use pluto_trace::checkpoints::WithoutCheckpoints;
+use pluto_trace::key_frames::WithoutKeyFrames;
 
 use crate::support::guests;
 use crate::support::host::{self, Ended, Host};
@@ -399,12 +399,8 @@ fn submissions(trace: &str, guest: &Path) -> Vec<String> {
     let (world, _) = Sim::new(stage.scene.clone(), stage.store.clone());
     let tee = Tee { inner: world, sent: sent.clone() };
     let admitted = admission::inspect(&engine, &fs::read(guest).expect("a guest")).and_then(|it| it.admitted);
-    let mut guest = Guest::new(
-        &engine,
-        admitted.expect("it is admitted"),
-        Box::new(WithoutCheckpoints(tee)),
-        stage.scene.memory_max,
-    );
+    let mut guest =
+        Guest::new(&engine, admitted.expect("it is admitted"), Box::new(WithoutKeyFrames(tee)), stage.scene.memory_max);
     let ended = guest.run(&stage.scene.arguments);
     assert!(matches!(ended, guest::RunResult::Exit(0)), "{ended:?}");
     drop(guest);

@@ -109,7 +109,7 @@ impl Golden {
                 None => Record::Turn(Turn { sent: Sent::UNKNOWN, time: step.time, answers: step.answers }),
                 // It waits, and there is nothing more in the file.
                 Some(Exit::Stopped(StopReason::AnswersEnded)) => continue,
-                Some(how) => Record::End(End { sent: Sent::UNKNOWN, how }),
+                Some(exit) => Record::End(End { sent: Sent::UNKNOWN, exit }),
             };
             writer.record(&record).expect("a vector takes all");
         }

@@ -18,7 +18,7 @@ use pluto_lab::trace_file::open as open_trace;
 use pluto_sdk::contract as sdk;
 use pluto_sdk::testing::{World, run_on_answers};
 use pluto_trace::binary::{self, Block};
-use pluto_trace::checkpoints::WithoutCheckpoints;
+use pluto_trace::key_frames::WithoutKeyFrames;
 use pluto_trace::{End, Header, Sent};
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ fn run_component(name: &str, arguments: &[&str], start: u64, batches: &[(u64, Ve
     let batches = batches.iter().map(|(time, answers)| Batch { time: *time, answers: answers.clone() });
     let (script, transcript) = Script::new(start, batches);
     let mut guest =
-        Guest::new(&engine, admitted, Box::new(WithoutCheckpoints(script)), pluto_engine::limits::MEMORY_BYTES_DEFAULT);
+        Guest::new(&engine, admitted, Box::new(WithoutKeyFrames(script)), pluto_engine::limits::MEMORY_BYTES_DEFAULT);
     let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
     let exit = match guest.run(&arguments) {
         RunResult::Exit(code) => Some(code),
@@ -112,7 +112,7 @@ fn agrees_in_a_scene(
         block.turn(Sent::UNKNOWN, *time, answers);
     }
     if let Some(code) = exit {
-        block.end(&End { sent: Sent::UNKNOWN, how: Exit::Code(code) });
+        block.end(&End { sent: Sent::UNKNOWN, exit: Exit::Code(code) });
     }
     trace.extend(block.seal());
     let file = tempfile::NamedTempFile::new().expect("a file");

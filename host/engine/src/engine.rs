@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use wasmtime::component::Component;
 
 use crate::census;
-use crate::code_cache::{self, CodeCache, Fresh, Kept};
+use crate::code_cache::{self, CachedCode, CodeCache, Fresh};
 use crate::codegen;
 use crate::compile::{Compiler, Product};
 use crate::limits;
@@ -102,12 +102,12 @@ impl Engine {
     /// Returns the cached code of a component that was admitted before.
     pub fn kept(&self, component: &[u8]) -> Option<Code> {
         match self.cache.as_ref()?.find(&self.engine, component) {
-            Kept::Whole(component) => Some(Code { component, fresh: None }),
-            Kept::Damaged(path) => {
+            CachedCode::Whole(component) => Some(Code { component, fresh: None }),
+            CachedCode::Damaged(path) => {
                 (self.tell)(&format!("the kept code in {} is damaged: compiling the guest again", path.display()));
                 None
             }
-            Kept::Nothing => None,
+            CachedCode::Nothing => None,
         }
     }
 

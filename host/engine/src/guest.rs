@@ -9,8 +9,8 @@ use crate::imports::{self, State, no_memory};
 use crate::snapshot::GuestMemory;
 use crate::trap;
 use pluto_contract::stop::{Exit, StopReason};
-use pluto_trace::checkpoints::{AtPause, CheckpointedWorld};
 use pluto_trace::image::Mismatch;
+use pluto_trace::key_frames::{AtPause, PausableWorld};
 use pluto_trace::run_limits::RunLimits;
 
 /// How a run ended.
@@ -26,7 +26,7 @@ pub enum RunResult {
 
 impl RunResult {
     /// Returns the result without wasmtime's message about a trap.
-    pub fn how(&self) -> Exit {
+    pub fn exit(&self) -> Exit {
         match self {
             Self::Exit(code) => Exit::Code(*code),
             Self::Stopped(stop) => Exit::Stopped(stop.clone()),
@@ -46,7 +46,7 @@ pub struct Guest {
 
 impl Guest {
     /// Connects an admitted guest to a world. The guest does not run before `run`.
-    pub fn new(engine: &Engine, admitted: Admitted, world: Box<dyn CheckpointedWorld>, memory_bytes_max: u64) -> Self {
+    pub fn new(engine: &Engine, admitted: Admitted, world: Box<dyn PausableWorld>, memory_bytes_max: u64) -> Self {
         let store = imports::store(engine, world, memory_bytes_max);
         Self { store, admitted, memory: None }
     }
@@ -61,7 +61,7 @@ impl Guest {
     /// Runs the guest to its end. A guest that pauses is called again at once.
     pub fn run(&mut self, arguments: &[String]) -> RunResult {
         let ended = self.run_to_its_end(arguments);
-        self.world().ended(&ended.how());
+        self.world().ended(&ended.exit());
         ended
     }
 
@@ -141,7 +141,7 @@ impl Guest {
         Ok(())
     }
 
-    fn world(&mut self) -> &mut dyn CheckpointedWorld {
+    fn world(&mut self) -> &mut dyn PausableWorld {
         self.store.data_mut().exchange.world()
     }
 

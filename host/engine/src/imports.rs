@@ -9,20 +9,20 @@ use crate::exchange::Exchange;
 use crate::turn::Turn;
 use pluto_contract::stop::StopReason;
 use pluto_contract::{Answer, Level, Submission};
-use pluto_trace::checkpoints::CheckpointedWorld;
+use pluto_trace::key_frames::PausableWorld;
 use pluto_trace::run_limits::RunLimits;
 
 /// What the store of a guest holds besides the guest.
 pub(crate) struct State {
     /// Between the guest and its world.
-    pub(crate) exchange: Exchange<dyn CheckpointedWorld>,
+    pub(crate) exchange: Exchange<dyn PausableWorld>,
     memory: MemoryLimits,
     /// How long the guest has computed without receiving.
     pub(crate) turn: Turn,
 }
 
 /// A store for a guest in a world, with memory for it of so many bytes at most.
-pub(crate) fn store(engine: &Engine, world: Box<dyn CheckpointedWorld>, memory_bytes_max: u64) -> Store<State> {
+pub(crate) fn store(engine: &Engine, world: Box<dyn PausableWorld>, memory_bytes_max: u64) -> Store<State> {
     let state = State {
         exchange: Exchange::new(world),
         memory: MemoryLimits { bytes: 0, bytes_max: memory_bytes_max, elements: 0, run: RunLimits::HOST },

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::behaviour::{Behaviour, Ended, Seen, Store, Witness};
+use crate::behaviour::{Behaviour, Ended, Observer, Seen, Store};
 use crate::limits;
 use crate::scene::{Change, Client, Scene, Segment, Wait};
 use pluto_contract::stop::Exit;
@@ -16,10 +16,10 @@ use pluto_trace::replay::Step;
 /// Makes a [`Scene`] and a [`Behaviour`] of the steps of an exact replay.
 pub struct Extractor {
     scene: Scene,
-    witness: Witness,
+    observer: Observer,
     /// Of the last batch.
     time: u64,
-    pending: HashMap<u64, Asked>,
+    pending: HashMap<u64, PendingRequest>,
     /// When something happened last on each client's connection.
     last: Vec<u64>,
     requests: u64,
@@ -32,13 +32,13 @@ pub struct Extractor {
 }
 
 /// A request that is not answered for good, and when it was sent.
-struct Asked {
+struct PendingRequest {
     time: u64,
     arity: Arity,
-    what: What,
+    question: Question,
 }
 
-enum What {
+enum Question {
     /// The port that was asked for, and the one that was given.
     Listen(u16, u16),
     Read(usize),
@@ -54,14 +54,14 @@ enum What {
     Signals,
 }
 
-impl What {
+impl Question {
     /// What it takes of memory while it is pending.
     fn bytes(&self) -> u64 {
         let path = match self {
             Self::Open(path, _) | Self::List(path) | Self::Watch(path) => path.len(),
             _ => 0,
         };
-        (2 * size_of::<(u64, Asked)>() + path) as u64
+        (2 * size_of::<(u64, PendingRequest)>() + path) as u64
     }
 }
 
@@ -72,7 +72,7 @@ impl Extractor {
         let time = scene.start;
         Self {
             scene,
-            witness: Witness::new(store),
+            observer: Observer::new(store),
             time,
             pending: HashMap::new(),
             last: Vec::new(),
@@ -91,7 +91,7 @@ impl Extractor {
                 return;
             }
             self.request(submission);
-            self.witness.request(self.time, submission);
+            self.observer.request(self.time, submission);
         }
         if step.end.is_some() {
             return;
@@ -104,7 +104,7 @@ impl Extractor {
                 return;
             }
             self.answer(answer);
-            self.witness.answer(answer);
+            self.observer.answer(answer);
         }
     }
 
@@ -116,7 +116,7 @@ impl Extractor {
 
     fn is_too_much(&mut self) -> bool {
         self.is_over |= self.bytes + self.scene.files.bytes() > limits::SCENE_BYTES_MAX
-            || self.witness.bytes() > limits::SCENE_OUTPUT_BYTES_MAX;
+            || self.observer.bytes() > limits::SCENE_OUTPUT_BYTES_MAX;
         self.is_over
     }
 
@@ -130,12 +130,12 @@ impl Extractor {
         let pending = std::mem::take(&mut self.pending);
         // What was not answered: a client that never took what it was sent, and watches that had
         // nothing to tell.
-        let mut pending: Vec<Asked> = pending.into_values().collect();
+        let mut pending: Vec<PendingRequest> = pending.into_values().collect();
         pending.sort_unstable_by_key(|asked| asked.time);
         for asked in pending {
-            match asked.what {
-                What::Write(client, from) => self.wait(client, Wait { from, to: None, error: None }),
-                What::Watch(path) => self.scene.files.watched(asked.time, &path, None),
+            match asked.question {
+                Question::Write(client, from) => self.wait(client, Wait { from, to: None, error: None }),
+                Question::Watch(path) => self.scene.files.watched(asked.time, &path, None),
                 _ => {}
             }
         }
@@ -146,8 +146,8 @@ impl Extractor {
         self.scene.end = self.time;
         self.scene.ended.clone_from(&ended);
         let broken_off = ended.is_none();
-        self.witness.ended(self.time, ended.map_or(Ended::BrokenOff, Ended::Exit));
-        let behaviour = self.witness.into_behaviour();
+        self.observer.ended(self.time, ended.map_or(Ended::BrokenOff, Ended::Exit));
+        let behaviour = self.observer.into_behaviour();
         for (client, seen) in self.scene.clients.iter_mut().zip(&behaviour.clients) {
             client.cut |= broken_off && seen.closed.is_none();
         }
@@ -155,98 +155,101 @@ impl Extractor {
     }
 
     fn request(&mut self, submission: &Submission) {
-        let what = match &submission.request {
-            Request::Listen(listen) => Some(What::Listen(listen.port, 0)),
-            Request::Read(read) => self.witness.client(read.connection).map(What::Read),
+        let question = match &submission.request {
+            Request::Listen(listen) => Some(Question::Listen(listen.port, 0)),
+            Request::Read(read) => self.observer.client(read.connection).map(Question::Read),
             Request::Write(write) => {
-                self.witness.client(write.connection).map(|client| What::Write(client, self.last[client]))
+                self.observer.client(write.connection).map(|client| Question::Write(client, self.last[client]))
             }
-            Request::Shutdown(handle) => self.witness.client(*handle).map(What::Shutdown),
-            Request::Open(open) => Some(What::Open(open.path.clone(), open.follow_symlinks)),
+            Request::Shutdown(handle) => self.observer.client(*handle).map(Question::Shutdown),
+            Request::Open(open) => Some(Question::Open(open.path.clone(), open.follow_symlinks)),
             // Nothing is what is read where a file ends, unless nothing was asked for.
             Request::ReadFile(it) if it.length == 0 => None,
-            Request::ReadFile(it) => self.witness.path(it.handle).map(|path| What::ReadFile(path, it.offset)),
-            Request::Load(it) => self.witness.path(it.handle).map(|path| What::Load(path, it.offset, it.length)),
-            Request::Digest(file) => self.witness.path(*file).map(What::Digest),
-            Request::List(path) => Some(What::List(path.clone())),
-            Request::Watch(path) => Some(What::Watch(path.clone())),
-            Request::Signals => Some(What::Signals),
+            Request::ReadFile(it) => self.observer.path(it.handle).map(|path| Question::ReadFile(path, it.offset)),
+            Request::Load(it) => self.observer.path(it.handle).map(|path| Question::Load(path, it.offset, it.length)),
+            Request::Digest(file) => self.observer.path(*file).map(Question::Digest),
+            Request::List(path) => Some(Question::List(path.clone())),
+            Request::Watch(path) => Some(Question::Watch(path.clone())),
+            Request::Signals => Some(Question::Signals),
             // The answers to the others say nothing of clients, files or the operator.
             _ => None,
         };
-        if let Some(what) = what {
-            self.bytes += what.bytes();
-            let replaced = self
-                .pending
-                .insert(submission.id, Asked { time: self.time, arity: Arity::of(&submission.request), what });
-            self.bytes -= replaced.map_or(0, |asked| asked.what.bytes());
+        if let Some(question) = question {
+            self.bytes += question.bytes();
+            let replaced = self.pending.insert(
+                submission.id,
+                PendingRequest { time: self.time, arity: Arity::of(&submission.request), question },
+            );
+            self.bytes -= replaced.map_or(0, |asked| asked.question.bytes());
         }
     }
 
     fn answer(&mut self, answer: &Answer) {
         let Some(mut asked) = self.pending.remove(&answer.id) else { return };
-        if let (What::Listen(_, given), Reply::Listening(port)) = (&mut asked.what, &answer.reply) {
+        if let (Question::Listen(_, given), Reply::Listening(port)) = (&mut asked.question, &answer.reply) {
             *given = *port;
         }
         self.learn(&asked, &answer.reply);
         if asked.arity.is_final(&answer.reply) {
-            self.bytes -= asked.what.bytes();
+            self.bytes -= asked.question.bytes();
         } else {
             self.pending.insert(answer.id, asked);
         }
     }
 
-    fn learn(&mut self, asked: &Asked, reply: &Reply) {
-        let Asked { time, what, .. } = asked;
-        match (what, reply) {
-            (What::Listen(wanted, given), Reply::Listening(_)) => {
+    fn learn(&mut self, asked: &PendingRequest, reply: &Reply) {
+        let PendingRequest { time, question, .. } = asked;
+        match (question, reply) {
+            (Question::Listen(wanted, given), Reply::Listening(_)) => {
                 if !self.scene.ports.contains(&(*wanted, *given)) {
                     self.scene.ports.push((*wanted, *given));
                 }
             }
-            (What::Listen(_, port), Reply::Accepted(accepted)) => {
+            (Question::Listen(_, port), Reply::Accepted(accepted)) => {
                 self.scene.clients.push(Client::new(self.time, *port, accepted.peer));
                 self.last.push(self.time);
                 // With what a behaviour says of it, for the recorded guest and two others. A list
                 // has up to twice the room that it needs.
                 self.bytes += 2 * (size_of::<Client>() + size_of::<u64>() + 3 * size_of::<Seen>()) as u64;
             }
-            (What::Read(client), reply) => self.read(*client, reply),
-            (What::Write(client, from), reply) => self.written(*client, *from, reply),
-            (What::Shutdown(client), Reply::Failed(Error::Disconnected)) => self.gone(*client),
+            (Question::Read(client), reply) => self.read(*client, reply),
+            (Question::Write(client, from), reply) => self.written(*client, *from, reply),
+            (Question::Shutdown(client), Reply::Failed(Error::Disconnected)) => self.gone(*client),
             // The recorder's own: nobody else says it, and there is no recorder in a scene.
-            (What::Signals, Reply::Signal(Signal::Pause)) => {}
-            (What::Signals, Reply::Signal(signal)) => {
+            (Question::Signals, Reply::Signal(Signal::Pause)) => {}
+            (Question::Signals, Reply::Signal(signal)) => {
                 // Each of several requests is told.
                 if self.scene.signals.last() != Some(&(self.time, *signal)) {
                     self.bytes += 32;
                     self.scene.signals.push((self.time, *signal));
                 }
             }
-            (What::Watch(path), Reply::Changed(name)) => self.changed(path, name),
-            (What::Watch(path), Reply::Failed(error)) => self.unwatched(*time, path, *error),
+            (Question::Watch(path), Reply::Changed(name)) => self.changed(path, name),
+            (Question::Watch(path), Reply::Failed(error)) => self.unwatched(*time, path, *error),
             _ => self.learn_of_files(asked, reply),
         }
     }
 
-    fn learn_of_files(&mut self, Asked { time, what, .. }: &Asked, reply: &Reply) {
+    fn learn_of_files(&mut self, PendingRequest { time, question, .. }: &PendingRequest, reply: &Reply) {
         let files = &mut self.scene.files;
-        match (what, reply) {
+        match (question, reply) {
             (_, Reply::Failed(Error::Cancelled | Error::BadHandle)) => {}
-            (What::Open(path, follow), Reply::Opened(it)) => files.opened(*time, path, *follow, Ok(it.metadata)),
-            (What::Open(path, follow), Reply::Failed(error)) => files.opened(*time, path, *follow, Err(*error)),
-            (What::ReadFile(path, offset), Reply::Data(bytes)) => files.content(*time, path, *offset, Ok(bytes)),
-            (What::ReadFile(path, offset), Reply::Failed(error)) => files.content(*time, path, *offset, Err(*error)),
-            (What::Load(path, offset, length), Reply::Loaded(it)) => {
+            (Question::Open(path, follow), Reply::Opened(it)) => files.opened(*time, path, *follow, Ok(it.metadata)),
+            (Question::Open(path, follow), Reply::Failed(error)) => files.opened(*time, path, *follow, Err(*error)),
+            (Question::ReadFile(path, offset), Reply::Data(bytes)) => files.content(*time, path, *offset, Ok(bytes)),
+            (Question::ReadFile(path, offset), Reply::Failed(error)) => {
+                files.content(*time, path, *offset, Err(*error));
+            }
+            (Question::Load(path, offset, length), Reply::Loaded(it)) => {
                 files.loaded(*time, path, (*offset, *length), Ok(it.length));
             }
-            (What::Load(path, offset, length), Reply::Failed(error)) => {
+            (Question::Load(path, offset, length), Reply::Failed(error)) => {
                 files.loaded(*time, path, (*offset, *length), Err(*error));
             }
-            (What::Digest(path), Reply::Digested(it)) => files.digested(*time, path, Ok(*it)),
-            (What::Digest(path), Reply::Failed(error)) => files.digested(*time, path, Err(*error)),
-            (What::List(path), Reply::Listed(entries)) => files.listed(*time, path, Ok(entries)),
-            (What::List(path), Reply::Failed(error)) => files.listed(*time, path, Err(*error)),
+            (Question::Digest(path), Reply::Digested(it)) => files.digested(*time, path, Ok(*it)),
+            (Question::Digest(path), Reply::Failed(error)) => files.digested(*time, path, Err(*error)),
+            (Question::List(path), Reply::Listed(entries)) => files.listed(*time, path, Ok(entries)),
+            (Question::List(path), Reply::Failed(error)) => files.listed(*time, path, Err(*error)),
             _ => {}
         }
     }

@@ -18,7 +18,7 @@ use pluto_engine::engine::Engine;
 use pluto_engine::guest::{Guest, RunResult};
 use pluto_trace::Header;
 use pluto_trace::binary::TraceReader;
-use pluto_trace::checkpoints::WithoutCheckpoints;
+use pluto_trace::key_frames::WithoutKeyFrames;
 use pluto_trace::replay::Step;
 
 /// A recorded world, and the behaviour of the recorded guest in it.
@@ -36,7 +36,7 @@ pub struct Stage {
 }
 
 /// The results of a guest in a recorded world.
-pub struct Ran {
+pub struct GuestRun {
     /// The guest's behaviour, as clients and files have seen it.
     pub behaviour: Behaviour,
     /// The guest's questions that the trace cannot answer.
@@ -115,13 +115,13 @@ impl Stage {
     }
 
     /// Runs a guest in this world, and returns its results.
-    pub fn run(&self, engine: &Engine, path: &Path, guest: &[u8]) -> Result<Ran> {
+    pub fn run(&self, engine: &Engine, path: &Path, guest: &[u8]) -> Result<GuestRun> {
         let name = path.display();
         let run = Run::of(engine, &self.header)?;
         let engine = run.engine(engine);
         let admitted = run.admit(engine, guest).with_context(|| name.to_string())?;
         let (world, seen) = Sim::new(self.scene.clone(), self.store.clone());
-        let world = Box::new(WithoutCheckpoints(world));
+        let world = Box::new(WithoutKeyFrames(world));
         let mut guest = Guest::new(engine, admitted, world, self.memory.allowed()).within(run.limits);
         let ended = guest.run(&self.scene.arguments);
         drop(guest);
@@ -131,7 +131,7 @@ impl Stage {
             RunResult::Trapped(message) => Some(Trap { message: message.clone(), log: seen.log().cloned().collect() }),
             _ => None,
         };
-        let (behaviour, unknown) = seen.into_behaviour(&ended.how());
-        Ok(Ran { behaviour, unknown, trap })
+        let (behaviour, unknown) = seen.into_behaviour(&ended.exit());
+        Ok(GuestRun { behaviour, unknown, trap })
     }
 }

@@ -15,7 +15,7 @@ use pluto_lab::difference::{Differences, Sides, TOLERANCE, compare};
 use pluto_lab::explain::count;
 use pluto_lab::scene::Scene;
 use pluto_lab::sim::Unknown;
-use pluto_lab::stage::{Ran, Stage, Trap};
+use pluto_lab::stage::{GuestRun, Stage, Trap};
 use pluto_lab::trace_file::open;
 use pluto_messages::{printable, quoted};
 use pluto_trace::engine_kind::EngineKind;
@@ -65,7 +65,7 @@ pub fn loose(guest: &Path, trace: &Path, target: EngineKind, memory_max: u64) ->
 
 /// Runs a guest in a recorded world. Reports a trap.
 fn run(stage: &Stage, engine: &Engine, path: &Path, guest: &[u8]) -> Result<(Behaviour, Unknown)> {
-    let Ran { behaviour, unknown, trap } = stage.run(engine, path, guest)?;
+    let GuestRun { behaviour, unknown, trap } = stage.run(engine, path, guest)?;
     if let Some(Trap { message, log }) = trap {
         report(&format!("{}: it trapped: {message}", path.display()));
         log.iter().for_each(|(level, line)| report(&format!("log: {}", quoted(*level, line))));

@@ -23,7 +23,7 @@ use crate::limits;
 use pluto_contract::stop::Exit;
 use pluto_contract::world::World as _;
 use pluto_live::Live;
-use pluto_trace::checkpoints::{CheckpointedWorld, WithoutCheckpoints};
+use pluto_trace::key_frames::{PausableWorld, WithoutKeyFrames};
 use pluto_trace::record::{BackgroundWriter, Flight, Recorder, Snapshot, Snapshots};
 use pluto_trace::{Header, binary};
 
@@ -53,11 +53,11 @@ pub fn recorded(
     shard: Option<usize>,
     guest: &[u8],
     snapshot_requests: Option<SnapshotRequests>,
-) -> Result<Box<dyn CheckpointedWorld>> {
+) -> Result<Box<dyn PausableWorld>> {
     let start = live.start();
     let beginning = || binary::begin(&Header::new(guest, run.memory_max, run.guest_arguments(), start), guest);
     Ok(match (run.flight_recorder, &run.record) {
-        (None, None) => Box::new(WithoutCheckpoints(live)),
+        (None, None) => Box::new(WithoutKeyFrames(live)),
         (None, Some(path)) => {
             let path = of_shard(path, shard);
             let name = path.display().to_string();
@@ -105,8 +105,8 @@ fn flight_recorder(
     // The size of a key frame and the distance between two of them are then about the same at
     // worst.
     let record = Recorder::new(Box::new(live), writer, Flight::key_frame_every(size), 1);
-    Ok(record.then(Box::new(move |how| {
-        let (saver, snapshots, is_to_save) = (saver.clone(), snapshots.clone(), !is_orderly(how));
+    Ok(record.then(Box::new(move |exit| {
+        let (saver, snapshots, is_to_save) = (saver.clone(), snapshots.clone(), !is_orderly(exit));
         let last = move || {
             // Whoever is writing finishes first, and nobody begins any more: the process ends,
             // perhaps in the midst of it.
@@ -146,8 +146,8 @@ fn finished<T: Send + 'static>(
 }
 
 /// Returns whether the end of the run is so ordinary that nobody will ask what happened.
-fn is_orderly(how: &Exit) -> bool {
-    match how {
+fn is_orderly(exit: &Exit) -> bool {
+    match exit {
         Exit::Code(code) => *code == 0,
         Exit::Trapped => false,
         Exit::Stopped(stop) => stop.is_orderly(),

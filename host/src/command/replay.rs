@@ -147,8 +147,8 @@ fn describe(divergence: &Divergence) -> String {
     }
 }
 
-fn end(how: &Exit) -> String {
-    match how {
+fn end(exit: &Exit) -> String {
+    match exit {
         Exit::Code(code) => format!("exit code {code}"),
         Exit::Trapped => "a trap".to_owned(),
         Exit::Stopped(stop) => stop.to_string(),

@@ -142,15 +142,15 @@ pub const ANSWER_BYTES_MIN: usize = 3;
 /// The memory that the lists of one turn may still take. List elements take up to 60 times their
 /// bytes in a trace, so they are counted as a live world counts them. A live world never gives
 /// more.
-pub struct Room(usize);
+pub struct MemoryBudget(usize);
 
-impl Default for Room {
+impl Default for MemoryBudget {
     fn default() -> Self {
         Self(pluto_contract::limits::ANSWER_BYTES_QUEUED_MAX)
     }
 }
 
-impl Room {
+impl MemoryBudget {
     /// Takes memory for an element of a list, with the bytes of the element.
     pub(super) fn take<T>(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
         self.0 = self.0.checked_sub(size_of::<T>() + bytes.len()).ok_or(Malformed::Held)?;
@@ -159,7 +159,7 @@ impl Room {
 }
 
 /// Reads an answer.
-pub fn read_answer(reader: &mut Reader<'_>, facts: &mut Facts, room: &mut Room) -> Result<Answer, Malformed> {
+pub fn read_answer(reader: &mut Reader<'_>, facts: &mut Facts, budget: &mut MemoryBudget) -> Result<Answer, Malformed> {
     let id = reader.halves()?;
     let reply = match reader.byte()? {
         0 => Reply::Listening(reader.small()?),
@@ -175,7 +175,7 @@ pub fn read_answer(reader: &mut Reader<'_>, facts: &mut Facts, room: &mut Room) 
             let mut entries = Vec::with_capacity(length);
             for _ in 0..length {
                 let name = reader.bytes()?;
-                room.take::<Entry>(name)?;
+                budget.take::<Entry>(name)?;
                 entries.push(Entry { name: name.to_vec(), metadata: facts.read(reader)? });
             }
             Reply::Listed(entries)
@@ -198,7 +198,7 @@ pub fn read_answer(reader: &mut Reader<'_>, facts: &mut Facts, room: &mut Room) 
             let mut posts = Vec::with_capacity(length);
             for _ in 0..length {
                 let post = reader.bytes()?;
-                room.take::<Vec<u8>>(post)?;
+                budget.take::<Vec<u8>>(post)?;
                 posts.push(post.to_vec());
             }
             Reply::Gathered(posts)
@@ -310,7 +310,7 @@ mod tests {
         answers.iter().for_each(|answer| put_answer(&mut bytes, &mut facts, answer));
         let (mut reader, mut facts) = (Reader::new(&bytes), Facts::default());
         for answer in &answers {
-            assert_eq!(read_answer(&mut reader, &mut facts, &mut Room::default()).as_ref(), Ok(answer));
+            assert_eq!(read_answer(&mut reader, &mut facts, &mut MemoryBudget::default()).as_ref(), Ok(answer));
         }
         assert!(reader.is_empty());
     }
@@ -331,7 +331,7 @@ mod tests {
             put_answer(&mut bytes, &mut Facts::default(), &Answer { id: 1, reply });
             for at in 0..bytes.len() {
                 let read = |bytes: &[u8]| {
-                    let _ = read_answer(&mut Reader::new(bytes), &mut Facts::default(), &mut Room::default());
+                    let _ = read_answer(&mut Reader::new(bytes), &mut Facts::default(), &mut MemoryBudget::default());
                 };
                 read(&bytes[..at]);
                 for bit in 0..8 {

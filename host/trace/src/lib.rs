@@ -15,7 +15,6 @@
 //! of files that the guest only named.
 
 pub mod binary;
-pub mod checkpoints;
 pub mod codec;
 pub mod engine_kind;
 mod fields;
@@ -23,12 +22,13 @@ mod format;
 mod header;
 pub mod hex;
 pub mod image;
+pub mod key_frames;
 pub mod limits;
 pub mod record;
 mod records;
 pub mod replay;
+mod request_hash;
 pub mod run_limits;
-mod sum;
 pub mod text;
 mod v5;
 mod v6;
@@ -40,8 +40,8 @@ mod tests;
 use pluto_contract::{Answer, Arity};
 
 pub use header::{Contract, Header};
-pub use pluto_contract::stop::Exit as How;
-pub use sum::Sum;
+pub use pluto_contract::stop::Exit;
+pub use request_hash::RequestHasher;
 
 /// One record of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub struct KeyFrame {
 pub struct Sent {
     /// The number of requests.
     pub count: u64,
-    /// The sum of the requests (see [`Sum`]). 0 when there is none.
+    /// The hash of the requests (see [`RequestHasher`]). 0 when there is none.
     pub hash: u64,
 }
 
@@ -112,5 +112,5 @@ pub struct End {
     /// What the guest had sent since the last turn.
     pub sent: Sent,
     /// The reason for the end.
-    pub how: How,
+    pub exit: Exit,
 }

@@ -1,12 +1,12 @@
 //! Encodes records as bytes, and decodes them.
 
-use super::codec::{ANSWER_BYTES_MIN, Facts, Room, put_answer, read_answer};
+use super::codec::{ANSWER_BYTES_MIN, Facts, MemoryBudget, put_answer, read_answer};
 use super::wire::{Malformed, Reader, put_bytes, put_halves, put_number};
-use super::{End, How, KeyFrame, Record, Sent};
+use super::{End, Exit, KeyFrame, Record, Sent};
 use crate::limits;
 use pluto_contract::Answer;
 use pluto_contract::Arity;
-use pluto_contract::stop::StopReason as Stop;
+use pluto_contract::stop::StopReason;
 
 const TURN: u8 = 0;
 const END: u8 = 1;
@@ -21,7 +21,7 @@ pub(super) struct Context {
     /// absolute.
     time: u64,
     /// The memory that the turn which is being read may still take.
-    room: Room,
+    budget: MemoryBudget,
 }
 
 /// A record, or the beginning of a turn, whose answers are read one after the other.
@@ -50,10 +50,10 @@ impl Context {
                 let sent = read_sent(reader)?;
                 self.time = self.time.wrapping_add(reader.number()?);
                 let answers = reader.length(ANSWER_BYTES_MIN, limits::TRACE_TURN_ANSWERS_MAX)?;
-                self.room = Room::default();
+                self.budget = MemoryBudget::default();
                 return Ok(Head::Turn { sent, time: self.time, answers });
             }
-            END => Record::End(End { sent: read_sent(reader)?, how: read_how(reader)? }),
+            END => Record::End(End { sent: read_sent(reader)?, exit: read_exit(reader)? }),
             KEY_FRAME => Record::KeyFrame(read_key_frame(reader)?),
             CUT => Record::Cut(reader.number()?),
             _ => return Err(Malformed::Case),
@@ -62,7 +62,7 @@ impl Context {
 
     /// Reads the next answer of a turn.
     pub(super) fn answer(&mut self, reader: &mut Reader<'_>) -> Result<Answer, Malformed> {
-        read_answer(reader, &mut self.facts, &mut self.room)
+        read_answer(reader, &mut self.facts, &mut self.budget)
     }
 }
 
@@ -70,7 +70,7 @@ impl Context {
 pub(super) fn put_end(out: &mut Vec<u8>, end: &End) {
     out.push(END);
     put_sent(out, end.sent);
-    put_how(out, &end.how);
+    put_exit(out, &end.exit);
 }
 
 /// Adds the encoding of a cut, which stands in the place of this many turns.
@@ -129,71 +129,71 @@ fn read_sent(reader: &mut Reader<'_>) -> Result<Sent, Malformed> {
     Ok(Sent { count, hash: u64::from_le_bytes(hash) })
 }
 
-fn put_how(out: &mut Vec<u8>, how: &How) {
-    match how {
-        How::Code(code) => out.extend([0, *code]),
-        How::Trapped => out.push(1),
-        How::Stopped(stop) => {
+fn put_exit(out: &mut Vec<u8>, exit: &Exit) {
+    match exit {
+        Exit::Code(code) => out.extend([0, *code]),
+        Exit::Trapped => out.push(1),
+        Exit::Stopped(stop) => {
             out.push(2);
             put_stop(out, stop);
         }
     }
 }
 
-fn read_how(reader: &mut Reader<'_>) -> Result<How, Malformed> {
+fn read_exit(reader: &mut Reader<'_>) -> Result<Exit, Malformed> {
     Ok(match reader.byte()? {
-        0 => How::Code(reader.byte()?),
-        1 => How::Trapped,
-        2 => How::Stopped(read_stop(reader)?),
+        0 => Exit::Code(reader.byte()?),
+        1 => Exit::Trapped,
+        2 => Exit::Stopped(read_stop(reader)?),
         _ => return Err(Malformed::Case),
     })
 }
 
-fn put_stop(out: &mut Vec<u8>, stop: &Stop) {
+fn put_stop(out: &mut Vec<u8>, stop: &StopReason) {
     match stop {
-        Stop::Asked => out.push(0),
-        Stop::StopTooSlow => out.push(1),
-        Stop::TurnTooLong => out.push(2),
-        Stop::Memory { wanted, limit } => {
+        StopReason::Asked => out.push(0),
+        StopReason::StopTooSlow => out.push(1),
+        StopReason::TurnTooLong => out.push(2),
+        StopReason::Memory { wanted, limit } => {
             out.push(3);
             put_number(out, *wanted);
             put_number(out, *limit);
         }
-        Stop::Tables { wanted } => {
+        StopReason::Tables { wanted } => {
             out.push(4);
             put_number(out, *wanted);
         }
-        Stop::RequestsPending => out.push(5),
-        Stop::DuplicateId(id) => {
+        StopReason::RequestsPending => out.push(5),
+        StopReason::DuplicateId(id) => {
             out.push(6);
             put_number(out, *id);
         }
-        Stop::NothingPending => out.push(7),
-        Stop::AnswersEnded => out.push(8),
-        Stop::System(what) => {
+        StopReason::NothingPending => out.push(7),
+        StopReason::AnswersEnded => out.push(8),
+        StopReason::System(what) => {
             out.push(9);
             put_bytes(out, &what.as_bytes()[..what.floor_char_boundary(limits::TRACE_WORDS_BYTES_MAX)]);
         }
-        Stop::PortTaken(port) => {
+        StopReason::PortTaken(port) => {
             out.push(10);
             put_number(out, (*port).into());
         }
     }
 }
 
-fn read_stop(reader: &mut Reader<'_>) -> Result<Stop, Malformed> {
+fn read_stop(reader: &mut Reader<'_>) -> Result<StopReason, Malformed> {
     Ok(match reader.byte()? {
-        0 => Stop::Asked,
-        1 => Stop::StopTooSlow,
-        2 => Stop::TurnTooLong,
-        3 => Stop::Memory { wanted: reader.number()?, limit: reader.number()? },
-        4 => Stop::Tables { wanted: reader.number()? },
-        5 => Stop::RequestsPending,
-        6 => Stop::DuplicateId(reader.number()?),
-        7 => Stop::NothingPending,
-        8 => Stop::AnswersEnded,
-        9 => Stop::System(reader.short_text(limits::TRACE_WORDS_BYTES_MAX)?.to_owned()),
-        10 => Stop::PortTaken(reader.small()?),
+        0 => StopReason::Asked,
+        1 => StopReason::StopTooSlow,
+        2 => StopReason::TurnTooLong,
+        3 => StopReason::Memory { wanted: reader.number()?, limit: reader.number()? },
+        4 => StopReason::Tables { wanted: reader.number()? },
+        5 => StopReason::RequestsPending,
+        6 => StopReason::DuplicateId(reader.number()?),
+        7 => StopReason::NothingPending,
+        8 => StopReason::AnswersEnded,
+        9 => StopReason::System(reader.short_text(limits::TRACE_WORDS_BYTES_MAX)?.to_owned()),
+        10 => StopReason::PortTaken(reader.small()?),
         _ => return Err(Malformed::Case),
     })
 }

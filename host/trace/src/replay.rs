@@ -6,10 +6,10 @@ use std::io::Read;
 use std::rc::Rc;
 
 use crate::binary::{TraceError, TraceReader};
-use crate::checkpoints::{AtPause, Checkpoints};
 use crate::image::{Image, Mismatch};
+use crate::key_frames::{AtPause, KeyFrames};
 use crate::limits;
-use crate::{End, KeyFrame, Record, Sent, Sum};
+use crate::{End, KeyFrame, Record, RequestHasher, Sent};
 use pluto_contract::stop::{Exit, StopReason};
 use pluto_contract::world::{Batch, World};
 use pluto_contract::{Answer, Arity, Level, Submission};
@@ -17,7 +17,7 @@ use pluto_contract::{Answer, Arity, Level, Submission};
 /// The world of a trace.
 pub struct Replay<R> {
     trace: TraceReader<R>,
-    sum: Sum,
+    hasher: RequestHasher,
     /// Bytes of the requests and the log lines of this turn.
     kept: usize,
     /// The guest behaves otherwise than it was recorded; nothing more is compared.
@@ -111,9 +111,9 @@ impl<R: Read> Replay<R> {
     /// The world of `trace`, up to turn number `until`.
     pub fn new(trace: TraceReader<R>, until: u64) -> (Self, Rc<RefCell<Outcome>>) {
         let outcome = Rc::<RefCell<Outcome>>::default();
-        let (sum, theirs) = (Sum::default(), outcome.clone());
+        let (hasher, theirs) = (RequestHasher::default(), outcome.clone());
         let replay =
-            Self { trace, sum, kept: 0, outcome: theirs, until, time: 0, compares_images: false, watcher: None };
+            Self { trace, hasher, kept: 0, outcome: theirs, until, time: 0, compares_images: false, watcher: None };
         (replay, outcome)
     }
 
@@ -173,7 +173,7 @@ impl<R: Read> Replay<R> {
 
     /// Holds what was sent since the last turn against the recording.
     fn compare(&mut self, recorded: Sent) -> Result<(), StopReason> {
-        let found = self.sum.take();
+        let found = self.hasher.take();
         if recorded.allows(found) {
             return Ok(());
         }
@@ -187,7 +187,7 @@ impl<R: Read> World for Replay<R> {
     }
 
     fn submit(&mut self, submission: Submission) {
-        self.kept += self.sum.add(&submission);
+        self.kept += self.hasher.add(&submission);
         let mut outcome = self.outcome.borrow_mut();
         outcome.requests += 1;
         if self.kept <= limits::REPLAY_BYTES_KEPT_MAX {
@@ -209,17 +209,17 @@ impl<R: Read> World for Replay<R> {
                 Ok(Batch { time: turn.time, answers })
             }
             // The world itself had ended the run as the guest waited.
-            Record::End(End { sent, how: Exit::Stopped(stop) }) if ends_in_wait(&stop) => {
+            Record::End(End { sent, exit: Exit::Stopped(stop) }) if ends_in_wait(&stop) => {
                 self.compare(sent)?;
                 self.outcome.borrow_mut().ended = true;
                 Err(stop)
             }
             // Here the guest was fast enough, or the system gave it what it asked for.
-            Record::End(End { how: Exit::Stopped(stop), .. }) if is_chance(&stop) => {
+            Record::End(End { exit: Exit::Stopped(stop), .. }) if is_chance(&stop) => {
                 self.outcome.borrow_mut().ended = true;
                 Err(stop)
             }
-            Record::End(end) => Err(self.diverge(Divergence::WentOn(end.how))),
+            Record::End(end) => Err(self.diverge(Divergence::WentOn(end.exit))),
             Record::KeyFrame(_) => Err(self.diverge(Divergence::NotPaused)),
             // Whoever opened the trace has seen to it that there is none where it begins.
             Record::Cut(_) => Err(StopReason::AnswersEnded),
@@ -240,10 +240,10 @@ impl<R: Read> World for Replay<R> {
     }
 }
 
-impl<R: Read> Checkpoints for Replay<R> {
+impl<R: Read> KeyFrames for Replay<R> {
     fn resume(&mut self) -> Option<KeyFrame> {
         let key = self.key_frame()?;
-        self.sum.take();
+        self.hasher.take();
         self.kept = 0;
         self.time = key.time;
         *self.outcome.borrow_mut() = Outcome { begin: key.turn, turns: key.turn, ..Outcome::default() };
@@ -265,27 +265,27 @@ impl<R: Read> Checkpoints for Replay<R> {
         result.map_err(|mismatch| self.diverge(Divergence::Image(mismatch)))
     }
 
-    fn ended(&mut self, how: &Exit) {
-        self.observe(self.time, Vec::new(), Some(how.clone()));
+    fn ended(&mut self, exit: &Exit) {
+        self.observe(self.time, Vec::new(), Some(exit.clone()));
         let (known, diverged) = {
             let outcome = self.outcome.borrow();
             (outcome.ended, outcome.divergence.is_some() || outcome.error.is_some())
         };
-        if known || diverged || *how == Exit::Stopped(StopReason::AnswersEnded) {
+        if known || diverged || *exit == Exit::Stopped(StopReason::AnswersEnded) {
             return;
         }
         let divergence = match self.next() {
-            Ok(Record::End(End { how: Exit::Stopped(stop), .. })) if is_chance(&stop) => {
+            Ok(Record::End(End { exit: Exit::Stopped(stop), .. })) if is_chance(&stop) => {
                 self.outcome.borrow_mut().ended = true;
                 return;
             }
-            Ok(Record::End(End { sent, how: recorded })) if recorded == *how => {
+            Ok(Record::End(End { sent, exit: recorded })) if recorded == *exit => {
                 self.outcome.borrow_mut().ended = true;
                 let _ = self.compare(sent);
                 return;
             }
-            Ok(Record::End(end)) => Divergence::EndedOtherwise { recorded: end.how, found: how.clone() },
-            Ok(Record::Turn(_) | Record::KeyFrame(_) | Record::Cut(_)) => Divergence::EndedEarly(how.clone()),
+            Ok(Record::End(end)) => Divergence::EndedOtherwise { recorded: end.exit, found: exit.clone() },
+            Ok(Record::Turn(_) | Record::KeyFrame(_) | Record::Cut(_)) => Divergence::EndedEarly(exit.clone()),
             // The recording broke off before the run had ended.
             Err(_) => return,
         };

@@ -7,9 +7,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::binary::{TraceError, TraceReader};
 use super::codec::{ERRORS, KINDS, SIGNALS};
 use super::text::{Text, TextError, TextWriter};
-use super::{Contract, End, Header, How, KeyFrame, Record, Sent, Turn};
+use super::{Contract, End, Exit, Header, KeyFrame, Record, Sent, Turn};
 use pluto_contract::Arity;
-use pluto_contract::stop::StopReason as Stop;
+use pluto_contract::stop::StopReason;
 use pluto_contract::{
     Accepted, Answer, Digested, Entry, IpAddress, Loaded, Metadata, Opened, Reply, Signal, SocketAddress,
 };
@@ -121,20 +121,20 @@ impl Random {
 
     fn end(&mut self) -> End {
         let stops = [
-            Stop::Asked,
-            Stop::StopTooSlow,
-            Stop::TurnTooLong,
-            Stop::Memory { wanted: self.number(), limit: self.number() },
-            Stop::Tables { wanted: self.number() },
-            Stop::RequestsPending,
-            Stop::DuplicateId(self.number()),
-            Stop::NothingPending,
-            Stop::AnswersEnded,
-            Stop::System(self.text()),
-            Stop::PortTaken(self.next() as u16),
+            StopReason::Asked,
+            StopReason::StopTooSlow,
+            StopReason::TurnTooLong,
+            StopReason::Memory { wanted: self.number(), limit: self.number() },
+            StopReason::Tables { wanted: self.number() },
+            StopReason::RequestsPending,
+            StopReason::DuplicateId(self.number()),
+            StopReason::NothingPending,
+            StopReason::AnswersEnded,
+            StopReason::System(self.text()),
+            StopReason::PortTaken(self.next() as u16),
         ];
-        let stopped = How::Stopped(self.pick(&stops));
-        End { sent: self.sent(), how: self.pick(&[How::Code(self.0 as u8), How::Trapped, stopped]) }
+        let stopped = Exit::Stopped(self.pick(&stops));
+        End { sent: self.sent(), exit: self.pick(&[Exit::Code(self.0 as u8), Exit::Trapped, stopped]) }
     }
 
     fn trace(&mut self) -> Text {
@@ -195,7 +195,7 @@ fn indentation_comments_and_breaks_of_strings_mean_nothing() {
     let answers = |id, data: &[u8]| vec![Answer { id, reply: Reply::Data(data.to_vec()) }];
     let first = Turn { sent: Sent::UNKNOWN, time: 6, answers: answers(1, b"a#bd") };
     let second = Turn { sent: Sent::default(), time: 3, answers: answers(2, b"") };
-    let end = End { sent: Sent::default(), how: How::Code(0) };
+    let end = End { sent: Sent::default(), exit: Exit::Code(0) };
     assert_eq!(trace.records, [Record::Turn(first), Record::Turn(second), Record::End(end)]);
 }
 
@@ -429,7 +429,7 @@ fn a_key_frame_has_its_own_block_and_a_cut_is_first() {
 
 #[test]
 fn nothing_follows_the_end() {
-    let end = Record::End(End { sent: Sent::default(), how: How::Trapped });
+    let end = Record::End(End { sent: Sent::default(), exit: Exit::Trapped });
     let mut trace = Text { header: Header::new(GUEST, 1, vec![], 0), records: vec![end.clone()] };
     assert!(read_binary(&trace.to_binary(GUEST).expect("it packs")).is_ok());
     trace.records.push(end);

@@ -58,7 +58,7 @@ impl CodeCache {
     }
 
     /// The code that was kept for a component.
-    pub fn find(&self, engine: &wasmtime::Engine, component: &[u8]) -> Kept {
+    pub fn find(&self, engine: &wasmtime::Engine, component: &[u8]) -> CachedCode {
         load(engine, self.path(engine, component))
     }
 
@@ -70,7 +70,7 @@ impl CodeCache {
         }
         let fresh = self.write(self.path(engine, component), code)?;
         match load(engine, fresh.part.clone()) {
-            Kept::Whole(component) => Ok((component, fresh)),
+            CachedCode::Whole(component) => Ok((component, fresh)),
             _ => bail!("the file that was just written cannot be read back"),
         }
     }
@@ -163,7 +163,7 @@ impl Drop for Fresh {
 }
 
 /// What there is under the name of a component's code.
-pub enum Kept {
+pub enum CachedCode {
     /// Its code.
     Whole(Component),
     /// A file that is not what was written once.
@@ -183,10 +183,10 @@ fn write(part: &Path, code: &[u8]) -> std::io::Result<()> {
 
 /// The code in a file that was kept for this engine.
 #[allow(unsafe_code)]
-fn load(engine: &wasmtime::Engine, path: PathBuf) -> Kept {
-    let Some(file) = open(&path) else { return Kept::Nothing };
+fn load(engine: &wasmtime::Engine, path: PathBuf) -> CachedCode {
+    let Some(file) = open(&path) else { return CachedCode::Nothing };
     if !seal::is_whole(&file) {
-        return Kept::Damaged(path);
+        return CachedCode::Damaged(path);
     }
     // The very file that was looked at, whatever bears its name by now.
     let same = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -195,7 +195,7 @@ fn load(engine: &wasmtime::Engine, path: PathBuf) -> Kept {
     // the compiler has made, and never change it; its seal says that the disk has not either.
     let mapped = unsafe { Component::deserialize_file(engine, &same) };
     // Where nothing may be mapped to be executed (noexec), or there is no /proc, a copy is run.
-    mapped.or_else(|_| of_compiler(engine, &seal::content(&file)?)).map_or(Kept::Damaged(path), Kept::Whole)
+    mapped.or_else(|_| of_compiler(engine, &seal::content(&file)?)).map_or(CachedCode::Damaged(path), CachedCode::Whole)
 }
 
 /// Opens a file that is trusted. Nothing of that name can make it wait, as a pipe would, or do
@@ -274,8 +274,8 @@ mod tests {
         (folder, cache, component, path)
     }
 
-    fn is_whole(kept: &Kept) -> bool {
-        matches!(kept, Kept::Whole(_))
+    fn is_whole(kept: &CachedCode) -> bool {
+        matches!(kept, CachedCode::Whole(_))
     }
 
     fn files(cache: &CodeCache) -> usize {
@@ -287,13 +287,13 @@ mod tests {
         let (_folder, cache) = cache();
         let component = wat::parse_str("(component)").expect("a component");
         let other = wat::parse_str("(component (component))").expect("a component");
-        assert!(matches!(cache.find(&engine(true), &component), Kept::Nothing));
+        assert!(matches!(cache.find(&engine(true), &component), CachedCode::Nothing));
         let (_, fresh) = cache.put(&engine(true), &component, &compiled(&component)).expect("there is room");
-        assert!(matches!(cache.find(&engine(true), &component), Kept::Nothing));
+        assert!(matches!(cache.find(&engine(true), &component), CachedCode::Nothing));
         fresh.keep();
         assert!(is_whole(&cache.find(&engine(true), &component)));
         for (optimized, component) in [(false, &component), (true, &other)] {
-            assert!(matches!(cache.find(&engine(optimized), component), Kept::Nothing));
+            assert!(matches!(cache.find(&engine(optimized), component), CachedCode::Nothing));
         }
         assert_eq!(files(&cache), 1);
     }
@@ -343,7 +343,7 @@ mod tests {
             fs::remove_file(&path).expect("it is there");
             fs::write(&path, damaged).expect("it can be written");
             fs::set_permissions(&path, Permissions::from_mode(0o444)).expect("ours");
-            assert!(matches!(cache.find(&engine(true), &component), Kept::Damaged(_)));
+            assert!(matches!(cache.find(&engine(true), &component), CachedCode::Damaged(_)));
         }
         cache.put(&engine(true), &component, &compiled(&component)).expect("there is room").1.keep();
         assert_eq!(fs::read(&path).expect("a file"), whole);

@@ -2,14 +2,14 @@
 //! it came about. Ids, handles, batches, log lines, timers and the order of requests to the host
 //! are not in it.
 
+mod observer;
 mod store;
-mod witness;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+pub use self::observer::Observer;
 pub use self::store::{Key, Store};
-pub use self::witness::Witness;
 use pluto_contract::stop::Exit;
 
 /// What a guest did in a run. Bytes and paths are those of a [`Store`], which several of them

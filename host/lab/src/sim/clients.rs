@@ -66,7 +66,7 @@ impl Clients for RecordedClients {
     fn accept(&mut self, port: Port) -> Option<(usize, SocketAddress)> {
         let client = self.next(port.given)?;
         self.set_next(port.given, client + 1);
-        self.seen.borrow_mut().witness.accepts(client);
+        self.seen.borrow_mut().observer.accepts(client);
         Some((client, self.scene.clients[client].peer))
     }
 

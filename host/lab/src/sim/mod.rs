@@ -119,7 +119,7 @@ impl Sim {
             Some(Ended::BrokenOff)
         } else if self.turns >= self.turns_max {
             Some(Ended::Bounded("it receives far more often than the recorded guest did"))
-        } else if self.seen.borrow().witness.bytes() > limits::SCENE_OUTPUT_BYTES_MAX {
+        } else if self.seen.borrow().observer.bytes() > limits::SCENE_OUTPUT_BYTES_MAX {
             Some(Ended::Bounded("it sends more than is kept for a comparison"))
         } else {
             None
@@ -144,7 +144,7 @@ impl Sim {
         self.turns += 1;
         let answers = self.world.take_answers();
         let mut seen = self.seen.borrow_mut();
-        answers.iter().for_each(|answer| seen.witness.answer(answer));
+        answers.iter().for_each(|answer| seen.observer.answer(answer));
         Ok(Batch { time: now, answers })
     }
 }
@@ -166,7 +166,7 @@ impl World for Sim {
     }
 
     fn submit(&mut self, submission: Submission) {
-        self.seen.borrow_mut().witness.request(self.world.now(), &submission);
+        self.seen.borrow_mut().observer.request(self.world.now(), &submission);
         self.world.submit(&submission);
     }
 

@@ -4,14 +4,14 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
-use crate::behaviour::{Behaviour, Ended, Store, Witness};
+use crate::behaviour::{Behaviour, Ended, Observer, Store};
 use crate::limits;
 use pluto_contract::Level;
 use pluto_contract::stop::Exit;
 
 /// What came of a run in a scene.
 pub struct Seen {
-    pub(super) witness: Witness,
+    pub(super) observer: Observer,
     pub(super) unknown: Unknown,
     /// The last lines of the guest's log.
     log: VecDeque<(Level, String)>,
@@ -35,14 +35,14 @@ pub struct Unknown {
 impl Seen {
     /// Nothing yet, at the time at which the world begins. Bytes and paths are kept in `store`.
     pub(super) fn new(time: u64, store: Rc<RefCell<Store>>) -> Self {
-        Self { witness: Witness::new(store), unknown: Unknown::default(), log: VecDeque::new(), time, over: None }
+        Self { observer: Observer::new(store), unknown: Unknown::default(), log: VecDeque::new(), time, over: None }
     }
 
     /// What the guest did in a run that has ended so.
-    pub fn into_behaviour(mut self, how: &Exit) -> (Behaviour, Unknown) {
-        let ended = self.over.unwrap_or_else(|| Ended::Exit(how.clone()));
-        self.witness.ended(self.time, ended);
-        (self.witness.into_behaviour(), self.unknown)
+    pub fn into_behaviour(mut self, exit: &Exit) -> (Behaviour, Unknown) {
+        let ended = self.over.unwrap_or_else(|| Ended::Exit(exit.clone()));
+        self.observer.ended(self.time, ended);
+        (self.observer.into_behaviour(), self.unknown)
     }
 
     /// The last lines of the guest's log.

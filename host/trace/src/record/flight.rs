@@ -12,18 +12,18 @@ use crate::limits;
 
 /// Keeps the last blocks.
 pub struct Flight {
-    kept: VecDeque<Kept>,
+    kept: VecDeque<KeptBlock>,
     /// What they take of memory.
     bytes: u64,
     bytes_max: u64,
     /// Of the last key frame.
     key_frame_bytes: u64,
     end: Moment,
-    told: Told,
+    notified: Notified,
     tell: fn(&str),
 }
 
-struct Kept {
+struct KeptBlock {
     bytes: Arc<[u8]>,
     is_key_frame: bool,
     begin: Moment,
@@ -31,19 +31,19 @@ struct Kept {
 
 /// What the operator was told already.
 #[derive(Default)]
-struct Told {
+struct Notified {
     cut: bool,
     larger: bool,
 }
 
 /// What a block takes besides its bytes.
-const BLOCK_BYTES_BESIDES: u64 = size_of::<Kept>() as u64 + 32;
+const BLOCK_BYTES_BESIDES: u64 = size_of::<KeptBlock>() as u64 + 32;
 
 impl Flight {
     /// Keeps about so many bytes.
     pub fn new(bytes_max: u64, tell: fn(&str)) -> Self {
-        let (kept, end, told) = (VecDeque::new(), Moment::default(), Told::default());
-        Self { kept, bytes: 0, bytes_max, key_frame_bytes: 0, end, told, tell }
+        let (kept, end, notified) = (VecDeque::new(), Moment::default(), Notified::default());
+        Self { kept, bytes: 0, bytes_max, key_frame_bytes: 0, end, notified, tell }
     }
 
     /// Bytes between two key frames, for a recorder of this size.
@@ -53,7 +53,7 @@ impl Flight {
 
     fn limit(&mut self) -> u64 {
         let least = limits::FLIGHT_KEY_FRAMES_MIN * self.key_frame_bytes;
-        if least > self.bytes_max && !std::mem::replace(&mut self.told.larger, true) {
+        if least > self.bytes_max && !std::mem::replace(&mut self.notified.larger, true) {
             let [size, key, least] = [self.bytes_max, self.key_frame_bytes, least].map(|bytes| bytes.div_ceil(1 << 10));
             (self.tell)(&format!(
                 "note: the flight recorder needs up to {least} KiB instead of {size}, because a key frame of this guest has {key} KiB"
@@ -79,7 +79,7 @@ impl Flight {
     /// Drops the first block, without which the next cannot be replayed.
     fn cut(&mut self) {
         self.drop_first();
-        if !std::mem::replace(&mut self.told.cut, true) {
+        if !std::mem::replace(&mut self.notified.cut, true) {
             (self.tell)(
                 "note: the flight recorder is full, and this guest gives no key frame to begin at: what it keeps from now on can be \
                  read, and not be replayed",
@@ -88,7 +88,7 @@ impl Flight {
     }
 }
 
-impl Kept {
+impl KeptBlock {
     /// Whether a replay can begin with it.
     fn begins_replay(&self) -> bool {
         self.is_key_frame || self.begin.turn == 0
@@ -102,7 +102,7 @@ impl Sink for Flight {
         if *is_key_frame {
             self.key_frame_bytes = bytes.len() as u64;
         }
-        self.kept.push_back(Kept { bytes: bytes.as_slice().into(), is_key_frame: *is_key_frame, begin: *begin });
+        self.kept.push_back(KeptBlock { bytes: bytes.as_slice().into(), is_key_frame: *is_key_frame, begin: *begin });
         self.end = *end;
         let limit = self.limit();
         while self.bytes > limit && self.drop_before_key_frame() {}

@@ -13,10 +13,10 @@ mod tests;
 pub use self::background_writer::{BackgroundWriter, Snapshot, Snapshots};
 pub use self::flight::Flight;
 use crate::binary::Block;
-use crate::checkpoints::{AtPause, Checkpoints};
 use crate::image::{Image, Mismatch};
+use crate::key_frames::{AtPause, KeyFrames};
 use crate::limits;
-use crate::{End, KeyFrame, Sum};
+use crate::{End, KeyFrame, RequestHasher};
 use pluto_contract::stop::{Exit, StopReason};
 use pluto_contract::world::{Batch, World};
 use pluto_contract::{Answer, Arity, Level, Reply, Request, Signal, Submission};
@@ -26,7 +26,7 @@ pub struct Recorder {
     /// Before the world, whose end may take a while: the last block is written first.
     writer: BackgroundWriter,
     inner: Box<dyn World>,
-    sum: Sum,
+    hasher: RequestHasher,
     keys: Keys,
     /// How many turns there were.
     turns: u64,
@@ -45,7 +45,7 @@ impl Recorder {
     /// the last than so many times its own size.
     pub fn new(inner: Box<dyn World>, writer: BackgroundWriter, every: u64, factor: u64) -> Self {
         let keys = Keys { every, factor, since: 0, signals: None, state: State::Running };
-        Self { writer, inner, sum: Sum::default(), keys, turns: 0, requests: 0, time: 0, on_end: None }
+        Self { writer, inner, hasher: RequestHasher::default(), keys, turns: 0, requests: 0, time: 0, on_end: None }
     }
 
     /// Tells `on_end` how the run ends.
@@ -63,7 +63,7 @@ impl World for Recorder {
     }
 
     fn submit(&mut self, submission: Submission) {
-        self.sum.add(&submission);
+        self.hasher.add(&submission);
         self.keys.sent(&submission);
         self.inner.submit(submission);
     }
@@ -77,7 +77,7 @@ impl World for Recorder {
         if let Some(id) = self.keys.ask(&self.writer) {
             batch.answers.push(Answer { id, reply: Reply::Signal(Signal::Pause) });
         }
-        let sent = self.sum.take();
+        let sent = self.hasher.take();
         self.turns += 1;
         self.requests += sent.count;
         self.time = self.time.max(batch.time);
@@ -94,7 +94,7 @@ impl World for Recorder {
     }
 }
 
-impl Checkpoints for Recorder {
+impl KeyFrames for Recorder {
     fn resume(&mut self) -> Option<KeyFrame> {
         None
     }
@@ -106,7 +106,7 @@ impl Checkpoints for Recorder {
     fn captured(&mut self, captured: Result<(Image, Vec<(u64, Arity)>), String>) {
         match captured {
             Ok((image, pending)) => {
-                let sent = self.sum.take();
+                let sent = self.hasher.take();
                 self.requests += sent.count;
                 let (turn, time, requests) = (self.turns, self.time, self.requests);
                 self.writer.key_frame(KeyFrame { turn, time, sent, requests, pending, image: Vec::new() }, image);
@@ -126,11 +126,11 @@ impl Checkpoints for Recorder {
         unreachable!("a recorder wants images, and has none to compare")
     }
 
-    fn ended(&mut self, how: &Exit) {
-        let end = End { sent: self.sum.take(), how: how.clone() };
+    fn ended(&mut self, exit: &Exit) {
+        let end = End { sent: self.hasher.take(), exit: exit.clone() };
         self.writer.add(self.turns, self.time, |block| block.end(&end));
         if let Some(on_end) = &mut self.on_end {
-            on_end(how);
+            on_end(exit);
         }
     }
 }

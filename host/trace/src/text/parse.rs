@@ -7,11 +7,11 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::words::{Lines, Words};
 use super::{TextError, names};
-use crate::codec::{ERRORS, KINDS, Room, SIGNALS};
+use crate::codec::{ERRORS, KINDS, MemoryBudget, SIGNALS};
 use crate::format::Format;
 use crate::limits;
-use crate::{Contract, End, Header, How, KeyFrame, Record, Sent, Turn};
-use pluto_contract::stop::StopReason as Stop;
+use crate::{Contract, End, Exit, Header, KeyFrame, Record, Sent, Turn};
+use pluto_contract::stop::StopReason;
 use pluto_contract::{
     Accepted, Answer, Digested, Entry, IpAddress, Loaded, Metadata, Opened, Reply, Signal, SocketAddress,
 };
@@ -67,7 +67,7 @@ impl<'a> TextReader<'a> {
             }
             "cut" if self.is_first => Record::Cut(words.whole(|words| words.number("a number of turns"))?),
             "end" => {
-                let end = words.whole(|words| Ok(End { how: how(words)?, sent: sent(words)? }))?;
+                let end = words.whole(|words| Ok(End { exit: exit(words)?, sent: sent(words)? }))?;
                 if let Some(words) = self.lines.next() {
                     return Err(words.error("the end of the file, for the run has ended"));
                 }
@@ -123,12 +123,12 @@ fn digest(words: &mut Words<'_>, keyword: &str) -> Result<[u8; 32], TextError> {
 
 fn turn(mut words: Words<'_>, lines: &mut Lines<'_>, before: u64) -> Result<Turn, TextError> {
     let (time, sent) = words.whole(|words| Ok((time(words, before)?, sent(words)?)))?;
-    let (mut answers, mut room) = (Vec::new(), Room::default());
+    let (mut answers, mut budget) = (Vec::new(), MemoryBudget::default());
     while let Some(words) = lines.next_if(|first| first.starts_with(|c: char| c.is_ascii_digit())) {
         if answers.len() == limits::TRACE_TURN_ANSWERS_MAX {
             return Err(words.error(&format!("a turn of at most {} answers", limits::TRACE_TURN_ANSWERS_MAX)));
         }
-        answers.push(answer(words, lines, &mut room)?);
+        answers.push(answer(words, lines, &mut budget)?);
     }
     Ok(Turn { sent, time, answers })
 }
@@ -171,35 +171,35 @@ fn sent(words: &mut Words<'_>) -> Result<Sent, TextError> {
     }
 }
 
-fn how(words: &mut Words<'_>) -> Result<How, TextError> {
+fn exit(words: &mut Words<'_>) -> Result<Exit, TextError> {
     let word = words.word(HOWS)?;
     Ok(match word {
-        "exit" => How::Code(words.number("an exit code")?),
-        "trapped" => How::Trapped,
-        "stopped" => How::Stopped(stop(words)?),
+        "exit" => Exit::Code(words.number("an exit code")?),
+        "trapped" => Exit::Trapped,
+        "stopped" => Exit::Stopped(stop(words)?),
         _ => return Err(words.wrong(word, HOWS)),
     })
 }
 
-fn stop(words: &mut Words<'_>) -> Result<Stop, TextError> {
+fn stop(words: &mut Words<'_>) -> Result<StopReason, TextError> {
     let word = words.word(STOPS)?;
     Ok(match word {
-        "asked" => Stop::Asked,
-        "stop-too-slow" => Stop::StopTooSlow,
-        "turn-too-long" => Stop::TurnTooLong,
-        "memory" => Stop::Memory { wanted: words.field("wanted")?, limit: words.field("limit")? },
-        "tables" => Stop::Tables { wanted: words.field("wanted")? },
-        "requests-pending" => Stop::RequestsPending,
-        "duplicate-id" => Stop::DuplicateId(words.halves(ID)?),
-        "nothing-pending" => Stop::NothingPending,
-        "answers-ended" => Stop::AnswersEnded,
-        "system" => Stop::System(short_text(words)?),
-        "port-taken" => Stop::PortTaken(words.number("a port")?),
+        "asked" => StopReason::Asked,
+        "stop-too-slow" => StopReason::StopTooSlow,
+        "turn-too-long" => StopReason::TurnTooLong,
+        "memory" => StopReason::Memory { wanted: words.field("wanted")?, limit: words.field("limit")? },
+        "tables" => StopReason::Tables { wanted: words.field("wanted")? },
+        "requests-pending" => StopReason::RequestsPending,
+        "duplicate-id" => StopReason::DuplicateId(words.halves(ID)?),
+        "nothing-pending" => StopReason::NothingPending,
+        "answers-ended" => StopReason::AnswersEnded,
+        "system" => StopReason::System(short_text(words)?),
+        "port-taken" => StopReason::PortTaken(words.number("a port")?),
         _ => return Err(words.wrong(word, STOPS)),
     })
 }
 
-fn answer(mut words: Words<'_>, lines: &mut Lines<'_>, room: &mut Room) -> Result<Answer, TextError> {
+fn answer(mut words: Words<'_>, lines: &mut Lines<'_>, budget: &mut MemoryBudget) -> Result<Answer, TextError> {
     let (id, mut reply) = words.whole(|words| Ok((words.halves(ID)?, reply(words)?)))?;
     match &mut reply {
         Reply::Data(bytes) => {
@@ -210,14 +210,14 @@ fn answer(mut words: Words<'_>, lines: &mut Lines<'_>, room: &mut Room) -> Resul
         Reply::Listed(entries) => {
             *entries = lines.lines("entry", pluto_contract::limits::LIST_ENTRIES_MAX, |words| {
                 let entry = entry(words)?;
-                room.take::<Entry>(&entry.name).map_err(|_| words.error(HELD))?;
+                budget.take::<Entry>(&entry.name).map_err(|_| words.error(HELD))?;
                 Ok(entry)
             })?;
         }
         Reply::Gathered(posts) => {
             *posts = lines.lines("post", limits::SHARDS_MAX, |words| {
                 let post = words.bytes()?;
-                room.take::<Vec<u8>>(&post).map_err(|_| words.error(HELD))?;
+                budget.take::<Vec<u8>>(&post).map_err(|_| words.error(HELD))?;
                 Ok(post)
             })?;
         }

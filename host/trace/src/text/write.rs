@@ -11,8 +11,8 @@ use super::strings::{Following, Quoted};
 use crate::binary::Piece;
 use crate::format::Format;
 use crate::hex::hex;
-use crate::{Contract, End, Header, How, KeyFrame, Record, Sent, Turn};
-use pluto_contract::stop::StopReason as Stop;
+use crate::{Contract, End, Exit, Header, KeyFrame, Record, Sent, Turn};
+use pluto_contract::stop::StopReason;
 use pluto_contract::{
     Answer, Digested, Field, IpAddress, Metadata, Part, Range, Reply, Request, Signal, SocketAddress, Submission,
 };
@@ -55,7 +55,9 @@ impl<W: Write> TextWriter<W> {
             Record::Turn(turn) => self.turn(turn),
             Record::KeyFrame(key) => self.key_frame(key),
             Record::Cut(turns) => writeln!(self.output, "cut {turns}"),
-            Record::End(End { sent, how }) => writeln!(self.output, "end {} sent {}", show_how(how), show_sent(*sent)),
+            Record::End(End { sent, exit }) => {
+                writeln!(self.output, "end {} sent {}", show_exit(exit), show_sent(*sent))
+            }
         }
     }
 
@@ -133,27 +135,27 @@ fn show_sent(sent: Sent) -> String {
     }
 }
 
-fn show_how(how: &How) -> String {
-    match how {
-        How::Code(code) => format!("exit {code}"),
-        How::Trapped => "trapped".to_owned(),
-        How::Stopped(stop) => format!("stopped {}", show_stop(stop)),
+fn show_exit(exit: &Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exit {code}"),
+        Exit::Trapped => "trapped".to_owned(),
+        Exit::Stopped(stop) => format!("stopped {}", show_stop(stop)),
     }
 }
 
-fn show_stop(stop: &Stop) -> String {
+fn show_stop(stop: &StopReason) -> String {
     let word = match stop {
-        Stop::Asked => "asked",
-        Stop::StopTooSlow => "stop-too-slow",
-        Stop::TurnTooLong => "turn-too-long",
-        Stop::RequestsPending => "requests-pending",
-        Stop::NothingPending => "nothing-pending",
-        Stop::AnswersEnded => "answers-ended",
-        Stop::Memory { wanted, limit } => return format!("memory wanted {wanted} limit {limit}"),
-        Stop::Tables { wanted } => return format!("tables wanted {wanted}"),
-        Stop::DuplicateId(id) => return format!("duplicate-id {}", halves(*id)),
-        Stop::System(what) => return format!("system {}", Quoted(what.as_bytes())),
-        Stop::PortTaken(port) => return format!("port-taken {port}"),
+        StopReason::Asked => "asked",
+        StopReason::StopTooSlow => "stop-too-slow",
+        StopReason::TurnTooLong => "turn-too-long",
+        StopReason::RequestsPending => "requests-pending",
+        StopReason::NothingPending => "nothing-pending",
+        StopReason::AnswersEnded => "answers-ended",
+        StopReason::Memory { wanted, limit } => return format!("memory wanted {wanted} limit {limit}"),
+        StopReason::Tables { wanted } => return format!("tables wanted {wanted}"),
+        StopReason::DuplicateId(id) => return format!("duplicate-id {}", halves(*id)),
+        StopReason::System(what) => return format!("system {}", Quoted(what.as_bytes())),
+        StopReason::PortTaken(port) => return format!("port-taken {port}"),
     };
     word.to_owned()
 }

@@ -1,7 +1,7 @@
-//! The sum of what a guest sends: one hash of all requests between two turns, in their order.
+//! The request hash: one hash of all requests that a guest sends between two turns, in order.
 //!
-//! A recorder sums up each request of a busy server, so nothing is encoded or copied: a request is
-//! a few numbers in fixed places, and bytes are hashed where they lie. Each hash takes the sum
+//! A recorder hashes each request of a busy server, so nothing is encoded or copied: a request is
+//! a few numbers in fixed places, and bytes are hashed where they lie. Each hash takes the one
 //! before it as its seed.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -9,16 +9,16 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use super::Sent;
 use pluto_contract::{Part, Range, Request, Submission};
 
-/// Sums up requests.
+/// Hashes requests.
 #[derive(Default)]
-pub struct Sum {
+pub struct RequestHasher {
     sent: Sent,
 }
 
 /// The least bytes that a request takes to be kept.
 const REQUEST_BYTES: usize = size_of::<Submission>();
 
-impl Sum {
+impl RequestHasher {
     /// Adds a request. Returns how many bytes the request takes to be kept.
     pub fn add(&mut self, submission: &Submission) -> usize {
         self.sent.count += 1;
@@ -47,7 +47,7 @@ impl Sum {
         REQUEST_BYTES + bytes
     }
 
-    /// Takes the sum since the last call.
+    /// Takes the count and the hash of the requests since the last call.
     pub fn take(&mut self) -> Sent {
         std::mem::take(&mut self.sent)
     }
@@ -88,12 +88,12 @@ mod tests {
     use super::*;
     use pluto_contract::{Listen, Open, Read, Write};
 
-    fn sum(requests: &[(u64, Request)]) -> Sent {
-        let mut sum = Sum::default();
+    fn hash_of(requests: &[(u64, Request)]) -> Sent {
+        let mut hasher = RequestHasher::default();
         for (id, request) in requests.iter().cloned() {
-            sum.add(&Submission { id, request });
+            hasher.add(&Submission { id, request });
         }
-        sum.take()
+        hasher.take()
     }
 
     /// Requests that differ in one thing each.
@@ -143,8 +143,8 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         for request in different() {
             for id in [1, 2, 1 << 32] {
-                assert!(seen.insert(sum(&[(id, request.clone())]).hash), "{id} {request:?}");
-                assert_eq!(sum(&[(id, request.clone())]), sum(&[(id, request.clone())]));
+                assert!(seen.insert(hash_of(&[(id, request.clone())]).hash), "{id} {request:?}");
+                assert_eq!(hash_of(&[(id, request.clone())]), hash_of(&[(id, request.clone())]));
             }
         }
     }
@@ -152,13 +152,13 @@ mod tests {
     #[test]
     fn the_order_counts_and_a_sum_begins_anew() {
         let [a, b] = [(1, Request::Signals), (2, Request::Gather)];
-        assert_ne!(sum(&[a.clone(), b.clone()]).hash, sum(&[b, a.clone()]).hash);
-        assert_eq!(sum(&[]), Sent::default());
-        assert_eq!(sum(&[a.clone(), a.clone(), a.clone()]).count, 3);
-        let mut twice = Sum::default();
+        assert_ne!(hash_of(&[a.clone(), b.clone()]).hash, hash_of(&[b, a.clone()]).hash);
+        assert_eq!(hash_of(&[]), Sent::default());
+        assert_eq!(hash_of(&[a.clone(), a.clone(), a.clone()]).count, 3);
+        let mut twice = RequestHasher::default();
         for _ in 0..2 {
             twice.add(&Submission { id: a.0, request: a.1.clone() });
-            assert_eq!(twice.take(), sum(std::slice::from_ref(&a)));
+            assert_eq!(twice.take(), hash_of(std::slice::from_ref(&a)));
         }
         assert_eq!(twice.take(), Sent::default());
     }

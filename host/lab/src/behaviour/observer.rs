@@ -10,7 +10,7 @@ use super::{Behaviour, Closed, Ended, Key, Output, Piece, Seen, Store, Touch};
 use pluto_contract::{Answer, Error, Part, Range, Reply, Request, Submission, Write};
 
 /// Makes a [`Behaviour`] of requests and answers, from whichever world they come.
-pub struct Witness {
+pub struct Observer {
     store: Rc<RefCell<Store>>,
     behaviour: Behaviour,
     handles: HashMap<u64, Object>,
@@ -46,7 +46,7 @@ enum Pending {
     Load(Key, u64),
 }
 
-impl Witness {
+impl Observer {
     /// Has seen nothing yet.
     pub fn new(store: Rc<RefCell<Store>>) -> Self {
         let behaviour = Behaviour::default();

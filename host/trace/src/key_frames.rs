@@ -1,4 +1,4 @@
-//! Checkpoints: the state of a guest at a pause, which a recorder copies and a replayer compares.
+//! KeyFrames: the state of a guest at a pause, which a recorder copies and a replayer compares.
 
 use crate::KeyFrame;
 use crate::image::{Image, Mismatch};
@@ -6,10 +6,10 @@ use pluto_contract::stop::{Exit, StopReason};
 use pluto_contract::world::{Batch, World};
 use pluto_contract::{Arity, Level, Submission};
 
-/// Takes checkpoints of a guest, or compares the guest with checkpoints that were taken before.
-pub trait Checkpoints {
-    /// Returns the checkpoint at which the run begins, or none when it begins at its beginning.
-    /// Called once, before the guest's `run`. With a checkpoint, the effects of the guest's
+/// Takes key frames of a guest, or compares the guest with key frames that were taken before.
+pub trait KeyFrames {
+    /// Returns the key frame at which the run begins, or none when it begins at its beginning.
+    /// Called once, before the guest's `run`. With a key frame, the effects of the guest's
     /// instantiation are forgotten.
     fn resume(&mut self) -> Option<KeyFrame>;
 
@@ -25,7 +25,7 @@ pub trait Checkpoints {
     fn compared(&mut self, result: Result<(), Mismatch>) -> Result<(), StopReason>;
 
     /// Takes note that the run has ended. Nothing else is called afterwards.
-    fn ended(&mut self, how: &Exit);
+    fn ended(&mut self, exit: &Exit);
 }
 
 /// What to do with the state of a guest that has paused.
@@ -40,14 +40,14 @@ pub enum AtPause {
 }
 
 /// A world that a guest can run in: it also knows what to do at a pause.
-pub trait CheckpointedWorld: World + Checkpoints {}
+pub trait PausableWorld: World + KeyFrames {}
 
-impl<W: World + Checkpoints> CheckpointedWorld for W {}
+impl<W: World + KeyFrames> PausableWorld for W {}
 
-/// A world without checkpoints.
-pub struct WithoutCheckpoints<W>(pub W);
+/// A world without key frames.
+pub struct WithoutKeyFrames<W>(pub W);
 
-impl<W: World> World for WithoutCheckpoints<W> {
+impl<W: World> World for WithoutKeyFrames<W> {
     fn start(&mut self) -> u64 {
         self.0.start()
     }
@@ -65,7 +65,7 @@ impl<W: World> World for WithoutCheckpoints<W> {
     }
 }
 
-impl<W> Checkpoints for WithoutCheckpoints<W> {
+impl<W> KeyFrames for WithoutKeyFrames<W> {
     fn resume(&mut self) -> Option<KeyFrame> {
         None
     }
