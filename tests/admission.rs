@@ -40,7 +40,7 @@ fn each_import_too_many_is_named() {
     let guest = component_of(
         r#"(component
             (import "wasi:sockets/tcp@0.2.0" (instance))
-            (import "pluto:system/io@0.2.0" (instance))
+            (import "pluto:system/io@0.3.0" (instance))
             (import "wasi:filesystem/types@0.2.0" (instance))
             (import "backdoor" (func)))"#,
     );
@@ -53,15 +53,15 @@ fn each_import_too_many_is_named() {
 /// The contract with another version and another shape.
 fn contract(version: &str, from: &str, to: &str) -> String {
     let wit = fs::read_to_string(guests::repository().join("wit/system.wit")).expect("the contract");
-    for text in ["@0.2.0;", from] {
+    for text in ["@0.3.0;", from] {
         assert!(wit.contains(text), "{text:?}");
     }
-    wit.replacen("@0.2.0;", &format!("@{version};"), 1).replacen(from, to, 1)
+    wit.replacen("@0.3.0;", &format!("@{version};"), 1).replacen(from, to, 1)
 }
 
 /// What a guest is told of the version for which it was built.
 fn versions(guest: &str) -> String {
-    format!("this guest was built for pluto:system {guest}, and this pluto-host speaks 0.2.0: build it again with ")
+    format!("this guest was built for pluto:system {guest}, and this pluto-host speaks 0.3.0: build it again with ")
 }
 
 #[test]
@@ -72,8 +72,8 @@ fn a_guest_for_another_version_of_the_contract_is_told_both_versions() {
     for (version, (from, to), newer) in [
         ("0.1.0", before, false),
         ("0.1.0", same, false),
-        ("0.2.1", same, true),
-        ("0.3.0", after, true),
+        ("0.3.1", same, true),
+        ("0.4.0", after, true),
         ("1.0.0", same, true),
     ] {
         let module = guests::module_for(
@@ -109,11 +109,11 @@ fn a_guest_for_another_shape_of_the_same_version_is_told_what_differs() {
         ("    exit(u8),\n", "    exit(u16),\n", "`type outcome` has `exit(u8)` where the guest has `exit(u16)`"),
     ] {
         let receives = "(func (export \"run\") (param i32 i32) (result i32) (call $send (i32.const 64) (i32.const 1)) (call $answer))";
-        let module = guests::module_for(&contract("0.2.0", from, to), receives);
+        let module = guests::module_for(&contract("0.3.0", from, to), receives);
         let component =
             ComponentEncoder::default().module(&module).and_then(|mut it| it.encode()).expect("a component");
         for guest in [module, component] {
-            refused(&guest, &["does not fit the contract", "another pluto:system 0.2.0", says, "build it again with"]);
+            refused(&guest, &["does not fit the contract", "another pluto:system 0.3.0", says, "build it again with"]);
         }
     }
 }
@@ -122,7 +122,7 @@ fn a_guest_for_another_shape_of_the_same_version_is_told_what_differs() {
 fn a_fifth_function_is_refused() {
     let guest = component_of(
         r#"(component
-            (import "pluto:system/io@0.2.0" (instance (export "spawn" (func))))
+            (import "pluto:system/io@0.3.0" (instance (export "spawn" (func))))
             (core module $m (func (export "run")))
             (core instance $i (instantiate $m))
             (func (export "run") (canon lift (core func $i "run"))))"#,
@@ -169,7 +169,7 @@ fn inspect_tells_what_a_guest_is() {
     let path = guests::built("pluto").display().to_string();
     let ended = host::run(["inspect", &path]);
     assert_eq!(ended.code, Some(0), "{ended:#?}");
-    for text in ["imports   pluto:system/io@0.2.0 (interface)\nexports   run\n", "sha256    ", "admitted  yes"] {
+    for text in ["imports   pluto:system/io@0.3.0 (interface)\nexports   run\n", "sha256    ", "admitted  yes"] {
         assert!(ended.output.contains(text), "no {text:?} in {}", ended.output);
     }
 }

@@ -190,7 +190,7 @@ fn the_process_that_compiles_does_nothing_for_others() {
 /// with two memories for that.
 fn of_two() -> Vec<u8> {
     let text = r#"(component
-        (import "pluto:system/io@0.2.0" (instance))
+        (import "pluto:system/io@0.3.0" (instance))
         (type $variant (variant (case "exit" u8) (case "paused")))
         (import "outcome" (type $outcome (eq $variant)))
         (component $callee

@@ -132,7 +132,7 @@ fn a_trace_of_an_earlier_contract_is_told_what_replays_it() {
     for (contract, says) in [
         (
             before,
-            "an earlier pluto:system 0.1.0, and this pluto-host speaks 0.2.0: replay it with a pluto-host built from commit 9484843",
+            "an earlier pluto:system 0.1.0, and this pluto-host speaks 0.3.0: replay it with a pluto-host built from commit 9484843",
         ),
         (&unknown, "that this pluto-host does not know (SHA-256 0000"),
     ] {
@@ -151,7 +151,7 @@ fn a_trace_of_an_earlier_contract_is_told_what_replays_it() {
 fn an_old_guest_is_not_served() {
     let old = Old::named("format-5-contract-0.1.0");
     let ended = host::run(["--no-cache", &text(&old.guest), "0"]);
-    let says = "this guest was built for pluto:system 0.1.0, and this pluto-host speaks 0.2.0";
+    let says = "this guest was built for pluto:system 0.1.0, and this pluto-host speaks 0.3.0";
     assert!(ended.code == Some(1) && ended.errors.contains(says), "{ended:#?}");
 }
 

@@ -50,11 +50,11 @@ impl World {
         let grant = Grant {
             ports,
             handles_max: HANDLES,
-            root: Some(Root::open(&folder.path().join("root")).expect("a root")),
+            root: Some(Root::open(&folder.path().join("root"), Vec::new()).expect("a root")),
             signals: None,
             board,
             console: Console::new(Format::Off, Verbosity::Error),
-            on_listening: Box::new(|_, _| ()),
+            on_listening: Box::new(|_| ()),
         };
         let live = Live::new(driver, grant).expect("a queue");
         Self { live, address, folder, next: 0, answers: Vec::new() }
@@ -120,7 +120,7 @@ impl World {
     }
 
     pub fn listen(&mut self, connections_max: u32) -> u64 {
-        let id = self.send(Request::Listen(Listen { port: self.address.port(), connections_max }));
+        let id = self.send(Request::Listen(Listen { port: self.address.port(), connections_max, shared: true }));
         assert_eq!(self.answer(id), Reply::Listening(self.address.port()));
         id
     }
@@ -181,7 +181,7 @@ fn further_ports_are_listened_on_when_they_were_granted() {
         let ports = [bind(), bind(), bind()];
         let numbers = [0, 1, 2].map(|index: usize| ports[index].address().port());
         let mut world = World::with_ports(driver, ports.into());
-        let mut listen = |port| world.ask(Request::Listen(Listen { port, connections_max: 1 }));
+        let mut listen = |port| world.ask(Request::Listen(Listen { port, connections_max: 1, shared: true }));
         assert_eq!(listen(numbers[1]), Reply::Listening(numbers[1]));
         assert_eq!(listen(0), Reply::Listening(numbers[0]));
         assert_eq!(listen(0), Reply::Listening(numbers[2]));
@@ -429,7 +429,7 @@ fn directories_are_listed_in_the_order_of_their_names_with_what_they_are() {
         for name in ["listed/d-file", "listed/a"] {
             fs::write(world.path(name), "").expect("a file");
         }
-        let Reply::Listed(entries) = world.ask(Request::List(b"listed".to_vec())) else { panic!("no list") };
+        let Reply::Listed(entries) = world.ask(Request::List(Listing::all("listed"))) else { panic!("no list") };
         let names: Vec<(&[u8], Kind)> = entries.iter().map(|it| (it.name.as_slice(), it.metadata.kind)).collect();
         let expected: [(&[u8], Kind); 4] = [
             (b"a", Kind::Regular),
@@ -438,7 +438,7 @@ fn directories_are_listed_in_the_order_of_their_names_with_what_they_are() {
             (b"d-file", Kind::Regular),
         ];
         assert_eq!(names, expected);
-        assert_eq!(world.ask(Request::List(b"file".to_vec())), failed(Error::NotDirectory));
+        assert_eq!(world.ask(Request::List(Listing::all("file"))), failed(Error::NotDirectory));
     });
 }
 
@@ -495,14 +495,14 @@ fn without_a_root_there_are_no_files() {
         signals: None,
         board: Board::alone(),
         console: Console::new(Format::Off, Verbosity::Error),
-        on_listening: Box::new(|_, _| ()),
+        on_listening: Box::new(|_| ()),
     };
     let mut live = Live::new(DriverChoice::Auto, grant).expect("a queue");
     let requests = [
         Request::Open(Open { path: b"etc/passwd".to_vec(), follow_symlinks: true }),
-        Request::List(Vec::new()),
+        Request::List(Listing::all("")),
         Request::Watch(Vec::new()),
-        Request::Listen(Listen { port: 80, connections_max: 1 }),
+        Request::Listen(Listen { port: 80, connections_max: 1, shared: true }),
     ];
     for (id, request) in (1..).zip(requests) {
         live.submit(Submission { id, request });

@@ -437,12 +437,12 @@ fn what_no_replay_can_repeat_is_refused_and_named() {
     let guest = folder.guest("a.wasm", &teller("(call $tell (i64.const 1)) (call $exit (i32.const 0))"));
     let text = lives_and_replays(&folder, &guest, &[], 0);
     let trace = folder.path("edited.trace");
-    let contract = text.lines().find(|line| line.starts_with("contract \"0.2.0\" identity ")).expect("it is there");
+    let contract = text.lines().find(|line| line.starts_with("contract \"0.3.0\" identity ")).expect("it is there");
     let zeros = "0".repeat(64);
     for (from, to, says) in [
         (contract, format!("contract \"9.9.9\" identity {zeros}"), "by pluto-host 0.1.0 with pluto:system 9.9.9"),
-        (contract, format!("contract \"9.9.9\" identity {zeros}"), "speaks 0.2.0: replay it with pluto-host 0.1.0"),
-        (contract, format!("contract \"0.2.0\" identity {zeros}"), "with another pluto:system 0.2.0"),
+        (contract, format!("contract \"9.9.9\" identity {zeros}"), "speaks 0.3.0: replay it with pluto-host 0.1.0"),
+        (contract, format!("contract \"0.3.0\" identity {zeros}"), "with another pluto:system 0.3.0"),
         ("memory-max", "limit \"more=1\"\nmemory-max".to_owned(), "recorded with the limit more=1"),
         ("memory-max", "limit \"more\"\nmemory-max".to_owned(), "`name=number` is expected"),
     ] {

@@ -242,7 +242,7 @@ fn lists_and_watches_do_not_lead_out_of_the_root_either() {
     for path in ["..", "up", "/", "/etc"] {
         let ask = |kind| {
             format!(
-                "(call $ask (i32.const {kind}) (call $list (i32.const {})) (i64.const 0) (i64.const 0))",
+                "(call $ask (i32.const {kind}) (call $list (i32.const {})) (i64.const 0) (i64.const 9))",
                 path.len()
             )
         };
@@ -297,6 +297,8 @@ fn a_guest_that_keeps_the_host_busy_without_end_is_ended() {
             (i64.store (local.get $at) (i64.extend_i32_u (local.get $left)))
             (i32.store8 offset=8 (local.get $at) (i32.const 8))
             (i64.store offset=16 (local.get $at) (call $list (i32.const 6)))
+            (i64.store offset=24 (local.get $at) (i64.const 0))
+            (i64.store offset=32 (local.get $at) (i64.const -1))
             (local.set $at (i32.add (local.get $at) (i32.const 40)))
             (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
           (call $send (i32.const 65536) (i32.const 3000))

@@ -33,6 +33,7 @@ mod operating;
 mod parity;
 mod recording;
 mod replay;
+mod roots;
 mod sentences;
 mod shards;
 mod signals;

@@ -154,7 +154,7 @@ fn of_two_servers_that_bind_a_port_at_the_same_time_one_has_it() {
     let world = |port| World::of_shard(DriverChoice::Auto, vec![port], Board::alone());
     let mut first: Vec<World> = first.shared(2).into_iter().map(world).collect();
     let mut second: Vec<World> = second.shared(2).into_iter().map(world).collect();
-    let listen = || Request::Listen(Listen { port: address.port(), connections_max: 3 });
+    let listen = || Request::Listen(Listen { port: address.port(), connections_max: 3, shared: true });
     assert_eq!(first[0].ask(listen()), Reply::Listening(address.port()));
     second[0].send(listen());
     assert_eq!(
@@ -171,7 +171,7 @@ fn of_two_servers_that_bind_a_port_at_the_same_time_one_has_it() {
 fn after_a_client(folder: &Folder, end: &str) -> String {
     let body = format!(
         "(func (export \"run\") (param i32 i32) (result i32)
-          (call $submit (i32.const 0) (i64.const 42949672960) (i64.const 0) (i64.const 0))
+          (call $submit (i32.const 0) (i64.const 42949672960) (i64.const 1) (i64.const 0))
           (loop $next
             ;; 1 is `accepted`.
             (br_if $next (i32.ne (call $verdict (call $answer)) (i32.const 1))))
@@ -206,6 +206,31 @@ fn a_shard_that_ends_well_ends_the_others_well() {
     let _client = host.connect();
     let ended = host.wait();
     assert_eq!((ended.code, ended.errors.lines().count()), (Some(0), 1), "{ended:#?}");
+}
+
+/// A guest that keeps a state counts on it that every client comes to the same instance.
+#[test]
+fn a_guest_that_is_not_shared_has_one_instance() {
+    let folder = Folder::new();
+    // It takes `listening` and as many connections as clients come, and then ends.
+    let body = format!(
+        "(func (export \"run\") (param i32 i32) (result i32) (local $answers i32)
+          (call $submit (i32.const 0) (i64.const 0x3e8_0000_0000) (i64.const 0) (i64.const 0))
+          (loop $next
+            (drop (call $answer))
+            (local.set $answers (i32.add (local.get $answers) (i32.load (i32.const 20))))
+            (br_if $next (i32.le_u (local.get $answers) (i32.const {CLIENTS}))))
+          (call $exit (i32.const 0)))"
+    );
+    let guest = folder.guest("guest.wasm", &body);
+    for (options, is_told) in [(&["--no-cache"][..], false), (&["--no-cache", "--shards", "2"], true)] {
+        let host = Host::serve([options, &[&guest, "0"]].concat());
+        let _clients: Vec<TcpStream> = (0..CLIENTS).map(|_| host.connect()).collect();
+        let ended = host.wait();
+        assert_eq!(ended.code, Some(0), "{ended:#?}");
+        assert_eq!(ended.errors.contains("this guest has one instance"), is_told, "{ended:#?}");
+        assert!(!ended.errors.contains("shards,"), "{ended:#?}");
+    }
 }
 
 #[test]
@@ -297,7 +322,7 @@ fn a_number_of_connections_is_that_of_the_server_and_a_further_port_is_the_first
         let worlds = ports.map(|((shared, further), board)| World::of_shard(driver, vec![shared, further], board));
         let mut worlds: Vec<World> = worlds.collect();
         let [first, second] = &mut worlds[..] else { panic!("two") };
-        let listen = |port: SocketAddr| Request::Listen(Listen { port: port.port(), connections_max: 3 });
+        let listen = |port: SocketAddr| Request::Listen(Listen { port: port.port(), connections_max: 3, shared: true });
         // Only one of two listens, so that all clients are its own.
         let id = first.send(listen(shared_address));
         let _clients: Vec<_> = (0..5).map(|_| TcpStream::connect(shared_address).expect("it listens")).collect();

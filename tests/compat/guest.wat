@@ -24,7 +24,7 @@
 ;; Every kind of request that is answered at once.
 (func $begin
   (drop (call $ask (i32.const 5) (call $text (i32.const 2057) (i32.const 6)) (i64.const 0) (i64.const 0)))
-  (drop (call $ask (i32.const 8) (i64.const 0) (i64.const 0) (i64.const 0)))
+  (drop (call $ask (i32.const 8) (i64.const 0) (i64.const 0) (i64.const 0xffff_ffff)))
   (global.set $file (call $word (i32.const 5) (call $text (i32.const 2048) (i32.const 9)) (i64.const 1) (i64.const 0)))
   (global.set $buffer (call $word (i32.const 7) (global.get $file) (i64.const 1) (i64.const 4)))
   (drop (call $ask (i32.const 6) (global.get $file) (i64.const 0) (i64.const 100)))
@@ -36,8 +36,8 @@
   (call $send_as (i64.const 101) (i32.const 10) (i64.const 3600000000000) (i64.const 0))
   (drop (call $ask (i32.const 12) (i64.const 101) (i64.const 0) (i64.const 0)))
   (call $send_as (i64.const 102) (i32.const 11) (i64.const 0) (i64.const 0))
-  ;; Port 0, and eight connections at most.
-  (call $send_as (i64.const 103) (i32.const 0) (i64.const 0x8_0000_0000) (i64.const 0)))
+  ;; Port 0, and eight connections at most, which may be shared out.
+  (call $send_as (i64.const 103) (i32.const 0) (i64.const 0x8_0000_0000) (i64.const 1)))
 
 (func $read (param $connection i64)
   (call $send_as (i64.add (i64.shl (local.get $connection) (i64.const 2)) (i64.const 1))

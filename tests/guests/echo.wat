@@ -51,7 +51,7 @@
 
 (func (export "run") (param i32 i32) (result i32)
   (local $answer i32) (local $end i32)
-  (call $send_as (i64.const 1) (i32.const 0) (i64.const 0x3e8_0000_0000) (i64.const 0))
+  (call $send_as (i64.const 1) (i32.const 0) (i64.const 0x3e8_0000_0000) (i64.const 1))
   (call $send_as (i64.const 2) (i32.const 11) (i64.const 0) (i64.const 0))
   (loop $turns
     (local.set $answer (call $answer))

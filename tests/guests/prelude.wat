@@ -1,9 +1,9 @@
 ;; What every guest in this folder begins with: the contract's imports, an allocator, and a way to ask.
 ;; The layouts are those of the canonical ABI for wit/system.wit.
-(import "pluto:system/io@0.2.0" "send" (func $send (param i32 i32)))
-(import "pluto:system/io@0.2.0" "receive" (func $receive (param i32)))
-(import "pluto:system/io@0.2.0" "time" (func $time (result i64)))
-(import "pluto:system/io@0.2.0" "log" (func $log (param i32 i32 i32)))
+(import "pluto:system/io@0.3.0" "send" (func $send (param i32 i32)))
+(import "pluto:system/io@0.3.0" "receive" (func $receive (param i32)))
+(import "pluto:system/io@0.3.0" "time" (func $time (result i64)))
+(import "pluto:system/io@0.3.0" "log" (func $log (param i32 i32 i32)))
 
 ;; 0: outcome; 16: the list that `receive` returns; 64: a submission; 1024: what a guest puts there; 65536: the heap.
 (memory (export "memory") 2)

@@ -9,20 +9,23 @@ use super::worlds::{Event, Plan, bytes, failed, range, read, write};
 pub const CASES: &[Case] = &[
     Case {
         sentences: &[
-            "Accept connections on a port.",
+            "Accepts connections on a port.",
             "Answered `listening` once, then `accepted` for each connection.",
             "The port on which the host now listens.",
-            "Also the number that `listening` has told for it.",
-            "Any other is answered `failed(not-permitted)`.",
+            "It may also be the number that `listening` has told for a granted port.",
+            "Any other number is answered `failed(not-permitted)`.",
             "The port is taken.",
-            "The guest was not granted this: another port, a path out of the root, a guest without a root.",
+            "The guest was not granted this: another port, a path out of the root, or a file for a guest without a root.",
         ],
         plan: || Plan { events: vec![Event::Connects, Event::Connects], ..nothing() },
         script: |run| {
             let port = run.port();
             let listen = run.listen(10);
-            assert_eq!(run.ask(Request::Listen(Listen { port, connections_max: 1 })), failed(Error::AddressInUse));
-            let other = Request::Listen(Listen { port: port ^ 1, connections_max: 1 });
+            assert_eq!(
+                run.ask(Request::Listen(Listen { port, connections_max: 1, shared: true })),
+                failed(Error::AddressInUse)
+            );
+            let other = Request::Listen(Listen { port: port ^ 1, connections_max: 1, shared: true });
             assert_eq!(run.ask(other), failed(Error::NotPermitted));
             let mut connections = Vec::new();
             for _ in 0..2 {
@@ -35,8 +38,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         sentences: &[
-            "Of the whole server: while so many of its connections are open, the host accepts no more, and the others wait \
-             in the backlog.",
+            "The most connections of the whole server: while so many are open, the host accepts no more, and further clients wait in the backlog.",
         ],
         plan: || Plan { events: vec![Event::Connects; 3], ..nothing() },
         script: |run| {
@@ -65,10 +67,10 @@ pub const CASES: &[Case] = &[
     },
     Case {
         sentences: &[
-            "Take bytes that a client sent.",
-            "Answered `data`; empty when the client has ended its direction.",
-            "At most so many bytes.",
-            "0 is answered `failed(invalid)`; more than `read_bytes_max` is taken as that.",
+            "Takes bytes that a client sent.",
+            "Answered `data`, which is empty when the client has ended its direction.",
+            "The most bytes to take.",
+            "0 is answered `failed(invalid)`; more than `read_bytes_max` means `read_bytes_max`.",
             "The request makes no sense: the field's documentation says what does.",
         ],
         plan: || {
@@ -103,7 +105,7 @@ pub const CASES: &[Case] = &[
         sentences: &[
             "One read of a connection can be pending; another is answered `failed(busy)`.",
             "A cancelled read takes nothing: the next one gets what has come.",
-            "The same connection has one of this kind pending.",
+            "The connection already has a request of this kind pending.",
         ],
         plan: || Plan { events: vec![Event::Connects, Event::Sends(0, b"hello")], ..nothing() },
         script: |run| {
@@ -120,7 +122,7 @@ pub const CASES: &[Case] = &[
     Case {
         sentences: &[
             "One write of a connection can be pending; another is answered `failed(busy)`.",
-            "While a write is pending: `failed(busy)`.",
+            "While a write is pending, it is answered `failed(busy)`.",
         ],
         plan: a_deaf_client,
         script: |run| {
@@ -135,10 +137,9 @@ pub const CASES: &[Case] = &[
     },
     Case {
         sentences: &[
-            "Give a handle back.",
+            "Gives a handle back.",
             "Answered `done`.",
-            "What is pending on a connection is answered `failed(cancelled)`; a write that is sending from a file or buffer \
-             keeps that alive until it is done.",
+            "Requests that are pending on a connection are answered `failed(cancelled)`; a file or buffer stays alive until a write that sends from it is done.",
         ],
         plan: a_deaf_client,
         script: |run| {
@@ -152,10 +153,10 @@ pub const CASES: &[Case] = &[
     },
     Case {
         sentences: &[
-            "Send bytes to a client.",
+            "Sends bytes to a client.",
             "Answered `written` when the system has taken all of them.",
             "How many bytes were sent: all that were asked for.",
-            "Sent in this order, without a gap.",
+            "The parts are sent in this order, without a gap.",
             "Bytes of the guest.",
             "Bytes of a buffer that the host holds.",
             "Bytes of an open file.",
@@ -179,7 +180,7 @@ pub const CASES: &[Case] = &[
         },
     },
     Case {
-        sentences: &["End our direction of a connection, so that the client reads an end of stream."],
+        sentences: &["Ends the guest's direction of a connection, so that the client reads an end of stream."],
         plan: || Plan { events: vec![Event::Connects, Event::Sends(0, b"later")], ..nothing() },
         script: |run| {
             let connection = run.meet();
@@ -194,7 +195,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         sentences: &[
-            "Whether our direction ends behind them, as with `shutdown`: cheaper, for the client is told with the last bytes.",
+            "Whether the guest's direction ends after the parts, as with `shutdown`; this is cheaper, because the client is told with the last bytes.",
             "It does not end when the write fails.",
         ],
         plan: a_file,
@@ -245,8 +246,8 @@ pub const CASES: &[Case] = &[
     },
     Case {
         sentences: &[
-            "One that ends beyond the end of a buffer is answered `failed(invalid)`.",
-            "When a file ends before its range does, `write` has sent what there was and is answered `failed(truncated)`.",
+            "A range that ends beyond the end of a buffer is answered `failed(invalid)`.",
+            "When a file ends before the range does, `write` has sent what there was and is answered `failed(truncated)`.",
             "The file ended before its range did.",
         ],
         plan: a_file,

@@ -9,9 +9,9 @@ use super::worlds::{Event, Plan, failed, open, range};
 pub const CASES: &[Case] = &[
     Case {
         sentences: &[
-            "Open a regular file beneath the root, for reading.",
-            "Take bytes of an open file.",
-            "Answered `data`: at most `file_read_bytes_max`, and shorter than asked otherwise only at the end of the file.",
+            "Opens a regular file beneath the root for reading.",
+            "Takes bytes of an open file.",
+            "Answered `data`: at most `file_read_bytes_max`, and otherwise shorter than asked only at the end of the file.",
             "No file or directory of this name.",
             "A directory, where a file was asked for.",
         ],
@@ -36,10 +36,10 @@ pub const CASES: &[Case] = &[
     },
     Case {
         sentences: &[
-            "Read a range of a file into a buffer that the host holds.",
+            "Reads a range of a file into a buffer that the host holds.",
             "Answered `loaded`.",
             "How many bytes the buffer holds; less than asked only at the end of the file.",
-            "`load` answers more than `buffer_bytes_max` with `failed(too-large)`.",
+            "For `load`, more than `buffer_bytes_max` is answered `failed(too-large)`.",
         ],
         plan: a_file,
         script: |run| {
@@ -57,7 +57,7 @@ pub const CASES: &[Case] = &[
     Case {
         sentences: &[
             "Answered `opened`; while files have a quarter of the handles, `failed(exhausted)`.",
-            "Over a limit for all requests together: handles, buffers, memory, what the system gives.",
+            "Over a limit for all requests together: handles, buffers, memory, or what the system gives.",
         ],
         plan: a_file,
         script: |run| {
@@ -80,10 +80,10 @@ pub const CASES: &[Case] = &[
     },
     Case {
         sentences: &[
-            "The entries of a directory beneath the root, in the order of their names' bytes.",
+            "Lists the entries of a directory beneath the root, in the order of their names' bytes.",
             "A file, where the path needs a directory.",
             "Empty for the root itself.",
-            "In bytes; 0 for what is no regular file.",
+            "In bytes; 0 for anything that is not a regular file.",
         ],
         plan: || Plan {
             files: vec![("folder/b", b"12".to_vec()), ("folder/a", Vec::new()), ("file", Vec::new())],
@@ -91,22 +91,55 @@ pub const CASES: &[Case] = &[
             ..nothing()
         },
         script: |run| {
-            let Reply::Listed(entries) = run.ask(Request::List(b"folder".to_vec())) else { panic!("no list") };
+            let Reply::Listed(entries) = run.ask(Request::List(Listing::all("folder"))) else { panic!("no list") };
             let found: Vec<(&[u8], Kind)> = entries.iter().map(|it| (&it.name[..], it.metadata.kind)).collect();
             let expected: [(&[u8], Kind); 4] =
                 [(b"B", Kind::Directory), (b"a", Kind::Regular), (b"b", Kind::Regular), (b"c", Kind::Directory)];
             assert_eq!(found, expected);
             assert_eq!(entries.iter().map(|it| it.metadata.size).collect::<Vec<_>>(), [0, 0, 2, 0]);
-            assert_eq!(run.ask(Request::List(b"file".to_vec())), failed(Error::NotDirectory));
-            let Reply::Listed(root) = run.ask(Request::List(Vec::new())) else { panic!("no list") };
+            assert_eq!(run.ask(Request::List(Listing::all("file"))), failed(Error::NotDirectory));
+            let Reply::Listed(root) = run.ask(Request::List(Listing::all(""))) else { panic!("no list") };
             assert!(root.iter().any(|entry| entry.name == b"folder"));
         },
     },
     Case {
         sentences: &[
-            "Be told when a directory's entries change, or a file does.",
-            "Answered `changed`, once for changes that are alike and follow each other; and `failed(not-found)` when what \
-             is watched is deleted or moved, for it is watched by its place.",
+            "Answered `listed`.",
+            "Only entries whose names come after this one are listed, in the order of their bytes.",
+            "Empty to begin.",
+            "The most entries of the answer.",
+            "0 is answered `failed(invalid)`; more than `list_entries_max` means `list_entries_max`.",
+            "An answer with fewer entries is the last one; otherwise ask again, after the last entry.",
+        ],
+        plan: || Plan {
+            files: ["f/a", "f/b", "f/ba", "f/c", "f/d"].map(|name| (name, Vec::new())).to_vec(),
+            folders: vec!["f", "f/folder"],
+            ..nothing()
+        },
+        script: |run| {
+            let page = |after: &str, entries_max| {
+                Request::List(Listing { path: b"f".to_vec(), after: after.into(), entries_max })
+            };
+            assert_eq!(run.ask(page("", 0)), failed(Error::Invalid));
+            let all = ["a", "b", "ba", "c", "d", "folder"];
+            for (after, entries_max, begin, end) in [
+                ("", 2, 0, 2),
+                ("b", 2, 2, 4),
+                ("c", 2, 4, 6),
+                ("folder", 2, 6, 6),
+                ("bb", 9, 3, 6),
+                ("", u32::MAX, 0, 6),
+            ] {
+                let Reply::Listed(entries) = run.ask(page(after, entries_max)) else { panic!("no list") };
+                let names: Vec<&[u8]> = entries.iter().map(|entry| &entry.name[..]).collect();
+                assert_eq!(names, all[begin..end].iter().map(|name| name.as_bytes()).collect::<Vec<_>>(), "{after}");
+            }
+        },
+    },
+    Case {
+        sentences: &[
+            "Tells when a file, or the entries of a directory, change.",
+            "Answered `changed`, once for equal changes that follow each other; and `failed(not-found)` when the watched place becomes empty, because the file or directory is deleted or moved.",
             "The name of the entry that changed.",
         ],
         plan: || Plan {
@@ -134,13 +167,7 @@ pub const CASES: &[Case] = &[
         },
     },
     Case {
-        sentences: &[
-            "Those for all requests together are answered `failed(exhausted)`: `handles_max` connections and files, as many \
-             buffers, `buffers_bytes_max` in buffers, `write_bytes_pending_max` in pending writes, `path_bytes_waiting_max` \
-             in paths of requests that wait for a disk, `answer_bytes_queued_max` in answers not yet received, \
-             `watches_max` watches, and `watches_of_one_max` of one file or directory, `signal_requests_max` requests for \
-             signals.",
-        ],
+        sentences: &["A request beyond a limit for all requests together is answered `failed(exhausted)`."],
         plan: || Plan { files: vec![("large", vec![b'x'; LARGE as usize])], ..nothing() },
         script: |run| {
             let watches =
@@ -173,8 +200,8 @@ pub const CASES: &[Case] = &[
     },
     Case {
         sentences: &[
-            "The digest of an open file's whole content.",
-            "Answered `digested`; over `digest_bytes_max` `failed(too-large)`.",
+            "Computes the digest of an open file's whole content.",
+            "Answered `digested`; for more than `digest_bytes_max`, `failed(too-large)`.",
             "XXH3-128, its more significant half first.",
             "The file's metadata after its last byte was read.",
         ],
@@ -195,14 +222,14 @@ pub const CASES: &[Case] = &[
         },
     },
     Case {
-        sentences: &["A path beneath the root: names separated by `/`, as bytes, for a name need not be UTF-8."],
+        sentences: &["A path beneath the root: names separated by `/`, as bytes, because a name need not be UTF-8."],
         plan: || Plan { files: vec![("a/b/file", b"12".to_vec())], folders: vec!["a", "a/b"], ..nothing() },
         script: |run| {
             run.open("a/b/file");
             assert_eq!(run.ask(open(b"\xff\xfe")), failed(Error::NotFound));
             for invalid in [vec![b'x'; pluto_contract::limits::PATH_BYTES_MAX + 1], b"nul\0".to_vec()] {
                 assert_eq!(run.ask(open(&invalid)), failed(Error::Invalid));
-                assert_eq!(run.ask(Request::List(invalid.clone())), failed(Error::Invalid));
+                assert_eq!(run.ask(Request::List(Listing::all(invalid.clone()))), failed(Error::Invalid));
                 assert_eq!(run.ask(Request::Watch(invalid)), failed(Error::Invalid));
             }
         },

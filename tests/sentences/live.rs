@@ -38,11 +38,11 @@ impl LiveWorld {
         let grant = Grant {
             ports: vec![port],
             handles_max: HANDLES,
-            root: Some(Root::open(root.path()).expect("a root")),
+            root: Some(Root::open(root.path(), Vec::new()).expect("a root")),
             signals: None,
             board: Board::alone(),
             console: Console::new(Format::Off, Verbosity::Error),
-            on_listening: Box::new(|_, _| ()),
+            on_listening: Box::new(|_| ()),
         };
         let live = Live::new(driver, grant).expect("a queue");
         Self { live, address, root, clients: Vec::new() }

@@ -13,11 +13,10 @@ pub const CASES: &[Case] = &[
             "Errors are values.",
             "Every request gets exactly one final answer; then its id is free again.",
             "`listen`, `watch` and `signals` get any number of answers before it.",
-            "For these three `failed` is the final answer; for every other request the first answer is.",
+            "For these three, `failed` is the final answer; for every other request, the first answer is.",
             "Whatever goes wrong with a request is answered `failed`.",
-            "End a pending request.",
-            "Answered `done`, whether or not it was still pending; the request itself is answered `failed(cancelled)` \
-             unless its final answer is already on its way.",
+            "Ends a pending request.",
+            "Answered `done`, whether or not the request was still pending; the request itself is answered `failed(cancelled)`, unless its final answer is already on its way.",
             "Ended by `cancel` or `close`.",
         ],
         plan: a_file,
@@ -46,7 +45,7 @@ pub const CASES: &[Case] = &[
         sentences: &[
             "Handles are numbers of one guest**, checked at each use and never given out twice.",
             "A handle that is forged, closed or of another kind is answered `failed(bad-handle)`.",
-            "Chosen by the host; never 0 and never given out twice in one run.",
+            "The host chooses it; it is never 0, and never given out twice in one run.",
             "No such handle now, or one of another kind.",
         ],
         plan: a_file,
@@ -82,7 +81,7 @@ pub const CASES: &[Case] = &[
         },
     },
     Case {
-        sentences: &["Order.", "The requests of one `send` are taken in their order."],
+        sentences: &["Order.", "The host takes the requests of one `send` in their order."],
         plan: a_file,
         script: |run| {
             let file = run.open("file");
@@ -102,7 +101,7 @@ pub const CASES: &[Case] = &[
     Case {
         sentences: &[
             "Time moves only at `receive`.",
-            "Wait: nanoseconds from the time of the last batch.",
+            "Waits so many nanoseconds from the time of the last batch.",
             "Answered `elapsed`, never early.",
             "Never goes back.",
         ],
@@ -119,7 +118,7 @@ pub const CASES: &[Case] = &[
         },
     },
     Case {
-        sentences: &["Be told what the operator wants."],
+        sentences: &["Tells what the operator wants."],
         plan: nothing,
         script: |run| {
             let most: Vec<u64> =
@@ -132,14 +131,12 @@ pub const CASES: &[Case] = &[
     },
     Case {
         sentences: &[
-            "Leave bytes for the shards of this server, in place of what this one has left before; such as what it has \
-             counted.",
-            "Answered `done`; with more than `post_bytes_max` `failed(too-large)`.",
-            "Take what each shard has left.",
+            "Leaves bytes for the shards of this server, such as counters, and replaces what this shard left before.",
+            "Answered `done`; with more than `post_bytes_max`, `failed(too-large)`.",
+            "Takes what each shard has left.",
             "Answered `gathered`.",
-            "What each shard has left last, in the order of the shards, this one among them: so there are as many as there \
-             are shards.",
-            "Empty for one that has left nothing.",
+            "What each shard left last, in the order of the shards, this one among them: so there are as many as there are shards.",
+            "Empty for a shard that has left nothing.",
         ],
         plan: nothing,
         script: |run| {

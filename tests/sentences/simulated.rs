@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use pluto_contract::stop::Exit;
 use pluto_contract::world::{Batch, World as _};
-use pluto_contract::{Digested, Entry, Error, IpAddress, Kind, Metadata, SocketAddress, Submission};
+use pluto_contract::{Digested, Entry, Error, IpAddress, Kind, Listing, Metadata, SocketAddress, Submission};
 use pluto_lab::behaviour::{Piece, Store};
 use pluto_lab::scene::{Change, Client, Scene, Segment, Wait};
 use pluto_lab::sim::{Seen, Sim};
@@ -79,13 +79,13 @@ fn scene(plan: &Plan) -> Scene {
         scene.files.content(START, path, 0, Ok(content));
         scene.files.digested(START, path, Ok(Digested::new(xxhash_rust::xxh3::xxh3_128(content), &metadata)));
         scene.files.watched(START, path, None);
-        scene.files.listed(START, path, Err(Error::NotDirectory));
+        scene.files.listed(START, &Listing::all(path), Err(Error::NotDirectory));
     }
     for folder in plan.folders.iter().chain([&""]) {
         let path = folder.as_bytes();
         scene.files.opened(START, path, true, Err(Error::IsDirectory));
         scene.files.watched(START, path, None);
-        scene.files.listed(START, path, Ok(&entries(plan, folder)));
+        scene.files.listed(START, &Listing::all(path), Ok(&entries(plan, folder)));
     }
     scene
 }

@@ -163,7 +163,7 @@ impl<'a> Run<'a> {
 
     pub fn listen(&mut self, connections_max: u32) -> u64 {
         let port = self.port();
-        let id = self.send(Request::Listen(Listen { port, connections_max }));
+        let id = self.send(Request::Listen(Listen { port, connections_max, shared: true }));
         assert_eq!(self.answer(id), Reply::Listening(port));
         id
     }

@@ -44,7 +44,7 @@ pub fn module_for(wit: &str, body: &str) -> Vec<u8> {
 }
 
 /// The contract that the prelude imports.
-const SPOKEN: &str = "0.2.0";
+const SPOKEN: &str = "0.3.0";
 
 fn embedded(text: &str) -> Vec<u8> {
     static WORLD: LazyLock<(Resolve, WorldId)> = LazyLock::new(|| {

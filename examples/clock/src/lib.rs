@@ -9,7 +9,7 @@ const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
 /// The guest: its first argument is the port.
 pub async fn main(args: Vec<String>) -> Result<(), String> {
     let port = args.first().and_then(|port| port.parse().ok()).ok_or("expected a port as the first argument")?;
-    let options = ServerOptions { port, connections_max: 1_000, grace: Duration::from_secs(5) };
+    let options = ServerOptions { port, connections_max: 1_000, shared: true, grace: Duration::from_secs(5) };
     serve(options, tell_time).await.map_err(|error| format!("cannot listen on port {port}: {error}"))
 }
 

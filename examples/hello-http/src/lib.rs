@@ -7,7 +7,7 @@ const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 14\r\nConnection: close
 
 async fn main(args: Vec<String>) -> Result<(), Error> {
     let port = args.first().and_then(|port| port.parse().ok()).ok_or(Error::Invalid)?;
-    serve(ServerOptions { port, connections_max: 1_000, grace: Duration::from_secs(5) }, answer).await
+    serve(ServerOptions { port, connections_max: 1_000, shared: true, grace: Duration::from_secs(5) }, answer).await
 }
 
 async fn answer(client: Client) {

@@ -25,7 +25,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// (it is not used), and the options `--once` and `--idle SECONDS`.
 pub async fn main(args: Vec<String>) -> Result<(), String> {
     let options = Options::parse(&args)?;
-    let server = ServerOptions { port: options.port, connections_max: CONNECTIONS_MAX, grace: GRACE };
+    let server = ServerOptions { port: options.port, connections_max: CONNECTIONS_MAX, shared: true, grace: GRACE };
     serve(server, move |client| handle(client, options))
         .await
         .map_err(|error| format!("cannot serve on port {}: {error}", options.port))

@@ -63,6 +63,7 @@ pub async fn main(args: Vec<String>) -> Result<(), String> {
     let limits = ServerOptions {
         port: options.port,
         connections_max: u32::try_from(options.connections).unwrap_or(u32::MAX),
+        shared: true,
         grace: Duration::from_secs(options.grace_seconds),
     };
     let site = Site::load(&options).await?;

@@ -4,6 +4,7 @@ use crate::generate::seeds;
 use crate::support::{get, send, serve};
 use fastrand::Rng;
 use pluto_http::target::Path;
+use pluto_sdk::contract::Listing;
 use pluto_sdk::testing::Request;
 
 /// What is wrong with a path.
@@ -157,7 +158,7 @@ fn the_host_is_never_asked_for_what_is_outside_or_hidden() {
     for submission in &world.requests()[before..] {
         let path = match &submission.request {
             Request::Open(open) => &open.path,
-            Request::List(path) | Request::Watch(path) => path,
+            Request::List(Listing { path, .. }) | Request::Watch(path) => path,
             _ => continue,
         };
         asked += 1;

@@ -4,7 +4,7 @@
 //! leads out of the root fails with `not-permitted`, one with a NUL or longer than
 //! `path_bytes_max` with `invalid`.
 
-use crate::contract::{self, Digested, Entry, Error, Loaded, Metadata, Opened, Part, Range, Reply, Request};
+use crate::contract::{self, Digested, Entry, Error, Listing, Loaded, Metadata, Opened, Part, Range, Reply, Request};
 use crate::net::Owned;
 use crate::request::{Answers, Ask, AskMany, Pending, Sealed, answers, ask};
 use std::collections::VecDeque;
@@ -15,10 +15,17 @@ pub fn open(path: impl Into<Vec<u8>>, links: Symlinks) -> Pending<Open> {
     ask(Open { path: path.into(), links })
 }
 
-/// The entries of a directory, in the order of their names' bytes. Fails as [`open`] does, and
-/// with `too-large` when there are more than `list_entries_max`.
+/// Lists the entries of a directory, in the order of their names' bytes: at most
+/// `list_entries_max`. Fails as [`open`] does.
 pub fn list(path: impl Into<Vec<u8>>) -> Pending<List> {
-    ask(List { path: path.into() })
+    list_page(path, &[], u32::MAX)
+}
+
+/// Lists at most `entries_max` entries of a directory, beginning with the first one whose name
+/// comes after `after`. The directory has no more entries when there are fewer than asked, where
+/// `entries_max` is not above `list_entries_max`. Fails as [`open`] does.
+pub fn list_page(path: impl Into<Vec<u8>>, after: &[u8], entries_max: u32) -> Pending<List> {
+    ask(List(Listing { path: path.into(), after: after.to_vec(), entries_max }))
 }
 
 /// Asks to be told when a directory's entries change, or a file does. What has changed and was not
@@ -145,10 +152,7 @@ pub struct Digest(contract::Handle);
 
 /// The request of [`list`]; answered with the entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct List {
-    /// Of the directory, beneath the root.
-    pub path: Vec<u8>,
-}
+pub struct List(pub(crate) Listing);
 
 /// The request of [`watch`]; answered with the name of what changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -232,7 +236,7 @@ impl Ask for List {
     type Answer = Vec<Entry>;
 
     fn request(self) -> Request {
-        Request::List(self.path)
+        Request::List(self.0)
     }
 
     fn answer(reply: Reply) -> Option<Result<Vec<Entry>, Error>> {

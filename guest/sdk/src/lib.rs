@@ -13,7 +13,7 @@
 //! /// Sends back the first bytes of each client.
 //! async fn greeter(args: Vec<String>) -> Result<(), Error> {
 //!     let port = args.first().and_then(|port| port.parse().ok()).ok_or(Error::Invalid)?;
-//!     serve(ServerOptions { port, connections_max: 1_000, grace: Duration::from_secs(5) }, greet).await
+//!     serve(ServerOptions { port, connections_max: 1_000, shared: true, grace: Duration::from_secs(5) }, greet).await
 //! }
 //!
 //! async fn greet(client: Client) {
@@ -81,7 +81,7 @@ static MEMORY: memory::Recycler<std::alloc::System> = memory::Recycler::new(std:
 
 pub use contract::{Entry, Error, Kind, Level, Metadata, Signal};
 pub use fs::{Buffer, File, Symlinks};
-pub use net::{Connection, Listener, Part, listen};
+pub use net::{Connection, Listen, Listener, Part, listen};
 pub use request::{Ask, AskMany, Handler, Pending, ask};
 pub use server::{Client, ListenError, Server, ServerOptions, serve};
 pub use shards::{gather, post};

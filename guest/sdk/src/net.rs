@@ -10,11 +10,10 @@ pub use crate::contract::{Error, Part};
 
 /// Listens on a granted port. Sent at once; the answer comes when the host listens.
 ///
-/// While `connections_max` of its connections are open the host accepts no more; the others wait
-/// in the backlog. Fails with `not-permitted` for a port that was not granted, `address-in-use`
-/// when it is taken.
-pub fn listen(port: u16, connections_max: u32) -> impl Future<Output = Result<Listener, Error>> {
-    let mut answers = answers(Listen { port, connections_max });
+/// Fails with `not-permitted` for a port that was not granted, and with `address-in-use` when the
+/// port is taken.
+pub fn listen(request: Listen) -> impl Future<Output = Result<Listener, Error>> {
+    let mut answers = answers(request);
     async move {
         // A connection cannot come before the host listens; one from a host that says so is
         // closed.
@@ -114,8 +113,12 @@ impl Connection {
 pub struct Listen {
     /// A granted port.
     pub port: u16,
-    /// While so many of its connections are open, the host accepts no more.
+    /// While so many of its connections are open, the host accepts no more; further clients wait
+    /// in the backlog.
     pub connections_max: u32,
+    /// Whether the clients of the first granted port may be distributed among several instances of
+    /// the guest, which share no memory. Without it, one instance serves every client.
+    pub shared: bool,
 }
 
 /// An answer to [`Listen`].
@@ -150,7 +153,8 @@ impl AskMany for Listen {
     type Answer = Listened;
 
     fn request(self) -> Request {
-        Request::Listen(contract::Listen { port: self.port, connections_max: self.connections_max })
+        let Listen { port, connections_max, shared } = self;
+        Request::Listen(contract::Listen { port, connections_max, shared })
     }
 
     fn answer(reply: Reply) -> Option<Result<Listened, Error>> {

@@ -246,11 +246,11 @@ mod tests {
     #[test]
     fn the_table_of_replies_agrees_with_the_types() {
         let path = Vec::new;
-        agrees_many(Listen { port: 1, connections_max: 1 });
+        agrees_many(Listen { port: 1, connections_max: 1, shared: true });
         agrees_many(WatchPath { path: path() });
         agrees_many(SignalsRequest);
         agrees(Open { path: path(), links: Symlinks::Follow });
-        agrees(List { path: path() });
+        agrees(List(crate::contract::Listing::all(path())));
         agrees(Post { bytes: Vec::new() });
         agrees(Gather);
     }
@@ -270,9 +270,12 @@ mod tests {
         check(Request::Post(Vec::new()), &["done"]);
         check(Request::Gather, &["gathered"]);
         check(Request::Signals, &["signal"]);
-        check(Request::Listen(crate::contract::Listen { port: 1, connections_max: 1 }), &["listening", "accepted"]);
+        check(
+            Request::Listen(crate::contract::Listen { port: 1, connections_max: 1, shared: true }),
+            &["listening", "accepted"],
+        );
         check(Request::Watch(Vec::new()), &["changed"]);
-        check(Request::List(Vec::new()), &["listed"]);
+        check(Request::List(crate::contract::Listing::all("")), &["listed"]);
         check(Request::Open(crate::contract::Open { path: Vec::new(), follow_symlinks: true }), &["opened"]);
     }
 

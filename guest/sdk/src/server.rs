@@ -2,7 +2,7 @@
 
 use crate::contract::{Error, Signal};
 use crate::executor::{self, TaskId};
-use crate::net::{Connection, Listener, listen};
+use crate::net::{Connection, Listen, Listener, listen};
 use crate::signals::signals;
 use crate::task::{Either, Task, race, spawn};
 use crate::time::{sleep, with_timeout};
@@ -22,6 +22,10 @@ pub struct ServerOptions {
     pub port: u16,
     /// While so many clients are connected, no more are accepted; they wait in the backlog.
     pub connections_max: u32,
+    /// Whether the host may run several instances of the guest, a shard for each core, and
+    /// distribute the clients among them. Instances share no memory: a guest that keeps a state
+    /// between clients says `false`, and has one instance.
+    pub shared: bool,
     /// How long clients that are still served may take when the server is told to stop. The host
     /// allows `stop_seconds_max` for all of it.
     pub grace: Duration,
@@ -138,8 +142,9 @@ impl Server {
         let (clients, handler) = (Rc::new(Clients::default()), Rc::new(handler));
         // Both ports are asked for at once, so that the operator is told soon of one that cannot
         // be had.
-        let listening = Port::listen(options.port, options.connections_max);
-        let secondary = self.secondary.map(|it| (Port::listen(it.port, it.connections_max), it.handler));
+        let listening = Port::listen(options.port, options.connections_max, options.shared);
+        let secondary =
+            self.secondary.map(|it| (Port::listen(it.port, it.connections_max, options.shared), it.handler));
         let mut port = listening.await?;
         info!("listening on port {}", port.listener.port());
         let _secondary = match secondary {
@@ -349,18 +354,18 @@ impl Drop for CancelOnDrop {
 /// A port on which the host listens, however often the system has no connection to give meanwhile.
 struct Port {
     listener: Listener,
-    wanted: u16,
-    connections_max: u32,
+    wanted: Listen,
 }
 
 impl Port {
     /// Asks at once; the answer comes when the host listens.
-    fn listen(wanted: u16, connections_max: u32) -> impl Future<Output = Result<Port, ListenError>> {
-        let listening = listen(wanted, connections_max);
+    fn listen(port: u16, connections_max: u32, shared: bool) -> impl Future<Output = Result<Port, ListenError>> {
+        let wanted = Listen { port, connections_max, shared };
+        let listening = listen(wanted);
         async move {
             match listening.await {
-                Ok(listener) => Ok(Port { listener, wanted, connections_max }),
-                Err(error) => Err(ListenError { port: wanted, error }),
+                Ok(listener) => Ok(Port { listener, wanted }),
+                Err(error) => Err(ListenError { port, error }),
             }
         }
     }
@@ -374,7 +379,7 @@ impl Port {
                     sleep(EXHAUSTED_REST).await;
                     // A failure is final for the host, so this is a new request. When it fails
                     // alike, the rest is repeated.
-                    match listen(self.listener.port(), self.connections_max).await {
+                    match listen(Listen { port: self.listener.port(), ..self.wanted }).await {
                         Err(Error::Exhausted) => {}
                         again => self.listener = again.map_err(|error| self.failed(error))?,
                     }
@@ -385,7 +390,7 @@ impl Port {
     }
 
     fn failed(&self, error: Error) -> ListenError {
-        ListenError { port: self.wanted, error }
+        ListenError { port: self.wanted.port, error }
     }
 }
 

@@ -36,7 +36,8 @@ fn weight(request: &Request) -> usize {
         + match request {
             Request::Write(write) => write.parts.iter().map(part).sum(),
             Request::Open(open) => open.path.len(),
-            Request::List(path) | Request::Watch(path) => path.len(),
+            Request::List(it) => it.path.len() + it.after.len(),
+            Request::Watch(path) => path.len(),
             _ => 0,
         }
 }

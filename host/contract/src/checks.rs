@@ -1,7 +1,7 @@
 //! What the contract says of the parts of a request: paths, ranges, parts of a write, ports.
 
 use crate::limits;
-use crate::types::{Error, Part, Range, Read};
+use crate::types::{Error, Listing, Part, Range, Read};
 
 /// Checks a path before anybody looks for it. Where it leads is for the world to say.
 pub fn path(path: &[u8]) -> Result<(), Error> {
@@ -40,6 +40,22 @@ impl Read {
         match self.bytes_max {
             0 => Err(Error::Invalid),
             bytes => Ok((bytes as usize).min(limits::READ_BYTES_MAX)),
+        }
+    }
+}
+
+impl Listing {
+    /// Asks for all entries of a directory, as far as one answer holds them.
+    pub fn all(path: impl Into<Vec<u8>>) -> Self {
+        Self { path: path.into(), after: Vec::new(), entries_max: u32::MAX }
+    }
+
+    /// Checks the request. Returns how many entries it takes at most.
+    pub fn limit(&self) -> Result<usize, Error> {
+        path(&self.path)?;
+        match self.entries_max {
+            0 => Err(Error::Invalid),
+            entries => Ok((entries as usize).min(limits::LIST_ENTRIES_MAX)),
         }
     }
 }

@@ -62,7 +62,7 @@ pub const DIGEST_BYTES_MAX: u64 = 16 << 20;
 /// it. When clients have sent as much, the others of the batch wait for the next one.
 pub const ANSWER_BYTES_QUEUED_MAX: usize = 64 << 20;
 
-/// Entries of one `list`.
+/// Entries of one answer to `list`.
 pub const LIST_ENTRIES_MAX: usize = 100_000;
 
 /// `watch` requests at once; Linux allows a user about as many watches by default.

@@ -94,13 +94,17 @@ impl Arity {
 impl Request {
     /// Returns the fields of the request, in the order in which a reader expects them.
     pub fn fields(&self) -> Vec<Field<'_>> {
-        use Field::{Bytes, Flag, Handle, Id, Number, Parts, Path};
+        use Field::{Bytes, Flag, Handle, Id, Name, Number, Parts, Path};
         let connection = |handle| Handle(handle, Some(ObjectKind::Connection));
         let file = |handle| Handle(handle, Some(ObjectKind::File));
         let range =
             |range: &Range| vec![file(range.handle), Number("offset", range.offset), Number("length", range.length)];
         match self {
-            Self::Listen(it) => vec![Number("", it.port.into()), Number("connections-max", it.connections_max.into())],
+            Self::Listen(it) => vec![
+                Number("", it.port.into()),
+                Number("connections-max", it.connections_max.into()),
+                Flag("shared", it.shared),
+            ],
             Self::Read(it) => vec![connection(it.connection), Number("bytes-max", it.bytes_max.into())],
             Self::Write(it) => vec![connection(it.connection), Flag("ends", it.ends), Parts(&it.parts)],
             Self::Shutdown(handle) => vec![connection(*handle)],
@@ -108,12 +112,21 @@ impl Request {
             Self::Open(it) => vec![Path(&it.path), Flag("follow-symlinks", it.follow_symlinks)],
             Self::ReadFile(it) | Self::Load(it) => range(it),
             Self::Digest(handle) => vec![file(*handle)],
-            Self::List(path) | Self::Watch(path) => vec![Path(path)],
+            Self::List(it) => {
+                vec![Path(&it.path), Name("after", &it.after), Number("entries-max", it.entries_max.into())]
+            }
+            Self::Watch(path) => vec![Path(path)],
             Self::Sleep(nanoseconds) => vec![Number("", *nanoseconds)],
             Self::Cancel(id) => vec![Id(*id)],
             Self::Post(bytes) => vec![Bytes(bytes)],
             Self::Signals | Self::Gather => Vec::new(),
         }
+    }
+
+    /// Returns whether the request names a path beneath the root.
+    #[inline]
+    pub fn names_a_path(&self) -> bool {
+        matches!(self, Self::Open(_) | Self::List(_) | Self::Watch(_))
     }
 
     /// Returns the handles that the request names, each with what it must name. `close` takes a
@@ -147,6 +160,8 @@ pub enum Field<'a> {
     Flag(&'static str, bool),
     /// A path beneath the root.
     Path(&'a [u8]),
+    /// The name of an entry. Empty: none.
+    Name(&'static str, &'a [u8]),
     /// Bytes of the guest.
     Bytes(&'a [u8]),
     /// The parts of a write.

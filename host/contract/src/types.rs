@@ -31,7 +31,7 @@ variant! { Request {
     Open(Open) = "open",
     ReadFile(Range) = "read-file",
     Load(Range) = "load",
-    List(Path) = "list",
+    List(Listing) = "list",
     Watch(Path) = "watch",
     Sleep(u64) = "sleep",
     Signals = "signals",
@@ -61,6 +61,7 @@ variant! { Reply {
 record! { Listen: Copy {
     port: u16 = "port",
     connections_max: u32 = "connections-max",
+    shared: bool = "shared",
 } }
 
 record! { Accepted: Copy {
@@ -104,6 +105,12 @@ record! { Range: Copy {
 record! { Open {
     path: Path = "path",
     follow_symlinks: bool = "follow-symlinks",
+} }
+
+record! { Listing {
+    path: Path = "path",
+    after: Vec<u8> = "after",
+    entries_max: u32 = "entries-max",
 } }
 
 record! { Opened: Copy {

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload};
 
 use crate::census::{self, Census};
-use crate::contract::{ENTRY, INTERFACE, ServerPre};
+use crate::contract::{ENTRY, INTERFACE, ServerPre, v0_2};
 use crate::engine::{Code, Engine};
 use crate::guest_version;
 use crate::imports::{self, State};
@@ -109,8 +109,8 @@ impl fmt::Display for Import {
 
 /// Refuses imports and exports by name, before anything is compiled.
 fn check_names(imports: &[Import], exports: &[String]) -> Result<()> {
-    let too_many: Vec<String> =
-        imports.iter().filter(|import| import.name != INTERFACE).map(ToString::to_string).collect();
+    let is_ours = |import: &&Import| [INTERFACE, v0_2::INTERFACE].contains(&&*import.name);
+    let too_many: Vec<String> = imports.iter().filter(|import| !is_ours(import)).map(ToString::to_string).collect();
     if let Some(refusal) = guest_version::refusal(&too_many) {
         bail!("{refusal}");
     }

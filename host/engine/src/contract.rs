@@ -3,6 +3,7 @@
 
 pub mod io;
 pub mod shape;
+pub mod v0_2;
 
 wasmtime::component::bindgen!({
     path: "../../wit",
@@ -13,8 +14,9 @@ wasmtime::component::bindgen!({
 
 pub use self::io::Host;
 
-/// The one interface that a guest may import.
-pub const INTERFACE: &str = "pluto:system/io@0.2.0";
+/// The one interface that a guest may import; guests of an earlier version import
+/// `v0_2::INTERFACE`.
+pub const INTERFACE: &str = "pluto:system/io@0.3.0";
 
 /// The one function that a guest must export.
 pub const ENTRY: &str = "run";

@@ -7,9 +7,9 @@ use anyhow::{Context, Error, Result, anyhow, ensure};
 use wasmparser::{Parser, Payload};
 
 use crate::census::DAMAGED;
-use crate::contract::INTERFACE;
 use crate::contract::shape::{Difference, Shape};
-use pluto_contract::versions::SPOKEN;
+use crate::contract::v0_2;
+use pluto_contract::versions::{RELEASED, SPOKEN};
 
 /// The contract of this host.
 const CONTRACT: &str = include_str!("../../../wit/system.wit");
@@ -44,17 +44,19 @@ fn numbers(version: &str) -> Option<[u64; 3]> {
     numbers.next().is_none().then_some(three)
 }
 
-/// Why a component does not fit the contract, though it imports no more than the contract by its
-/// names.
+/// Why a component does not fit the contract that it imports, though it imports no more than the
+/// contract by its names.
 pub fn misfit(component: &[u8], error: &wasmtime::Error) -> Error {
-    let spoken = SPOKEN.number;
+    let is_earlier = component.windows(v0_2::INTERFACE.len()).any(|name| name == v0_2::INTERFACE.as_bytes());
+    let (version, contract) = if is_earlier { (&RELEASED[0], v0_2::DOCUMENT) } else { (&SPOKEN, CONTRACT) };
+    let version = version.number;
     let differences = Shape::of_component(component).and_then(|guest| {
-        let host = Shape::of_document(CONTRACT)?;
+        let host = Shape::of_document(contract)?;
         Ok(guest.differences(&host).take(DIFFERENCES_TOLD).map(told).collect::<Vec<_>>())
     });
     match differences {
         Ok(differences) if !differences.is_empty() => anyhow!(
-            "it does not fit the contract in wit/system.wit: this guest was built for another pluto:system {spoken} \
+            "it does not fit the contract in wit/system.wit: this guest was built for another pluto:system {version} \
              than that of this pluto-host, in which {}: {BUILD}",
             differences.join(", and ")
         ),
@@ -73,10 +75,13 @@ fn told(difference: Difference) -> String {
     }
 }
 
-/// The component with the import `earlier` under the present name of the interface. The types are
-/// checked as for every other guest.
+/// The component with the import `earlier` under the name of 0.2.0, whose contract it was. The
+/// types are checked as for every other guest.
 pub fn renamed<'a>(component: &'a [u8], earlier: &str) -> Result<Cow<'a, [u8]>> {
-    ensure!(earlier.len() == INTERFACE.len(), "a name is replaced by one of the same length, so that nothing moves");
+    ensure!(
+        earlier.len() == v0_2::INTERFACE.len(),
+        "a name is replaced by one of the same length, so that nothing moves"
+    );
     let (mut renamed, mut depth) = (Cow::Borrowed(component), 0);
     for payload in Parser::new(0).parse_all(component) {
         match payload.context(DAMAGED)? {
@@ -87,7 +92,7 @@ pub fn renamed<'a>(component: &'a [u8], earlier: &str) -> Result<Cow<'a, [u8]>> 
                     let name = import.context(DAMAGED)?.name.name;
                     if name == earlier {
                         let begin = name.as_ptr().addr() - component.as_ptr().addr();
-                        renamed.to_mut()[begin..begin + name.len()].copy_from_slice(INTERFACE.as_bytes());
+                        renamed.to_mut()[begin..begin + name.len()].copy_from_slice(v0_2::INTERFACE.as_bytes());
                     }
                 }
             }

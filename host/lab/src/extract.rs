@@ -9,7 +9,7 @@ use crate::behaviour::{Behaviour, Ended, Observer, Seen, Store};
 use crate::limits;
 use crate::scene::{Change, Client, Scene, Segment, Wait};
 use pluto_contract::stop::Exit;
-use pluto_contract::{Answer, Arity, Error, Reply, Request, Signal, Submission};
+use pluto_contract::{Answer, Arity, Error, Listing, Reply, Request, Signal, Submission};
 use pluto_trace::Header;
 use pluto_trace::replay::Step;
 
@@ -49,7 +49,7 @@ enum Question {
     ReadFile(Rc<[u8]>, u64),
     Load(Rc<[u8]>, u64, u64),
     Digest(Rc<[u8]>),
-    List(Vec<u8>),
+    List(Listing),
     Watch(Vec<u8>),
     Signals,
 }
@@ -58,7 +58,8 @@ impl Question {
     /// What it takes of memory while it is pending.
     fn bytes(&self) -> u64 {
         let path = match self {
-            Self::Open(path, _) | Self::List(path) | Self::Watch(path) => path.len(),
+            Self::Open(path, _) | Self::Watch(path) => path.len(),
+            Self::List(it) => it.path.len() + it.after.len(),
             _ => 0,
         };
         (2 * size_of::<(u64, PendingRequest)>() + path) as u64
@@ -168,7 +169,7 @@ impl Extractor {
             Request::ReadFile(it) => self.observer.path(it.handle).map(|path| Question::ReadFile(path, it.offset)),
             Request::Load(it) => self.observer.path(it.handle).map(|path| Question::Load(path, it.offset, it.length)),
             Request::Digest(file) => self.observer.path(*file).map(Question::Digest),
-            Request::List(path) => Some(Question::List(path.clone())),
+            Request::List(it) => Some(Question::List(it.clone())),
             Request::Watch(path) => Some(Question::Watch(path.clone())),
             Request::Signals => Some(Question::Signals),
             // The answers to the others say nothing of clients, files or the operator.
@@ -248,8 +249,8 @@ impl Extractor {
             }
             (Question::Digest(path), Reply::Digested(it)) => files.digested(*time, path, Ok(*it)),
             (Question::Digest(path), Reply::Failed(error)) => files.digested(*time, path, Err(*error)),
-            (Question::List(path), Reply::Listed(entries)) => files.listed(*time, path, Ok(entries)),
-            (Question::List(path), Reply::Failed(error)) => files.listed(*time, path, Err(*error)),
+            (Question::List(it), Reply::Listed(entries)) => files.listed(*time, it, Ok(entries)),
+            (Question::List(it), Reply::Failed(error)) => files.listed(*time, it, Err(*error)),
             _ => {}
         }
     }

@@ -26,6 +26,12 @@ impl Board {
         Self { left: Arc::new([Mutex::default()]), own: 0 }
     }
 
+    /// Leaves the other shards: the server has no instance but this one.
+    pub(super) fn leave(&mut self) {
+        let own = std::mem::take(&mut *lock(&self.left[self.own]));
+        *self = Self { left: Arc::new([Mutex::new(own)]), own: 0 };
+    }
+
     /// Implements the contract's `post`.
     pub(super) fn post(&self, bytes: Vec<u8>) -> Result<Reply, Error> {
         checks::post(&bytes)?;

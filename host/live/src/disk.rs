@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::root::Replaced;
 use crate::limits;
 use pluto_contract::{Entry, Error, Metadata, Reply};
 
@@ -26,6 +27,8 @@ pub enum Outcome {
     Opened(Result<(OwnedFd, Metadata), Error>),
     /// A file was closed.
     Closed,
+    /// The path of the root was looked at.
+    Replaced(Replaced),
     /// A path was resolved.
     Resolved(Result<OwnedFd, Errno>),
     /// A directory was listed. At most one such result waits for the shard, because it may hold

@@ -35,6 +35,8 @@ pub enum Waiting {
     Write(u64, Rc<File>),
     /// Nothing: the request was cancelled while a thread made its call.
     Nobody { _file: Option<Rc<File>> },
+    /// The look whether the root was replaced.
+    Root,
     /// A file that is being closed, with its place among the open files, if it has one.
     Close { _held: Option<Held> },
 }
@@ -53,14 +55,14 @@ impl Waiting {
         match self {
             Self::Open(path) | Self::List(path) | Self::Watch(path) => Some(path.id),
             Self::ReadFile(id, _) | Self::Load(id, ..) | Self::Digest(id, _) => Some(*id),
-            Self::Write(..) | Self::Nobody { .. } | Self::Close { .. } => None,
+            Self::Write(..) | Self::Nobody { .. } | Self::Root | Self::Close { .. } => None,
         }
     }
 
     /// Returns the file that the call reads.
     fn into_file(self) -> Option<Rc<File>> {
         match self {
-            Self::Open(_) | Self::List(_) | Self::Watch(_) | Self::Close { .. } => None,
+            Self::Open(_) | Self::List(_) | Self::Watch(_) | Self::Root | Self::Close { .. } => None,
             Self::ReadFile(_, file) | Self::Load(_, file, _) | Self::Digest(_, file) | Self::Write(_, file) => {
                 Some(file)
             }

@@ -1,5 +1,6 @@
 //! Regular files beneath one root, for reading.
 
+use std::collections::BinaryHeap;
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -18,10 +19,10 @@ use super::metadata::metadata;
 use super::objects::{Buffer, File};
 use super::reactor::{Owner, Reactor};
 use super::reading::read_at_once;
-use super::root::Root;
+use super::root::{Replaced, Root};
 use super::transfer::Part;
 use crate::limits;
-use pluto_contract::{Entry, Error, Kind, Loaded, Metadata, Open, Opened, Range, Reply, checks};
+use pluto_contract::{Entry, Error, Kind, Listing, Loaded, Metadata, Open, Opened, Range, Reply, checks};
 
 /// Non-blocking, because opening a FIFO would otherwise wait for its writer. A FIFO is opened
 /// before its kind is known: looking first (`O_PATH`, `fstat`, opening again) would cost each
@@ -32,6 +33,11 @@ const OPEN_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::
 pub struct Files {
     /// The folder beneath which the guest may read. Without a folder it can read nothing.
     root: Option<Root>,
+    /// When it is next looked at whether the root's path names another folder: nanoseconds of the
+    /// monotonic clock.
+    look_at_root: u64,
+    /// Whether a thread looks at it.
+    is_looking: bool,
     /// Memory of all buffers.
     buffer_bytes: Total,
 }
@@ -39,7 +45,46 @@ pub struct Files {
 impl Files {
     /// Creates the access to the files beneath this root.
     pub fn new(root: Option<Root>) -> Self {
-        Self { root, buffer_bytes: Total::default() }
+        Self { root, look_at_root: 0, is_looking: false, buffer_bytes: Total::default() }
+    }
+
+    /// Looks whether the root's path names another folder by now, unless that was done lately.
+    /// Returns whether it does: then every watch has lost its place.
+    pub fn follow_root(&mut self, reactor: &mut Reactor) -> bool {
+        let now = reactor.clock.monotonic();
+        let Some(root) = self.root.as_ref().filter(|_| now >= self.look_at_root && !self.is_looking) else {
+            return false;
+        };
+        self.look_at_root = now + limits::ROOT_LOOK_MILLIS * 1_000_000;
+        match root.replaced_at_once() {
+            Replaced::Unknown => {
+                let root = root.clone();
+                self.is_looking = true;
+                let call = Box::new(move || Outcome::Replaced(root.replaced()));
+                reactor.disk.wait(&mut reactor.requests, Waiting::Root, call);
+                false
+            }
+            replaced => self.replace_root(replaced),
+        }
+    }
+
+    /// Looks at once, because the operator asks for it.
+    pub fn follow_root_now(&mut self) -> bool {
+        let replaced = self.root.as_ref().map_or(Replaced::No, Root::replaced);
+        self.replace_root(replaced)
+    }
+
+    /// A thread has looked at the root.
+    pub fn has_looked(&mut self, replaced: Replaced) -> bool {
+        self.is_looking = false;
+        self.replace_root(replaced)
+    }
+
+    /// Files that are open stay open. Everything else is resolved beneath the new root.
+    fn replace_root(&mut self, replaced: Replaced) -> bool {
+        let Replaced::By(root) = replaced else { return false };
+        self.root = Some(*root);
+        true
     }
 
     /// Implements the contract's `open`.
@@ -58,7 +103,7 @@ impl Files {
 
     /// Gives a file that was opened its handle.
     pub fn opened(&self, reactor: &mut Reactor, file: OwnedFd, metadata: Metadata) -> Result<Reply, Error> {
-        let medium = self.root.as_ref().map_or(Medium::Memory, |root| root.medium);
+        let medium = self.root.as_ref().map_or(Medium::Memory, Root::medium);
         let room = match reactor.handles.room_for_file() {
             Ok(room) => room,
             Err(error) => {
@@ -116,14 +161,18 @@ impl Files {
 
     /// Implements the contract's `list`. On a local disk the directory is listed at once: the
     /// host's work for a guest is part of the guest's turn, and a large directory takes a while.
-    pub fn list(&self, reactor: &mut Reactor, id: u64, path: &[u8]) -> Result<Option<Reply>, Error> {
-        let (root, path) = self.beneath_root(path)?;
-        let room = reactor.requests.answers.room();
-        if root.medium != Medium::Remote {
-            return list(root, &path, room).map(|entries| Some(Reply::Listed(entries)));
+    pub fn list(&self, reactor: &mut Reactor, id: u64, listing: &Listing) -> Result<Option<Reply>, Error> {
+        let (root, path) = self.beneath_root(&listing.path)?;
+        let page = Page {
+            after: listing.after.clone(),
+            entries_max: listing.limit()?,
+            bytes_max: reactor.requests.answers.room(),
+        };
+        if root.medium() != Medium::Remote {
+            return list(root, &path, page).map(|entries| Some(Reply::Listed(entries)));
         }
         let (root, waiting) = (root.clone(), Waiting::List(reactor.disk.path(id, &path)?));
-        reactor.disk.wait(&mut reactor.requests, waiting, Box::new(move || Outcome::Listed(list(&root, &path, room))));
+        reactor.disk.wait(&mut reactor.requests, waiting, Box::new(move || Outcome::Listed(list(&root, &path, page))));
         Ok(None)
     }
 
@@ -171,36 +220,70 @@ fn data(mut bytes: Vec<u8>) -> Reply {
     Reply::Data(bytes)
 }
 
-/// Returns the entries of a directory in the order of their names. More than `bytes_max` bytes of
-/// entries are an error.
-fn list(root: &Root, path: &CStr, bytes_max: usize) -> Result<Vec<Entry>, Error> {
+/// A part of a directory.
+struct Page {
+    /// Only entries whose names come after this one.
+    after: Vec<u8>,
+    /// The most entries.
+    entries_max: usize,
+    /// The most bytes of entries. More are an error.
+    bytes_max: usize,
+}
+
+/// Returns entries of a directory in the order of their names.
+fn list(root: &Root, path: &CStr, mut page: Page) -> Result<Vec<Entry>, Error> {
     let directory =
         root.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY, ResolveFlags::empty()).map_err(from_errno)?;
     let (mut entries, mut bytes) = (Vec::new(), 0);
-    for entry in Dir::read_from(&directory).map_err(from_errno)? {
-        let entry = entry.map_err(from_errno)?;
-        let name = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") {
-            continue;
+    // An entry that is deleted in the meantime leaves a place for the next one, so that fewer
+    // entries than asked are always the last ones.
+    loop {
+        let wanted = page.entries_max - entries.len();
+        let names = first_names(&directory, &page, wanted)?;
+        let are_all = names.len() < wanted;
+        for name in names {
+            bytes += name.count_bytes() + size_of::<Entry>();
+            if bytes > page.bytes_max {
+                return Err(Error::Exhausted);
+            }
+            match rustix::fs::statat(&directory, &*name, AtFlags::SYMLINK_NOFOLLOW) {
+                // Hold no more bytes than are counted: a `CString` would keep the place of its
+                // final zero.
+                Ok(stat) => entries.push(Entry { name: name.to_bytes().to_vec(), metadata: metadata(&stat) }),
+                Err(Errno::NOENT) => {}
+                Err(errno) => return Err(from_errno(errno)),
+            }
+            page.after = name.into_bytes();
         }
-        if entries.len() == limits::LIST_ENTRIES_MAX {
-            return Err(Error::TooLarge);
-        }
-        bytes += name.count_bytes() + size_of::<Entry>();
-        if bytes > bytes_max {
-            return Err(Error::Exhausted);
-        }
-        match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-            // Hold no more bytes than are counted: a `CString` would keep the place of its final
-            // zero.
-            Ok(stat) => entries.push(Entry { name: name.to_bytes().to_vec(), metadata: metadata(&stat) }),
-            // The entry was deleted in the meantime.
-            Err(Errno::NOENT) => {}
-            Err(errno) => return Err(from_errno(errno)),
+        if are_all || entries.len() == page.entries_max {
+            entries.shrink_to_fit();
+            return Ok(entries);
         }
     }
-    // The system's own order is that of a hash table.
-    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    entries.shrink_to_fit();
-    Ok(entries)
+}
+
+/// Returns the first names of a part of a directory, in their order: at most `wanted`. The
+/// system's own order is that of a hash table, so all names are read.
+fn first_names(directory: &OwnedFd, page: &Page, wanted: usize) -> Result<Vec<CString>, Error> {
+    let mut first = BinaryHeap::new();
+    let mut bytes = 0;
+    for entry in Dir::read_from(directory).map_err(from_errno)? {
+        let entry = entry.map_err(from_errno)?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") || name.to_bytes() <= &page.after[..] {
+            continue;
+        }
+        if first.len() == wanted {
+            if first.peek().is_none_or(|last: &CString| last.as_c_str() <= name) {
+                continue;
+            }
+            bytes -= first.pop().map_or(0, |last: CString| last.count_bytes());
+        }
+        bytes += name.count_bytes();
+        if bytes > page.bytes_max {
+            return Err(Error::Exhausted);
+        }
+        first.push(name.to_owned());
+    }
+    Ok(first.into_sorted_vec())
 }

@@ -54,8 +54,9 @@ use pluto_contract::{Error, Level, Reply, Request, Submission};
 
 pub use self::board::Board;
 pub use self::driver::Choice as DriverChoice;
+pub use self::listeners::Listening;
 pub use self::port::Port;
-pub use self::root::Root;
+pub use self::root::{GrantedFolder, Root};
 pub use self::signals::{Operator, Signals, Stopper};
 
 /// The grants of a guest, and the functions to report to.
@@ -124,9 +125,12 @@ impl Live {
     }
 
     fn take(&mut self, submission: Submission) {
+        if submission.request.names_a_path() && self.files.follow_root(&mut self.reactor) {
+            self.watches.lose_all(&mut self.reactor);
+        }
         let (id, reactor) = (submission.id, &mut self.reactor);
         let result = match submission.request {
-            Request::Listen(listen) => self.listeners.listen(reactor, id, &listen).map(Some),
+            Request::Listen(listen) => self.listeners.listen(reactor, &mut self.board, id, &listen).map(Some),
             Request::Read(read) => self.connections.read(reactor, id, &read),
             Request::Write(write) => self.connections.write(reactor, id, write),
             Request::Shutdown(handle) => Connections::shutdown(reactor, handle).map(Some),
@@ -135,7 +139,7 @@ impl Live {
             Request::ReadFile(range) => Files::read_file(reactor, id, &range),
             Request::Load(range) => self.files.load(reactor, id, &range),
             Request::Digest(handle) => self.digests.digest(reactor, id, handle),
-            Request::List(path) => self.files.list(reactor, id, &path),
+            Request::List(listing) => self.files.list(reactor, id, &listing),
             Request::Watch(path) => self.watches.watch(reactor, &self.files, id, &path).map(|()| None),
             Request::Sleep(duration) => {
                 self.sleep(id, duration);
@@ -238,7 +242,12 @@ impl Live {
                     return Err(StopReason::System(error.to_string()));
                 }
                 (Owner::Watches, _) => self.watches.changed(reactor),
-                (Owner::Signals, _) => self.signals.signalled(reactor)?,
+                (Owner::Signals, _) => {
+                    if self.files.follow_root_now() {
+                        self.watches.lose_all(reactor);
+                    }
+                    self.signals.signalled(reactor)?;
+                }
             }
         }
         Ok(())
@@ -288,6 +297,11 @@ impl Live {
             }
             // Only a disk that may wait has a thread open a file.
             (Waiting::Nobody { .. }, Outcome::Opened(Ok((file, _)))) => reactor.disk.close(file, None),
+            (Waiting::Root, Outcome::Replaced(replaced)) => {
+                if self.files.has_looked(replaced) {
+                    self.watches.lose_all(reactor);
+                }
+            }
             (Waiting::Nobody { .. }, _) | (Waiting::Close { .. }, Outcome::Closed) => {}
             _ => unreachable!("each call has an outcome of its own kind"),
         }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags};
 
+use super::board::Board;
 use super::connection::Connection;
 use super::driver::Token;
 use super::errors::from_errno;
@@ -18,9 +19,19 @@ use super::reactor::{Owner, Reactor, Timer};
 use crate::limits;
 use pluto_contract::{Accepted, Error, IpAddress, Listen, Reply, SocketAddress, checks};
 
-/// Called when a guest has begun to listen, with the address and the most clients that the guest
-/// takes there.
-pub type OnListening = Box<dyn FnMut(SocketAddr, u32)>;
+/// Called when a guest has begun to listen.
+pub type OnListening = Box<dyn FnMut(Listening)>;
+
+/// An address where a guest listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// The address.
+    pub address: SocketAddr,
+    /// The most clients that this instance of the guest takes there.
+    pub clients_max: u32,
+    /// Whether the clients may be distributed among several instances of the guest.
+    pub shared: bool,
+}
 
 /// The ports of a guest, and its listeners.
 pub struct Listeners {
@@ -34,7 +45,7 @@ pub struct Listeners {
     /// sockets.
     stopped: u32,
     /// Addresses where the guest has begun to listen and of which nobody is told yet.
-    begun: Vec<(SocketAddr, u32)>,
+    begun: Vec<Listening>,
     /// Called with these addresses when the world waits.
     on_listening: OnListening,
     /// A port that another process has taken, which ends the run.
@@ -88,12 +99,18 @@ impl Listeners {
     }
 
     /// Implements the contract's `listen`.
-    pub fn listen(&mut self, reactor: &mut Reactor, id: u64, wanted: &Listen) -> Result<Reply, Error> {
+    pub fn listen(
+        &mut self,
+        reactor: &mut Reactor,
+        board: &mut Board,
+        id: u64,
+        wanted: &Listen,
+    ) -> Result<Reply, Error> {
         let index = self.granted(wanted.port)?;
         let port = &mut self.ports[index];
         let number = port.address().port();
         let is_as_bound = port.is_as_bound();
-        let fd = match port.listen() {
+        let fd = match port.listen(wanted.shared) {
             Ok(fd) => fd.map(Rc::new),
             Err(Errno::ADDRINUSE) if is_as_bound => {
                 // Another process has bound the port at the same time as this one, and listened
@@ -105,7 +122,10 @@ impl Listeners {
             Err(errno) => return Err(from_errno(errno)),
         };
         let connections_max = port.connections_max(wanted.connections_max);
-        self.begun.push((port.address(), connections_max));
+        if index == 0 && !wanted.shared {
+            board.leave();
+        }
+        self.begun.push(Listening { address: port.address(), clients_max: connections_max, shared: wanted.shared });
         self.listens += 1;
         let serial = self.listens;
         self.listeners.push(Listener {
@@ -218,9 +238,7 @@ impl Listeners {
 
     /// Calls `on_listening` for each address where the guest has begun to listen.
     pub fn tell_begun(&mut self) {
-        for (address, connections_max) in self.begun.drain(..) {
-            (self.on_listening)(address, connections_max);
-        }
+        self.begun.drain(..).for_each(&mut self.on_listening);
     }
 
     /// Takes the number of a port that another process has taken. The run ends with it.

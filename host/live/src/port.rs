@@ -75,9 +75,13 @@ impl Port {
     /// Sockets that share a port must all set `SO_REUSEPORT`. Then sockets of another process of
     /// the same user could join them. Therefore the first socket begins to listen without it,
     /// which only one process can do, and sets it afterwards.
-    pub(super) fn listen(&mut self) -> Result<Option<OwnedFd>, Errno> {
-        if self.clients == Clients::None {
-            return Ok(None);
+    ///
+    /// With `shared` unset, all clients of this port go to this guest, and no other shard listens.
+    pub(super) fn listen(&mut self, shared: bool) -> Result<Option<OwnedFd>, Errno> {
+        match self.clients {
+            Clients::None => return Ok(None),
+            Clients::Share(_) if !shared => self.clients = Clients::All,
+            Clients::Share(_) | Clients::All => {}
         }
         let socket = match self.socket.take() {
             Some(socket) => socket,

@@ -116,6 +116,14 @@ impl Watches {
         reactor.wait_to_read(&inotify, Owner::Watches);
     }
 
+    /// Ends all requests, because their places are beneath another root now.
+    pub fn lose_all(&mut self, reactor: &mut Reactor) {
+        let mut watches: Vec<(u64, i32)> =
+            self.requests.iter().filter_map(|(watch, requests)| Some((requests.first()?.id, *watch))).collect();
+        watches.sort_unstable();
+        watches.into_iter().for_each(|(_, watch)| self.lose(reactor, watch));
+    }
+
     /// Ends the requests for a target that is gone.
     fn lose(&mut self, reactor: &mut Reactor, watch: i32) {
         for Watch { id, .. } in self.remove(watch) {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use pluto_contract::{Digested, Entry, Error, Metadata, Open, Range};
+use pluto_contract::{Digested, Entry, Error, Listing, Metadata, Open, Range};
 
 use crate::content::Content;
 
@@ -32,8 +32,9 @@ pub trait Files {
     /// Digests an open file.
     fn digest(&mut self, now: u64, file: &Self::File) -> Result<Digested, Error>;
 
-    /// Lists a directory, in the order of the names.
-    fn list(&mut self, now: u64, path: &[u8]) -> Result<Cow<'_, [Entry]>, Error>;
+    /// Lists a directory, in the order of the names: at most `entries_max` of the entries that
+    /// come after `listing.after`.
+    fn list(&mut self, now: u64, listing: &Listing, entries_max: usize) -> Result<Cow<'_, [Entry]>, Error>;
 
     /// Returns the path that a watch of `path` watches: changes name it.
     fn watch(&mut self, now: u64, path: &[u8]) -> Result<Vec<u8>, Error>;

@@ -2,7 +2,7 @@
 
 use pluto_contract::limits::{self, room};
 use pluto_contract::world::Object;
-use pluto_contract::{Error, Handle, Id, Loaded, Open, Opened, Range, Reply, checks};
+use pluto_contract::{Error, Handle, Id, Listing, Loaded, Open, Opened, Range, Reply, checks};
 
 use crate::files::{Change, Files};
 use crate::reactor::{Pending, Reactor};
@@ -26,12 +26,9 @@ impl<F: Files> Folder<F> {
         Ok(Reply::Opened(Opened { file, metadata }))
     }
 
-    pub fn list(&mut self, reactor: &Reactor<F::File>, path: &[u8]) -> Result<Reply, Error> {
-        checks::path(path)?;
-        let entries = self.files.list(reactor.now, path)?;
-        if entries.len() > limits::LIST_ENTRIES_MAX {
-            return Err(Error::TooLarge);
-        }
+    pub fn list(&mut self, reactor: &Reactor<F::File>, listing: &Listing) -> Result<Reply, Error> {
+        let entries_max = listing.limit()?;
+        let entries = self.files.list(reactor.now, listing, entries_max)?;
         let bytes = entries.iter().map(|entry| entry.name.len() + size_of_val(entry)).sum();
         reactor.requests.answers.has_room(bytes)?;
         Ok(Reply::Listed(entries.into_owned()))

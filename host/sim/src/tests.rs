@@ -27,7 +27,7 @@ fn batch(world: &mut Simulated) -> Vec<(Id, Reply)> {
 }
 
 fn listen(connections_max: u32) -> Request {
-    Request::Listen(Listen { port: 80, connections_max })
+    Request::Listen(Listen { port: 80, connections_max, shared: true })
 }
 
 fn read(connection: Handle) -> Request {

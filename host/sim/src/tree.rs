@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use pluto_contract::{Digested, Entry, Error, Kind, Metadata, Open, Range};
+use pluto_contract::{Digested, Entry, Error, Kind, Listing, Metadata, Open, Range};
 
 use crate::content::Content;
 use crate::files::{Change, Files};
@@ -217,8 +217,8 @@ impl Files for Tree {
         Ok(Digested::new(digest, &after.unwrap_or(file.metadata)))
     }
 
-    fn list(&mut self, _: u64, path: &[u8]) -> Result<Cow<'_, [Entry]>, Error> {
-        let path = self.resolve(path, true)?;
+    fn list(&mut self, _: u64, listing: &Listing, entries_max: usize) -> Result<Cow<'_, [Entry]>, Error> {
+        let path = self.resolve(&listing.path, true)?;
         let node = &self.nodes[&path];
         if node.is_denied {
             return Err(Error::AccessDenied);
@@ -229,7 +229,9 @@ impl Files for Tree {
         let entries = self.nodes.iter().filter(|(other, _)| !other.is_empty() && parent(other) == path);
         let mut entries: Vec<Entry> =
             entries.map(|(path, node)| Entry { name: name(path).to_vec(), metadata: node.metadata }).collect();
+        entries.retain(|entry| entry.name > listing.after);
         entries.sort_by(|a, b| a.name.cmp(&b.name));
+        entries.truncate(entries_max);
         Ok(Cow::Owned(entries))
     }
 

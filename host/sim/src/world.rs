@@ -173,7 +173,7 @@ impl<C: Clients, F: Files> World<C, F> {
             Request::ReadFile(range) => folder.read_file(reactor, range).map(Some),
             Request::Load(range) => folder.load(reactor, range).map(Some),
             Request::Digest(handle) => folder.digest(reactor, *handle).map(Some),
-            Request::List(path) => folder.list(reactor, path).map(Some),
+            Request::List(listing) => folder.list(reactor, listing).map(Some),
             Request::Watch(path) => folder.watch(reactor, id, path).map(|()| None),
             Request::Sleep(nanoseconds) => {
                 let key = reactor.timers.add(reactor.now.saturating_add(*nanoseconds), Event::Sleep(id));

@@ -166,6 +166,11 @@ pub struct Run {
     #[arg(long = "grant-port", value_name = "[ADDR:]PORT", value_parser = address)]
     pub grant_ports: Vec<SocketAddr>,
 
+    /// Let symbolic links beneath ROOT lead into this folder, too. Without it, a link that leaves
+    /// ROOT is refused. Can be repeated
+    #[arg(long = "grant-folder", value_name = "DIR")]
+    pub grant_folders: Vec<PathBuf>,
+
     /// Choose the I/O backend
     #[arg(long, value_name = "DRIVER", default_value = "auto", value_parser = choices::driver())]
     pub driver: DriverChoice,
@@ -300,6 +305,11 @@ impl Run {
     /// Returns the number of shards.
     pub fn shards(&self) -> usize {
         self.shards.unwrap_or_else(|| if self.has_one_shard_to_record() { 1 } else { cores() })
+    }
+
+    /// Returns whether the operator has named the number of shards.
+    pub fn wants_shards(&self) -> bool {
+        self.shards.is_some()
     }
 
     /// Returns whether there would be more shards if the run were not recorded.

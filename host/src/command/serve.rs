@@ -1,7 +1,7 @@
 //! Runs a guest in the live world. Finds, binds and admits everything before the shards begin.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,12 +15,12 @@ use super::record::SnapshotRequests;
 use super::report::report;
 use super::setup::{engine, read_guest};
 use super::shards::{ShardContext, Shards};
-use super::startup_notice::StartupNotice;
+use super::startup_notice::{self, StartupNotice};
 use crate::cli::Run;
 use pluto_engine::admission::{self, Admitted};
 use pluto_engine::engine::Engine;
 use pluto_live::console;
-use pluto_live::{Board, Operator, Port, Root, Signals};
+use pluto_live::{Board, GrantedFolder, Operator, Port, Root, Signals};
 
 /// Runs a guest until it ends.
 pub fn serve(run: &Run) -> Result<ExitStatus> {
@@ -38,7 +38,7 @@ pub fn serve(run: &Run) -> Result<ExitStatus> {
     let snapshot_requests = SnapshotRequests::of(run, shards)?;
     let ports = bind_ports(run)?;
     let address = ports[0].address();
-    let root = run.root().map(open_root).transpose()?;
+    let root = run.root().map(|path| open_root(path, &run.grant_folders)).transpose()?;
     let engine = engine(run.no_cache)?;
     let admitted = admit(&engine, &run.guest, &bytes)?;
     let what = run.root().map_or_else(|| run.guest.display().to_string(), str::to_owned);
@@ -47,7 +47,8 @@ pub fn serve(run: &Run) -> Result<ExitStatus> {
     let note = run
         .has_one_shard_to_record()
         .then(|| "note: one shard, for a trace is the run of one; --shards N records N traces".to_owned());
-    let notice = StartupNotice::new(what, address, shards, handles_max, begin, note);
+    let of_shards = startup_notice::Shards { number: shards, are_wanted: run.wants_shards() };
+    let notice = StartupNotice::new(what, address, of_shards, handles_max, begin, note);
     Shards {
         run,
         guest: &bytes,
@@ -98,11 +99,19 @@ fn admit(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Admitted> {
     admission::inspect(engine, bytes).with_context(refused)?.admitted.with_context(refused)
 }
 
-fn open_root(path: &str) -> Result<Root> {
-    Root::open(Path::new(path)).map_err(|error| match error {
+fn open_root(path: &str, granted: &[PathBuf]) -> Result<Root> {
+    let granted: Result<Vec<GrantedFolder>> = granted.iter().map(|path| open_granted(path)).collect();
+    Root::open(Path::new(path), granted?).map_err(|error| match error {
         Errno::NOENT => anyhow!("the folder {path} does not exist: give the folder to serve, such as html/"),
         Errno::NOTDIR => anyhow!("{path} is not a folder: give the folder to serve, such as html/"),
         Errno::NOSYS => anyhow!("this kernel cannot confine a guest to {path}: Linux 5.6 or newer can (openat2)"),
         error => anyhow!("cannot open the folder {path}: {}", std::io::Error::from(error)),
+    })
+}
+
+fn open_granted(path: &Path) -> Result<GrantedFolder> {
+    GrantedFolder::open(path).map_err(|error| {
+        let error = std::io::Error::from(error);
+        anyhow!("cannot open the granted folder {}: {error}: --grant-folder names a folder", path.display())
     })
 }

@@ -2,7 +2,6 @@
 //! the compiled code, the clock of turns and standard output, and nothing else that a request
 //! passes.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +20,7 @@ use pluto_engine::admission::Admitted;
 use pluto_engine::engine::Engine;
 use pluto_engine::guest::{Guest, RunResult};
 use pluto_live::console::{Console, Output};
-use pluto_live::{Board, Grant, Live, Port, Root, Signals, Stopper};
+use pluto_live::{Board, Grant, Listening, Live, Port, Root, Signals, Stopper};
 
 /// The state that the shards have in common.
 pub struct Shards<'a> {
@@ -64,7 +63,7 @@ pub struct ShardContext {
 }
 
 /// Called when a shard has begun to listen.
-type OnListening = Box<dyn FnMut(SocketAddr, u32)>;
+type OnListening = Box<dyn FnMut(Listening)>;
 
 impl Shards<'_> {
     /// Runs the shards until all have ended. Returns the status of the first that did not end
@@ -72,7 +71,7 @@ impl Shards<'_> {
     ///
     /// The first shard runs alone until it listens and waits, so that a guest that only prints its
     /// help or cannot start does so once. This also makes sure that the port belongs to this
-    /// process: see `Port`.
+    /// process: see `Port`. A guest whose `listen` is not shared stays alone.
     pub fn run(&self, contexts: Vec<ShardContext>) -> Result<ExitStatus> {
         let mut contexts = contexts.into_iter();
         let Some(first) = contexts.next() else { return Ok(ExitStatus::Well) };
@@ -92,13 +91,16 @@ impl Shards<'_> {
                 })
                 .collect();
             let (others, notice, have_begun) = (others?, self.notice.clone(), self.have_begun.clone());
-            let on_listening = move |address, clients| {
-                if notice.listening(1, address, clients) {
-                    have_begun.store(true, Ordering::Relaxed);
-                    for begin in &others {
-                        // A shard that has ended already ignores this.
-                        let _ = begin.send(());
-                    }
+            let mut others = Some(others);
+            let on_listening = move |listening: Listening| {
+                let is_first_port = notice.listening(1, listening);
+                // A guest whose clients may not be distributed stays the only instance: without
+                // their senders the other shards end.
+                let Some(others) = others.take_if(|_| is_first_port).filter(|_| listening.shared) else { return };
+                have_begun.store(true, Ordering::Relaxed);
+                for begin in &others {
+                    // A shard that has ended already ignores this.
+                    let _ = begin.send(());
                 }
             };
             self.run_one(first, Box::new(on_listening), &exit)
@@ -112,8 +114,8 @@ impl Shards<'_> {
             return;
         }
         let (number, notice) = (context.number, self.notice.clone());
-        let on_listening = move |address, clients| {
-            notice.listening(number, address, clients);
+        let on_listening = move |listening| {
+            notice.listening(number, listening);
         };
         if let Err(error) = self.run_one(context, Box::new(on_listening), exit) {
             let is_first = self.stopper.stop();

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::descriptors::descriptors_of_host;
 use super::report::report;
+use pluto_live::Listening;
 
 /// Tells the operator the server's address, as soon as every shard listens. From then on clients
 /// meet all shards.
@@ -15,7 +16,8 @@ pub struct StartupNotice {
     what: String,
     /// The address for clients.
     address: SocketAddr,
-    shards: usize,
+    /// Whether the operator has asked for several shards.
+    wants_shards: bool,
     /// The most connections, files and buffers that each shard may hold at once.
     handles_max: usize,
     begin: Instant,
@@ -24,6 +26,8 @@ pub struct StartupNotice {
 
 #[derive(Default)]
 struct State {
+    /// The shards that serve.
+    shards: usize,
     /// The shards that listen.
     listening: HashSet<usize>,
     /// Whether the operator was told.
@@ -34,43 +38,63 @@ struct State {
     further: BTreeSet<SocketAddr>,
 }
 
+/// The number of shards.
+#[derive(Clone, Copy)]
+pub struct Shards {
+    /// The most shards that serve.
+    pub number: usize,
+    /// Whether the operator has named that number.
+    pub are_wanted: bool,
+}
+
+/// The note for an operator who has asked for more instances than a guest has.
+const ONE_INSTANCE: &str =
+    "note: this guest has one instance whatever --shards says, because its `listen` is not shared";
+
 impl StartupNotice {
     /// Creates the notice of a server that began to start at `begin`. `note` is written once the
     /// server serves.
     pub fn new(
         what: String,
         address: SocketAddr,
-        shards: usize,
+        shards: Shards,
         handles_max: usize,
         begin: Instant,
         note: Option<String>,
     ) -> Self {
-        let state = State { notes: note.into_iter().collect(), ..State::default() };
-        Self { what, address, shards, handles_max, begin, state: Mutex::new(state) }
+        let state = State { shards: shards.number, notes: note.into_iter().collect(), ..State::default() };
+        let wants_shards = shards.are_wanted && shards.number > 1;
+        Self { what, address, wants_shards, handles_max, begin, state: Mutex::new(state) }
     }
 
-    /// Takes note that a shard listens at an address, for this many clients. Returns whether that
-    /// is the address for clients.
-    pub fn listening(&self, shard: usize, address: SocketAddr, clients: u32) -> bool {
+    /// Takes note that a shard listens at an address. Returns whether that is the address for
+    /// clients.
+    pub fn listening(&self, shard: usize, listening: Listening) -> bool {
+        let Listening { address, clients_max, shared } = listening;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first_port = address == self.address;
         if is_first_port {
             let is_new = state.listening.insert(shard);
             if is_new && shard == 1 {
-                state.notes.extend(fewer_clients(clients as usize, self.handles_max, self.shards));
+                if !shared {
+                    state.shards = 1;
+                    state.notes.extend(self.wants_shards.then(|| ONE_INSTANCE.to_owned()));
+                }
+                let shards = state.shards;
+                state.notes.extend(fewer_clients(clients_max as usize, self.handles_max, shards));
             }
         } else if shard == 1 {
             state.further.insert(address);
         }
-        if !state.is_told && state.listening.len() == self.shards {
+        if !state.is_told && state.listening.len() == state.shards {
             state.is_told = true;
-            report(&serving(&self.what, self.address, self.shards, self.begin));
+            report(&serving(&self.what, self.address, state.shards, self.begin));
         }
         if state.is_told {
             state.notes.drain(..).for_each(|note| report(&note));
         }
         // One shard has nobody to wait for.
-        if state.is_told || self.shards == 1 {
+        if state.is_told || state.shards == 1 {
             std::mem::take(&mut state.further).into_iter().for_each(|address| report(&also_listening(address)));
         }
         is_first_port

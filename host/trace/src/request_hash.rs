@@ -24,7 +24,10 @@ impl RequestHasher {
         self.sent.count += 1;
         let id = submission.id;
         let bytes = match &submission.request {
-            Request::Listen(it) => self.numbers([0, id, it.port.into(), it.connections_max.into()]),
+            // A `listen` of a time without `shared` was always that.
+            Request::Listen(it) => {
+                self.numbers([if it.shared { 0 } else { 18 }, id, it.port.into(), it.connections_max.into()])
+            }
             Request::Read(it) => self.numbers([1, id, it.connection, it.bytes_max.into()]),
             Request::Write(it) => {
                 self.numbers([if it.ends { 17 } else { 2 }, id, it.connection, it.parts.len() as u64]);
@@ -35,7 +38,9 @@ impl RequestHasher {
             Request::Open(it) => self.bytes(if it.follow_symlinks { 16 } else { 5 }, id, &it.path),
             Request::ReadFile(range) => self.numbers([6, id, 0, 0]) + self.range(0, range),
             Request::Load(range) => self.numbers([7, id, 0, 0]) + self.range(0, range),
-            Request::List(path) => self.bytes(8, id, path),
+            // A `list` of a time without `after` asked for all entries.
+            Request::List(it) if it.after.is_empty() && it.entries_max == u32::MAX => self.bytes(8, id, &it.path),
+            Request::List(it) => self.bytes(19, id, &it.path) + self.bytes(20, it.entries_max.into(), &it.after),
             Request::Watch(path) => self.bytes(9, id, path),
             Request::Sleep(nanoseconds) => self.numbers([10, id, *nanoseconds, 0]),
             Request::Signals => self.numbers([11, id, 0, 0]),
@@ -86,7 +91,7 @@ impl RequestHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pluto_contract::{Listen, Open, Read, Write};
+    use pluto_contract::{Listen, Listing, Open, Read, Write};
 
     fn hash_of(requests: &[(u64, Request)]) -> Sent {
         let mut hasher = RequestHasher::default();
@@ -103,9 +108,10 @@ mod tests {
         let bytes = |bytes: &[u8]| Part::Bytes(bytes.to_vec());
         let open = |path: &[u8], follow_symlinks| Request::Open(Open { path: path.to_vec(), follow_symlinks });
         let mut all = vec![
-            Request::Listen(Listen { port: 1, connections_max: 1 }),
-            Request::Listen(Listen { port: 2, connections_max: 1 }),
-            Request::Listen(Listen { port: 1, connections_max: 2 }),
+            Request::Listen(Listen { port: 1, connections_max: 1, shared: true }),
+            Request::Listen(Listen { port: 2, connections_max: 1, shared: true }),
+            Request::Listen(Listen { port: 1, connections_max: 2, shared: true }),
+            Request::Listen(Listen { port: 1, connections_max: 2, shared: false }),
             Request::Read(Read { connection: 1, bytes_max: 1 }),
             Request::Read(Read { connection: 2, bytes_max: 1 }),
             Request::Read(Read { connection: 1, bytes_max: 2 }),
@@ -133,7 +139,11 @@ mod tests {
             all.extend([Request::Cancel(number), Request::Digest(number)]);
             all.extend([Request::ReadFile(range(number, 1, 9)), Request::Load(range(1, number, 9))]);
             let path = number.to_le_bytes().to_vec();
-            all.extend([Request::List(path.clone()), Request::Watch(path.clone()), Request::Post(path)]);
+            for (after, entries_max) in [(&b""[..], u32::MAX), (b"", 1), (b"x", u32::MAX)] {
+                let after = after.to_vec();
+                all.push(Request::List(Listing { path: path.clone(), after, entries_max }));
+            }
+            all.extend([Request::Watch(path.clone()), Request::Post(path)]);
         }
         all
     }

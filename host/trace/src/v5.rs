@@ -8,7 +8,7 @@ use super::fields::{put_run, read_digest, read_run};
 use super::header::{Contract, Header};
 use super::hex::hex;
 use super::wire::{Malformed, Reader};
-use pluto_contract::versions::{RELEASED, SPOKEN, digest};
+use pluto_contract::versions::{SPOKEN, digest};
 
 /// The number of the format.
 pub(super) const NUMBER: u16 = 5;
@@ -46,15 +46,9 @@ const fn last(sha256: &str) -> Source {
 
 /// Returns why this host cannot repeat a run whose header names this contract, and which host can.
 pub(super) fn differs(sha256: &[u8; 32]) -> Option<String> {
-    let (became, here) = (RELEASED[0], SPOKEN);
-    let (number, spoken) = (became.number, here.number);
+    let spoken = SPOKEN.number;
     let replay = match SOURCES.iter().find(|source| source.sha256 == *sha256) {
-        Some(Source { commit: None, .. }) if became.identity == here.identity => return None,
-        Some(Source { commit: None, .. }) => {
-            format!(
-                "the pluto:system 0.1.0 that became {number}, and this pluto-host speaks {spoken}: replay it with a pluto-host that speaks {number}"
-            )
-        }
+        Some(Source { commit: None, .. }) => return None,
         Some(Source { commit: Some(commit), .. }) => format!(
             "an earlier pluto:system 0.1.0, and this pluto-host speaks {spoken}: replay it with a pluto-host built \
              from commit {commit}"

@@ -6,17 +6,18 @@
 use super::fields::{put_run, read_digest, read_run, read_words};
 use super::header::{Contract, Header};
 use super::wire::{Malformed, Reader, put_bytes};
-use pluto_contract::versions::SPOKEN;
+use pluto_contract::versions::{RELEASED, SPOKEN};
 
-/// The number of the format. Anything that changes in `codec`, `records`, `sum`, `binary` or here
-/// makes a new format, and what reads this one stays.
+/// The number of the format. Anything that changes in `codec`, `records`, `request_hash`, `binary`
+/// or here makes a new format, and what reads this one stays.
 pub(super) const NUMBER: u16 = 6;
 
 /// Returns why this host cannot repeat a run of this contract, and which host can.
 pub(super) fn differs(version: &str, identity: &[u8; 32], host: &str) -> Option<String> {
     let here = SPOKEN.number;
     let other = if version == here { "another " } else { "" };
-    (*identity != SPOKEN.identity).then(|| {
+    let is_known = RELEASED.iter().any(|released| released.identity == *identity);
+    (!is_known).then(|| {
         format!(
             "it was recorded by {host} with {other}pluto:system {version}, and this pluto-host speaks {here}: replay it \
              with {host}"

@@ -11,10 +11,10 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-const LISTEN: Listen = Listen { port: 8000, connections_max: 10 };
+const LISTEN: Listen = Listen { port: 8000, connections_max: 10, shared: true };
 
 fn listen_request() -> Request {
-    Request::Listen(pluto_sdk::contract::Listen { port: 8000, connections_max: 10 })
+    Request::Listen(pluto_sdk::contract::Listen { port: 8000, connections_max: 10, shared: true })
 }
 
 /// Lists one directory after the other, and says what came.
@@ -145,7 +145,7 @@ fn a_handle_that_nobody_takes_is_given_back() {
 #[test]
 fn what_a_client_may_not_know_is_closed_once() {
     let (mut guest, turn) = start(|| async {
-        let Ok(mut listener) = listen(8000, 10).await else { return };
+        let Ok(mut listener) = listen(Listen { port: 8000, connections_max: 10, shared: true }).await else { return };
         let Ok(connection) = listener.accept().await else { return };
         let read = connection.read(10);
         drop(connection);
@@ -287,7 +287,7 @@ fn a_stream_gives_its_answers_in_order_then_the_final_one_then_none() {
 #[test]
 fn a_listener_keeps_connections_until_they_are_accepted_and_closes_the_rest() {
     let (mut guest, turn) = start(|| async {
-        let Ok(mut listener) = listen(8000, 10).await else { return };
+        let Ok(mut listener) = listen(Listen { port: 8000, connections_max: 10, shared: true }).await else { return };
         let _ = fs::list("").await;
         let first = listener.accept().await;
         drop(listener);

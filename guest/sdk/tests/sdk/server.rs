@@ -8,7 +8,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-const OPTIONS: ServerOptions = ServerOptions { port: 8000, connections_max: 3, grace: Duration::from_secs(5) };
+const OPTIONS: ServerOptions =
+    ServerOptions { port: 8000, connections_max: 3, shared: true, grace: Duration::from_secs(5) };
 
 /// Answers each piece in capitals; a client that says "slow" waits a minute.
 async fn capitals(client: Client) {
@@ -267,7 +268,7 @@ fn listening() -> (Guest, Id) {
 }
 
 fn listen_request() -> Request {
-    Request::Listen(contract::Listen { port: 8000, connections_max: 3 })
+    Request::Listen(contract::Listen { port: 8000, connections_max: 3, shared: true })
 }
 
 fn read(connection: u64) -> Request {

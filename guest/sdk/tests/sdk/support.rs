@@ -1,6 +1,6 @@
 //! Short forms for what every test says.
 
-use pluto_sdk::contract::{Accepted, Id, IpAddress, SocketAddress};
+use pluto_sdk::contract::{self, Accepted, Id, IpAddress, SocketAddress};
 use pluto_sdk::testing::{Answer, Guest, Reply, Request, Turn};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -53,5 +53,5 @@ pub(crate) fn accepted(connection: u64) -> Reply {
 }
 
 pub(crate) fn list(path: &str) -> Request {
-    Request::List(path.into())
+    Request::List(contract::Listing::all(path))
 }

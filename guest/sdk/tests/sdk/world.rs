@@ -2,7 +2,7 @@
 
 use crate::support::seconds;
 use pluto_sdk::testing::{ClientId, Outcome, World};
-use pluto_sdk::{Connection, Error, Kind, Listener, Symlinks, fs, gather, info, join, listen, post};
+use pluto_sdk::{Connection, Error, Kind, Listen, Listener, Symlinks, fs, gather, info, join, listen, post};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -117,7 +117,7 @@ fn a_file_s_digest_is_of_its_content_now() {
 
 /// Accepts one client, and calls `f` with it.
 async fn with_client<F: Future<Output = ()>>(f: impl FnOnce(Connection) -> F) -> Option<()> {
-    let mut listener: Listener = listen(8000, 10).await.ok()?;
+    let mut listener: Listener = listen(Listen { port: 8000, connections_max: 10, shared: true }).await.ok()?;
     let connection = listener.accept().await.ok()?;
     f(connection).await;
     Some(())
@@ -217,11 +217,20 @@ fn an_open_file_is_replaced_without_notice_but_overwritten_with_it() {
 #[test]
 fn another_port_than_the_granted_one_is_refused() {
     let lines = run(&mut World::new(), || async {
-        info!("{:?}", listen(8001, 1).await.map(|listener| listener.port()));
-        let first = listen(8000, 1).await;
-        info!("{:?}", listen(8000, 1).await.map(|listener| listener.port()));
+        info!(
+            "{:?}",
+            listen(Listen { port: 8001, connections_max: 1, shared: true }).await.map(|listener| listener.port())
+        );
+        let first = listen(Listen { port: 8000, connections_max: 1, shared: true }).await;
+        info!(
+            "{:?}",
+            listen(Listen { port: 8000, connections_max: 1, shared: true }).await.map(|listener| listener.port())
+        );
         drop(first);
-        info!("{:?}", listen(8000, 1).await.map(|listener| listener.port()));
+        info!(
+            "{:?}",
+            listen(Listen { port: 8000, connections_max: 1, shared: true }).await.map(|listener| listener.port())
+        );
     });
     assert_eq!(lines, ["Err(Error::NotPermitted)", "Err(Error::AddressInUse)", "Ok(8000)"]);
 }
@@ -245,7 +254,7 @@ fn a_run_is_deterministic() {
 }
 
 async fn chatty(_args: Vec<String>) -> Result<(), Error> {
-    let options = pluto_sdk::ServerOptions { port: 8000, connections_max: 5, grace: seconds(1) };
+    let options = pluto_sdk::ServerOptions { port: 8000, connections_max: 5, shared: true, grace: seconds(1) };
     pluto_sdk::serve(options, async |client: pluto_sdk::Client| {
         while let Ok(Ok(bytes)) = pluto_sdk::with_timeout(seconds(3), client.connection.read(10)).await {
             let _ = client.connection.write(vec![bytes.into()]).await;

@@ -3,10 +3,10 @@
 //! wasmtime's bindings of the world are told to take the interface from here. When a guest is
 //! admitted, wasmtime holds these types against those that the guest was built with.
 
-use wasmtime::component::{HasData, Linker};
+use wasmtime::component::{HasData, Linker, LinkerInstance};
 use wasmtime::{Result, StoreContextMut};
 
-use super::INTERFACE;
+use super::{INTERFACE, v0_2};
 use pluto_contract::{Answer, Level, Submission};
 
 /// What a guest can call. An error ends the guest.
@@ -46,7 +46,7 @@ impl<H: Host + ?Sized> Host for &mut H {
     }
 }
 
-/// Gives a linker the four functions.
+/// Gives a linker the four functions, for guests of this version and of the earlier one.
 pub fn add_to_linker<T, D>(linker: &mut Linker<T>, host: fn(&mut T) -> D::Data<'_>) -> Result<()>
 where
     D: HostWithStore<T>,
@@ -57,6 +57,21 @@ where
     io.func_wrap("send", move |mut store: StoreContextMut<'_, T>, (requests,): (Vec<Submission>,)| {
         host(store.data_mut()).send(requests)
     })?;
+    add_others::<T, D>(&mut io, host)?;
+    let mut io = linker.instance(v0_2::INTERFACE)?;
+    io.func_wrap("send", move |mut store: StoreContextMut<'_, T>, (requests,): (Vec<v0_2::Submission>,)| {
+        host(store.data_mut()).send(requests.into_iter().map(Into::into).collect())
+    })?;
+    add_others::<T, D>(&mut io, host)
+}
+
+/// The functions that are the same in both versions.
+fn add_others<T, D>(io: &mut LinkerInstance<'_, T>, host: fn(&mut T) -> D::Data<'_>) -> Result<()>
+where
+    D: HostWithStore<T>,
+    for<'a> D::Data<'a>: Host,
+    T: 'static,
+{
     io.func_wrap("receive", move |mut store: StoreContextMut<'_, T>, (): ()| Ok((host(store.data_mut()).receive()?,)))?;
     io.func_wrap("time", move |mut store: StoreContextMut<'_, T>, (): ()| Ok((host(store.data_mut()).time()?,)))?;
     io.func_wrap("log", move |mut store: StoreContextMut<'_, T>, (level, message): (Level, String)| {

@@ -111,8 +111,8 @@ impl Observer {
                 Some(Object::File(path)) => Some(Pending::Load(*path, range.offset)),
                 _ => None,
             },
-            Request::List(path) => {
-                let path = self.store.borrow_mut().key(path);
+            Request::List(it) => {
+                let path = self.store.borrow_mut().key(&it.path);
                 self.behaviour.files.insert(Touch::Listed(path));
                 None
             }

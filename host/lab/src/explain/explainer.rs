@@ -279,7 +279,7 @@ mod tests {
 
     /// A client asks for a file.
     fn visit() -> Vec<Step> {
-        let listen = Request::Listen(Listen { port: 80, connections_max: 9 });
+        let listen = Request::Listen(Listen { port: 80, connections_max: 9, shared: true });
         let read = || Request::Read(Read { connection: CONNECTION, bytes_max: 16 << 10 });
         let open = Request::Open(Open { path: b"secret.txt".to_vec(), follow_symlinks: false });
         let file = Range { handle: FILE, offset: 0, length: 20 };

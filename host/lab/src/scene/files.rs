@@ -1,11 +1,13 @@
 //! What a recorded run tells of files: for each path, what was answered and when it was asked.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use pluto_contract::{Digested, Entry, Error, Metadata};
+use pluto_contract::{Digested, Entry, Error, Listing, Metadata, limits};
 
 /// What is known of all files.
 #[derive(Debug, Default)]
@@ -20,7 +22,8 @@ pub struct Files {
 struct Facts {
     /// What `open` was answered, without and with links followed.
     opened: [Timeline<Result<Metadata, Error>>; 2],
-    listed: Timeline<Result<Rc<[Entry]>, Error>>,
+    /// What `list` was answered, by the name after which it was asked.
+    listed: BTreeMap<Vec<u8>, Timeline<Result<Page, Error>>>,
     /// Why `watch` could not be done; none where it could.
     watched: Timeline<Option<Error>>,
     /// By offset and length.
@@ -35,6 +38,14 @@ struct Facts {
 /// What each different question about a path takes besides its answers: a place in a table, or in
 /// a tree.
 const QUESTION_BYTES: u64 = 96;
+
+/// A part of a directory, in the order of the names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Page {
+    entries: Rc<[Entry]>,
+    /// Whether no entry follows.
+    is_last: bool,
+}
 
 /// What `read-file` was answered.
 type Content = Result<Rc<[u8]>, Error>;
@@ -105,11 +116,15 @@ impl Files {
         self.bytes += taken;
     }
 
-    /// `list` was answered.
-    pub fn listed(&mut self, time: u64, path: &[u8], result: Result<&[Entry], Error>) {
+    /// `list` was answered, which was asked for at most so many entries after a name.
+    pub fn listed(&mut self, time: u64, listing: &Listing, result: Result<&[Entry], Error>) {
         let content: usize = result.iter().flat_map(|it| it.iter()).map(|it| size_of_val(it) + it.name.len()).sum();
-        let taken = self.facts(path).listed.add(time, result.map(Into::into));
-        self.bytes += if taken > 0 { taken + content as u64 } else { 0 };
+        let entries_max = (listing.entries_max as usize).min(limits::LIST_ENTRIES_MAX);
+        let page = |entries: &[Entry]| Page { entries: entries.into(), is_last: entries.len() < entries_max };
+        let asked = self.facts(&listing.path).listed.entry(listing.after.clone()).or_default();
+        let taken = asked.add(time, result.map(page));
+        let content = QUESTION_BYTES + (listing.after.len() + content) as u64;
+        self.bytes += if taken > 0 { taken + content } else { 0 };
     }
 
     /// `watch` was answered with an error at once, or with nothing.
@@ -150,10 +165,33 @@ impl Files {
         at(follow).or_else(|| at(!follow))
     }
 
-    /// What `list` is answered; none when nothing is known.
-    pub fn list(&self, time: u64, path: &[u8]) -> Option<&Result<Rc<[Entry]>, Error>> {
-        let facts = self.paths.get(path)?;
-        facts.listed.at(time, &facts.changed)
+    /// What `list` is answered; none when nothing is known. Pages of another size are put together
+    /// from those that are known, as far as these reach.
+    pub fn list(&self, time: u64, listing: &Listing, entries_max: usize) -> Option<Result<Cow<'_, [Entry]>, Error>> {
+        let facts = self.paths.get(&listing.path)?;
+        let page = |after: &[u8]| {
+            let before = facts.listed.range::<[u8], _>((Bound::Unbounded, Bound::Included(after)));
+            before.rev().find_map(|(_, listed)| listed.at(time, &facts.changed))
+        };
+        let known = match page(&listing.after)? {
+            Ok(known) => known,
+            Err(error) => return Some(Err(*error)),
+        };
+        if listing.after.is_empty() && known.is_last && known.entries.len() <= entries_max {
+            return Some(Ok(Cow::Borrowed(&known.entries)));
+        }
+        let (mut entries, mut after, mut known) = (Vec::new(), listing.after.clone(), known);
+        loop {
+            let begin = known.entries.partition_point(|entry| entry.name <= after);
+            let rest = &known.entries[begin..];
+            entries.extend_from_slice(&rest[..rest.len().min(entries_max - entries.len())]);
+            if entries.len() == entries_max || known.is_last {
+                return Some(Ok(Cow::Owned(entries)));
+            }
+            // Beyond the last page that is known, nothing is.
+            after = rest.last()?.name.clone();
+            known = page(&after)?.as_ref().ok()?;
+        }
     }
 
     /// Why `watch` cannot be done, if it cannot; none when nothing is known.
@@ -162,10 +200,12 @@ impl Files {
             return Some(*watched);
         }
         // What can be opened or listed can be watched.
-        match (self.open(time, path, true), self.list(time, path)) {
-            (Some(Ok(_) | Err(Error::IsDirectory | Error::NotRegular)), _) | (_, Some(Ok(_))) => Some(None),
+        let all = Listing { path: path.to_owned(), after: Vec::new(), entries_max: 1 };
+        let listed = self.list(time, &all, 1).map(|listed| listed.map(drop));
+        match (self.open(time, path, true), listed) {
+            (Some(Ok(_) | Err(Error::IsDirectory | Error::NotRegular)), _) | (_, Some(Ok(()))) => Some(None),
             (Some(Err(error)), _) => Some(Some(error)),
-            (None, Some(Err(error))) => Some(Some(*error)),
+            (None, Some(Err(error))) => Some(Some(error)),
             // There is always a root.
             (None, None) => path.is_empty().then_some(None),
         }

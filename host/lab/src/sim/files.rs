@@ -8,7 +8,7 @@ use pluto_sim::{Change, Content, Files};
 
 use super::seen::Seen;
 use crate::scene::Scene;
-use pluto_contract::{Digested, Entry, Error, Metadata, Open, Range};
+use pluto_contract::{Digested, Entry, Error, Listing, Metadata, Open, Range};
 
 /// The recorded files.
 pub struct RecordedFiles {
@@ -73,11 +73,9 @@ impl Files for RecordedFiles {
         self.scene.files.digest(now, &file.path).unwrap_or_else(|| Err(self.unknown_content(file)))
     }
 
-    fn list(&mut self, now: u64, path: &[u8]) -> Result<Cow<'_, [Entry]>, Error> {
-        match self.scene.files.list(now, path) {
-            Some(known) => known.as_ref().map(|entries| Cow::Borrowed(&**entries)).map_err(|error| *error),
-            None => Err(self.unknown_path(path)),
-        }
+    fn list(&mut self, now: u64, listing: &Listing, entries_max: usize) -> Result<Cow<'_, [Entry]>, Error> {
+        let known = self.scene.files.list(now, listing, entries_max);
+        known.unwrap_or_else(|| Err(self.unknown_path(&listing.path)))
     }
 
     fn watch(&mut self, now: u64, path: &[u8]) -> Result<Vec<u8>, Error> {

@@ -10,8 +10,8 @@ use crate::scene::{Change, Client, Scene, Segment, Wait};
 use pluto_contract::stop::{Exit, StopReason};
 use pluto_contract::world::World as _;
 use pluto_contract::{
-    Entry, Error, IpAddress, Kind, Listen, Metadata, Open, Part, Range, Read, Reply, Request, Signal, SocketAddress,
-    Submission, Write,
+    Entry, Error, IpAddress, Kind, Listen, Listing, Metadata, Open, Part, Range, Read, Reply, Request, Signal,
+    SocketAddress, Submission, Write,
 };
 
 const START: u64 = 1_000 * NANOS;
@@ -83,7 +83,7 @@ impl World {
 }
 
 fn listen(port: u16, connections_max: u32) -> Request {
-    Request::Listen(Listen { port, connections_max })
+    Request::Listen(Listen { port, connections_max, shared: true })
 }
 
 fn read(connection: u64, bytes_max: u32) -> Request {
@@ -253,7 +253,7 @@ fn files_are_what_they_were() {
     scene.files.opened(START, b"dir", false, Err(Error::IsDirectory));
     scene.files.opened(START + 5 * NANOS, b"a", false, Ok(metadata(20)));
     scene.files.content(START, b"a", 0, Ok(b"0123"));
-    scene.files.listed(START, b"dir", Ok(&[]));
+    scene.files.listed(START, &Listing::all("dir"), Ok(&[]));
     scene.files.changed(START + 4 * NANOS, b"a");
     scene.changes = vec![Change { time: START + 4 * NANOS, path: b"a".to_vec(), gone: false }];
     let mut world = World::of(scene);
@@ -265,7 +265,7 @@ fn files_are_what_they_were() {
     let (file, size) = opened(world.ask(open("a")));
     assert_eq!(size, 10);
     assert_eq!(world.ask(open("dir")), failed(Error::IsDirectory));
-    assert_eq!(world.ask(Request::List(b"dir".to_vec())), Reply::Listed(vec![]));
+    assert_eq!(world.ask(Request::List(Listing::all("dir"))), Reply::Listed(vec![]));
     assert_eq!(world.ask(open("other")), failed(Error::NotFound));
     assert_eq!(world.ask(open("nul\0")), failed(Error::Invalid));
     let range = |handle, offset, length| Range { handle, offset, length };
@@ -331,11 +331,11 @@ fn what_waits_for_a_guest_in_a_scene_is_counted() {
     let facts = metadata(1);
     let entries: Vec<Entry> =
         (0..10_000_u32).map(|n| Entry { name: n.to_le_bytes().to_vec(), metadata: facts }).collect();
-    scene.files.listed(START, b"dir", Ok(&entries));
+    scene.files.listed(START, &Listing::all("dir"), Ok(&entries));
     let mut world = World::of(scene);
     let post = vec![7; pluto_contract::limits::POST_BYTES_MAX];
     assert_eq!(world.ask(Request::Post(post)), Reply::Done);
-    for request in [Request::List(b"dir".to_vec()), Request::Gather] {
+    for request in [Request::List(Listing::all("dir")), Request::Gather] {
         (0..6_000).for_each(|id| world.send(id, request.clone()));
         let answers = world.batch().1;
         let failed = answers.iter().filter(|(_, reply)| *reply == failed(Error::Exhausted)).count();

@@ -224,6 +224,8 @@ fn show_field(field: &Field<'_>) -> String {
         Field::Flag(name, true) => format!(" {name}"),
         Field::Flag(_, false) => String::new(),
         Field::Path(bytes) | Field::Bytes(bytes) => format!(" {}", Quoted(bytes)),
+        Field::Name(_, []) => String::new(),
+        Field::Name(name, bytes) => format!(" {name} {}", Quoted(bytes)),
         Field::Parts(parts) => parts.iter().map(|part| format!("\n    {}", show_part(part).trim_start())).collect(),
     }
 }
