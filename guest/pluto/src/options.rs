@@ -27,8 +27,9 @@ pub enum Command {
 /// Options of the host, which end up here when they stand behind the root. The host cannot refuse
 /// them there: what stands behind the root is the guest's, and a guest may have a `--log` of its
 /// own.
-const HOST_OPTIONS: [&str; 12] = [
+const HOST_OPTIONS: [&str; 13] = [
     "--listen",
+    "--grant-folder",
     "--grant-port",
     "--driver",
     "--shards",

@@ -10,7 +10,7 @@ use super::{Event, Filter, Kind, Lane, Mark};
 use crate::limits;
 use pluto_contract::Arity;
 use pluto_contract::stop::Exit;
-use pluto_contract::{Answer, Field, Level, ObjectKind, Reply, Request, Submission};
+use pluto_contract::{Answer, Field, Level, Reply, Request, Submission};
 use pluto_messages::{level_name, printable};
 use pluto_trace::replay::{Outcome, Step};
 use pluto_trace::{Header, KeyFrame, Turn};
@@ -244,14 +244,13 @@ impl Explainer {
                 lane => (lane, Kind::Close),
             },
             Request::Sleep(_) => (Lane::Timers, Kind::Timer),
-            other if other.fields().iter().any(concerns_files) => (Lane::Files, Kind::File),
-            _ => (Lane::Host, Kind::Control),
+            other => match other.fields().first() {
+                Some(Field::Handle(handle, _)) if of(*handle) != Lane::Files => (of(*handle), Kind::Control),
+                Some(Field::Handle(..) | Field::Path(_)) => (Lane::Files, Kind::File),
+                _ => (Lane::Host, Kind::Control),
+            },
         }
     }
-}
-
-fn concerns_files(field: &Field<'_>) -> bool {
-    matches!(field, Field::Path(_) | Field::Handle(_, Some(ObjectKind::File | ObjectKind::Buffer)))
 }
 
 #[cfg(test)]
