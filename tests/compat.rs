@@ -84,7 +84,7 @@ fn every_released_trace_replays_from_its_beginning_and_from_its_key_frames() {
     for old in Old::all() {
         replays(&old.guest, &old.trace, "to its end");
         let guest = text(&old.guest);
-        old.well(&["replay", "--from", "90", &guest, &old.trace], "beginning at the key frame of turn 8");
+        old.well(&["replay", "--from-turn", "90", &guest, &old.trace], "beginning at the key frame of turn 8");
     }
 }
 

@@ -54,7 +54,7 @@ fn tells(target: EngineKind, guest: &[u8], batches: &[Batch]) -> (Vec<u64>, RunR
 fn lives_and_replays(folder: &Folder, guest: &str, options: &[&str], code: i32) -> String {
     let trace = folder.path("run.trace");
     let mut arguments = options.to_vec();
-    arguments.extend(["--record", &trace, guest, "0"]);
+    arguments.extend(["--overwrite", "--record", &trace, guest, "0"]);
     let ended = host::run(&arguments);
     assert_eq!(ended.code, Some(code), "{ended:#?}");
     replays(Path::new(guest), &trace, "to its end");
@@ -263,7 +263,7 @@ fn a_guest_that_exhausts_its_stack_replays_to_the_same_end() {
     // is told.
     let guest = folder.guest("tells.wasm", &recursion(1));
     let trace = folder.path("run.trace");
-    assert_eq!(host::run(["--record", &trace, &guest, "0"]).code, Some(4));
+    assert_eq!(host::run(["--overwrite", "--record", &trace, &guest, "0"]).code, Some(4));
     for _ in 0..3 {
         let ended = host::run(["replay", &guest, &trace]);
         assert_eq!(ended.code, Some(0), "{ended:#?}");
@@ -413,7 +413,7 @@ fn a_guest_that_the_clock_has_ended_replays_to_the_same_end() {
     let loops = teller("(call $tell (i64.const 3600000000000)) (loop $forever (br $forever)) unreachable");
     let guest = folder.guest("loops.wasm", &loops);
     let trace = folder.path("run.trace");
-    assert_eq!(host::run(["--record", &trace, &guest, "0"]).code, Some(4));
+    assert_eq!(host::run(["--overwrite", "--record", &trace, &guest, "0"]).code, Some(4));
     // Each takes as long as a turn may take.
     let replays: Vec<_> =
         ENGINES.iter().map(|engine| host::Host::spawn(["replay", "--engine", engine, &guest, &trace])).collect();

@@ -95,6 +95,9 @@ fn a_run_is_told_turn_by_turn_by_connection_and_by_time() {
     check(&recording.text(&[]), &whole, &["an answer to nothing", "never given out"]);
     let second = ["turn ", "connection 2 from", "read of connection 2", "write to connection 2: ", "hunter2"];
     check(&recording.text(&["--connection", "2"]), &second, &["connection 1", "connection 3", "  log ", " open "]);
+    let deep = "X-Content-Type-Options: nosniff";
+    check(&recording.text(&[]), &[], &[deep]);
+    check(&recording.text(&["--full"]), &[&whole[..], &[deep, "There is nothing at this address."]].concat(), &[]);
     check(&recording.text(&["--from", "1h"]), &["\nend: the guest"], &["\nturn "]);
     check(&recording.text(&["--to", "0"]), &["turn 0 at 0 µs"], &["connection 1", "signals -> stop"]);
     let never = recording.explain(&["--from", "2", "--to", "1"]);

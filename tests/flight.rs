@@ -130,11 +130,11 @@ fn a_long_run_is_replayed_from_its_middle_and_its_memory_is_compared() {
     let middle = turns[turns.len() / 2];
     for (from, at) in [(middle, middle), (middle + 1, middle), (u64::MAX, turns[turns.len() - 1])] {
         let says = format!("at the key frame of turn {at}");
-        replays(&pluto, &trace, &["--from", &from.to_string()], &["to its end", &says]);
+        replays(&pluto, &trace, &["--from-turn", &from.to_string()], &["to its end", &says]);
     }
-    replays(&pluto, &trace, &["--from", "0"], &["to its end", "no key frame before that turn"]);
+    replays(&pluto, &trace, &["--from-turn", "0"], &["to its end", "no key frame before that"]);
     refused(
-        &["replay", "--from", &middle.to_string(), &built("echo"), &trace],
+        &["replay", "--from-turn", &middle.to_string(), &built("echo"), &trace],
         1,
         "which no other guest can take over",
     );
@@ -146,7 +146,7 @@ fn a_long_run_is_replayed_from_its_middle_and_its_memory_is_compared() {
     };
     assert_eq!(make(&text).code, Some(0));
     assert_eq!(to_text(&again), text);
-    replays(&pluto, &again, &["--from", &middle.to_string()], &["to its end"]);
+    replays(&pluto, &again, &["--from-turn", &middle.to_string()], &["to its end"]);
     // Another memory at a key frame: that of the next one, and none at all.
     let frame = |number: usize| {
         let begin = text.find(&format!("key-frame {} ", turns[number])).expect("a key frame");
@@ -162,7 +162,7 @@ fn a_long_run_is_replayed_from_its_middle_and_its_memory_is_compared() {
     let broken = [&text[..first.start], "  image aGVsbG8=\n", &text[first.end..]].concat();
     assert_eq!(make(&broken).code, Some(0));
     refused(&["replay", &pluto, &again], 3, "cannot be unpacked");
-    refused(&["replay", "--from", &turns[0].to_string(), &pluto, &again], 3, "cannot be unpacked");
+    refused(&["replay", "--from-turn", &turns[0].to_string(), &pluto, &again], 3, "cannot be unpacked");
 }
 
 #[test]
@@ -202,7 +202,8 @@ fn a_trap_after_a_long_run_leaves_the_last_of_it() {
     let folder = Folder::new();
     let guest = folder.guest("guest.wasm", &sleeper(40_000, PAUSES, "unreachable"));
     let trace = folder.path("last.trace");
-    let ended = host::run(["--shards", "1", "--flight-recorder", "64K", "--record", &trace, &guest, "0"]);
+    let ended =
+        host::run(["--shards", "1", "--flight-recorder", "64K", "--overwrite", "--record", &trace, &guest, "0"]);
     assert_eq!(ended.code, Some(4), "{ended:#?}");
     assert!(
         ended.errors.contains("the flight recorder has written") && ended.errors.contains("wasm trap"),
@@ -213,7 +214,7 @@ fn a_trap_after_a_long_run_leaves_the_last_of_it() {
     // therefore left.
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
     replays(&guest, &trace, &[], &["to its end", "beginning at the key frame of turn "]);
-    replays(&guest, &trace, &["--from", &u64::MAX.to_string()], &["to its end"]);
+    replays(&guest, &trace, &["--from-turn", &u64::MAX.to_string()], &["to its end"]);
     let explained = host::run(["explain", &trace]);
     assert_eq!(explained.code, Some(0), "{explained:#?}");
     assert!(explained.output.contains("end: the guest trapped"), "{}", explained.output);
@@ -357,7 +358,8 @@ fn of_a_guest_that_does_not_pause_the_last_turns_are_kept_to_be_read() {
     ] {
         let guest = folder.guest(&format!("{name}.wasm"), &sleeper(2_000, pause, "unreachable"));
         let trace = folder.path(&format!("{name}.trace"));
-        let ended = host::run(["--shards", "1", "--flight-recorder", "8K", "--record", &trace, &guest, "0"]);
+        let ended =
+            host::run(["--shards", "1", "--flight-recorder", "8K", "--overwrite", "--record", &trace, &guest, "0"]);
         assert_eq!(ended.code, Some(4), "{ended:#?}");
         assert!(ended.errors.contains(says) && ended.errors.contains("can be read but not replayed"), "{ended:#?}");
         assert_eq!(ended.errors.matches("note: the flight recorder is full").count(), 1, "{ended:#?}");
@@ -367,11 +369,12 @@ fn of_a_guest_that_does_not_pause_the_last_turns_are_kept_to_be_read() {
         let text = to_text(&trace);
         assert!(text.contains("\ncut ") && text.contains("\nend trapped"), "{text}");
         // With room for all of it, there is nothing to drop.
-        let ended = host::run(["--shards", "1", "--flight-recorder", "8M", "--record", &trace, &guest, "0"]);
+        let ended =
+            host::run(["--shards", "1", "--flight-recorder", "8M", "--overwrite", "--record", &trace, &guest, "0"]);
         assert_eq!(ended.code, Some(4), "{ended:#?}");
         replays(&guest, &trace, &[], &["to its end"]);
         // A file holds all of it, without key frames.
-        let ended = host::run(["--key-frame-every", "4K", "--record", &trace, &guest, "0"]);
+        let ended = host::run(["--key-frame-every", "4K", "--overwrite", "--record", &trace, &guest, "0"]);
         assert_eq!(ended.code, Some(4), "{ended:#?}");
         replays(&guest, &trace, &[], &["to its end"]);
         assert_eq!(key_frames(&to_text(&trace)), <[u64; 0]>::default());
@@ -384,7 +387,7 @@ fn a_guest_that_no_longer_pauses_is_another_run() {
     let folder = Folder::new();
     let guest = folder.guest("guest.wasm", &sleeper(600, PAUSES, "(return (call $exit (i32.const 0)))"));
     let trace = folder.path("run.trace");
-    let ended = host::run(["--key-frame-every", "4K", "--record", &trace, &guest, "0"]);
+    let ended = host::run(["--key-frame-every", "4K", "--overwrite", "--record", &trace, &guest, "0"]);
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     replays(&guest, &trace, &[], &["to its end"]);
     let talks = sleeper(
@@ -488,7 +491,7 @@ fn what_it_cannot_write_to_is_told_before_anything_is_served() {
     }
     // Neither does a trace that is made of a text take the place of something else.
     let (trace, text) = (folder.path("run.trace"), folder.path("run.txt"));
-    assert_eq!(host::run(["--record", &trace, &guest, "0"]).code, Some(4));
+    assert_eq!(host::run(["--overwrite", "--record", &trace, &guest, "0"]).code, Some(4));
     fs::write(&text, to_text(&trace)).expect("a file");
     refused(&["trace", "binary", &text, "--guest", &guest, "--output", &guest], 1, "which is no trace");
     assert_eq!(fs::read(&guest).expect("the guest"), before);

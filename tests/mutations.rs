@@ -123,7 +123,7 @@ fn a_trace_with_anything_changed_is_told_apart_and_hurts_nobody() {
             &["trace", "text", &path][..],
             &["explain", &path],
             &["replay", guest, &path],
-            &["replay", "--from", "100", guest, &path],
+            &["replay", "--from-turn", "100", guest, &path],
             &["replay", "--loose", guest, &path],
         ] {
             let measured = host::measured(arguments);

@@ -183,3 +183,38 @@ fn a_limit_on_files_ends_the_recording_and_not_the_server() {
     let (code, errors) = limited(8, &folder, &["explain", &trace, "--html", &page]);
     assert!(code == Some(1) && errors.contains("cannot write") && errors.contains("File too large"), "{errors}");
 }
+
+/// A supervisor starts a server again after a crash: the trace of the crash must not be lost.
+#[test]
+fn a_trace_is_overwritten_only_when_that_is_asked_for() {
+    let folder = Folder::new();
+    let (trace, echo) = (folder.path("run.trace"), text(&guests::built("hello")));
+    let run = |options: &[&str]| host::run([options, &[&echo, "0"]].concat());
+    assert_eq!(run(&["--record", &trace]).code, Some(0));
+    let first = fs::read(&trace).expect("a trace");
+    for options in [&["--record", &trace][..], &["--shards", "1", "--flight-recorder", "1M", "--record", &trace]] {
+        let ended = run(options);
+        assert_eq!(ended.code, Some(1), "{ended:#?}");
+        assert!(ended.errors.contains("there is a trace of that name: --overwrite replaces it"), "{ended:#?}");
+        assert_eq!(fs::read(&trace).expect("a trace"), first);
+    }
+    assert_eq!(run(&["--record", &trace, "--overwrite"]).code, Some(0));
+    assert_ne!(fs::read(&trace).expect("a trace"), first, "its start has another time");
+}
+
+#[test]
+fn the_name_of_a_trace_has_the_time_and_the_process() {
+    let folder = Folder::new();
+    let named = folder.path("run.%t.%p.trace");
+    let ended = host::run(["--record", &named, &text(&guests::built("hello")), "0"]);
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let names: Vec<String> = fs::read_dir(folder.root())
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .collect();
+    let [name] = &names[..] else { panic!("{names:?}") };
+    let parts: Vec<&str> = name.split('.').collect();
+    let ["run", time, process, "trace"] = parts[..] else { panic!("{name}") };
+    assert!(time.len() == 16 && time.starts_with("20") && time.ends_with('Z') && &time[8..9] == "T", "{name}");
+    assert!(process.parse::<u32>().is_ok(), "{name}");
+}

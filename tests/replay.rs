@@ -159,7 +159,7 @@ fn a_trace_can_come_through_a_pipe() {
     for (arguments, code, says) in [
         (&["replay", &recorded, "/dev/stdin"][..], 0, "the same run, to its end"),
         (&["replay", &changed, "/dev/stdin"], 3, "give a file to be told what was recorded"),
-        (&["replay", "--from", "1", &recorded, "/dev/stdin"], 1, "a pipe, of which no part can be passed over"),
+        (&["replay", "--from-turn", "1", &recorded, "/dev/stdin"], 1, "a pipe, of which no part can be passed over"),
         (&["explain", "/dev/stdin"], 0, ""),
     ] {
         let (found, errors) = piped(arguments);
@@ -269,7 +269,7 @@ fn a_recording_overwrites_an_earlier_one_and_nothing_else() {
     let guest = folder.guest("a.wasm", &sleeper(1, "a", "(call $exit (i32.const 0))"));
     let trace = folder.path("run.trace");
     for _ in 0..2 {
-        assert_eq!(host::run(["--record", &trace, &guest, "0"]).code, Some(0));
+        assert_eq!(host::run(["--overwrite", "--record", &trace, &guest, "0"]).code, Some(0));
     }
     let before = fs::read(&guest).expect("the guest");
     let ended = host::run(["--record", &guest, &guest, "0"]);

@@ -81,7 +81,7 @@ fn a_replay_gives_what_the_recording_host_gave() {
     }
     // How deep it comes is told by each request, and depends on the engine.
     let (guest, trace) = (folder.guest("deep.wasm", &recursion(1)), folder.path("deep.trace"));
-    assert_eq!(host::run(["--record", &trace, &guest, "0"]).code, Some(4));
+    assert_eq!(host::run(["--overwrite", "--record", &trace, &guest, "0"]).code, Some(4));
     let larger = as_text(&trace).replacen("stack-bytes=524288", "stack-bytes=1048576", 1);
     from_text(&folder, &larger, &guest, &trace);
     let ended = host::run(["replay", &guest, &trace]);

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::limits;
 use pluto_engine::compile::Product;
-use pluto_lab::explain::Filter;
+use pluto_lab::explain::{Detail, Filter};
 use pluto_live::DriverChoice;
 use pluto_live::console::{Format, Verbosity};
 use pluto_trace::engine_kind::EngineKind;
@@ -61,10 +61,14 @@ pub enum Command {
         /// other requests in another order. HTTP dates may be 2 s apart
         #[arg(long)]
         loose: bool,
-        /// Begin at the last key frame at or before this turn, counted from 0, instead of at the
-        /// beginning. Only the recorded guest can begin there
-        #[arg(long, value_name = "TURN", conflicts_with = "loose")]
+        /// Begin at the last key frame at or before this time, instead of at the beginning. In
+        /// seconds since the start, or with a unit, such as 1.5 or 250ms. Only the recorded guest
+        /// can begin there
+        #[arg(long, value_name = "TIME", value_parser = nanoseconds, conflicts_with_all = ["loose", "from_turn"])]
         from: Option<u64>,
+        /// Begin at the last key frame at or before this turn, counted from 0
+        #[arg(long, value_name = "TURN", conflicts_with = "loose")]
+        from_turn: Option<u64>,
         /// Limit the memory of a guest, whatever the trace says. In bytes, or with K, M or G
         #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
         memory_max: u64,
@@ -195,9 +199,14 @@ pub struct Run {
 
     /// Record the run in this file, to be replayed exactly: everything that the guest receives,
     /// and the guest itself. With several --shards, run.trace becomes run.1.trace, run.2.trace
-    /// and so on. If the file is a pipe, its reader must be there first
+    /// and so on. In the name, %t stands for the time of the start and %p for the process. A trace
+    /// that is there is not overwritten. If the file is a pipe, its reader must be there first
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+
+    /// Overwrite the trace that the file of --record holds
+    #[arg(long, requires = "record")]
+    pub overwrite: bool,
 
     /// Put a key frame into the trace after this many bytes of it: the guest's memory, at which a
     /// replay can begin. In bytes, or with K, M or G. The guest must ask for signals, as guests
@@ -244,6 +253,10 @@ pub struct Explain {
     #[arg(long)]
     pub no_data: bool,
 
+    /// Show texts whole, however long they are
+    #[arg(long, conflicts_with = "no_data")]
+    pub full: bool,
+
     /// Write a page for a browser to this file, instead of text to standard output
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
@@ -254,6 +267,15 @@ pub struct Explain {
 }
 
 impl Explain {
+    /// Returns how much is shown of each text.
+    pub fn detail(&self) -> Detail {
+        match (self.no_data, self.full) {
+            (true, _) => Detail::Lengths,
+            (false, false) => Detail::Beginnings,
+            (false, true) => Detail::Whole,
+        }
+    }
+
     /// Returns the filter of events.
     pub fn filter(&self) -> Filter {
         Filter { connection: self.connection, from: self.from.unwrap_or(0), to: self.to.unwrap_or(u64::MAX) }

@@ -1,15 +1,16 @@
 //! Tells people what happened in a recorded run.
 
 use std::cell::RefCell;
-use std::fs;
-use std::io::{self, BufWriter, Stdout};
+use std::io::{self, BufWriter, Stdout, Write};
 use std::path::Path;
 use std::process;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
+use rustix::fs::OFlags;
 
 use super::exit_status::ExitStatus;
+use super::private_file;
 use super::report::report;
 use super::setup::engine;
 use crate::cli::Explain;
@@ -90,7 +91,7 @@ impl Narrator {
             Some(_) => Output::Page(Vec::new(), 0),
             None => Output::Text(Text::new(BufWriter::new(io::stdout()))),
         };
-        let mut explainer = Explainer::new(&header, !options.no_data, options.filter());
+        let mut explainer = Explainer::new(&header, options.detail(), options.filter());
         skip_to_begin(trace, &mut explainer)?;
         Ok(Self { explainer, header, output, error: None })
     }
@@ -122,7 +123,7 @@ impl Narrator {
             (Output::Page(events, left_out), Some(path)) => {
                 let about = [self.explainer.about(&self.header), totals].concat();
                 let page = html::page(&about, &ending, events, *left_out);
-                fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))?;
+                write_page(path, &page).with_context(|| format!("cannot write {}", path.display()))?;
                 report(&format!("{}: {} events, {left_out} left out; {ending}", path.display(), events.len()));
             }
             (Output::Text(text), _) => written(text.end(&ending, &totals))?,
@@ -136,6 +137,11 @@ impl Narrator {
             _ => Ok(()),
         }
     }
+}
+
+/// Writes a page, which is as private as the trace: it may show what clients have sent.
+fn write_page(path: &Path, page: &str) -> io::Result<()> {
+    private_file::create(path, OFlags::empty())?.write_all(page.as_bytes())
 }
 
 fn written(result: io::Result<()>) -> Result<()> {

@@ -7,6 +7,7 @@ mod exit_status;
 mod explain;
 mod inspect;
 mod ports;
+mod private_file;
 mod record;
 mod replay;
 mod report;
@@ -15,6 +16,7 @@ mod setup;
 mod shards;
 mod startup_notice;
 mod text;
+mod trace_name;
 
 use std::sync::Arc;
 
@@ -37,7 +39,8 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
         (Some(Command::Replay { guest, trace, engine, loose: true, memory_max, .. }), _) => {
             diff::loose(&guest, &trace, engine, memory_max)
         }
-        (Some(Command::Replay { guest, trace, engine, from, memory_max, .. }), _) => {
+        (Some(Command::Replay { guest, trace, engine, from, from_turn, memory_max, .. }), _) => {
+            let from = from_turn.map(replay::From::Turn).or(from.map(replay::From::Time));
             replay::replay(&guest, &trace, engine, from, memory_max)
         }
         (Some(Command::Diff { trace, first, second, memory_max }), _) => {

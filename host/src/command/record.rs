@@ -1,15 +1,15 @@
 //! Records a live run into a file, or into the flight recorder's memory.
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -17,7 +17,9 @@ use rustix::io::Errno;
 use signal_hook::consts::SIGUSR1;
 use signal_hook::low_level::pipe;
 
+use super::private_file;
 use super::report::report;
+use super::trace_name;
 use crate::cli::Run;
 use crate::limits;
 use pluto_contract::stop::Exit;
@@ -59,19 +61,28 @@ pub fn recorded(
     Ok(match (run.flight_recorder, &run.record) {
         (None, None) => Box::new(WithoutKeyFrames(live)),
         (None, Some(path)) => {
-            let path = of_shard(path, shard);
-            let name = path.display().to_string();
-            let open = move || open_to_record(&path).map_err(|error| format!("{error:#}"));
+            let path = of_shard(&named(path), shard);
+            let (name, overwrite) = (path.display().to_string(), run.overwrite);
+            let open = move || open_to_record(&path, overwrite).map_err(|error| format!("{error:#}"));
             let writer = BackgroundWriter::file(beginning()?, open, report)
                 .map_err(|why| anyhow!("cannot record to {name}: {why}"))?;
             Box::new(Recorder::new(Box::new(live), writer, run.key_frame_every, limits::KEY_FRAME_DISTANCE_FACTOR))
         }
         (Some(size), path) => {
-            let path = path.clone().unwrap_or_else(|| format!("pluto-host.{}.trace", std::process::id()).into());
-            let saver = Saver::new(of_shard(&path, shard), beginning()?)?;
+            let path = path.as_deref().map_or_else(|| named(Path::new(FLIGHT_NAME)), named);
+            let saver = Saver::new(of_shard(&path, shard), beginning()?, run.overwrite)?;
             Box::new(flight_recorder(live, size, saver, snapshot_requests)?)
         }
     })
+}
+
+/// The name of the trace of a flight recorder without a name.
+const FLIGHT_NAME: &str = "pluto-host.%p.trace";
+
+/// Returns the name of a trace of this run. All shards have the time of the first one.
+fn named(name: &Path) -> PathBuf {
+    static START: OnceLock<SystemTime> = OnceLock::new();
+    trace_name::expand(name, *START.get_or_init(SystemTime::now), std::process::id())
 }
 
 /// Returns the file of a shard's own trace, with the shard's number before the ending.
@@ -190,11 +201,14 @@ struct Saver {
 impl Saver {
     /// Creates a saver. A file that cannot be written is an error now, before there is something
     /// to write. A disk that stalls is not waited for.
-    fn new(path: PathBuf, beginning: Vec<u8>) -> Result<Self> {
+    fn new(path: PathBuf, beginning: Vec<u8>, overwrite: bool) -> Result<Self> {
         let saver = Self { path, beginning: beginning.into(), written: Arc::default(), is_over: false };
         let failed = || format!("cannot record to {}", saver.path.display());
         let path = saver.path.clone();
-        let try_it = move || create(&path).and_then(|_| Ok(std::fs::remove_file(part(&path))?));
+        let try_it = move || {
+            check_place(&path, overwrite)?;
+            create(&path).and_then(|_| Ok(std::fs::remove_file(part(&path))?))
+        };
         let patience = Duration::from_millis(pluto_trace::limits::TRACE_OPEN_MILLIS_MAX);
         match finished(try_it, patience, &saver.written) {
             Some(tried) => tried.with_context(failed)?,
@@ -248,13 +262,13 @@ fn create(path: &Path) -> Result<File> {
     if std::fs::metadata(path).is_ok_and(|it| !it.is_file()) {
         bail!("the name belongs to something that is no file: choose another");
     }
-    check_place(path)?;
+    check_place(path, true)?;
     let part = part(path);
-    check_place(&part).with_context(|| part.display().to_string())?;
+    check_place(&part, true).with_context(|| part.display().to_string())?;
     if part.is_file() {
         std::fs::remove_file(&part)?;
     }
-    Ok(File::options().write(true).create_new(true).mode(TRACE_MODE).open(part)?)
+    Ok(File::options().write(true).create_new(true).mode(private_file::MODE).open(part)?)
 }
 
 /// Returns the name under which the trace is written at first.
@@ -280,24 +294,25 @@ fn describe(path: &Path, bytes: u64, snapshot: &Snapshot) -> String {
     format!("the flight recorder has written {path}: {kib} KiB, {seconds:.1} s, {turns}{reservation}")
 }
 
-/// The mode of a trace's file. A trace holds what clients have sent, so only its owner may read
-/// it.
-const TRACE_MODE: u32 = 0o600;
-
 /// Creates the file of a trace, or empties the file of an earlier one. Waits until a pipe has a
 /// reader.
 pub fn create_trace(path: &Path) -> Result<File> {
-    create_with(path, OFlags::empty())
+    check_place(path, true)?;
+    Ok(private_file::create(path, OFlags::empty())?)
 }
 
 /// Creates the file of a trace for a run that is about to begin. A pipe without a reader is an
-/// error.
-fn open_to_record(path: &Path) -> Result<File> {
-    let file = create_with(path, OFlags::NONBLOCK).map_err(|error| match error.downcast_ref::<std::io::Error>() {
-        Some(cause) if Errno::from_io_error(cause) == Some(Errno::NXIO) => {
+/// error, and so is a trace that must not be overwritten.
+fn open_to_record(path: &Path, overwrite: bool) -> Result<File> {
+    check_place(path, overwrite)?;
+    let file = private_file::create(path, OFlags::NONBLOCK).map_err(|error| {
+        let has_no_reader = Errno::from_io_error(&error) == Some(Errno::NXIO);
+        let error = anyhow::Error::from(error);
+        if has_no_reader {
             error.context("nobody reads it: start the program that reads this pipe before this one")
+        } else {
+            error
         }
-        _ => error,
     })?;
     // Its own thread writes, which may wait.
     let flags = fcntl_getfl(&file)?;
@@ -305,24 +320,19 @@ fn open_to_record(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-fn create_with(path: &Path, flags: OFlags) -> Result<File> {
-    check_place(path)?;
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true).mode(TRACE_MODE).custom_flags(flags.bits().cast_signed());
-    let file = options.open(path)?;
-    if file.metadata()?.is_file() {
-        // It may have been there, with another mode.
-        file.set_permissions(Permissions::from_mode(TRACE_MODE))?;
-    }
-    Ok(file)
-}
-
-/// Refuses to overwrite a file that is not a trace.
-fn check_place(path: &Path) -> Result<()> {
+/// Refuses to overwrite a file that is not a trace; and a trace, unless the operator wants that:
+/// it may be the recording of the very failure after which this run was started.
+fn check_place(path: &Path, overwrite: bool) -> Result<()> {
     let mut begin = [0; binary::MAGIC.len()];
     let is_something = std::fs::metadata(path).is_ok_and(|it| it.is_file() && it.len() > 0);
     if is_something && (File::open(path)?.read_exact(&mut begin).is_err() || begin != binary::MAGIC) {
         bail!("there is a file of that name which is no trace: choose another name");
+    }
+    if is_something && !overwrite {
+        bail!(
+            "there is a trace of that name: --overwrite replaces it, and %t or %p in the name gives each run a trace \
+             of its own"
+        );
     }
     Ok(())
 }

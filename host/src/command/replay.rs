@@ -14,21 +14,40 @@ use pluto_contract::Submission;
 use pluto_contract::stop::Exit;
 use pluto_engine::engine::Engine;
 use pluto_lab::explain::text::Text;
-use pluto_lab::explain::{Event, Explainer, Filter, Mark, count};
+use pluto_lab::explain::{Detail, Event, Explainer, Filter, Mark, count};
 use pluto_lab::replaying::{begins_at, go_to, play, skip_to_begin};
-use pluto_lab::trace_file::open;
+use pluto_lab::trace_file::{Trace, open};
 use pluto_messages::quoted;
 use pluto_trace::engine_kind::EngineKind;
 use pluto_trace::replay::{Divergence, Step};
 use pluto_trace::run_limits::RunLimits;
 use pluto_trace::{Header, text};
 
+/// Where a replay begins: at the last key frame that is not later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// Nanoseconds since the start.
+    Time(u64),
+    /// A turn, counted from 0.
+    Turn(u64),
+}
+
+impl From {
+    fn go_to(self, reader: &mut Trace) -> Result<()> {
+        let start = reader.header.start;
+        go_to(reader, |key| match self {
+            Self::Time(time) => key.time <= start.saturating_add(time),
+            Self::Turn(turn) => key.turn <= turn,
+        })
+    }
+}
+
 /// Runs a guest on the answers of a trace, and says whether it does what was recorded.
 pub fn replay(
     guest: &Path,
     trace: &Path,
     target: EngineKind,
-    from: Option<u64>,
+    from: Option<From>,
     memory_max: u64,
 ) -> Result<ExitStatus> {
     let bytes = read_guest(guest)?;
@@ -37,13 +56,13 @@ pub fn replay(
     if header.guest_sha256 != Header::digest(&bytes) {
         report("note: this is not the guest that was recorded");
     }
-    if let Some(turn) = from {
-        go_to(&mut reader, |key| key.turn <= turn)?;
+    if let Some(from) = from {
+        from.go_to(&mut reader)?;
     }
     if let Some(key) = begins_at(&mut reader) {
         report(&format!("beginning at the key frame of turn {}", key.turn));
     } else if from.is_some() {
-        report("note: there is no key frame before that turn: beginning at the beginning");
+        report("note: there is no key frame before that: beginning at the beginning");
     }
     let engine = engine_for(target, false)?;
     let outcome =
@@ -94,13 +113,13 @@ struct Before {
 }
 
 impl Before {
-    fn of(engine: &Engine, trace: &Path, from: Option<u64>, memory_max: u64, turns: u64) -> Result<Self> {
+    fn of(engine: &Engine, trace: &Path, from: Option<From>, memory_max: u64, turns: u64) -> Result<Self> {
         let mut reader = open(trace)?;
-        if let Some(turn) = from {
-            go_to(&mut reader, |key| key.turn <= turn)?;
+        if let Some(from) = from {
+            from.go_to(&mut reader)?;
         }
         let guest = std::mem::take(&mut reader.guest);
-        let mut explainer = Explainer::new(&reader.header, true, Filter::ALL);
+        let mut explainer = Explainer::new(&reader.header, Detail::Beginnings, Filter::ALL);
         skip_to_begin(&mut reader, &mut explainer)?;
         let before = Rc::new(RefCell::new(Self::default()));
         let seen = before.clone();

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use hashbrown::HashMap;
 
-use super::words::{Name, Words, count, span};
+use super::words::{Detail, Name, Words, count, span};
 use super::{Event, Filter, Kind, Lane, Mark};
 use crate::limits;
 use pluto_contract::Arity;
@@ -62,9 +62,9 @@ impl Pending {
 impl Explainer {
     /// Explains the run described by `header`, limited to `filter`. Without `data`, payloads and
     /// names are replaced by their lengths.
-    pub fn new(header: &Header, data: bool, filter: Filter) -> Self {
+    pub fn new(header: &Header, detail: Detail, filter: Filter) -> Self {
         Self {
-            words: Words::new(data),
+            words: Words::new(detail),
             filter,
             start: header.start,
             turn: 0,
@@ -311,9 +311,9 @@ mod tests {
         ]
     }
 
-    fn check(filter: &Filter, data: bool, expected: &str) {
+    fn check(filter: &Filter, detail: Detail, expected: &str) {
         let (header, mut out) = (header(), Vec::new());
-        let mut explainer = Explainer::new(&header, data, filter.clone());
+        let mut explainer = Explainer::new(&header, detail, filter.clone());
         let mut text = Text::new(&mut out);
         for step in visit() {
             explainer.step(&step, |event| text.event(&event).expect("memory"));
@@ -327,7 +327,7 @@ mod tests {
     fn a_run_is_told_turn_by_turn() {
         check(
             &ALL,
-            true,
+            Detail::Beginnings,
             r#"turn 0 at 0 µs
   sent #1 listen on port 80, at most 9 connections
 
@@ -361,7 +361,7 @@ turn 4 at 2 s
     fn a_connection_and_a_time_are_told_alone() {
         check(
             &Filter { connection: Some(1), from: 10_000, to: 1_600_000 },
-            true,
+            Detail::Beginnings,
             r#"turn 1 at 10 µs
   got  #1 listen on port 80 -> connection 1 from 127.0.0.1:5000
   sent #2 read of connection 1
@@ -374,14 +374,14 @@ turn 3 at 1.6 ms
   sent #6 read of connection 1
 "#,
         );
-        check(&Filter { connection: Some(2), ..ALL }, true, "");
+        check(&Filter { connection: Some(2), ..ALL }, Detail::Beginnings, "");
     }
 
     #[test]
     fn without_data_there_are_lengths() {
         check(
             &Filter { from: 1_500_000, ..ALL },
-            false,
+            Detail::Lengths,
             r"turn 2 at 1.5 ms
   got  #2 read of connection 1 -> 28 bytes
   sent #3 open a name of 10 bytes
@@ -403,7 +403,7 @@ turn 4 at 2 s
 ",
         );
         let header = header();
-        let about = Explainer::new(&header, false, ALL).about(&header);
+        let about = Explainer::new(&header, Detail::Lengths, ALL).about(&header);
         assert_eq!(
             about[2..],
             [("arguments", "2, left out".to_owned()), ("start", "2026-07-21T12:00:00.000000Z".to_owned())]
@@ -412,7 +412,7 @@ turn 4 at 2 s
 
     #[test]
     fn the_end_and_the_totals_are_told() {
-        let mut explainer = Explainer::new(&header(), true, Filter { connection: Some(9), to: 1, ..ALL });
+        let mut explainer = Explainer::new(&header(), Detail::Beginnings, Filter { connection: Some(9), to: 1, ..ALL });
         for step in visit() {
             explainer.step(&step, |event| panic!("nothing of it is shown: {event:?}"));
         }

@@ -7,7 +7,7 @@ pub mod text;
 mod words;
 
 pub use explainer::Explainer;
-pub use words::count;
+pub use words::{Detail, count};
 
 /// One event of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]

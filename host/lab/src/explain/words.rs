@@ -23,10 +23,31 @@ pub enum Name {
     Buffer(u64),
 }
 
+/// How much is shown of what clients sent and were sent, of paths, names and log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Only lengths.
+    Lengths,
+    /// The beginning of each.
+    Beginnings,
+    /// All of it.
+    Whole,
+}
+
+impl Detail {
+    /// The most characters of a text, where its beginning has so many.
+    fn chars_max(self, beginning: usize) -> usize {
+        if self == Self::Whole { usize::MAX } else { beginning }
+    }
+
+    fn shows_data(self) -> bool {
+        self != Self::Lengths
+    }
+}
+
 /// Finds the words.
 pub struct Words {
-    /// Whether content, paths and names may be shown, or only their lengths.
-    data: bool,
+    detail: Detail,
     names: HashMap<u64, Name>,
     /// The handles among them of which the guest was told before the recording begins, when it
     /// begins late.
@@ -38,13 +59,13 @@ pub struct Words {
 
 impl Words {
     /// Words for a run in which no handle is known yet.
-    pub fn new(data: bool) -> Self {
-        Self { data, names: HashMap::new(), earlier: None, connections: 0, files: 0, buffers: 0 }
+    pub fn new(detail: Detail) -> Self {
+        Self { detail, names: HashMap::new(), earlier: None, connections: 0, files: 0, buffers: 0 }
     }
 
     /// Whether content, paths and names are shown.
     pub fn tells_data(&self) -> bool {
-        self.data
+        self.detail.shows_data()
     }
 
     /// How many connections there were.
@@ -188,8 +209,8 @@ impl Words {
 
     /// A log line's message, or any other line that was written by others.
     pub fn line(&self, message: &str) -> String {
-        if self.data {
-            escape(message.as_bytes(), limits::EXPLAIN_LINE_CHARS_MAX, '\\')
+        if self.detail.shows_data() {
+            escape(message.as_bytes(), self.detail.chars_max(limits::EXPLAIN_LINE_CHARS_MAX), '\\')
         } else {
             count(message.len(), "byte")
         }
@@ -216,19 +237,23 @@ impl Words {
 
     fn bytes(&self, bytes: &[u8]) -> String {
         let length = count(bytes.len(), "byte");
-        if self.data && !bytes.is_empty() {
-            format!("{length} \"{}\"", escape(bytes, limits::EXPLAIN_DATA_CHARS_MAX, '"'))
+        if self.detail.shows_data() && !bytes.is_empty() {
+            format!("{length} \"{}\"", escape(bytes, self.detail.chars_max(limits::EXPLAIN_DATA_CHARS_MAX), '"'))
         } else {
             length
         }
     }
 
     fn path(&self, path: &[u8]) -> String {
-        if self.data {
-            format!("\"{}\"", escape(path, limits::EXPLAIN_LINE_CHARS_MAX, '"'))
+        if self.detail.shows_data() {
+            format!("\"{}\"", escape(path, self.detail.chars_max(limits::EXPLAIN_LINE_CHARS_MAX), '"'))
         } else {
             format!("a name of {}", count(path.len(), "byte"))
         }
+    }
+
+    fn items_max(&self) -> usize {
+        if self.detail == Detail::Whole { usize::MAX } else { limits::EXPLAIN_ITEMS_MAX }
     }
 
     fn parts(&self, parts: &[Part]) -> String {
@@ -236,24 +261,24 @@ impl Words {
             Part::Bytes(bytes) => self.bytes(bytes),
             Part::Buffer(range) | Part::File(range) => self.range(range),
         };
-        format!(": {}", listing(parts, " + ", "part", part))
+        format!(": {}", listing(parts, self.items_max(), " + ", "part", part))
     }
 
     fn entries(&self, entries: &[Entry]) -> String {
-        let names = listing(entries, ", ", "entry", |entry| self.path(&entry.name));
+        let names = listing(entries, self.items_max(), ", ", "entry", |entry| self.path(&entry.name));
         match entries.len() {
             0 => "no entries".to_owned(),
             1 => format!("1 entry: {names}"),
-            number if self.data => format!("{number} entries: {names}"),
+            number if self.detail.shows_data() => format!("{number} entries: {names}"),
             number => format!("{number} entries"),
         }
     }
 }
 
 /// The first few, and how many more.
-fn listing<T>(items: &[T], between: &str, noun: &str, word: impl Fn(&T) -> String) -> String {
-    let mut words: Vec<String> = items.iter().take(limits::EXPLAIN_ITEMS_MAX).map(word).collect();
-    match items.len().saturating_sub(limits::EXPLAIN_ITEMS_MAX) {
+fn listing<T>(items: &[T], items_max: usize, between: &str, noun: &str, word: impl Fn(&T) -> String) -> String {
+    let mut words: Vec<String> = items.iter().take(items_max).map(word).collect();
+    match items.len().saturating_sub(items_max) {
         0 if words.is_empty() => words.push("nothing".to_owned()),
         0 => {}
         1 => words.push(format!("1 more {noun}")),
@@ -326,7 +351,7 @@ fn trimmed(fraction: &str) -> &str {
 /// as are `\` and `quote`: what a client sends must not move the cursor of whoever reads it.
 fn escape(bytes: &[u8], chars_max: usize, quote: char) -> String {
     // No character has more than four bytes, so what is cut off here is beyond the limit.
-    let head = &bytes[..bytes.len().min(4 * (chars_max + 1))];
+    let head = &bytes[..bytes.len().min(chars_max.saturating_add(1).saturating_mul(4))];
     let mut out = String::new();
     let mut room = chars_max;
     for chunk in head.utf8_chunks() {
@@ -379,12 +404,14 @@ mod tests {
         ] {
             assert_eq!(escape(bytes, limits::EXPLAIN_DATA_CHARS_MAX, '"'), text);
         }
-        assert_eq!(Words::new(true).line("a \"b\"\n"), "a \"b\"\\n");
+        assert_eq!(Words::new(Detail::Beginnings).line("a \"b\"\n"), "a \"b\"\\n");
     }
 
     #[test]
     fn a_long_list_is_shortened() {
-        let numbers = |number: u32| listing(&(0..number).collect::<Vec<_>>(), " + ", "part", ToString::to_string);
+        let numbers = |number: u32| {
+            listing(&(0..number).collect::<Vec<_>>(), limits::EXPLAIN_ITEMS_MAX, " + ", "part", ToString::to_string)
+        };
         assert_eq!(numbers(0), "nothing");
         assert_eq!(numbers(3), "0 + 1 + 2");
         assert_eq!(numbers(4), "0 + 1 + 2 + 1 more part");
