@@ -1,5 +1,6 @@
 //! The configuration file: TOML, in the words of static-web-server where it has them.
 
+use super::content::{ContentRules, EncodingRule};
 use super::cors::{Cors, Grant, Origins};
 use super::fields::{Field, FieldRule, check_name, security};
 use super::glob::Glob;
@@ -7,6 +8,8 @@ use super::redirect::{self, Redirect};
 use super::section::{Found, Problems, Section};
 use super::users;
 use crate::limits::{FIELDS_OF_RULE_MAX, RULES_MAX};
+use pluto_http::encoding::Coding;
+use pluto_http::media::Media;
 use pluto_http::target::Path;
 use std::collections::BTreeMap;
 use toml::de::DeTable;
@@ -20,6 +23,8 @@ pub struct Config {
     pub directory_listing: bool,
     /// The file that answers for what is not there, when a page is asked for.
     pub page_fallback: Option<Vec<u8>>,
+    /// What is said of the content of files.
+    pub content: ContentRules,
     /// Fields of every response.
     pub always: Vec<Field>,
     /// Files with the pages of errors, by status.
@@ -73,7 +78,8 @@ impl Config {
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
         let rules = self.redirects.len() + self.fields.len() + self.basic_auth.len() + self.error_pages.len();
-        let switches = self.clean_urls || self.directory_listing || self.page_fallback.is_some();
+        let content = self.content.immutable || !self.content.types.is_empty() || !self.content.encodings.is_empty();
+        let switches = content || self.clean_urls || self.directory_listing || self.page_fallback.is_some();
         rules == 0 && !switches && self.always.is_empty() && self.cors.is_none()
     }
 
@@ -95,6 +101,12 @@ impl Config {
         if let Some(path) = file.string("page-fallback") {
             self.page_fallback = problems.check(&path.1, file_path(path.0));
         }
+        self.content.immutable = file.boolean("immutable-names").unwrap_or(self.content.immutable);
+        if let Some(types) = file.section("types") {
+            self.content.types = take_types(types, problems);
+        }
+        let encodings = file.sections("encodings", RULES_MAX);
+        self.content.encodings = encodings.into_iter().filter_map(|section| take_encoding(section, problems)).collect();
         let preset = file.boolean("security-headers").unwrap_or(!self.always.is_empty());
         let hsts = file.integer("hsts-max-age", &(0..=YEARS_SECONDS));
         match hsts {
@@ -149,6 +161,32 @@ fn error_page((status, path): &(Found<&str>, Found<&str>), problems: &Problems) 
     });
     let number = problems.check(&status.1, number);
     Some((number?, problems.check(&path.1, file_path(path.0))?))
+}
+
+/// Types by extension or name.
+fn take_types(section: Section<'_>, problems: &Problems) -> BTreeMap<String, Media> {
+    let mut types = BTreeMap::new();
+    for ((name, at), (media, media_at)) in section.entries() {
+        let key = name.strip_prefix('.').unwrap_or(name);
+        if key.is_empty() || key.contains(['/', '*']) {
+            problems.add(at.start, format!("expected an extension, as in css, or a file's name; found {name:?}"));
+        }
+        if let Some(media) = problems.check(&media_at, Media::parse(media)) {
+            types.insert(key.to_owned(), media);
+        }
+    }
+    types
+}
+
+fn take_encoding(mut section: Section<'_>, problems: &Problems) -> Option<EncodingRule> {
+    let source = source(&mut section, problems);
+    let encoding = section.required("encoding", "\"br\"");
+    section.finish();
+    let (name, at) = encoding?;
+    let coding = Coding::ALL.into_iter().find(|coding| coding.name() == name);
+    let coding = coding.ok_or_else(|| format!("expected encoding to be br, zstd or gzip, found {name:?}"));
+    let coding = problems.check(&at, coding)?;
+    Some(EncodingRule { source: source?, coding })
 }
 
 fn take_redirect(mut section: Section<'_>, problems: &Problems) -> Option<(Redirect, usize)> {

@@ -4,6 +4,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`config`], [`section`] | the file, read with the place of every problem, and compiled |
+//! | [`content`] | what files are: types, encodings, names that never change |
 //! | [`glob`] | which paths a rule is about |
 //! | [`redirect`], [`fields`], [`cors`] | what rules say |
 //! | [`users`], [`password`] | who may log in |
@@ -12,6 +13,7 @@
 
 pub mod address;
 pub mod config;
+pub mod content;
 pub mod cors;
 pub mod fields;
 pub mod glob;

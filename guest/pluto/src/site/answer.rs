@@ -41,7 +41,7 @@ pub enum Found {
         /// What it says.
         status: Status,
         /// What it is.
-        media: Media,
+        media: &'static Media,
         /// All of it.
         content: Vec<u8>,
     },

@@ -122,7 +122,7 @@ impl Listings {
         let item = |entry| item(entry, path, files.symlinks(), rules, policy);
         let items: Vec<Item> = entries.into_iter().filter_map(item).collect();
         let accept = context.facts.as_ref().map_or(Accept::default(), |facts| facts.accept);
-        let (form, media) = if accept.prefers_json() { (Form::Json, JSON) } else { (Form::Html, HTML) };
+        let (form, media) = if accept.prefers_json() { (Form::Json, &JSON) } else { (Form::Html, &HTML) };
         let content = autoindex::write(path, items, Order::parse(resource.query.as_deref()), form);
         if rest > LISTING_REST_MIN {
             // An error means that the server is ending.

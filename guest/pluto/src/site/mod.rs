@@ -42,6 +42,7 @@ use pluto_http::request::{Action, RequestContext};
 use pluto_http::status::{Fault, Status};
 use pluto_http::target::{Path, PathAndQuery};
 use pluto_sdk::{Error, error};
+use std::rc::Rc;
 
 /// How files are found beneath the root, and what is answered when they are not.
 #[derive(Debug)]
@@ -101,9 +102,10 @@ impl Site {
                 count => format!("the configuration has {count} problems"),
             }
         })?;
+        let sites = Rc::new(sites);
         let parts = Parts {
-            rules: Rules::new(sites, options.allow_hidden),
-            files: Files::new(options),
+            rules: Rules::new(Rc::clone(&sites), options.allow_hidden),
+            files: Files::new(sites, options),
             logins: Logins::default(),
             listings: Listings::default(),
             error_pages: ErrorPages::default(),

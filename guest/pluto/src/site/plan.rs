@@ -18,7 +18,7 @@ use std::rc::Rc;
 /// What all plans rest on.
 #[derive(Debug)]
 pub struct Rules {
-    sites: VirtualHosts,
+    sites: Rc<VirtualHosts>,
     allow_hidden: bool,
 }
 
@@ -74,7 +74,7 @@ const ADD_A_SLASH: &str = "This is a directory: its address ends in a slash.";
 
 impl Rules {
     /// The rules of these sites. With `allow_hidden`, names that begin with a dot are served.
-    pub fn new(sites: VirtualHosts, allow_hidden: bool) -> Rules {
+    pub fn new(sites: Rc<VirtualHosts>, allow_hidden: bool) -> Rules {
         Rules { sites, allow_hidden }
     }
 
@@ -86,7 +86,7 @@ impl Rules {
     /// Whether there is one site, and no configuration: then there is nothing to plan but whether
     /// a path is served.
     pub fn is_plain(&self) -> bool {
-        matches!(&self.sites, VirtualHosts::One(VirtualHost { policy: None, .. }))
+        matches!(&*self.sites, VirtualHosts::One(VirtualHost { policy: None, .. }))
     }
 
     /// Whether a file of this path may be served as far as its name goes. The host takes no longer
@@ -214,7 +214,10 @@ mod tests {
         let users = BTreeMap::from([(b".users".to_vec(), Users::parse(USERS).expect("users"))]);
         let policy = Some(Rc::new(Policy::new(config, users, FILE)));
         Rules::new(
-            VirtualHosts::Hosts(BTreeMap::from([("a".to_owned(), VirtualHost { folder: b"a/".to_vec(), policy })])),
+            Rc::new(VirtualHosts::Hosts(BTreeMap::from([(
+                "a".to_owned(),
+                VirtualHost { folder: b"a/".to_vec(), policy },
+            )]))),
             false,
         )
     }
