@@ -103,6 +103,18 @@ pub const KEPT_UNREAD_MILLIS_MAX: u64 = 60_000;
 /// request: 12 MiB, of a site with so many files.
 pub const DIGESTS_KEPT_MAX: usize = 131_072;
 
+/// Bytes that are read at once of a file which is too long for the host to digest it: a quarter
+/// of a millisecond of computing, in which nobody else is served.
+pub const LONG_FILE_PIECE_BYTES: u64 = 512 << 10;
+
+/// How long reading rests behind each such piece, at least; where a disk was slower, as long as it
+/// took. So a file of 1 GiB takes some three seconds, and at most a quarter of a shard's time.
+pub const LONG_FILE_REST_MICROS_MIN: u64 = 1_000;
+
+/// Long files that wait to be read, which is one at a time. When there are more, a file is read
+/// when it is asked for again.
+pub const LONG_FILES_WAITING_MAX: usize = 64;
+
 /// A file that changed less than so long ago may change again without its times showing it: the
 /// system counts in ticks of some milliseconds, some file systems in seconds. What is told by its
 /// times is not relied on so soon.

@@ -111,7 +111,7 @@ impl Files {
             sites,
             symlinks: options.symlinks,
             cache: Cache::default(),
-            digests: Digests::default(),
+            digests: Digests::new(options.symlinks),
             compressor: options.compress.then(|| Compressor::new(options.symlinks)),
         }
     }
@@ -192,6 +192,7 @@ impl Files {
         let SidecarLookup { resource, path, sidecars } = lookup;
         let reading = Reading { digests: &self.digests, keep: true, distrust: false };
         resource.learn(sidecars, reading).await;
+        resource.digest_long_files(&path, &self.digests);
         self.cache.reweigh(&path, &resource);
         self.choose(&resource, accepted).await
     }
@@ -211,12 +212,13 @@ impl Files {
             None => {
                 let mut resource = Resource::new(file, about, reading).await;
                 if self.compressor.is_some() {
-                    resource = resource.compressible(opening.into_path());
+                    resource = resource.compressible(opening.path().to_vec());
                 }
                 Rc::new(resource)
             }
         };
         resource.learn(sidecars, reading).await;
+        resource.digest_long_files(opening.path(), &self.digests);
         if let Some(fill) = fill {
             fill.keep(&resource);
         }

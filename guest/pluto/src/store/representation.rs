@@ -6,7 +6,7 @@
 //! ([`super::compression`]).
 
 use super::budget::Reservation;
-use super::digests::{Digests, is_settled};
+use super::digests::{Digests, Tag, is_settled};
 use crate::limits::{
     BODY_KEPT_BYTES_MAX, COMPRESSED_FILE_BYTES_MAX, COMPRESSED_FILE_BYTES_MIN, KEPT_DESCRIPTOR_BYTES, KEPT_ENTRY_BYTES,
 };
@@ -60,6 +60,8 @@ pub struct Content {
     /// The file's metadata, unless it had changed so lately that another change might not show in
     /// them.
     state: Option<Metadata>,
+    /// It is too long to have been read before it is sent, so that it has no tag yet.
+    is_undigested: bool,
     length: u64,
     media: Media,
     coding: Option<Coding>,
@@ -118,6 +120,8 @@ impl Content {
         let state = Some(*file.metadata()).filter(|metadata| is_settled(metadata.changed));
         let tag = digests.tag(about.path, &file, coding).await;
         let modified = Modified::new(file.metadata().modified, file.metadata().changed, now());
+        let is_undigested = matches!(tag, Tag::TooLong);
+        let tag = if let Tag::Known(tag) = tag { Some(tag) } else { None };
         let validators = Validators { tag, modified };
         let small = keep && (1..=BODY_KEPT_BYTES_MAX).contains(&length);
         let buffer = if small { file.load(0, length).await.ok() } else { None };
@@ -127,7 +131,7 @@ impl Content {
             // too short.
             None => Body::File(file),
         };
-        Content { state, ..Content::with_body(length, about, coding, validators, body) }
+        Content { state, is_undigested, ..Content::with_body(length, about, coding, validators, body) }
     }
 
     /// That of a file which the server has compressed: it was changed when the file was.
@@ -147,7 +151,7 @@ impl Content {
             negotiated: about.is_negotiated(),
         });
         let media = about.description.media.clone();
-        Content { state: None, length, media, coding, validators, fields, body }
+        Content { state: None, is_undigested: false, length, media, coding, validators, fields, body }
     }
 
     /// Whether the file that has just been opened is still this one, and this is complete: it has
@@ -294,6 +298,18 @@ impl Resource {
     /// The file itself.
     pub fn plain(&self) -> &Content {
         &self.plain
+    }
+
+    /// Has those of its files read, beginning with that of this path, that are too long to have
+    /// been read before they are sent.
+    pub fn digest_long_files(&self, path: &[u8], digests: &Digests) {
+        if self.plain.is_undigested {
+            digests.read_long_file(path.to_vec(), self.about.path);
+        }
+        for content in self.encoded.borrow().iter().filter_map(Encoded::content).filter(|it| it.is_undigested) {
+            let suffix = content.coding.map_or(&b""[..], Coding::suffix);
+            digests.read_long_file([path, suffix].concat(), self.about.path);
+        }
     }
 
     /// The path of the file, when the server may compress it.
