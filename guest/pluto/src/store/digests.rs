@@ -7,13 +7,11 @@
 //! Among them is the time that the system itself sets with every change and that nobody can set
 //! back.
 
+use super::known_digests::{Identity, KnownDigests, is_settled};
 use super::long_files::LongFiles;
-use super::two_generation_map::TwoGenerationMap;
-use crate::limits::{DIGESTS_KEPT_MAX, RACY_MILLIS};
 use pluto_http::encoding::Coding;
 use pluto_http::validator::EntityTag;
-use pluto_sdk::{Error, File, Metadata, Symlinks, now};
-use std::cell::RefCell;
+use pluto_sdk::{Error, File, Symlinks};
 use std::rc::Rc;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -23,17 +21,6 @@ pub struct Digests {
     known: Rc<KnownDigests>,
     long_files: LongFiles,
     symlinks: Symlinks,
-}
-
-/// The digests that are remembered.
-#[derive(Debug)]
-pub struct KnownDigests(RefCell<TwoGenerationMap<Identity, u128>>);
-
-impl KnownDigests {
-    /// Remembers the digest of a file in this state.
-    pub(super) fn insert(&self, identity: Identity, digest: u128) {
-        self.0.borrow_mut().insert(identity, digest);
-    }
 }
 
 /// What is known of an open file's content.
@@ -47,30 +34,10 @@ pub enum Tag {
     Changing,
 }
 
-/// A state of a file: as long as this is the same, the content is, but for what
-/// `KEPT_UNREAD_MILLIS_MAX` is there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Identity {
-    /// A hash of its path, for the number tells apart only the files of one file system.
-    path: u64,
-    inode: u64,
-    size: u64,
-    modified: i64,
-    changed: i64,
-}
-
-impl Identity {
-    /// That of an open file whose path has this hash.
-    pub(super) fn of(path: u64, file: &File) -> Identity {
-        let Metadata { inode, size, modified, changed, .. } = *file.metadata();
-        Identity { path, inode, size, modified, changed }
-    }
-}
-
 impl Digests {
     /// With none known; files are opened as the site opens them.
     pub fn new(symlinks: Symlinks) -> Digests {
-        let known = Rc::new(KnownDigests(RefCell::new(TwoGenerationMap::new(DIGESTS_KEPT_MAX))));
+        let known = Rc::<KnownDigests>::default();
         Digests { long_files: LongFiles::new(Rc::clone(&known)), known, symlinks }
     }
 
@@ -81,14 +48,14 @@ impl Digests {
 
     /// Has the file of this path read for its next tag, whatever its metadata say.
     pub fn forget(&self, path: u64, file: &File) {
-        self.known.0.borrow_mut().remove(&Identity::of(path, file));
+        self.known.remove(&Identity::of(path, file));
     }
 
     /// The tag of an open file whose path has this hash.
     pub async fn tag(&self, path: u64, file: &File, coding: Option<Coding>) -> Tag {
         let metadata = *file.metadata();
         let identity = Identity::of(path, file);
-        if let Some(digest) = self.known.0.borrow_mut().get(&identity) {
+        if let Some(digest) = self.known.get(&identity) {
             return Tag::Known(of_content(digest, coding));
         }
         match file.digest().await {
@@ -118,10 +85,4 @@ pub fn of_content(digest: u128, coding: Option<Coding>) -> EntityTag {
 /// bytes of the same content, so that the tag has a digest of both.
 pub fn of_compressed(digest: u128, coding: Coding, bytes: &[u8]) -> EntityTag {
     EntityTag::strong(&format!("{digest:032x}-{}-{:016x}", coding.name(), xxh3_64(bytes)))
-}
-
-/// Whether a further change would show in the file's times.
-pub(super) fn is_settled(changed: i64) -> bool {
-    let now = i64::try_from(now()).unwrap_or(i64::MAX);
-    now.saturating_sub(changed) >= (RACY_MILLIS * 1_000_000) as i64
 }

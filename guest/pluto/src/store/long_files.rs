@@ -4,7 +4,7 @@
 //! Until a file is read it is sent without an entity tag. Its date, where that can be trusted, is
 //! its only validator then.
 
-use super::digests::{Identity, KnownDigests, is_settled};
+use super::known_digests::{Identity, KnownDigests, is_settled};
 use crate::limits::{LONG_FILE_PIECE_BYTES, LONG_FILE_REST_MICROS_MIN, LONG_FILES_WAITING_MAX, RACY_MILLIS};
 use crate::queue::Queue;
 use pluto_sdk::fs::open;

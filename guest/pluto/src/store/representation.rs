@@ -6,7 +6,8 @@
 //! ([`super::compression`]).
 
 use super::budget::Reservation;
-use super::digests::{Digests, Tag, is_settled};
+use super::digests::{Digests, Tag};
+use super::known_digests::is_settled;
 use crate::limits::{
     BODY_KEPT_BYTES_MAX, COMPRESSED_FILE_BYTES_MAX, COMPRESSED_FILE_BYTES_MIN, KEPT_DESCRIPTOR_BYTES, KEPT_ENTRY_BYTES,
 };
