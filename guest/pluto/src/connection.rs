@@ -279,9 +279,8 @@ impl Conversation {
         let out = self.outbox.own();
         let start = out.len();
         let response = respond::write(out, &envelope, answer.found, context, now());
-        // What an error says is the server's.
-        if let Some(edits) = answer.edits.filter(|_| response.status.code() < 400) {
-            edits.apply(out, start);
+        if let Some(edits) = answer.edits {
+            edits.of(response.status).apply(out, start);
         }
         response
     }

@@ -69,6 +69,65 @@ fn fields_are_set_and_removed_for_files_and_not_for_errors() {
     }
 }
 
+/// A policy for content is needed most where a page shows what was asked for.
+#[test]
+fn a_rule_can_be_about_every_response() {
+    let config = "clean-urls = true\n[error-pages]\n404 = \"/dir/page.html\"\n\
+         [[redirects]]\nsource = \"/old\"\ndestination = \"/a.txt\"\nkind = 301\n\
+         [[headers]]\nsource = \"/**\"\nevery-response = true\nheaders = { Content-Security-Policy = \"default-src 'self'\" }\n\
+         [[headers]]\nsource = \"/dir/**\"\nevery-response = true\nremove = [\"X-Content-Type-Options\"]\n\
+         [[headers]]\nsource = \"/**\"\nheaders = { X-File = \"1\" }\n\
+         [[basic-auth]]\nsource = \"/bare/**\"\nusers = \".users\"\n";
+    let mut world = serve_with(&["--security-headers"], |world| {
+        world.file(".pluto.toml", config);
+        world.file(".users", "a:$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW\n");
+    });
+    let get_range = get_with("/a.txt", "Range: bytes=100-\r\n");
+    let get_match = get_with("/a.txt", "If-Match: \"x\"\r\n");
+    let get_none = get_with("/a.txt", "If-None-Match: *\r\n");
+    for _ in 0..2 {
+        for (request, status, is_file) in [
+            (get("/a.txt"), 200, true),
+            (get("/missing"), 404, false),
+            (get("/denied.txt"), 403, false),
+            (get("/a%2fb"), 404, false),
+            (get("/.."), 400, false),
+            (get("/old"), 301, false),
+            (get("/dir"), 301, false),
+            (get("/bare/file"), 401, false),
+            (get("/a.txt").replace("GET", "POST"), 405, false),
+            (get("/a.txt").replace("GET", "OPTIONS"), 204, false),
+            (get("/a.txt").replace("GET", "BREW"), 501, false),
+            (get_range.clone(), 416, false),
+            (get_match.clone(), 412, false),
+            (get_none.clone(), 304, true),
+            (get("/a.txt").replace("Host", "Hosts"), 400, false),
+        ] {
+            let response = ask(&mut world, &request);
+            assert_eq!(response.status, status, "{request}");
+            assert_eq!(response.field("Content-Security-Policy"), Some("default-src 'self'"), "{request}");
+            assert_eq!(response.field("X-File"), is_file.then_some("1"), "{request}");
+        }
+        assert_eq!(get_response(&mut world, "/dir/missing").field("X-Content-Type-Options"), None);
+        assert_eq!(get_response(&mut world, "/missing").field("X-Content-Type-Options"), Some("nosniff"));
+    }
+}
+
+#[test]
+fn a_rule_about_every_response_says_nothing_that_depends_on_it() {
+    let (outcome, lines) = started(
+        &["--check"],
+        "[[headers]]\nsource = \"/**\"\nevery-response = true\nheaders = { Content-Type = \"text/x\" }\n\
+         [[headers]]\nsource = \"/**\"\nevery-response = true\nremove = [\"Location\", \"ETag\"]\n",
+    );
+    assert_eq!(outcome, Some(Outcome::Exit(1)));
+    for start in
+        [".pluto.toml:4:13: expected a field that means the same", ".pluto.toml:8:10: expected a field that means"]
+    {
+        assert!(lines.iter().any(|line| line.starts_with(start)), "{lines:?}");
+    }
+}
+
 #[test]
 fn the_security_preset_is_sent_with_everything() {
     let mut world = serve_with(&["--security-headers"], |world| {

@@ -2,7 +2,7 @@
 
 use super::content::{ContentRules, EncodingRule};
 use super::cors::{Cors, Grant, Origins};
-use super::fields::{Field, FieldRule, check_name, security};
+use super::fields::{Field, FieldRule, check_name, check_name_of_every_response, security};
 use super::glob::Glob;
 use super::redirect::{self, Redirect};
 use super::section::{Found, Problems, Section};
@@ -211,21 +211,25 @@ fn take_fields(mut section: Section<'_>, problems: &Problems) -> Option<FieldRul
     let mut set = Vec::new();
     let headers = section.section("headers");
     let (remove, at) = section.strings("remove").unwrap_or_default();
+    let every_response = section.boolean("every-response").unwrap_or(false);
+    let check_every = |name: &str| if every_response { check_name_of_every_response(name) } else { Ok(()) };
     if !section.has("headers") && remove.is_empty() {
         problems
             .add(section.span().start, "expected headers = { NAME = \"VALUE\" } or remove = [\"NAME\"] in this table");
     }
     for ((name, at), (value, _)) in headers.map(Section::entries).unwrap_or_default() {
         set.extend(problems.check(&at, Field::new(name, value)));
+        problems.check(&at, check_every(name));
     }
     for name in &remove {
-        problems.check(&at, check_name(name));
+        problems.check(&at, check_name(name).and_then(|()| check_every(name)));
     }
     if set.len() + remove.len() > FIELDS_OF_RULE_MAX {
         problems.add(section.span().start, format!("expected at most {FIELDS_OF_RULE_MAX} fields in one rule"));
     }
     section.finish();
-    Some(FieldRule { source: source?, set, remove: remove.into_iter().map(str::to_owned).collect() })
+    let remove = remove.into_iter().map(str::to_owned).collect();
+    Some(FieldRule { source: source?, every_response, set, remove })
 }
 
 fn take_cors(mut section: Section<'_>, problems: &Problems) -> Option<Cors> {

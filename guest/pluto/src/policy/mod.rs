@@ -27,7 +27,7 @@ use crate::limits::EDITS_KEPT_MAX;
 use address::PAGE;
 use config::{AuthRule, Config};
 use cors::Cors;
-use fields::{Field, FieldEdits};
+use fields::{Field, ResponseEdits};
 use pluto_http::response::Lines;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -43,13 +43,23 @@ pub struct Policy {
     /// The path of the file itself.
     file: Vec<u8>,
     always: Lines,
-    /// What is changed in the responses with a file, by its path, and whether only some may read
-    /// it.
-    edits: RefCell<BTreeMap<FieldEditsKey, Rc<FieldEdits>>>,
+    /// What is changed in the responses, by what they are.
+    edits: RefCell<BTreeMap<EditsKey, Rc<ResponseEdits>>>,
 }
 
-/// A path, and whether only some may read it.
-type FieldEditsKey = (Vec<u8>, bool);
+/// A path, and what is answered there.
+type EditsKey = (Vec<u8>, Answered);
+
+/// What is answered at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Answered {
+    /// A file.
+    File,
+    /// A file that only some may read.
+    PrivateFile,
+    /// Something else.
+    NoFile,
+}
 
 /// Endings of files that hold another file, compressed.
 const ENCODED: [&[u8]; 3] = [b".br", b".gz", b".zst"];
@@ -112,18 +122,35 @@ impl Policy {
 
     /// What is changed in the response with the file of that path, which only some may read when
     /// it is private.
-    pub fn edits(&self, path: &[u8], private: bool) -> Option<Rc<FieldEdits>> {
+    pub fn edits(&self, path: &[u8], private: bool) -> Option<Rc<ResponseEdits>> {
         if self.config.fields.is_empty() && !private {
             return None;
         }
+        self.edits_of(path, if private { Answered::PrivateFile } else { Answered::File })
+    }
+
+    /// What is changed in a response without a file, to a request for that path, or for what no
+    /// file can be called: then only rules about all paths hold.
+    pub fn edits_without_file(&self, path: Option<&[u8]>) -> Option<Rc<ResponseEdits>> {
+        const NOTHING: &[u8] = b"\0";
+        let concerns = self.config.fields.iter().any(|rule| rule.every_response);
+        if concerns { self.edits_of(path.unwrap_or(NOTHING), Answered::NoFile) } else { None }
+    }
+
+    fn edits_of(&self, path: &[u8], answered: Answered) -> Option<Rc<ResponseEdits>> {
         let mut kept = self.edits.borrow_mut();
-        let key = (path.to_vec(), private);
+        let key = (path.to_vec(), answered);
         let edits = match kept.get(&key) {
             Some(edits) => Rc::clone(edits),
             None => {
                 let names = self.names(path);
                 let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-                let edits = Rc::new(FieldEdits::collect(private, &self.config.fields, &names));
+                let rules = &self.config.fields;
+                let edits = Rc::new(match answered {
+                    Answered::File => ResponseEdits::of_file(false, rules, &names),
+                    Answered::PrivateFile => ResponseEdits::of_file(true, rules, &names),
+                    Answered::NoFile => ResponseEdits::without_file(rules, &names),
+                });
                 if kept.len() >= EDITS_KEPT_MAX {
                     kept.clear();
                 }

@@ -1,6 +1,6 @@
 //! What answers a request, before it is written as a response.
 
-use crate::policy::fields::FieldEdits;
+use crate::policy::fields::ResponseEdits;
 use crate::store::budget::Reservation;
 use crate::store::representation::Content;
 use pluto_http::media::Media;
@@ -16,8 +16,8 @@ pub struct Answer {
     pub found: Found,
     /// Fields that depend on more than the file.
     pub extra: Lines,
-    /// What the site's policy changes in a head that is no error's.
-    pub edits: Option<Rc<FieldEdits>>,
+    /// What the site's policy changes in the head.
+    pub edits: Option<Rc<ResponseEdits>>,
     /// What a large page takes of what there is for all of them.
     pub reservation: Option<Reservation>,
 }

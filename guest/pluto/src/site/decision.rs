@@ -103,6 +103,7 @@ impl Decision {
             answer.found = parts.error_pages.page(&parts.files, &parts.rules, fault, query).await;
         }
         if let Some(policy) = &site.policy {
+            answer.edits = answer.edits.or_else(|| policy.edits_without_file(path.map(Path::bytes)));
             answer.extra = extra(policy, &answer, path, context.facts.as_deref());
         }
         answer
