@@ -132,7 +132,7 @@ impl Request {
             (_, framing) => {
                 // What is refused may have a body that nothing announces: a tunnel's, or that of
                 // an old client.
-                let is_known = !matches!(method, Method::Refused | Method::Unknown);
+                let is_known = matches!(method, Method::Get | Method::Head | Method::Options);
                 request.context.ends = is_known && !fields.persistent && framing == Framing::None;
                 return (request, framing);
             }
@@ -226,22 +226,33 @@ impl Named {
 /// be served.
 fn decide(method: Method, named: Result<Named, Fault>) -> (Action, Option<PathAndQuery>) {
     // RFC 9110 §9.1: not recognised, or recognised but not allowed. TRACE and CONNECT are of the
-    // latter kind, so that the authority which is the target of CONNECT (RFC 9112 §3.2.3) is no
-    // fault.
+    // latter kind. A method that is not recognised may have a target of another form, as CONNECT
+    // has (RFC 9112 §3.2.3); that of the others is as wrong as with GET.
     let refusal = match method {
         Method::Unknown => Some(Fault::soft(Status::NotImplemented, "The method is not known here.")),
-        Method::Refused => Some(Fault::soft(Status::MethodNotAllowed, "Files can be read here, and nothing else.")),
+        Method::Refused | Method::Connect => {
+            Some(Fault::soft(Status::MethodNotAllowed, "Files can be read here, and nothing else."))
+        }
         Method::Get | Method::Head | Method::Options => None,
     };
     match (refusal, named) {
+        (Some(_) | None, Err(fault)) if !may_have_any_target(method) => (Action::Refuse(fault), None),
+        (Some(_), Ok(Named::Server)) if !may_have_any_target(method) => (Action::Refuse(ASTERISK), None),
         (Some(fault), Ok(Named::Resource(resource))) => (Action::Refuse(fault), Some(resource)),
         (Some(fault), _) | (None, Err(fault)) => (Action::Refuse(fault), None),
         (None, Ok(Named::Resource(resource))) if method == Method::Options => (Action::Options, Some(resource)),
         (None, Ok(_)) if method == Method::Options => (Action::Options, None),
         (None, Ok(Named::Resource(resource))) => (Action::Serve(resource), None),
         (None, Ok(Named::Nothing)) => (Action::Refuse(Fault::NOT_FOUND), None),
-        (None, Ok(Named::Server)) => (Action::Refuse(Fault::bad("Only OPTIONS has an asterisk for a target.")), None),
+        (None, Ok(Named::Server)) => (Action::Refuse(ASTERISK), None),
     }
+}
+
+const ASTERISK: Fault = Fault::bad("Only OPTIONS has an asterisk for a target.");
+
+/// Whether nothing is known of the targets of a method, or it has one of its own kind.
+fn may_have_any_target(method: Method) -> bool {
+    matches!(method, Method::Unknown | Method::Connect)
 }
 
 /// What the fields say. A field that the server does not know is ignored (RFC 9110 §5.1).

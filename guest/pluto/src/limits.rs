@@ -188,6 +188,9 @@ pub const PROBLEMS_MAX: usize = 20;
 /// after the other, most of them at the cost of one comparison.
 pub const RULES_MAX: usize = 256;
 
+/// Names of index files: each that is not there costs a request for a directory another look.
+pub const INDEX_NAMES_MAX: usize = 8;
+
 /// A glob. The operations that it is compiled to are about as many as its bytes, and each byte of
 /// a path costs at most one step for each of them.
 pub const GLOB_BYTES_MAX: usize = 256;

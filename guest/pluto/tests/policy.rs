@@ -205,6 +205,12 @@ fn a_single_page_answers_for_pages_and_not_for_assets() {
     check("/user/5", "*/*", "<h1>home</h1>");
     check("/user/john.doe", "text/html,*/*;q=0.8", "<h1>home</h1>");
     check("/bare/", "*/*", "<h1>home</h1>");
+    // A program that asks for data is told that there is none.
+    check("/api/x", "application/json", "404");
+    check("/api/x", "application/json, text/plain, */*", "404");
+    check("/api/x", "application/vnd.api+json", "404");
+    check("/api/x", "text/html, application/json;q=0.9", "<h1>home</h1>");
+    check("/api/x", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "<h1>home</h1>");
     check("/app.js", "*/*", "404");
     check("/image.png", "image/avif,image/*,*/*;q=0.8", "404");
     check("/.env", "text/html", "404");
@@ -214,7 +220,13 @@ fn a_single_page_answers_for_pages_and_not_for_assets() {
     assert_eq!(ask(&mut world, get("/user/5").replace("GET", "POST")).status, 405);
     // A cache must not give a page to who asks for a picture, nor the other way round (RFC 9110
     // §12.5.5).
-    for (target, accept, varies) in [("/a.b", "text/html", true), ("/a.b", "*/*", true), ("/a", "*/*", false)] {
+    for (target, accept, varies) in [
+        ("/a.b", "text/html", true),
+        ("/a.b", "*/*", true),
+        ("/a", "*/*", true),
+        ("/a", "application/json", true),
+        ("/a.txt", "*/*", false),
+    ] {
         let response = ask(&mut world, get_with(target, &format!("Accept: {accept}\r\n")));
         let vary = response.fields.contains(&("Vary".to_owned(), "Accept".to_owned()));
         assert_eq!(vary, varies, "{target} {accept}");
@@ -231,20 +243,79 @@ fn clean_urls_lead_to_pages() {
     let mut world = serve_with(&["--clean-urls"], |world| world.file("dir.html", "beside the folder"));
     let mut check = |target: &str, expected: &str| assert_eq!(outcome(&get_response(&mut world, target)), expected);
     check("/dir/page", "<h1>page</h1>");
-    check("/dir/page.html?q=1", "301 -> /dir/page?q=1");
-    check("/dir/index.html", "301 -> /dir/");
-    check("/index.html", "301 -> /");
+    check("/dir/page.html?q=1", "301 -> page?q=1");
+    check("/dir/index.html", "301 -> ./");
+    check("/index.html", "301 -> ./");
     check("/dir/", "<h1>dir</h1>");
     check("/dir", "beside the folder");
-    check("/bare", "301 -> /bare/");
+    check("/bare", "301 -> bare/");
     check("/a.txt", "alpha");
     check("/missing", "404");
-    check("/dir/page/?q", "301 -> /dir/page?q");
-    check("//dir//page.html", "301 -> /dir/page");
+    check("/dir/page/?q", "301 -> ../page?q");
+    check("//dir//page.html", "301 -> page");
     check("/missing.html", "404");
     check("/missing/", "404");
-    check("/dir/index?q", "301 -> /dir/?q");
-    check("/index", "301 -> /");
+    check("/dir/index?q", "301 -> ./?q");
+    check("/index", "301 -> ./");
+}
+
+/// Where a file has the clean address of a page, the page keeps its own.
+#[test]
+fn a_clean_address_leads_to_no_other_file() {
+    let mut world = serve_with(&["--clean-urls"], |world| {
+        world.file("foo", "another file");
+        world.file("foo.html", "page");
+        world.file("folder.html", "page beside a folder");
+        world.file("folder/x", "");
+        world.file("closed", "");
+        world.deny("closed");
+        world.file("closed.html", "page beside what is closed");
+    });
+    let mut check = |target: &str, expected: &str| assert_eq!(outcome(&get_response(&mut world, target)), expected);
+    for _ in 0..3 {
+        check("/foo", "another file");
+        check("/foo.html", "page");
+        check("/foo/", "404");
+        check("/folder.html", "301 -> folder");
+        check("/folder", "page beside a folder");
+        check("/folder/", "301 -> ../folder");
+        check("/closed.html", "page beside what is closed");
+    }
+}
+
+#[test]
+fn a_site_names_its_index_files() {
+    for clean in [false, true] {
+        let config = format!("clean-urls = {clean}\nindex = [\"home.html\", \"index.htm\"]\n");
+        let mut world = serve_with(&[], |world| {
+            world.file(".pluto.toml", config);
+            world.file("both/home.html", "home");
+            world.file("both/index.htm", "second");
+            world.file("second/index.htm", "second alone");
+            world.file("odd/home.html/x", "");
+            world.file("odd/index.htm", "beside a folder");
+        });
+        let mut check = |target: &str, expected: &str| assert_eq!(outcome(&get_response(&mut world, target)), expected);
+        for _ in 0..3 {
+            check("/both/", "home");
+            check("/second/", "second alone");
+            check("/odd/", "beside a folder");
+            check("/dir/", "404");
+            check("/dir", "301 -> dir/");
+            check("/both/index.htm", "second");
+            check("/both/home.html", if clean { "301 -> ./" } else { "home" });
+            check("/both/home", if clean { "301 -> ./" } else { "404" });
+            check("/dir/index.html", if clean { "301 -> index" } else { "<h1>dir</h1>" });
+        }
+    }
+    // An index file that is not served for its folder keeps its address.
+    let mut world = serve_with(&["--clean-urls"], |world| {
+        world.file(".pluto.toml", "index = [\"first.txt\", \"index.html\"]");
+        world.file("dir/first.txt", "first");
+    });
+    assert_eq!(outcome(&get_response(&mut world, "/dir/index.html")), "<h1>dir</h1>");
+    assert_eq!(outcome(&get_response(&mut world, "/dir/")), "first");
+    assert_eq!(outcome(&get_response(&mut world, "/index.html")), "301 -> ./");
 }
 
 #[test]
@@ -271,7 +342,7 @@ fn directories_are_listed_when_that_is_wanted() {
     let head = ask(&mut world, get("/bare/").replace("GET", "HEAD"));
     assert!(head.status == 200 && head.content.is_empty());
     let mut check = |target: &str, expected: &str| assert_eq!(outcome(&get_response(&mut world, target)), expected);
-    check("/bare", "301 -> /bare/");
+    check("/bare", "301 -> bare/");
     check("/dir/", "<h1>dir</h1>");
     check("/.git/", "404");
     check("/missing/", "404");

@@ -1,5 +1,6 @@
 //! The configuration file: TOML, in the words of static-web-server where it has them.
 
+use super::INDEX;
 use super::content::{ContentRules, EncodingRule};
 use super::cors::{Cors, Grant, Origins};
 use super::fields::{Field, FieldRule, check_name, check_name_of_every_response, security};
@@ -7,7 +8,7 @@ use super::glob::Glob;
 use super::redirect::{self, Redirect};
 use super::section::{Found, Problems, Section};
 use super::users;
-use crate::limits::{FIELDS_OF_RULE_MAX, RULES_MAX};
+use crate::limits::{FIELDS_OF_RULE_MAX, INDEX_NAMES_MAX, RULES_MAX};
 use pluto_http::encoding::Coding;
 use pluto_http::media::Media;
 use pluto_http::target::Path;
@@ -19,6 +20,8 @@ use toml::de::DeTable;
 pub struct Config {
     /// `/a` serves `a.html`, and `/a.html` leads there.
     pub clean_urls: bool,
+    /// Files that are served for their directory: the first that there is.
+    pub index: Index,
     /// A directory without an index file is listed.
     pub directory_listing: bool,
     /// The file that answers for what is not there, when a page is asked for.
@@ -37,6 +40,16 @@ pub struct Config {
     pub cors: Option<Cors>,
     /// Tried in their order; the first that matches decides.
     pub basic_auth: Vec<AuthRule>,
+}
+
+/// Names of files that are served for their directory, in the order in which they are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Index(pub Vec<Vec<u8>>);
+
+impl Default for Index {
+    fn default() -> Index {
+        Index(vec![INDEX.to_vec()])
+    }
 }
 
 /// What only some may read.
@@ -79,7 +92,11 @@ impl Config {
     pub fn is_empty(&self) -> bool {
         let rules = self.redirects.len() + self.fields.len() + self.basic_auth.len() + self.error_pages.len();
         let content = self.content.immutable || !self.content.types.is_empty() || !self.content.encodings.is_empty();
-        let switches = content || self.clean_urls || self.directory_listing || self.page_fallback.is_some();
+        let switches = content
+            || self.index != Index::default()
+            || self.clean_urls
+            || self.directory_listing
+            || self.page_fallback.is_some();
         rules == 0 && !switches && self.always.is_empty() && self.cors.is_none()
     }
 
@@ -97,6 +114,9 @@ impl Config {
 
     fn take(&mut self, mut file: Section<'_>, problems: &Problems) {
         self.clean_urls = file.boolean("clean-urls").unwrap_or(self.clean_urls);
+        if let Some((names, at)) = file.strings("index") {
+            self.index = problems.check(&at, index(&names)).unwrap_or_default();
+        }
         self.directory_listing = file.boolean("directory-listing").unwrap_or(self.directory_listing);
         if let Some(path) = file.string("page-fallback") {
             self.page_fallback = problems.check(&path.1, file_path(path.0));
@@ -120,8 +140,9 @@ impl Config {
             file.sections("redirects", RULES_MAX).into_iter().map(|section| take_redirect(section, problems));
         let redirects: Vec<_> = redirects.collect();
         self.redirects = redirects.iter().flatten().map(|(redirect, _)| redirect.clone()).collect();
+        let pages = self.clean_urls.then_some(&self.index.0[..]);
         for (redirect, at) in redirects.into_iter().flatten() {
-            if let Some(way) = redirect::circle(&self.redirects, &redirect, self.clean_urls) {
+            if let Some(way) = redirect::circle(&self.redirects, &redirect, pages) {
                 let way = way.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(" to ");
                 problems.add(at, format!("expected redirects that come to an end, found a circle: to {way} ..."));
             }
@@ -142,6 +163,17 @@ pub fn file_path(text: &str) -> Result<Vec<u8>, String> {
     match Path::parse(escaped.as_bytes()) {
         Ok(Some(path)) if !path.is_directory() && !text.contains('\0') => Ok(path.into_bytes()),
         _ => Err(format!("expected the path of a file beneath the root, as in \"/pages/404.html\"; found {text:?}")),
+    }
+}
+
+/// Names of index files.
+fn index(names: &[&str]) -> Result<Index, String> {
+    let is_name = |name: &&&str| !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
+    let wrong = names.iter().find(|name| !is_name(name));
+    match (wrong, names.len()) {
+        (Some(name), _) => Err(format!("expected the names of files, as in \"index.html\"; found {name:?}")),
+        (None, 1..=INDEX_NAMES_MAX) => Ok(Index(names.iter().map(|name| name.as_bytes().to_vec()).collect())),
+        (None, count) => Err(format!("expected 1 to {INDEX_NAMES_MAX} names of files, found {count}")),
     }
 }
 

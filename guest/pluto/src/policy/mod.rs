@@ -88,6 +88,11 @@ impl Policy {
         counts.map(|(count, what)| format!("{count} {what}")).join(", ")
     }
 
+    /// The names of files that are served for their directory, the first that there is.
+    pub fn index(&self) -> &[Vec<u8>] {
+        &self.config.index.0
+    }
+
     /// Whether the file of that path is nobody's business: the configuration, and the files of
     /// users.
     pub fn is_secret(&self, path: &[u8]) -> bool {
@@ -181,19 +186,20 @@ impl Policy {
         push(&[plain]);
         let is_folder = |path: &[u8]| matches!(path.last(), None | Some(b'/'));
         // What the file is called, in the folder or with the ending that the address does without.
-        let file = match () {
-            () if is_folder(plain) => [plain, INDEX].concat(),
-            () if self.config.clean_urls && !plain.ends_with(PAGE) => [plain, PAGE].concat(),
-            () => plain.to_vec(),
+        let files: Vec<Vec<u8>> = match () {
+            () if is_folder(plain) => self.index().iter().map(|name| [plain, name].concat()).collect(),
+            () if self.config.clean_urls && !plain.ends_with(PAGE) => vec![[plain, PAGE].concat()],
+            () => vec![plain.to_vec()],
         };
-        push(&[&file]);
-        if let Some(folder) = file.strip_suffix(INDEX).filter(|folder| is_folder(folder)) {
-            push(&[folder]);
-        }
-        if self.config.clean_urls
-            && let Some(address) = file.strip_suffix(PAGE)
-        {
-            push(&[address]);
+        for file in files {
+            push(&[&file]);
+            let folders = self.index().iter().filter_map(|name| file.strip_suffix(&name[..]));
+            folders.filter(|folder| is_folder(folder)).for_each(|folder| push(&[folder]));
+            if self.config.clean_urls
+                && let Some(address) = file.strip_suffix(PAGE)
+            {
+                push(&[address]);
+            }
         }
         names
     }
@@ -226,5 +232,22 @@ mod tests {
             check(true, path, &["/a/", "/a/index", "/a/index.html"]);
         }
         check(true, "index", &["/", "/index", "/index.html"]);
+    }
+
+    #[test]
+    fn a_folder_has_the_index_files_that_the_site_names() {
+        let check = |clean_urls: bool, path: &str, expected: &[&str]| {
+            let index = config::Index(vec![b"home.html".to_vec(), b"index.htm".to_vec()]);
+            let config = Config { clean_urls, index, ..Config::default() };
+            let policy = Policy::new(config, BTreeMap::new(), "");
+            let mut names = policy.names(path.as_bytes());
+            names.sort();
+            let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
+            assert_eq!(names, expected, "{path}");
+        };
+        check(false, "a/", &["/a/", "/a/home.html", "/a/index.htm"]);
+        check(false, "a/index.htm", &["/a/", "/a/index.htm"]);
+        check(false, "a/index.html", &["/a/index.html"]);
+        check(true, "a/home", &["/a/", "/a/home", "/a/home.html"]);
     }
 }

@@ -40,10 +40,10 @@ pub fn find(rules: &[Redirect], path: &[u8], query: Option<&[u8]>) -> Option<(St
     })
 }
 
-/// The addresses that a rule leads to one after the other, when they never come to an end; with
-/// clean addresses, also those that pages lead to. For its wildcards stands one letter: what is
-/// found is a circle, but not every circle is found.
-pub fn circle(rules: &[Redirect], start: &Redirect, clean_urls: bool) -> Option<Vec<String>> {
+/// The addresses that a rule leads to one after the other, when they never come to an end; where
+/// pages have clean addresses, with the names of index files, also those that pages lead to. For
+/// its wildcards stands one letter: what is found is a circle, but not every circle is found.
+pub fn circle(rules: &[Redirect], start: &Redirect, pages: Option<&[Vec<u8>]>) -> Option<Vec<String>> {
     const SAMPLE: &[u8] = b"x";
     let captures: Captures = (0..start.source.captures()).map(|_| 0..SAMPLE.len()).collect();
     let mut way = vec![start.destination.expand(SAMPLE, &captures, None)?];
@@ -51,7 +51,7 @@ pub fn circle(rules: &[Redirect], start: &Redirect, clean_urls: bool) -> Option<
         let here = way.last()?.split(['?', '#']).next()?;
         let path = Path::parse(here.strip_prefix('/')?.as_bytes()).ok()??;
         let by_rule = find(rules, &[b"/", path.bytes()].concat(), None).map(|(_, next)| next);
-        way.push(by_rule.or_else(|| clean(path.bytes()).filter(|_| clean_urls))?);
+        way.push(by_rule.or_else(|| pages.and_then(|index| clean(path.bytes(), index)).map(|path| path.escape()))?);
     }
     Some(way)
 }
@@ -265,7 +265,7 @@ mod tests {
     fn circles_are_found() {
         let check = |rules: &[(&str, &str)], found: bool| {
             let compiled: Vec<_> = rules.iter().map(|(from, to)| rule(from, to).expect(to)).collect();
-            assert_eq!(compiled.iter().any(|start| circle(&compiled, start, false).is_some()), found, "{rules:?}");
+            assert_eq!(compiled.iter().any(|start| circle(&compiled, start, None).is_some()), found, "{rules:?}");
         };
         check(&[("/a", "/b")], false);
         check(&[("/a", "/b"), ("/b", "/a")], true);

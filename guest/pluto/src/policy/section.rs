@@ -10,8 +10,15 @@ use toml::de::{DeTable, DeValue};
 
 /// Keys of the whole site. Behind the first table TOML takes them for that table's, which the
 /// indentation hides.
-const OF_THE_SITE: [&str; 6] =
-    ["clean-urls", "directory-listing", "page-fallback", "immutable-names", "security-headers", "hsts-max-age"];
+const OF_THE_SITE: [&str; 7] = [
+    "clean-urls",
+    "index",
+    "directory-listing",
+    "page-fallback",
+    "immutable-names",
+    "security-headers",
+    "hsts-max-age",
+];
 
 /// What is wrong with a file, each with its place: an offset in bytes.
 #[derive(Debug, Default)]

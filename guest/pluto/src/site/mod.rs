@@ -28,6 +28,7 @@ pub mod plan;
 pub mod respond;
 
 use crate::options::Options;
+use crate::policy::INDEX;
 use crate::policy::hosts::VirtualHost;
 use answer::{Answer, Found};
 use decision::Decision;
@@ -153,7 +154,7 @@ impl Site {
     /// The file that a path names, of a site without a configuration.
     fn fetch(&self, resource: PathAndQuery, context: &RequestContext) -> Lookup {
         let Parts { files, missing, .. } = &self.parts;
-        let path = file_of(&resource.path);
+        let path = file_of(&resource.path, INDEX);
         let fetch = match files.fetch_kept(&path, &context.accepted) {
             Some(Fetch::Ready(Fetched::Content(content))) => return Lookup::Known(Found::File(content)),
             Some(fetch) => fetch,
@@ -187,7 +188,7 @@ impl Site {
             Found::Fault(Fault { status: Status::NotFound, .. }) => {
                 let found = Box::pin(self.not_found(Some(&resource.path))).await;
                 if matches!(error, Error::NotFound | Error::NotDirectory) {
-                    self.parts.missing.remember(file_of(&resource.path).into_owned(), &found);
+                    self.parts.missing.remember(file_of(&resource.path, INDEX).into_owned(), &found);
                 }
                 found
             }

@@ -173,8 +173,8 @@ fn redirected(policy: &Policy, resource: &PathAndQuery) -> Option<Redirect> {
 }
 
 /// The same thing for good at another address of the site, with the query.
-pub fn moved(resource: &PathAndQuery, address: String) -> Redirect {
-    Redirect { status: Status::MovedPermanently, location: resource.with_query(address), why: MOVED }
+pub fn moved(resource: &PathAndQuery, address: &Path) -> Redirect {
+    Redirect { status: Status::MovedPermanently, location: resource.location_of(address), why: MOVED }
 }
 
 /// What names a directory without its slash has it at another address.
@@ -183,12 +183,18 @@ pub fn to_directory(resource: &PathAndQuery) -> Option<Redirect> {
     Some(Redirect { status: Status::MovedPermanently, location, why: ADD_A_SLASH })
 }
 
-/// The path of the file that a path names: for that of a directory its index.
-pub fn file_of(path: &Path) -> Cow<'_, [u8]> {
+/// The path of the file that a path names: for that of a directory its index, which has this name.
+pub fn file_of<'a>(path: &'a Path, index: &[u8]) -> Cow<'a, [u8]> {
     match path.is_directory() {
-        true => Cow::Owned([path.bytes(), INDEX].concat()),
+        true => Cow::Owned([path.bytes(), index].concat()),
         false => Cow::Borrowed(path.bytes()),
     }
+}
+
+/// The path of the file that is looked for first at a path of a site.
+pub fn first_file_of<'a>(site: &VirtualHost, path: &'a Path) -> Cow<'a, [u8]> {
+    let index = site.policy.as_ref().and_then(|policy| policy.index().first());
+    file_of(path, index.map_or(INDEX, Vec::as_slice))
 }
 
 /// Whether a path is that of a configuration or of users.

@@ -70,7 +70,19 @@ fn each_problem_has_its_place_and_says_what_was_expected() {
         }
     };
     check("clean-urls = 1", &["c:1:14: expected clean-urls to be true or false, found the number 1"]);
-    check("\n  clean-url = true", &["c:2:3: expected one of clean-urls, directory-listing, page-fallback, "]);
+    check("\n  clean-url = true", &["c:2:3: expected one of clean-urls, index, directory-listing, page-fallback, "]);
+    check("index = []", &["c:1:9: expected 1 to 8 names of files, found 0"]);
+    check(
+        "index = [\"index.html\", \"a/b\"]",
+        &["c:1:9: expected the names of files, as in \"index.html\"; found \"a/b\""],
+    );
+    check("index = [\".htaccess\"]", &["c:1:9: expected the names of files"]);
+    check("[types]\ncss = \"x\"", &["c:2:7: expected a type as in \"text/plain; charset=utf-8\", found \"x\""]);
+    check("[types]\n\"*.css\" = \"text/css\"", &["c:2:1: expected an extension, as in css, or a file's name"]);
+    check(
+        "[[encodings]]\nsource = \"/a\"\nencoding = \"deflate\"",
+        &["c:3:12: expected encoding to be br, zstd or gzip"],
+    );
     check("page-fallback = \"/../x\"", &["c:1:17: expected the path of a file beneath the root"]);
     check("page-fallback = \"/x/\"", &["c:1:17: expected the path of a file"]);
     check("hsts-max-age = 5", &["c:1:16: expected security-headers = true"]);
