@@ -5,6 +5,9 @@ use pluto_http::target::Path;
 /// What a page's file ends in, which its address need not.
 pub const PAGE: &[u8] = b".html";
 
+/// The file that is served for its directory, unless the site names others.
+pub const INDEX: &[u8] = b"index.html";
+
 /// The address of a page's file without its ending, when it has one: `/a` for `a.html`, `/` for
 /// `index.html` where files of that name are served for their directory.
 pub fn clean(file: &[u8], index: &[Vec<u8>]) -> Option<Path> {

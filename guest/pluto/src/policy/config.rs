@@ -1,6 +1,6 @@
 //! The configuration file: TOML, in the words of static-web-server where it has them.
 
-use super::INDEX;
+use super::address::INDEX;
 use super::content::{ContentRules, EncodingRule};
 use super::cors::{Cors, Grant, Origins};
 use super::fields::{Field, FieldRule, check_name, check_name_of_every_response, security};

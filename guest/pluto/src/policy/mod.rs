@@ -64,9 +64,6 @@ enum Answered {
 /// Endings of files that hold another file, compressed.
 const ENCODED: [&[u8]; 3] = [b".br", b".gz", b".zst"];
 
-/// The file that is served for its directory.
-pub const INDEX: &[u8] = b"index.html";
-
 impl Policy {
     /// With the users of each file that the configuration names, and the path of the
     /// configuration.

@@ -28,7 +28,7 @@ pub mod plan;
 pub mod respond;
 
 use crate::options::Options;
-use crate::policy::INDEX;
+use crate::policy::address::INDEX;
 use crate::policy::hosts::VirtualHost;
 use answer::{Answer, Found};
 use decision::Decision;

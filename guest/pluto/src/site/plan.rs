@@ -6,9 +6,10 @@
 
 use super::answer::Redirect;
 use crate::limits::PATH_BYTES_MAX;
+use crate::policy::address::INDEX;
 use crate::policy::hosts::{FILE, VirtualHost, VirtualHosts};
 use crate::policy::users::{Credentials, Users};
-use crate::policy::{INDEX, Policy, redirect};
+use crate::policy::{Policy, redirect};
 use pluto_http::request::{Action, RequestContext};
 use pluto_http::status::{Fault, Status};
 use pluto_http::target::{Path, PathAndQuery};
