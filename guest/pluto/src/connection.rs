@@ -2,7 +2,7 @@
 //! decided in [`pluto_http`].
 
 use crate::access::{self, Access, Form};
-use crate::limits::PIECE_BYTES_START;
+use crate::limits::{LINGER_PROGRESS_BYTES, PIECE_BYTES_START};
 use crate::outbox::{Gathered, Outbox, next_piece};
 use crate::scarcity::{self, Holder};
 use crate::server::{Answering, Server};
@@ -389,16 +389,18 @@ impl Conversation {
             self.arm(phase);
         }
         let mut reading = self.reading.take().unwrap_or_else(|| self.client.connection.read(self.inbound.room()));
+        let was_stopping = self.client.stopping();
         let waiting = self.deadline.limit(&mut reading);
         let read = match phase {
             Phase::Idle => self.client.until_stop(waiting).await,
             _ => Some(waiting.await),
         };
         let Some(read) = read else {
-            // The server was told to stop. The client may have sent its next request by now: no
-            // reset is to overtake the response to the one before.
+            // The server was told to stop. An idle client has its responses, and has sent nothing
+            // else: there is nothing to wait for. One that was served since then was not told that
+            // this is the end, and may have sent its next request by now.
             self.reading = Some(reading);
-            return Err(End::Whole);
+            return Err(if was_stopping { End::Whole } else { End::Cut });
         };
         match read {
             Ok(Ok(bytes)) if bytes.is_empty() => {
@@ -453,19 +455,26 @@ impl Conversation {
     }
 
     /// RFC 9112 §9.6: says that nothing more comes, and drops what the client still sends, so that
-    /// no reset overtakes the last response. Ends when the client does, or after a bounded time
-    /// and amount.
+    /// no reset overtakes the last response. Ends when the client does, when it sends too little
+    /// in a time or too much in all, or at once when too many are waited for like this.
     async fn linger(&mut self) {
         let options = &self.server.options;
         let connection = &self.client.connection;
         let _shutting = if self.shut { None } else { Some(connection.shutdown()) };
-        let mut left = options.linger_bytes;
-        self.deadline.set(Duration::from_secs(options.linger_seconds));
+        let Some(_lingering) = self.server.lingering.enter() else { return };
+        let (mut left, mut progress) = (options.linger_bytes, 0);
+        let time = Duration::from_secs(options.linger_seconds);
+        self.deadline.set(time);
         let mut reading = self.reading.take().unwrap_or_else(|| connection.read(READ_BYTES));
         while let Ok(Ok(bytes)) = self.deadline.limit(reading).await {
-            left = left.saturating_sub(bytes.len() as u64);
-            if bytes.is_empty() || left == 0 {
+            let count = bytes.len() as u64;
+            (left, progress) = (left.saturating_sub(count), progress + count);
+            if count == 0 || left == 0 {
                 return;
+            }
+            if progress >= LINGER_PROGRESS_BYTES {
+                progress = 0;
+                self.deadline.set(time);
             }
             reading = connection.read(READ_BYTES);
         }

@@ -148,12 +148,13 @@ pub const HEAD_SECONDS_DEFAULT: u64 = 20;
 pub const BODY_SECONDS_DEFAULT: u64 = 20;
 
 /// Time that a client may keep a connection without a request. Browsers give theirs up after one
-/// to five minutes.
-pub const IDLE_SECONDS_DEFAULT: u64 = 60;
+/// to five minutes. A load balancer keeps one for 60 s by default (AWS, nginx): with the same
+/// time, or a shorter one, it would often send a request into a connection that ends just then.
+pub const IDLE_SECONDS_DEFAULT: u64 = 75;
 
 /// Time for a client to take one piece of a response (see `PIECE_BYTES_START`). Not shorter than
 /// the idle time, so that the deadline of a connection only ever moves later, which costs nothing.
-pub const WRITE_SECONDS_DEFAULT: u64 = 60;
+pub const WRITE_SECONDS_DEFAULT: u64 = 75;
 
 /// Time for a client to take one piece of a file while others wait for a file and the host has no
 /// descriptor for it. A client of 87 kB/s takes the first piece in so long.
@@ -166,14 +167,21 @@ pub const SCARCE_OPEN_MILLIS: u64 = 250;
 /// Then its client is told to try again.
 pub const SCARCE_OPENS_MAX: u32 = 60;
 
-/// Time that the server reads on after its last response, so that no reset overtakes it (RFC 9112
-/// §9.6); from a client that has not said itself that it sends no more.
+/// Time that the server reads on after its last response without getting on, so that no reset
+/// overtakes it (RFC 9112 §9.6); from a client that has not said itself that it sends no more.
 pub const LINGER_SECONDS_DEFAULT: u64 = 5;
 
+/// What a client has to send in that time to get it once more: 6.5 kB/s. A client that sends less
+/// has had the time to read its response.
+pub const LINGER_PROGRESS_BYTES: u64 = 32 << 10;
+
 /// Bytes that the server reads and drops after its last response: a client in the middle of an
-/// upload still gets to read why it was refused. The time that it has for that is the tighter
-/// limit.
-pub const LINGER_BYTES_DEFAULT: u64 = 64 << 20;
+/// upload still gets to read why it was refused. To read so many takes less than a second of
+/// processor time.
+pub const LINGER_BYTES_DEFAULT: u64 = 1 << 30;
+
+/// Clients that the server reads on from like this, all together. Others are let go at once.
+pub const LINGERING_CLIENTS_MAX: usize = 1_000;
 
 /// Time for clients that are still served when the server is told to stop; the host allows 9 s.
 pub const GRACE_SECONDS_DEFAULT: u64 = 8;

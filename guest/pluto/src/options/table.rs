@@ -244,7 +244,7 @@ pub(super) static OPTIONS: [Spec; 26] = [
     seconds!(
         "--linger-seconds",
         linger_seconds,
-        "read on this long after the last response, so that the client receives it"
+        "read on this long after the last response, again for each 32 KiB that come"
     ),
     seconds!(
         "--grace-seconds",
