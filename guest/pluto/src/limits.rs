@@ -189,8 +189,9 @@ pub const GRACE_SECONDS_DEFAULT: u64 = 8;
 /// The site's configuration file. A rule takes about 100 bytes.
 pub const CONFIG_BYTES_MAX: u64 = 64 << 10;
 
-/// Problems of a configuration that are told at once: more of them have one cause.
-pub const PROBLEMS_MAX: usize = 20;
+/// Problems of a configuration that are told at once: all of them, but for files that are
+/// something else.
+pub const PROBLEMS_MAX: usize = 1_000;
 
 /// Redirects, rules for fields, and rules for authentication: so many of each. They are tried one
 /// after the other, most of them at the cost of one comparison.

@@ -3,7 +3,7 @@
 use super::values::Options;
 use crate::access::Form;
 use crate::limits::{CONNECTIONS_MAX, FIELDS_MAX};
-use crate::policy::config::file_path;
+use crate::policy::config::{NamedFile, file_path};
 use crate::policy::fields::security;
 use pluto_http::limits::HEAD_BYTES_MAX;
 use pluto_sdk::Symlinks;
@@ -272,7 +272,8 @@ fn config(options: &mut Options, word: &str) -> Result<(), &'static str> {
 }
 
 fn page_fallback(options: &mut Options, word: &str) -> Result<(), &'static str> {
-    options.site.page_fallback = Some(file_path(word).map_err(|_| "the path of a file beneath the root")?);
+    let path = file_path(word).map_err(|_| "the path of a file beneath the root")?;
+    options.site.page_fallback = Some(NamedFile { path, place: "--page-fallback".to_owned() });
     Ok(())
 }
 

@@ -52,7 +52,7 @@ fn words_and_flags_are_taken() {
     let Ok(Command::Check(found)) = parsed(line) else { panic!("{line}") };
     assert!(found.config.as_deref() == Some("a/b.toml") && found.virtual_hosts);
     assert!(found.site.directory_listing && found.site.clean_urls && !found.site.always.is_empty());
-    assert_eq!(found.site.page_fallback.as_deref(), Some(&b"app.html"[..]));
+    assert_eq!(found.site.page_fallback.map(|page| page.path), Some(b"app.html".to_vec()));
     let Ok(Command::Serve(found)) = parsed("80 html --no-access-log") else { panic!() };
     assert_eq!(found.access_log, Form::Off);
     assert!(matches!(parsed("80 html --help"), Ok(Command::Help)));

@@ -103,7 +103,7 @@ impl Policy {
         }
         let names = self.names(path);
         let rule = self.config.basic_auth.iter().find(|rule| names.iter().any(|name| rule.source.is_match(name)))?;
-        Some((rule, self.users.get(&rule.users)?))
+        Some((rule, self.users.get(&rule.users.path)?))
     }
 
     /// Whether who may read the path may read the file at `other` too, which is to be sent in its

@@ -7,6 +7,7 @@ use crate::limits::{LOCATION_BYTES_MAX, REDIRECTS_FOLLOWED_MAX};
 use pluto_http::authority;
 use pluto_http::status::Status;
 use pluto_http::target::Path;
+use std::ops::Range;
 
 /// A rule.
 #[derive(Clone, Debug)]
@@ -21,6 +22,22 @@ impl Redirect {
     /// what was expected.
     pub fn new(source: Glob, destination: &str, status: Status) -> Result<Redirect, String> {
         Ok(Redirect { destination: Template::new(destination, source.captures())?, source, status })
+    }
+}
+
+impl Redirect {
+    /// Whether it leads the paths that it is about to themselves, so that it never applies: as
+    /// far as examples show that. One for whose wildcards nothing stands is an edge, and shows
+    /// nothing.
+    pub fn leads_to_itself(&self) -> bool {
+        let stays = |path: &Vec<u8>| {
+            let captures = self.source.find(path)?;
+            let is_edge = !captures.is_empty() && captures.iter().all(Range::is_empty);
+            let to = self.destination.path(path, &captures)?;
+            (!is_edge).then(|| path.strip_prefix(b"/") == Some(to.bytes()))
+        };
+        let mut shown = self.source.examples().into_iter().filter_map(|path| stays(&path)).peekable();
+        self.destination.origin.is_empty() && shown.peek().is_some() && shown.all(|stays| stays)
     }
 }
 
@@ -259,6 +276,34 @@ mod tests {
         check("/%zz", "escaped as one");
         check("/%2f", "escaped as one");
         assert!(rule("/a", "/$1").expect_err("no captures").contains("(none)"));
+    }
+
+    #[test]
+    fn a_redirect_to_itself_is_found() {
+        let check = |source: &str, destination: &str, expected: bool| {
+            assert_eq!(
+                rule(source, destination).expect(destination).leads_to_itself(),
+                expected,
+                "{source} {destination}"
+            );
+        };
+        check("/a", "/a", true);
+        check("/a", "/a?x=1", true);
+        check("/a", "/./a#part", true);
+        check("/a", "/a/", false);
+        check("/a", "/b", false);
+        check("/a", "https://example.org/a", false);
+        check("/**", "/$1", true);
+        check("/a/**", "/a/$1", true);
+        check("/a/**", "/a/index.html", false);
+        check("/a/*.html", "/a/$1.html", true);
+        check("/a/*", "/a/", false);
+        check("/{a,b}", "/a", false);
+        check("/{a,b}", "/b", false);
+        check("/{a,b}", "/$1", true);
+        check("/[ab]", "/a", false);
+        check("/?", "/x", false);
+        check("/**/x.html", "/$1/x.html", true);
     }
 
     #[test]

@@ -230,7 +230,8 @@ impl Serving<'_> {
         }
         let last = path.bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
         let accept = context.facts.as_ref().map_or(Accept::default(), |facts| facts.accept);
-        let Some(page) = policy.config.page_fallback.as_ref().filter(|_| fault.status == Status::NotFound) else {
+        let fallback = policy.config.page_fallback.as_ref().map(|page| page.path.as_slice());
+        let Some(page) = fallback.filter(|_| fault.status == Status::NotFound) else {
             return Answer::plain(Found::Fault(fault));
         };
         let looks_like_a_file = last.contains(&b'.');
