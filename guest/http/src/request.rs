@@ -6,6 +6,7 @@ use super::body::{Framing, FramingFields};
 use super::conditional::{Conditions, is_condition};
 use super::encoding::Accepted;
 use super::facts::RequestFacts;
+use super::forwarded::ForwardedFields;
 use super::head::{Head, Version};
 use super::method::Method;
 use super::status::{Fault, Status};
@@ -60,14 +61,26 @@ pub struct LoggedFields {
     pub referer: Option<Vec<u8>>,
     /// `User-Agent`.
     pub user_agent: Option<Vec<u8>>,
+    /// Those of proxies, when they are looked at.
+    pub forwarded: Option<ForwardedFields>,
+}
+
+/// Which fields of a request are kept for the access log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WantedFields {
+    /// `Host`, `Referer` and `User-Agent`.
+    pub shown: bool,
+    /// Those that say who the request comes from.
+    pub forwarded: bool,
 }
 
 impl LoggedFields {
     /// Those of a head, of which some fields may not have come; of a field that came twice, the
     /// first.
-    pub fn read(head: Head<'_>) -> LoggedFields {
-        let mut logged = LoggedFields::default();
-        for (name, value) in head.fields() {
+    pub fn read(head: Head<'_>, wanted: WantedFields) -> LoggedFields {
+        let forwarded = wanted.forwarded.then(|| ForwardedFields::read(head));
+        let mut logged = LoggedFields { forwarded, ..LoggedFields::default() };
+        for (name, value) in head.fields().filter(|_| wanted.shown) {
             let field = match name.len() {
                 4 if name.eq_ignore_ascii_case(b"host") => &mut logged.host,
                 7 if name.eq_ignore_ascii_case(b"referer") => &mut logged.referer,
@@ -82,7 +95,8 @@ impl LoggedFields {
     /// What they hold, in bytes.
     pub fn weight(&self) -> usize {
         let fields = [&self.host, &self.referer, &self.user_agent];
-        size_of::<LoggedFields>() + fields.iter().filter_map(|it| it.as_ref()).map(Vec::len).sum::<usize>()
+        let shown = fields.iter().filter_map(|it| it.as_ref()).map(Vec::len).sum::<usize>();
+        size_of::<LoggedFields>() + shown + self.forwarded.as_ref().map_or(0, ForwardedFields::weight)
     }
 }
 

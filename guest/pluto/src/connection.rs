@@ -6,17 +6,18 @@ use crate::limits::{LINGER_PROGRESS_BYTES, PIECE_BYTES_START};
 use crate::outbox::{Gathered, Outbox, next_piece};
 use crate::scarcity::{self, Holder};
 use crate::server::{Answering, Server};
-use crate::site::answer::{Answer, Found};
+use crate::site::answer::{Answer, Aside, Found};
 use crate::site::respond::{self, Body, Response};
 use crate::store::representation::Content;
 use pluto_http::inbound::{Inbound, Phase};
 use pluto_http::limits::READ_BYTES;
 use pluto_http::method::Method;
 use pluto_http::multipart::Multipart;
-use pluto_http::request::{Request, RequestContext};
+use pluto_http::request::{Request, RequestContext, WantedFields};
 use pluto_http::response::{Envelope, Persistence};
 use pluto_sdk::net::Read;
 use pluto_sdk::{Client, Error, Level, Pending, now, warn};
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -58,6 +59,14 @@ struct Exchange {
 /// A response that takes its time.
 type Waiting<'a> = Pin<Box<dyn Future<Output = Result<(), End>> + 'a>>;
 
+/// What is kept of a client's requests for the access log. What a peer says of its own clients is
+/// looked at only when it is trusted.
+fn wanted_fields(client: &Client, server: &Server) -> WantedFields {
+    let (form, trusted) = (server.options.access_log, &server.options.trusted_proxies);
+    let forwarded = form != Form::Off && !trusted.is_empty() && trusted.contains(client.connection.peer().ip());
+    WantedFields { shown: form.has_fields(), forwarded }
+}
+
 struct Conversation {
     client: Client,
     server: Rc<Server>,
@@ -97,7 +106,7 @@ impl Conversation {
             peer: OnceCell::new(),
             deadline: Holder::default(),
             inbound: Inbound::new(server.options.head, server.options.body_bytes)
-                .log_fields(server.options.access_log.has_fields()),
+                .log_fields(wanted_fields(&client, &server)),
             reading: None,
             armed_for: None,
             exchanges: VecDeque::new(),
@@ -260,10 +269,12 @@ impl Conversation {
         self.closing |= !persistent;
         // A client that has sent more all the same is not believed.
         self.finished |= context.ends && !self.inbound.has_more();
-        self.outbox.hold(answer.reservation.take());
+        let Aside { reservation, user } = answer.aside.take().map(|aside| *aside).unwrap_or_default();
+        self.outbox.hold(reservation);
         let response = self.write_head(&context, answer, persistent);
         let access = Access::new(context.line, context.method, response.status.code(), response.bytes, began)
-            .with_fields(context.logged);
+            .with_fields(context.logged)
+            .with_user(user);
         (response.body, access)
     }
 
@@ -489,7 +500,20 @@ impl Conversation {
         self.server.metrics.responded(access, end);
         let form = self.server.options.access_log;
         if form != Form::Off {
-            pluto_sdk::log::log(Level::Info, access.format(form, self.peer(), &self.server.date(), end));
+            let remote = self.remote(access);
+            pluto_sdk::log::log(Level::Info, access.format(form, &remote, &self.server.date(), end));
+        }
+    }
+
+    /// Who a request comes from: the client that a trusted proxy has passed it on for, or else the
+    /// peer.
+    fn remote(&self, access: &Access) -> Cow<'_, str> {
+        let peer = self.client.connection.peer().ip();
+        let client =
+            access.forwarded().map(|it| it.client(peer, |from| self.server.options.trusted_proxies.contains(from)));
+        match client.filter(|client| *client != peer) {
+            None => Cow::Borrowed(self.peer()),
+            Some(client) => Cow::Owned(client.to_string()),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::values::Options;
 use crate::access::Form;
 use crate::limits::{CONNECTIONS_MAX, FIELDS_MAX};
+use crate::networks::Networks;
 use crate::policy::config::{NamedFile, file_path};
 use crate::policy::fields::security;
 use pluto_http::limits::HEAD_BYTES_MAX;
@@ -82,7 +83,7 @@ macro_rules! seconds {
     };
 }
 
-pub(super) static OPTIONS: [Spec; 26] = [
+pub(super) static OPTIONS: [Spec; 27] = [
     Spec {
         group: FILES,
         name: "--symlinks",
@@ -166,6 +167,13 @@ pub(super) static OPTIONS: [Spec; 26] = [
         value: "",
         help: "log no requests, as with --access-log off",
         kind: Kind::Flag(|options| options.access_log = Form::Off),
+    },
+    Spec {
+        group: WATCHING,
+        name: "--trusted-proxies",
+        value: "FROM",
+        help: "log the client that these addresses name, as in 127.0.0.1,10.0.0.0/8,::1",
+        kind: Kind::Word { default: "none", set: trusted_proxies },
     },
     Spec {
         group: WATCHING,
@@ -285,6 +293,12 @@ fn access_log(options: &mut Options, word: &str) -> Result<(), &'static str> {
         "off" => Form::Off,
         _ => return Err("common, combined, json or off"),
     };
+    Ok(())
+}
+
+fn trusted_proxies(options: &mut Options, word: &str) -> Result<(), &'static str> {
+    options.trusted_proxies =
+        Networks::parse(word).ok_or("addresses and networks, separated by commas, as in 127.0.0.1,10.0.0.0/8,::1")?;
     Ok(())
 }
 

@@ -18,14 +18,23 @@ pub struct Answer {
     pub extra: Lines,
     /// What the site's policy changes in the head.
     pub edits: Option<Rc<ResponseEdits>>,
+    /// What few answers have.
+    pub aside: Option<Box<Aside>>,
+}
+
+/// What few answers have.
+#[derive(Debug, Default)]
+pub struct Aside {
     /// What a large page takes of what there is for all of them.
     pub reservation: Option<Reservation>,
+    /// Who has logged in.
+    pub user: Option<String>,
 }
 
 impl Answer {
     /// Without anything of the site's own.
     pub fn plain(found: Found) -> Answer {
-        Answer { found, extra: Lines::default(), edits: None, reservation: None }
+        Answer { found, extra: Lines::default(), edits: None, aside: None }
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Decision {
     site: VirtualHost,
     /// Only some may read what it asks for.
     private: bool,
+    /// Who has logged in.
+    user: Option<String>,
     step: Step,
 }
 
@@ -61,14 +63,18 @@ impl Decision {
     /// Begins: asks for the file, when one is needed and may be read.
     pub fn begin(parts: &Parts, plan: Plan, context: &RequestContext) -> Decision {
         let Plan { site, private, step } = plan;
+        let mut user = None;
         let step = match step {
             plan::Step::Route(route) => Step::Routed(follow(parts, &site, route, context)),
             plan::Step::LogIn(resource, credentials, users) => match parts.logins.known(&users, &credentials) {
-                Some(login) => Step::Routed(logged_in(parts, &site, resource, login, context)),
+                Some(login) => {
+                    user = login.user(credentials);
+                    Step::Routed(logged_in(parts, &site, resource, login, context))
+                }
                 None => Step::LogIn(resource, credentials, users),
             },
         };
-        Decision { site, private, step }
+        Decision { site, private, user, step }
     }
 
     /// Whether the file that it needs is kept; nothing when it needs none.
@@ -81,11 +87,12 @@ impl Decision {
 
     /// Waits for the answer.
     pub async fn answer(self, parts: &Parts, context: &RequestContext) -> Answer {
-        let Decision { site, private, step } = self;
+        let Decision { site, private, mut user, step } = self;
         let routed = match step {
             Step::Routed(routed) => routed,
             Step::LogIn(resource, credentials, users) => {
                 let login = parts.logins.verify(&users, &credentials).await;
+                user = login.user(credentials);
                 logged_in(parts, &site, resource, login, context)
             }
         };
@@ -101,6 +108,9 @@ impl Decision {
             // Behind a rule only who may read what is there learns that it is not.
             let query = error_pages::PageQuery { site: &site, path, admitted: private };
             answer.found = parts.error_pages.page(&parts.files, &parts.rules, fault, query).await;
+        }
+        if user.is_some() {
+            answer.aside.get_or_insert_default().user = user;
         }
         if let Some(policy) = &site.policy {
             answer.edits = answer.edits.or_else(|| policy.edits_without_file(path.map(Path::bytes)));

@@ -1,6 +1,6 @@
 //! Listings: which entries of a directory are shown, and how much of them is on its way at once.
 
-use super::answer::{Answer, Found};
+use super::answer::{Answer, Aside, Found};
 use super::failures::Failures;
 use super::files::Files;
 use super::plan::Rules;
@@ -130,8 +130,9 @@ impl Listings {
         }
         let content = content.ok_or(TOO_LARGE)?;
         let reservation = Some(self.budget.reserve(content.len()).ok_or(BUSY)?);
+        let aside = Some(Box::new(Aside { reservation, user: None }));
         let extra = Lines::new([("Vary", &b"Accept"[..])]);
-        Ok(Answer { found: Found::Page { status: Status::Ok, media, content }, extra, edits: None, reservation })
+        Ok(Answer { found: Found::Page { status: Status::Ok, media, content }, extra, edits: None, aside })
     }
 }
 
