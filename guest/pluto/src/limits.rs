@@ -246,6 +246,12 @@ pub const LOGINS_KEPT_MAX: usize = 1_024;
 /// Entries of a directory that are listed. A page of so many takes about 1 MiB.
 pub const LISTING_ENTRIES_MAX: usize = 5_000;
 
+/// Links in a directory that are followed to see where they lead. Each costs as much as a request.
+pub const LISTING_LINKS_MAX: usize = 256;
+
+/// Links that are followed together: each takes a descriptor for a moment.
+pub const LISTING_LINKS_AT_ONCE: usize = 16;
+
 /// How long a directory with more entries is known to have them: the host takes a fifth of a
 /// second to find 100,000, and meanwhile serves nobody.
 pub const LISTING_TOO_LARGE_MILLIS: u64 = 30_000;

@@ -315,7 +315,27 @@ fn directories_are_listed_when_that_is_wanted() {
         world.file("bare/.secret", "");
         world.file("bare/back\\slash", "");
     };
-    let mut world = serve_with(&["--directory-listing"], files);
+    let mut world = serve_with(&["--directory-listing"], |world| {
+        files(world);
+        world.symlink("linked/folder", "../dir");
+        world.symlink("linked/file", "../dir/page.html");
+        world.symlink("linked/nothing", "../missing");
+        world.symlink("linked/out", "../../secret");
+        world.symlink("linked/denied", "../denied.txt");
+    });
+    let links = get_response(&mut world, "/linked/").text();
+    for shown in [
+        "<a href=\"./folder/\">folder/</a></td><td></td>",
+        "<a href=\"./file\">file</a></td><td>13 B</td>",
+        "<s>nothing</s> leads nowhere",
+        "<s>out</s> leads nowhere",
+        "<a href=\"./denied\">denied</a></td><td></td>",
+    ] {
+        assert!(links.contains(shown), "{shown}: {links}");
+    }
+    for (target, status) in [("folder/", 200), ("file", 200), ("nothing", 404), ("out", 404), ("denied", 403)] {
+        assert_eq!(get_response(&mut world, &format!("/linked/{target}")).status, status, "{target}");
+    }
     let page = get_response(&mut world, "/bare/?sort=size&order=desc");
     let text = page.text();
     let names: Vec<&str> = text.split("href=\"./").skip(1).filter_map(|rest| rest.split('"').next()).collect();
