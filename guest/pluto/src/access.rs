@@ -91,9 +91,9 @@ impl Access {
         Access { fields, ..self }
     }
 
-    /// By somebody who has logged in.
-    pub fn with_user(self, user: Option<String>) -> Access {
-        Access { user: user.map(|name| Box::new(User(name))), ..self }
+    /// It is by somebody who has logged in.
+    pub fn set_user(&mut self, user: Option<String>) {
+        self.user = user.map(|name| Box::new(User(name)));
     }
 
     /// What proxies say of who it comes from, when that was kept.

@@ -6,7 +6,7 @@ use crate::limits::{LINGER_PROGRESS_BYTES, PIECE_BYTES_START};
 use crate::outbox::{Gathered, Outbox, next_piece};
 use crate::scarcity::{self, Holder};
 use crate::server::{Answering, Server};
-use crate::site::answer::{Answer, Aside, Found};
+use crate::site::answer::{Answer, Found};
 use crate::site::respond::{self, Body, Response};
 use crate::store::representation::Content;
 use pluto_http::inbound::{Inbound, Phase};
@@ -269,12 +269,14 @@ impl Conversation {
         self.closing |= !persistent;
         // A client that has sent more all the same is not believed.
         self.finished |= context.ends && !self.inbound.has_more();
-        let Aside { reservation, user } = answer.aside.take().map(|aside| *aside).unwrap_or_default();
-        self.outbox.hold(reservation);
+        let aside = answer.aside.take();
         let response = self.write_head(&context, answer, persistent);
-        let access = Access::new(context.line, context.method, response.status.code(), response.bytes, began)
-            .with_fields(context.logged)
-            .with_user(user);
+        let mut access = Access::new(context.line, context.method, response.status.code(), response.bytes, began)
+            .with_fields(context.logged);
+        if let Some(aside) = aside {
+            self.outbox.hold(aside.reservation);
+            access.set_user(aside.user);
+        }
         (response.body, access)
     }
 

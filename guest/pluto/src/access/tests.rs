@@ -33,7 +33,8 @@ fn a_request_is_one_line() {
 #[test]
 fn who_has_logged_in_is_named_and_forges_no_line() {
     let check = |user: &str, common: &str, json: &str| {
-        let access = Access::new(b"GET / HTTP/1.1".to_vec(), Method::Get, 200, 0, NOW).with_user(Some(user.to_owned()));
+        let mut access = Access::new(b"GET / HTTP/1.1".to_vec(), Method::Get, 200, 0, NOW);
+        access.set_user(Some(user.to_owned()));
         let line = |form| access.format(form, "::1", &Date::at(NOW), End { time: NOW, whole: true });
         assert!(line(Form::Common).starts_with(&format!("::1 - {common} [06/Nov/1994")), "{}", line(Form::Common));
         assert!(line(Form::Json).contains(&format!("\"remote\":\"::1\",\"user\":\"{json}\",\"method\":")));
@@ -43,7 +44,8 @@ fn who_has_logged_in_is_named_and_forges_no_line() {
     check("a\" [x] \"", "a\\\"\\x20[x]\\x20\\\"", "a\\\" [x] \\\"");
     check("\u{e9}\n", "\\xc3\\xa9\\x0a", "\\u00e9\\u000a");
     let long = "x".repeat(10_000);
-    let access = Access::new(Vec::new(), Method::Get, 200, 0, NOW).with_user(Some(long));
+    let mut access = Access::new(Vec::new(), Method::Get, 200, 0, NOW);
+    access.set_user(Some(long));
     assert!(access.format(Form::Common, "::1", &Date::at(NOW), End { time: NOW, whole: true }).len() < 2_000);
 }
 
