@@ -39,12 +39,15 @@ pub fn has_hashed_name(path: &[u8], media: &Media) -> bool {
     if *media == HTML || !is_built(extension) {
         return false;
     }
-    let is_in_build_folder = folders.split(|&byte| byte == b'/').any(is_build_folder);
+    let place = match folders.split(|&byte| byte == b'/').any(is_build_folder) {
+        true if matches!(*extension, b"js" | b"mjs" | b"css") => Place::BuiltCode,
+        true => Place::Built,
+        false => Place::Anywhere,
+    };
     pieces.iter().enumerate().any(|(index, piece)| {
         // Vite and esbuild put the hash right before the extension, the others before any dot.
         let is_last = index + 1 == pieces.len();
-        let has_short_hash =
-            behind_dash(piece, SHORT).is_some_and(|run| is_base32(run) || is_base64url(run, is_in_build_folder));
+        let has_short_hash = behind_dash(piece, SHORT).is_some_and(|run| is_base32(run) || is_base64url(run, place));
         is_hexadecimal_name(piece, index) || is_hugo_image(piece) || (is_last && has_short_hash)
     })
 }
@@ -112,15 +115,33 @@ fn is_base32(run: &[u8]) -> bool {
     run.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7')) && changes(run) >= 2 && !has_year(run)
 }
 
+/// Where a file is: how probable it is that a tool has named it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// A script or style in a folder that a tool writes.
+    BuiltCode,
+    /// Another file in such a folder.
+    Built,
+    /// Any other.
+    Anywhere,
+}
+
 /// A hash of base64url, as Rollup writes it (RFC 4648 §5).
-fn is_base64url(run: &[u8], is_in_build_folder: bool) -> bool {
-    let is_hash = run.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        && run.iter().any(u8::is_ascii_uppercase)
-        && run.iter().any(u8::is_ascii_lowercase)
-        && !has_year(run);
-    // Elsewhere, a dash within it more probably stands between words.
-    let least = if is_in_build_folder { 4 } else { 5 };
-    is_hash && randomness(run) >= least && (is_in_build_folder || !run.contains(&b'-'))
+fn is_base64url(run: &[u8], place: Place) -> bool {
+    let is_run = run.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let has = |is: fn(&u8) -> bool| run.iter().any(is);
+    if !is_run || has_year(run) || !has(u8::is_ascii_uppercase) {
+        return false;
+    }
+    if !has(u8::is_ascii_lowercase) {
+        return place == Place::BuiltCode && changes(run) >= 3;
+    }
+    match place {
+        Place::BuiltCode => words(run) + if has_odd_word(run) { 2 } else { 0 } >= 4,
+        Place::Built => words(run) >= 4,
+        // A dash within it more probably stands between words.
+        Place::Anywhere => words(run) >= 5 && !run.contains(&b'-'),
+    }
 }
 
 /// In how many places a letter follows a digit, or a digit a letter.
@@ -137,35 +158,38 @@ fn is_number(digits: &[u8]) -> bool {
     digits.iter().all(u8::is_ascii_digit)
 }
 
-/// How little a run of letters and digits looks like words with numbers between them: a point for
-/// each word (`Small`, `small`, `CAPITALS`) and each number, and two when no word can be spoken.
-fn randomness(run: &[u8]) -> usize {
+/// The words (`Small`, `small`, `CAPITALS`) and numbers that a run is made of, if it is made of
+/// such: names have few in so few characters, and hashes many.
+fn words(run: &[u8]) -> usize {
+    word_starts(run).count()
+}
+
+/// Where words and numbers begin.
+fn word_starts(run: &[u8]) -> impl Iterator<Item = usize> {
     let class = |byte: u8| match byte {
         b'0'..=b'9' => 0,
         b'a'..=b'z' => 1,
         b'A'..=b'Z' => 2,
         _ => 3,
     };
-    let (mut words, mut start, mut unspeakable) = (0, 0, false);
-    for end in 1..=run.len() {
-        let here = class(run[end - 1]);
-        let next = run.get(end).map(|&byte| class(byte));
+    (0..run.len()).filter(move |&at| {
+        let here = class(run[at]);
+        let before = at.checked_sub(1).map(|before| class(run[before]));
         // A capital begins the word whose small letters follow it.
-        let goes_on = next == Some(here) && !(here == 2 && run.get(end + 1).is_some_and(u8::is_ascii_lowercase))
-            || (here, next) == (2, Some(1)) && end == start + 1;
-        if !goes_on {
-            words += usize::from(here < 3);
-            unspeakable |= here != 0 && is_unspeakable(&run[start..end]);
-            start = end;
-        }
-    }
-    words + if unspeakable { 2 } else { 0 }
+        let begins_small = here == 2 && run.get(at + 1).is_some_and(u8::is_ascii_lowercase);
+        let goes_on = before == Some(here) && !begins_small || (before, here) == (Some(2), 1);
+        here != 3 && !goes_on
+    })
 }
 
-/// Whether letters have three consonants in a row, or are several and all consonants.
-fn is_unspeakable(letters: &[u8]) -> bool {
-    let is_vowel = |byte: &u8| matches!(byte.to_ascii_lowercase(), b'a' | b'e' | b'i' | b'o' | b'u' | b'y');
-    letters.windows(3).any(|three| !three.iter().any(is_vowel)) || (letters.len() > 1 && !letters.iter().any(is_vowel))
+/// Whether a word in it has three consonants in a row that are not its first: few words have.
+fn has_odd_word(run: &[u8]) -> bool {
+    let is_consonant = |byte: &u8| {
+        byte.is_ascii_alphabetic() && !matches!(byte.to_ascii_lowercase(), b'a' | b'e' | b'i' | b'o' | b'u' | b'y')
+    };
+    let starts: Vec<usize> = word_starts(run).collect();
+    let is_odd = |at: usize| run[at..at + 3].iter().all(is_consonant) && (at..at + 3).all(|at| !starts.contains(&at));
+    (0..run.len().saturating_sub(2)).any(is_odd)
 }
 
 #[cfg(test)]
