@@ -14,10 +14,10 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use pluto_host::contract::shape::Shape;
-use pluto_host::contract::versions::{RELEASED, Version};
-use pluto_host::trace::binary::TraceReader;
-use pluto_host::trace::hex::hex;
+use pluto_contract::versions::{RELEASED, Version};
+use pluto_engine::contract::shape::Shape;
+use pluto_trace::binary::TraceReader;
+use pluto_trace::hex::hex;
 
 use crate::support::guests;
 use crate::support::host::{self, Ended, Host};

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use pluto_host::contract::{Error, Part, Reply, Request};
+use pluto_contract::{Error, Part, Reply, Request};
 use rustix::net::sockopt;
 
 use crate::contract::{World, failed, on_each_driver, range};
@@ -101,7 +101,7 @@ fn a_write_that_ends_the_direction_does_so_behind_its_last_byte_unless_it_fails(
         for (parts, length) in [(parts(3_000_000), 3_000_004), (parts(100), 104), (Vec::new(), 0)] {
             let mut client = world.connect();
             let connection = world.accept(listen);
-            let last = pluto_host::contract::Write { connection, parts, ends: true };
+            let last = pluto_contract::Write { connection, parts, ends: true };
             let write = world.send(Request::Write(last));
             let reading = std::thread::spawn(move || {
                 let mut received = Vec::new();
@@ -120,7 +120,7 @@ fn a_write_that_ends_the_direction_does_so_behind_its_last_byte_unless_it_fails(
         }
         let mut client = world.connect();
         let connection = world.accept(listen);
-        let last = pluto_host::contract::Write { connection, parts: vec![Part::File(range(small, 0, 11))], ends: true };
+        let last = pluto_contract::Write { connection, parts: vec![Part::File(range(small, 0, 11))], ends: true };
         assert_eq!(world.ask(Request::Write(last)), failed(Error::Truncated));
         let more = world.write(connection, vec![Part::Bytes(b"more".to_vec())]);
         assert_eq!(world.answer(more), Reply::Written(4), "it has not ended");
@@ -135,7 +135,7 @@ fn a_write_that_ends_the_direction_does_so_behind_its_last_byte_unless_it_fails(
 fn closing_gives_back_a_socket_from_which_something_is_still_received() {
     with_a_client(|world, mut client, connection| {
         let read = world.read(connection, 100);
-        let last = pluto_host::contract::Write { connection, parts: vec![Part::Bytes(b"bye".to_vec())], ends: true };
+        let last = pluto_contract::Write { connection, parts: vec![Part::Bytes(b"bye".to_vec())], ends: true };
         assert_eq!(world.ask(Request::Write(last)), Reply::Written(3));
         let mut received = Vec::new();
         client.read_to_end(&mut received).expect("an end");

@@ -6,12 +6,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use pluto_host::backend::live::{Board, DriverChoice, Grant, Live, Port, Root};
-use pluto_host::console::{Console, Format, Verbosity};
-use pluto_host::contract::*;
-use pluto_host::limits;
-use pluto_host::stop::StopReason;
-use pluto_host::world::World as _;
+use pluto_contract::stop::StopReason;
+use pluto_contract::world::World as _;
+use pluto_contract::*;
+use pluto_live::console::{Console, Format, Verbosity};
+use pluto_live::{Board, DriverChoice, Grant, Live, Port, Root};
 use tempfile::TempDir;
 
 /// Handles that these worlds have.
@@ -161,11 +160,11 @@ impl World {
     }
 
     pub fn read(&mut self, connection: u64, bytes_max: u32) -> u64 {
-        self.send(Request::Read(pluto_host::contract::Read { connection, bytes_max }))
+        self.send(Request::Read(pluto_contract::Read { connection, bytes_max }))
     }
 
     pub fn write(&mut self, connection: u64, parts: Vec<Part>) -> u64 {
-        self.send(Request::Write(pluto_host::contract::Write { connection, parts, ends: false }))
+        self.send(Request::Write(pluto_contract::Write { connection, parts, ends: false }))
     }
 }
 
@@ -243,7 +242,7 @@ fn cancel_ends_each_kind_of_request_once() {
 fn thousands_of_requests_are_cancelled_in_one_turn() {
     on_each_driver(|world| {
         let listen = world.listen(10_000);
-        let count = limits::QUEUE_ENTRIES as usize * 2 + 100;
+        let count = pluto_live::limits::QUEUE_ENTRIES as usize * 2 + 100;
         let mut clients = Vec::new();
         let mut connections = Vec::new();
         for _ in 0..count {
@@ -287,7 +286,7 @@ fn no_more_connections_are_accepted_than_the_guest_allows() {
 #[test]
 fn clients_and_files_each_have_a_share_of_the_handles() {
     on_each_driver(|world| {
-        let files_max = HANDLES / limits::HANDLES_FOR_FILES_SHARE;
+        let files_max = HANDLES / pluto_contract::limits::HANDLES_FOR_FILES_SHARE;
         let files: Vec<u64> = (0..files_max).map(|_| world.open("file")).collect();
         for _ in 0..HANDLES {
             world.load(files[0], 0);
@@ -321,16 +320,22 @@ fn buffers_that_are_being_sent_count_until_they_are_sent() {
         let listen = world.listen(10);
         let client = world.connect();
         let connection = world.accept(listen);
-        let most = limits::BUFFERS_BYTES_MAX / limits::BUFFER_BYTES_MAX - 1;
-        let buffers: Vec<u64> = (0..most).map(|_| world.load(file, limits::BUFFER_BYTES_MAX)).collect();
-        let parts = buffers.iter().map(|buffer| Part::Buffer(range(*buffer, 0, limits::BUFFER_BYTES_MAX))).collect();
+        let most = pluto_contract::limits::BUFFERS_BYTES_MAX / pluto_contract::limits::BUFFER_BYTES_MAX - 1;
+        let buffers: Vec<u64> = (0..most).map(|_| world.load(file, pluto_contract::limits::BUFFER_BYTES_MAX)).collect();
+        let parts = buffers
+            .iter()
+            .map(|buffer| Part::Buffer(range(*buffer, 0, pluto_contract::limits::BUFFER_BYTES_MAX)))
+            .collect();
         let write = world.write(connection, parts);
         buffers.iter().for_each(|buffer| assert_eq!(world.ask(Request::Close(*buffer)), Reply::Done));
         assert!(!world.has_answer(write), "nobody reads");
-        world.load(file, limits::BUFFER_BYTES_MAX - 4_096);
-        assert_eq!(world.ask(Request::Load(range(file, 0, limits::BUFFER_BYTES_MAX))), failed(Error::Exhausted));
+        world.load(file, pluto_contract::limits::BUFFER_BYTES_MAX - 4_096);
+        assert_eq!(
+            world.ask(Request::Load(range(file, 0, pluto_contract::limits::BUFFER_BYTES_MAX))),
+            failed(Error::Exhausted)
+        );
         world.ask(Request::Close(connection));
-        world.load(file, limits::BUFFER_BYTES_MAX);
+        world.load(file, pluto_contract::limits::BUFFER_BYTES_MAX);
         drop(client);
     });
 }
@@ -405,11 +410,11 @@ fn more_changes_than_the_system_keeps_are_told_as_any_change_to_all_who_watch() 
 #[test]
 fn a_file_or_directory_has_so_many_watches_and_no_more() {
     on_each_driver(|world| {
-        for _ in 0..limits::WATCHES_OF_ONE_MAX {
+        for _ in 0..pluto_contract::limits::WATCHES_OF_ONE_MAX {
             world.send(Request::Watch(b"file".to_vec()));
         }
         assert_eq!(world.ask(Request::Watch(b"file".to_vec())), failed(Error::Exhausted));
-        for _ in 0..limits::SIGNAL_REQUESTS_MAX {
+        for _ in 0..pluto_contract::limits::SIGNAL_REQUESTS_MAX {
             world.send(Request::Signals);
         }
         assert_eq!(world.ask(Request::Signals), failed(Error::Exhausted));
@@ -451,12 +456,12 @@ fn files_are_opened_as_the_contract_says() {
         assert_eq!(open(b"folder", true), failed(Error::IsDirectory));
         assert_eq!(open(b"file/x", true), failed(Error::NotDirectory));
         assert_eq!(open(&[b'x'; 300], true), failed(Error::NotFound));
-        assert_eq!(open(&[b'x'; limits::PATH_BYTES_MAX + 1], true), failed(Error::Invalid));
+        assert_eq!(open(&[b'x'; pluto_contract::limits::PATH_BYTES_MAX + 1], true), failed(Error::Invalid));
         assert_eq!(open(b"\xff\xfe", true), failed(Error::NotFound));
         let file = world.open("file");
         assert_eq!(world.ask(Request::ReadFile(range(file, 8, 100))), Reply::Data(b"89".to_vec()));
         assert_eq!(world.ask(Request::ReadFile(range(file, 100, 1))), Reply::Data(Vec::new()));
-        let too_large = range(file, 0, limits::BUFFER_BYTES_MAX + 1);
+        let too_large = range(file, 0, pluto_contract::limits::BUFFER_BYTES_MAX + 1);
         assert_eq!(world.ask(Request::Load(too_large)), failed(Error::TooLarge));
     });
 }

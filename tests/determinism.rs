@@ -10,15 +10,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use pluto_host::admission;
-use pluto_host::backend::script::Script;
-use pluto_host::checkpoints::WithoutCheckpoints;
-use pluto_host::contract::{Answer, Reply, Request};
-use pluto_host::engine::Engine;
-use pluto_host::engine_kind::EngineKind;
-use pluto_host::guest::{Guest, RunResult};
-use pluto_host::limits;
-use pluto_host::world::Batch;
+use pluto_contract::world::Batch;
+use pluto_contract::{Answer, Reply, Request};
+use pluto_engine::admission;
+use pluto_engine::engine::Engine;
+use pluto_engine::guest::{Guest, RunResult};
+use pluto_engine::script::Script;
+use pluto_trace::engine_kind::EngineKind;
+use pluto_trace::key_frames::WithoutKeyFrames;
 use tempfile::TempDir;
 
 use crate::support::guests;
@@ -39,8 +38,9 @@ fn tells(target: EngineKind, guest: &[u8], batches: &[Batch]) -> (Vec<u64>, RunR
     let engine = Engine::for_kind(target, None).expect("the engine starts");
     let admitted = admission::inspect(&engine, guest).and_then(|guest| guest.admitted).expect("it is admitted");
     let (script, transcript) = Script::new(1_000, batches.iter().cloned());
-    let ended = Guest::new(&engine, admitted, Box::new(WithoutCheckpoints(script)), limits::MEMORY_BYTES_DEFAULT)
-        .run(&["0".to_owned()]);
+    let ended =
+        Guest::new(&engine, admitted, Box::new(WithoutKeyFrames(script)), pluto_engine::limits::MEMORY_BYTES_DEFAULT)
+            .run(&["0".to_owned()]);
     let transcript = transcript.borrow();
     let numbers = transcript.sent.iter().flatten().map(|submission| match submission.request {
         Request::Sleep(number) => number,

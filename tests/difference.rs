@@ -8,17 +8,16 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use pluto_host::admission;
-use pluto_host::backend::sim::Sim;
-use pluto_host::checkpoints::WithoutCheckpoints;
-use pluto_host::command::open_trace;
-use pluto_host::contract::{Level, Submission};
-use pluto_host::engine::Engine;
-use pluto_host::guest::{self, Guest};
-use pluto_host::lab::stage::Stage;
-use pluto_host::limits;
-use pluto_host::stop::StopReason;
-use pluto_host::world::{Batch, World};
+use pluto_contract::stop::StopReason;
+use pluto_contract::world::{Batch, World};
+use pluto_contract::{Level, Submission};
+use pluto_engine::admission;
+use pluto_engine::engine::Engine;
+use pluto_engine::guest::{self, Guest};
+use pluto_lab::sim::Sim;
+use pluto_lab::stage::Stage;
+use pluto_lab::trace_file::open as open_trace;
+use pluto_trace::key_frames::WithoutKeyFrames;
 
 use crate::support::guests;
 use crate::support::host::{self, Ended, Host};
@@ -394,17 +393,14 @@ fn submissions(trace: &str, guest: &Path) -> Vec<String> {
     let sent = Rc::new(RefCell::new(Vec::new()));
     let engine = Engine::new(None).expect("the engine starts");
     let path = Path::new(trace);
-    let stage = Stage::within(&engine, open_trace(path).expect("a trace"), path, limits::MEMORY_BYTES_DEFAULT)
-        .expect("it replays");
+    let stage =
+        Stage::within(&engine, open_trace(path).expect("a trace"), path, pluto_engine::limits::MEMORY_BYTES_DEFAULT)
+            .expect("it replays");
     let (world, _) = Sim::new(stage.scene.clone(), stage.store.clone());
     let tee = Tee { inner: world, sent: sent.clone() };
     let admitted = admission::inspect(&engine, &fs::read(guest).expect("a guest")).and_then(|it| it.admitted);
-    let mut guest = Guest::new(
-        &engine,
-        admitted.expect("it is admitted"),
-        Box::new(WithoutCheckpoints(tee)),
-        stage.scene.memory_max,
-    );
+    let mut guest =
+        Guest::new(&engine, admitted.expect("it is admitted"), Box::new(WithoutKeyFrames(tee)), stage.scene.memory_max);
     let ended = guest.run(&stage.scene.arguments);
     assert!(matches!(ended, guest::RunResult::Exit(0)), "{ended:?}");
     drop(guest);

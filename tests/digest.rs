@@ -2,8 +2,7 @@
 
 use std::fs;
 
-use pluto_host::contract::*;
-use pluto_host::limits;
+use pluto_contract::*;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::contract::{World, failed, on_each_driver};
@@ -38,8 +37,9 @@ fn open(world: &mut World, name: &str) -> (u64, (u64, i64, i64)) {
 #[test]
 fn a_digest_is_of_the_whole_content_however_long_it_is() {
     on_each_driver(|world| {
-        let (piece, turn) = (limits::DIGEST_PIECE_BYTES, limits::DIGEST_TURN_BYTES_MAX);
-        for length in [0, 1, piece - 1, piece, piece + 1, 2 * piece, turn + 1, limits::DIGEST_BYTES_MAX] {
+        let (piece, turn) = (pluto_live::limits::DIGEST_PIECE_BYTES, pluto_live::limits::DIGEST_TURN_BYTES_MAX);
+        for length in [0, 1, piece - 1, piece, piece + 1, 2 * piece, turn + 1, pluto_contract::limits::DIGEST_BYTES_MAX]
+        {
             let content = content(length);
             fs::write(world.path("of"), &content).expect("a file");
             let (file, metadata) = open(world, "of");
@@ -52,7 +52,7 @@ fn a_digest_is_of_the_whole_content_however_long_it_is() {
 fn a_file_that_is_too_large_is_not_digested() {
     on_each_driver(|world| {
         let file = fs::File::create(world.path("large")).expect("a file");
-        file.set_len(limits::DIGEST_BYTES_MAX + 1).expect("a sparse file");
+        file.set_len(pluto_contract::limits::DIGEST_BYTES_MAX + 1).expect("a sparse file");
         let (file, _) = open(world, "large");
         assert_eq!(world.ask(Request::Digest(file)), failed(Error::TooLarge));
         assert_eq!(world.ask(Request::Digest(file + 1)), failed(Error::BadHandle));
@@ -64,7 +64,7 @@ fn a_file_that_is_too_large_is_not_digested() {
 #[test]
 fn a_file_that_changes_is_told_by_its_metadata() {
     on_each_driver(|world| {
-        let length = 2 * limits::DIGEST_PIECE_BYTES;
+        let length = 2 * pluto_live::limits::DIGEST_PIECE_BYTES;
         for change in [
             (|file: &mut fs::File| write_all_at(file, b"more", 1 << 20).expect("more")) as fn(&mut fs::File),
             |file| file.set_len(70_000).expect("less"),
@@ -86,7 +86,7 @@ fn a_file_that_changes_is_told_by_its_metadata() {
 #[test]
 fn others_are_answered_while_a_long_digest_is_made() {
     on_each_driver(|world| {
-        let content = content(limits::DIGEST_BYTES_MAX);
+        let content = content(pluto_contract::limits::DIGEST_BYTES_MAX);
         fs::write(world.path("long"), &content).expect("a file");
         let (long, _) = open(world, "long");
         let digests: Vec<u64> = (0..3).map(|_| world.send(Request::Digest(long))).collect();

@@ -3,9 +3,9 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use pluto_host::stop::Exit;
-use pluto_host::trace::binary::{Block, begin};
-use pluto_host::trace::{End, Header, Sent};
+use pluto_contract::stop::Exit;
+use pluto_trace::binary::{Block, begin};
+use pluto_trace::{End, Header, Sent};
 use tempfile::TempDir;
 
 use crate::support::guests;
@@ -173,7 +173,7 @@ fn a_replay_that_is_another_run_is_told_at_the_end() {
     let guest = guests::module("(func (export \"run\") (param i32 i32) (result i32) (call $exit (i32.const 0)))");
     let mut trace = begin(&Header::new(&guest, 1 << 20, vec![], 0), &guest).expect("a trace");
     let mut block = Block::default();
-    block.end(&End { sent: Sent::default(), how: Exit::Code(1) });
+    block.end(&End { sent: Sent::default(), exit: Exit::Code(1) });
     trace.extend(block.seal());
     fs::write(recording.path("run.trace"), trace).expect("a file");
     let ended = recording.explain(&[]);

@@ -7,11 +7,10 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use pluto_host::contract::{Answer, Error, Reply};
-use pluto_host::limits;
-use pluto_host::trace::binary::{self, Block};
-use pluto_host::trace::wire::{put_bytes, put_halves, put_number};
-use pluto_host::trace::{Header, KeyFrame, Sent, Turn};
+use pluto_contract::{Answer, Error, Reply};
+use pluto_trace::binary::{self, Block};
+use pluto_trace::wire::{put_bytes, put_halves, put_number};
+use pluto_trace::{Header, KeyFrame, Sent, Turn};
 
 use crate::support::frames::{PREAMBLE_BYTES, blocks, framed, of_blocks};
 use crate::support::guests;
@@ -138,7 +137,9 @@ fn lists_take_no_more_than_a_host_would_hold() {
 fn a_turn_has_no_more_answers_than_a_host_would_give() {
     let folder = Folder::new();
     let (module, guest) = (guests::module(WAITS), folder.guest("waits.wasm", WAITS));
-    for (count, says) in [(6_000_000, "a list or a text is longer"), (limits::TRACE_TURN_ANSWERS_MAX as u64, "")] {
+    for (count, says) in
+        [(6_000_000, "a list or a text is longer"), (pluto_trace::limits::TRACE_TURN_ANSWERS_MAX as u64, "")]
+    {
         let mut block = turn(count);
         (0..count).for_each(|_| answer(&mut block, 9));
         let bytes = [begin(&module, 1 << 30), framed(&block)].concat();
@@ -256,12 +257,12 @@ fn a_key_frame_takes_no_more_than_it_may() {
     let folder = Folder::new();
     let (module, guest) = (guests::module(WAITS), folder.guest("waits.wasm", WAITS));
     let key = |pending: u64, image: Vec<u8>| {
-        let pending = (0..pending).map(|id| (id, pluto_host::contract::Arity::Once)).collect();
+        let pending = (0..pending).map(|id| (id, pluto_contract::Arity::Once)).collect();
         let key = KeyFrame { turn: 7, time: 7, sent: Sent::UNKNOWN, requests: 9, pending, image };
         binary::key_frame(&key).expect("it fits")
     };
     // As many requests as can be pending, of which the replay then knows as much as the guest.
-    let many = limits::REQUESTS_PENDING_MAX as u64;
+    let many = pluto_contract::limits::REQUESTS_PENDING_MAX as u64;
     let bytes = [begin(&module, 1 << 42), key(many, vec![1; 40])].concat();
     let trace = folder.path("pending.trace");
     fs::write(&trace, bytes).expect("a file");
@@ -279,7 +280,7 @@ fn a_key_frame_takes_no_more_than_it_may() {
 #[test]
 fn a_guest_that_unpacks_to_much_is_held_once() {
     let folder = Folder::new();
-    let zeros = vec![0; limits::GUEST_BYTES_MAX as usize];
+    let zeros = vec![0; pluto_trace::limits::GUEST_BYTES_MAX as usize];
     let bytes = begin(&zeros, 1 << 20);
     assert!(bytes.len() < 20_000, "{}", bytes.len());
     let trace = folder.path("zeros.trace");

@@ -16,18 +16,17 @@ use std::fs;
 use std::rc::Rc;
 use std::time::Duration;
 
-use pluto_host::admission;
-use pluto_host::backend::replay::{Replay, Step};
-use pluto_host::engine::Engine;
-use pluto_host::engine_kind::EngineKind;
-use pluto_host::guest::Guest;
-use pluto_host::limits;
-use pluto_host::stop::{Exit, StopReason};
-use pluto_host::trace::binary::TraceReader;
-use pluto_host::trace::text::{Text, TextWriter};
-use pluto_host::trace::{End, Header, Record, Sent, Turn};
+use pluto_contract::stop::{Exit, StopReason};
+use pluto_engine::admission;
+use pluto_engine::engine::Engine;
+use pluto_engine::guest::Guest;
 use pluto_sdk::contract::Signal;
 use pluto_sdk::testing::{ClientId, World};
+use pluto_trace::binary::TraceReader;
+use pluto_trace::engine_kind::EngineKind;
+use pluto_trace::replay::{Replay, Step};
+use pluto_trace::text::{Text, TextWriter};
+use pluto_trace::{End, Header, Record, Sent, Turn};
 
 use crate::support::guests;
 
@@ -76,7 +75,7 @@ impl Golden {
 
     fn header(&self, guest: &[u8], start: u64) -> Header {
         let arguments = self.arguments.iter().map(|&word| word.to_owned()).collect();
-        Header::new(guest, limits::MEMORY_BYTES_DEFAULT, arguments, start)
+        Header::new(guest, pluto_engine::limits::MEMORY_BYTES_DEFAULT, arguments, start)
     }
 
     /// Reads a file, in which the guest's name stands for what a trace says of the guest and the
@@ -110,7 +109,7 @@ impl Golden {
                 None => Record::Turn(Turn { sent: Sent::UNKNOWN, time: step.time, answers: step.answers }),
                 // It waits, and there is nothing more in the file.
                 Some(Exit::Stopped(StopReason::AnswersEnded)) => continue,
-                Some(how) => Record::End(End { sent: Sent::UNKNOWN, how }),
+                Some(exit) => Record::End(End { sent: Sent::UNKNOWN, exit }),
             };
             writer.record(&record).expect("a vector takes all");
         }

@@ -8,8 +8,8 @@ use std::fs;
 use std::time::Duration;
 
 use fastrand::Rng;
-use pluto_host::trace::Header;
-use pluto_host::trace::wire::put_number;
+use pluto_trace::Header;
+use pluto_trace::wire::put_number;
 
 use crate::flight::{PAUSES, sleeper};
 use crate::support::frames::{PREAMBLE_BYTES, blocks, framed, of_blocks};

@@ -6,21 +6,20 @@ use std::fmt::{Debug, Display};
 use std::fs;
 use std::path::Path;
 
-use pluto_host::admission;
-use pluto_host::backend::script::Script;
-use pluto_host::checkpoints::WithoutCheckpoints;
-use pluto_host::command::open_trace;
-use pluto_host::engine::Engine;
-use pluto_host::guest::{Guest, RunResult};
-use pluto_host::lab::difference::{Sides, TOLERANCE, compare};
-use pluto_host::lab::stage::Stage;
-use pluto_host::limits;
-use pluto_host::stop::{Exit, StopReason};
-use pluto_host::trace::binary::{self, Block};
-use pluto_host::trace::{End, Header, Sent};
-use pluto_host::world::Batch;
+use pluto_contract::stop::{Exit, StopReason};
+use pluto_contract::world::Batch;
+use pluto_engine::admission;
+use pluto_engine::engine::Engine;
+use pluto_engine::guest::{Guest, RunResult};
+use pluto_engine::script::Script;
+use pluto_lab::difference::{Sides, TOLERANCE, compare};
+use pluto_lab::stage::Stage;
+use pluto_lab::trace_file::open as open_trace;
 use pluto_sdk::contract as sdk;
 use pluto_sdk::testing::{World, run_on_answers};
+use pluto_trace::binary::{self, Block};
+use pluto_trace::key_frames::WithoutKeyFrames;
+use pluto_trace::{End, Header, Sent};
 use std::time::Duration;
 
 use crate::support::guests;
@@ -73,7 +72,8 @@ fn run_component(name: &str, arguments: &[&str], start: u64, batches: &[(u64, Ve
     let admitted = admission::inspect(&engine, &bytes).and_then(|guest| guest.admitted).expect("it is admitted");
     let batches = batches.iter().map(|(time, answers)| Batch { time: *time, answers: answers.clone() });
     let (script, transcript) = Script::new(start, batches);
-    let mut guest = Guest::new(&engine, admitted, Box::new(WithoutCheckpoints(script)), limits::MEMORY_BYTES_DEFAULT);
+    let mut guest =
+        Guest::new(&engine, admitted, Box::new(WithoutKeyFrames(script)), pluto_engine::limits::MEMORY_BYTES_DEFAULT);
     let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
     let exit = match guest.run(&arguments) {
         RunResult::Exit(code) => Some(code),
@@ -105,21 +105,25 @@ fn agrees_in_a_scene(
     let engine = Engine::new(None).expect("the engine starts");
     let bytes = fs::read(guests::built(name)).expect("it is built");
     let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
-    let header = Header::new(&bytes, limits::MEMORY_BYTES_DEFAULT, arguments, start);
+    let header = Header::new(&bytes, pluto_engine::limits::MEMORY_BYTES_DEFAULT, arguments, start);
     let mut trace = binary::begin(&header, &bytes).expect("it is packed");
     let mut block = Block::default();
     for (time, answers) in batches {
         block.turn(Sent::UNKNOWN, *time, answers);
     }
     if let Some(code) = exit {
-        block.end(&End { sent: Sent::UNKNOWN, how: Exit::Code(code) });
+        block.end(&End { sent: Sent::UNKNOWN, exit: Exit::Code(code) });
     }
     trace.extend(block.seal());
     let file = tempfile::NamedTempFile::new().expect("a file");
     fs::write(file.path(), trace).expect("it is written");
-    let stage =
-        Stage::within(&engine, open_trace(file.path()).expect("a trace"), file.path(), limits::MEMORY_BYTES_DEFAULT)
-            .expect("it replays");
+    let stage = Stage::within(
+        &engine,
+        open_trace(file.path()).expect("a trace"),
+        file.path(),
+        pluto_engine::limits::MEMORY_BYTES_DEFAULT,
+    )
+    .expect("it replays");
     let found = stage.run(&engine, Path::new(name), &bytes).expect("it runs").behaviour;
     let (sides, store) = (Sides { first: "script", second: "scene" }, stage.store.borrow());
     let differences = compare(&stage.scene, &store, [&stage.recorded, &found], sides, TOLERANCE);

@@ -16,7 +16,7 @@ mod worlds;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pluto_host::backend::live::DriverChoice;
+use pluto_live::DriverChoice;
 
 use self::case::Case;
 use self::live::LiveWorld;

@@ -9,10 +9,9 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use pluto_host::backend::live::{Board, DriverChoice, Port};
-use pluto_host::contract::*;
-use pluto_host::limits;
-use pluto_host::stop::StopReason;
+use pluto_contract::stop::StopReason;
+use pluto_contract::*;
+use pluto_live::{Board, DriverChoice, Port};
 use serde_json::Value;
 
 use crate::contract::{World, failed, on_each_driver};
@@ -325,7 +324,7 @@ fn what_shards_leave_is_gathered_in_their_order() {
     assert_eq!(first.ask(Request::Gather), gathered(["", "two"]));
     assert_eq!(first.ask(Request::Post(b"one".to_vec())), Reply::Done);
     assert_eq!(second.ask(Request::Post(b"2".to_vec())), Reply::Done);
-    assert_eq!(second.ask(Request::Post(vec![0; limits::POST_BYTES_MAX + 1])), failed(Error::TooLarge));
+    assert_eq!(second.ask(Request::Post(vec![0; pluto_contract::limits::POST_BYTES_MAX + 1])), failed(Error::TooLarge));
     worlds.truncate(1);
     assert_eq!(worlds[0].ask(Request::Gather), gathered(["one", "2"]));
     on_each_driver(|world| assert_eq!(world.ask(Request::Gather), Reply::Gathered(vec![Vec::new()])));

@@ -1,11 +1,16 @@
 //! The command `pluto-host`.
 
+mod cli;
+mod command;
+mod limits;
+
 use std::process::ExitCode;
 
 use clap::Parser;
-use pluto_host::cli::{Cli, Command};
-use pluto_host::command::{self, ExitStatus};
-use pluto_host::console;
+use pluto_live::console;
+
+use self::cli::{Cli, Command};
+use self::command::ExitStatus;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

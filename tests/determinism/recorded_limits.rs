@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use pluto_host::limits;
-
 use super::{lives_and_replays, recursion, teller};
 use crate::support::host;
 use crate::support::traces::{ENGINES, Folder, as_text, from_text, replays};
@@ -47,7 +45,7 @@ fn a_limit_that_has_changed_since_is_no_reason_to_refuse() {
 #[test]
 fn a_replay_gives_what_the_recording_host_gave() {
     let folder = Folder::new();
-    let count = limits::REQUESTS_PENDING_MAX + 1;
+    let count = pluto_contract::limits::REQUESTS_PENDING_MAX + 1;
     let asks = format!(
         "(loop $again
             (call $tell (i64.const 1))
@@ -55,7 +53,11 @@ fn a_replay_gives_what_the_recording_host_gave() {
             (br_if $again (i64.lt_u (local.get $count) (i64.const {count}))))
         (call $exit (i32.const 0))"
     );
-    let table = format!("(table {} funcref) {}", limits::TABLE_ELEMENTS_MAX + 1, teller("(call $exit (i32.const 0))"));
+    let table = format!(
+        "(table {} funcref) {}",
+        pluto_contract::limits::TABLE_ELEMENTS_MAX + 1,
+        teller("(call $exit (i32.const 0))")
+    );
     for (name, body, end) in [
         ("table-elements", table, "end stopped tables wanted 1048580 sent 0"),
         ("requests-pending", teller(&asks), "end stopped requests-pending sent "),

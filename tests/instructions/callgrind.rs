@@ -32,7 +32,7 @@ impl Cost {
 pub struct Folder(TempDir);
 
 /// Only this is counted, and not how the guest is compiled or taken from the cache.
-const COUNTED: &str = "pluto_host::guest::Guest::run";
+const COUNTED: &str = "pluto_engine::guest::Guest::run";
 
 impl Folder {
     /// A new one, with links to the host and to the built guests.

@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use pluto_host::limits;
-use pluto_host::trace::binary::{self, Block};
-use pluto_host::trace::{Header, Sent};
 use pluto_sdk::testing::{ClientId, World};
+use pluto_trace::binary::{self, Block};
+use pluto_trace::{Header, Sent};
 
 /// Clients that all want the same.
 #[derive(Clone, Copy)]
@@ -123,7 +122,7 @@ impl Mix {
                 clients.turn(&mut world);
             }
             let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
-            let header = Header::new(guest, limits::MEMORY_BYTES_DEFAULT, arguments, start);
+            let header = Header::new(guest, pluto_engine::limits::MEMORY_BYTES_DEFAULT, arguments, start);
             let mut bytes = binary::begin(&header, guest).expect("it packs");
             let mut block = Block::default();
             for (time, answers) in world.batches() {

@@ -1,7 +1,6 @@
 //! A case of the suite, and plans that several cases have.
 
-use pluto_host::contract::*;
-use pluto_host::limits;
+use pluto_contract::*;
 
 use super::worlds::{Event, Plan, Run, bytes, range, read, write};
 
@@ -35,7 +34,7 @@ pub fn a_deaf_client() -> Plan {
     Plan { files: vec![("large", vec![b'x'; LARGE as usize])], deaf: vec![0], ..a_client() }
 }
 
-pub const LARGE: u64 = limits::BUFFER_BYTES_MAX;
+pub const LARGE: u64 = pluto_contract::limits::BUFFER_BYTES_MAX;
 
 /// More than sockets hold, of a file that is `large`.
 pub fn a_large_write(run: &mut Run<'_>, connection: u64) -> u64 {

@@ -1,7 +1,6 @@
 //! Sentences of ports, connections and writes.
 
-use pluto_host::contract::*;
-use pluto_host::limits;
+use pluto_contract::*;
 
 use super::case::{CANCELLED, Case, FOREVER, a_client, a_deaf_client, a_file, a_large_write, nothing};
 use super::worlds::{Event, Plan, bytes, failed, range, read, write};
@@ -73,7 +72,7 @@ pub const CASES: &[Case] = &[
             "The request makes no sense: the field's documentation says what does.",
         ],
         plan: || {
-            const MANY: &[u8] = &[b'x'; 2 * limits::READ_BYTES_MAX];
+            const MANY: &[u8] = &[b'x'; 2 * pluto_contract::limits::READ_BYTES_MAX];
             let sends = [Event::Sends(0, b"hello"), Event::Sends(0, MANY), Event::Ends(0)];
             Plan { events: [Event::Connects].into_iter().chain(sends).collect(), ..nothing() }
         },
@@ -90,13 +89,13 @@ pub const CASES: &[Case] = &[
                 match run.ask(read(connection, u32::MAX)) {
                     Reply::Data(bytes) if bytes.is_empty() => break,
                     Reply::Data(bytes) => {
-                        assert!(bytes.len() <= limits::READ_BYTES_MAX, "{} at once", bytes.len());
+                        assert!(bytes.len() <= pluto_contract::limits::READ_BYTES_MAX, "{} at once", bytes.len());
                         all += bytes.len();
                     }
                     other => panic!("{other:?}"),
                 }
             }
-            assert_eq!(all, 2 * limits::READ_BYTES_MAX);
+            assert_eq!(all, 2 * pluto_contract::limits::READ_BYTES_MAX);
             assert_eq!(run.ask(write(connection, bytes("still"))), Reply::Written(5), "our direction is open");
         },
     },
@@ -233,12 +232,15 @@ pub const CASES: &[Case] = &[
         plan: a_client,
         script: |run| {
             let connection = run.meet();
-            let most: Vec<Part> = vec!["x".into(); limits::WRITE_PARTS_MAX];
+            let most: Vec<Part> = vec!["x".into(); pluto_contract::limits::WRITE_PARTS_MAX];
             assert_eq!(run.ask(write(connection, [&most[..], &bytes("x")].concat())), failed(Error::TooLarge));
-            let large = vec![Part::Bytes(vec![b'y'; limits::WRITE_BYTES_MAX]), "y".into()];
+            let large = vec![Part::Bytes(vec![b'y'; pluto_contract::limits::WRITE_BYTES_MAX]), "y".into()];
             assert_eq!(run.ask(write(connection, large)), failed(Error::TooLarge));
-            assert_eq!(run.ask(write(connection, most)), Reply::Written(limits::WRITE_PARTS_MAX as u64));
-            run.client_reads(0, &[b'x'; limits::WRITE_PARTS_MAX]);
+            assert_eq!(
+                run.ask(write(connection, most)),
+                Reply::Written(pluto_contract::limits::WRITE_PARTS_MAX as u64)
+            );
+            run.client_reads(0, &[b'x'; pluto_contract::limits::WRITE_PARTS_MAX]);
         },
     },
     Case {

@@ -1,7 +1,6 @@
 //! Sentences of files, directories, buffers and watches.
 
-use pluto_host::contract::*;
-use pluto_host::limits;
+use pluto_contract::*;
 
 use super::case::{Case, LARGE, a_file, nothing};
 use super::worlds::{Event, Plan, failed, open, range};
@@ -32,7 +31,7 @@ pub const CASES: &[Case] = &[
             }
             let large = run.open("large");
             let Reply::Data(most) = run.ask(Request::ReadFile(range(large, 0, LARGE))) else { panic!("no data") };
-            assert_eq!(most.len() as u64, limits::FILE_READ_BYTES_MAX);
+            assert_eq!(most.len() as u64, pluto_contract::limits::FILE_READ_BYTES_MAX);
         },
     },
     Case {
@@ -51,7 +50,7 @@ pub const CASES: &[Case] = &[
                     other => panic!("{other:?}"),
                 }
             }
-            let too_large = Request::Load(range(file, 0, limits::BUFFER_BYTES_MAX + 1));
+            let too_large = Request::Load(range(file, 0, pluto_contract::limits::BUFFER_BYTES_MAX + 1));
             assert_eq!(run.ask(too_large), failed(Error::TooLarge));
         },
     },
@@ -68,10 +67,12 @@ pub const CASES: &[Case] = &[
                     Reply::Opened(opened) => files.push(opened.file),
                     other => break other,
                 }
-                assert!(files.len() <= limits::HANDLES_MAX, "there is no limit");
+                assert!(files.len() <= pluto_contract::limits::HANDLES_MAX, "there is no limit");
             };
             assert_eq!(last, failed(Error::Exhausted));
-            assert!(files.len() <= limits::HANDLES_MAX / limits::HANDLES_FOR_FILES_SHARE);
+            assert!(
+                files.len() <= pluto_contract::limits::HANDLES_MAX / pluto_contract::limits::HANDLES_FOR_FILES_SHARE
+            );
             run.meet();
             assert_eq!(run.ask(Request::Close(files[0])), Reply::Done);
             run.open("file");
@@ -142,7 +143,8 @@ pub const CASES: &[Case] = &[
         ],
         plan: || Plan { files: vec![("large", vec![b'x'; LARGE as usize])], ..nothing() },
         script: |run| {
-            let watches = (0..limits::WATCHES_OF_ONE_MAX).map(|_| run.send(Request::Watch(b"large".to_vec())));
+            let watches =
+                (0..pluto_contract::limits::WATCHES_OF_ONE_MAX).map(|_| run.send(Request::Watch(b"large".to_vec())));
             let first = watches.min().expect("some");
             assert_eq!(run.ask(Request::Watch(b"large".to_vec())), failed(Error::Exhausted));
             assert_eq!(run.ask(Request::Cancel(first)), Reply::Done);
@@ -155,13 +157,15 @@ pub const CASES: &[Case] = &[
                     Reply::Loaded(loaded) => buffers.push(loaded.buffer),
                     other => break other,
                 }
-                assert!(buffers.len() as u64 * LARGE <= limits::BUFFERS_BYTES_MAX, "there is no limit");
+                assert!(buffers.len() as u64 * LARGE <= pluto_contract::limits::BUFFERS_BYTES_MAX, "there is no limit");
             };
             assert_eq!(last, failed(Error::Exhausted));
             buffers.iter().for_each(|buffer| assert_eq!(run.ask(Request::Close(*buffer)), Reply::Done));
             run.load(file, LARGE);
             // What was asked for and is not received yet.
-            let count = limits::ANSWER_BYTES_QUEUED_MAX as u64 / limits::FILE_READ_BYTES_MAX + 9;
+            let count = pluto_contract::limits::ANSWER_BYTES_QUEUED_MAX as u64
+                / pluto_contract::limits::FILE_READ_BYTES_MAX
+                + 9;
             let reads: Vec<u64> = (0..count).map(|_| run.send(Request::ReadFile(range(file, 0, LARGE)))).collect();
             let refused = reads.iter().filter(|id| run.answer(**id) == failed(Error::Exhausted)).count();
             assert!((9..20).contains(&refused), "{refused} of {count} are refused");
@@ -175,7 +179,10 @@ pub const CASES: &[Case] = &[
             "The file's metadata after its last byte was read.",
         ],
         plan: || Plan {
-            files: vec![("file", b"0123456789".to_vec()), ("large", vec![b'x'; limits::DIGEST_BYTES_MAX as usize + 1])],
+            files: vec![
+                ("file", b"0123456789".to_vec()),
+                ("large", vec![b'x'; pluto_contract::limits::DIGEST_BYTES_MAX as usize + 1]),
+            ],
             ..nothing()
         },
         script: |run| {
@@ -193,7 +200,7 @@ pub const CASES: &[Case] = &[
         script: |run| {
             run.open("a/b/file");
             assert_eq!(run.ask(open(b"\xff\xfe")), failed(Error::NotFound));
-            for invalid in [vec![b'x'; limits::PATH_BYTES_MAX + 1], b"nul\0".to_vec()] {
+            for invalid in [vec![b'x'; pluto_contract::limits::PATH_BYTES_MAX + 1], b"nul\0".to_vec()] {
                 assert_eq!(run.ask(open(&invalid)), failed(Error::Invalid));
                 assert_eq!(run.ask(Request::List(invalid.clone())), failed(Error::Invalid));
                 assert_eq!(run.ask(Request::Watch(invalid)), failed(Error::Invalid));

@@ -5,10 +5,10 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use pluto_host::backend::live::{Board, DriverChoice, Grant, Live, Port, Root};
-use pluto_host::console::{Console, Format, Verbosity};
-use pluto_host::contract::Submission;
-use pluto_host::world::{Batch, World as _};
+use pluto_contract::Submission;
+use pluto_contract::world::{Batch, World as _};
+use pluto_live::console::{Console, Format, Verbosity};
+use pluto_live::{Board, DriverChoice, Grant, Live, Port, Root};
 use rustix::net::sockopt::set_socket_linger;
 use tempfile::TempDir;
 

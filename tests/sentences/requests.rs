@@ -1,7 +1,6 @@
 //! Sentences of all requests, and of those that need neither a client nor a file.
 
-use pluto_host::contract::*;
-use pluto_host::limits;
+use pluto_contract::*;
 
 use super::case::{CANCELLED, Case, FOREVER, a_file, nothing, requests_with};
 use super::worlds::{failed, range, read};
@@ -123,7 +122,8 @@ pub const CASES: &[Case] = &[
         sentences: &["Be told what the operator wants."],
         plan: nothing,
         script: |run| {
-            let most: Vec<u64> = (0..limits::SIGNAL_REQUESTS_MAX).map(|_| run.send(Request::Signals)).collect();
+            let most: Vec<u64> =
+                (0..pluto_contract::limits::SIGNAL_REQUESTS_MAX).map(|_| run.send(Request::Signals)).collect();
             assert_eq!(run.ask(Request::Signals), failed(Error::Exhausted));
             assert_eq!(run.ask(Request::Cancel(most[0])), Reply::Done);
             let again = run.send(Request::Signals);
@@ -148,7 +148,7 @@ pub const CASES: &[Case] = &[
                 assert_eq!(run.ask(Request::Post(left.into())), Reply::Done);
                 assert_eq!(run.ask(Request::Gather), Reply::Gathered(vec![left.into()]));
             }
-            let too_large = vec![0; limits::POST_BYTES_MAX + 1];
+            let too_large = vec![0; pluto_contract::limits::POST_BYTES_MAX + 1];
             assert_eq!(run.ask(Request::Post(too_large)), failed(Error::TooLarge));
             assert_eq!(run.ask(Request::Gather), Reply::Gathered(vec![b"second".to_vec()]));
         },

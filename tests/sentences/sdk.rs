@@ -1,7 +1,7 @@
 //! The world of guests' own tests.
 
-use pluto_host::contract::Submission;
-use pluto_host::world::Batch;
+use pluto_contract::Submission;
+use pluto_contract::world::Batch;
 use pluto_sdk::testing::{ClientId, World};
 
 use super::worlds::{Event, Plan, Subject};
@@ -32,7 +32,7 @@ impl Subject for SdkWorld {
     }
 
     fn submit(&mut self, submission: Submission) {
-        self.world.submit(submission);
+        self.world.submit(&submission);
     }
 
     fn wait(&mut self) -> Batch {

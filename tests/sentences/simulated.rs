@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use pluto_host::backend::sim::{Seen, Sim};
-use pluto_host::behaviour::{Piece, Store};
-use pluto_host::contract::{Digested, Entry, Error, IpAddress, Kind, Metadata, SocketAddress, Submission};
-use pluto_host::scene::{Change, Client, Scene, Segment, Wait};
-use pluto_host::stop::Exit;
-use pluto_host::world::{Batch, World as _};
+use pluto_contract::stop::Exit;
+use pluto_contract::world::{Batch, World as _};
+use pluto_contract::{Digested, Entry, Error, IpAddress, Kind, Metadata, SocketAddress, Submission};
+use pluto_lab::behaviour::{Piece, Store};
+use pluto_lab::scene::{Change, Client, Scene, Segment, Wait};
+use pluto_lab::sim::{Seen, Sim};
 
 use super::worlds::{Event, Plan, Subject};
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use pluto_host::contract::*;
-use pluto_host::world::Batch;
+use pluto_contract::world::Batch;
+use pluto_contract::*;
 
 /// What is there when a script begins, and what happens in it, event by event.
 #[derive(Clone, Debug, Default)]

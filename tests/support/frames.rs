@@ -1,6 +1,6 @@
 //! The blocks of a trace with their frames, to be changed where its writer would not.
 
-use pluto_host::trace::binary::MAGIC;
+use pluto_trace::binary::MAGIC;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What stands before the first block.

@@ -33,7 +33,7 @@ fn judge(contract: &str, version: &str, copy: &str, released: Option<&str>) -> O
     let Some(released) = released else {
         return Some(format!(
             "{CONTRACT}:1: {copy} is missing: copy what version {version} is, with {copied}, and add the version to \
-             host/src/contract/versions.rs"
+             host/contract/src/versions.rs"
         ));
     };
     let (here, there) = (tokens(contract), tokens(released));
@@ -45,7 +45,7 @@ fn judge(contract: &str, version: &str, copy: &str, released: Option<&str>) -> O
     Some(format!(
         "{CONTRACT}:{line}: the contract has changed and is still version {version}: every guest and trace of {version} \
          counts on {copy}. Give the package another version in line 1 (the first number that is not 0, for a change \
-         that existing guests do not bear), copy it with {copied}, and add it to host/src/contract/versions.rs"
+         that existing guests do not bear), copy it with {copied}, and add it to host/contract/src/versions.rs"
     ))
 }
 

@@ -7,80 +7,26 @@
 //! Invariant: nobody else's code (a future, a handler, a waker, a destructor of one of these) runs
 //! while the state is borrowed. What is to be called or dropped is taken out first.
 
+mod ready;
+mod runtime;
 mod slots;
 mod tasks;
+mod timer;
 mod timers;
 
 use crate::contract::{Answer, Id, Level, Outcome, Reply, Request, Submission};
-use slots::{Consumer, Delivery, Slots};
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use runtime::{set_now, with};
+use slots::{Consumer, Delivery};
 use std::fmt::Display;
-use std::mem::ManuallyDrop;
 use std::ops::ControlFlow;
 use std::task::{Poll, Waker};
-use tasks::Tasks;
-use timers::Timers;
 
+pub(crate) use runtime::now;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use runtime::{Runtime, exchange};
 pub(crate) use slots::HandlerFn;
 pub(crate) use tasks::{TaskFuture, TaskId};
-pub(crate) use timers::Timer;
-
-thread_local! {
-    /// Never dropped, so that what a thread drops at its end still finds it.
-    static RUNTIME: ManuallyDrop<Runtime> = const { ManuallyDrop::new(Runtime::new()) };
-}
-
-/// All that a guest's executor keeps between two turns.
-pub(crate) struct Runtime {
-    state: RefCell<State>,
-    /// Tasks to be polled, by their slots, in the order in which they were woken. Apart from the
-    /// state, because a waker may be called at any time.
-    ready: RefCell<VecDeque<u32>>,
-    /// The time of the last batch: nanoseconds since the Unix epoch. Apart from the state, because
-    /// it is asked for often.
-    now: Cell<u64>,
-}
-
-struct State {
-    /// Whether a guest has been started here. Natively the SDK's types can be dropped where no
-    /// guest is.
-    started: bool,
-    /// Requests made since the last turn ended.
-    outgoing: Vec<Submission>,
-    slots: Slots,
-    tasks: Tasks,
-    timers: Timers,
-    /// The exit code, once `main` is done.
-    exit: Option<u8>,
-    /// Whether the operator asked for a pause in this turn.
-    pause: bool,
-    /// Lines logged since the last turn ended. On wasm32 the log is called at once instead.
-    #[cfg(not(target_arch = "wasm32"))]
-    logs: Vec<(Level, String)>,
-}
-
-impl Runtime {
-    pub(crate) const fn new() -> Runtime {
-        Runtime { state: RefCell::new(State::new()), ready: RefCell::new(VecDeque::new()), now: Cell::new(0) }
-    }
-}
-
-impl State {
-    const fn new() -> State {
-        State {
-            started: false,
-            outgoing: Vec::new(),
-            slots: Slots::new(),
-            tasks: Tasks::new(),
-            timers: Timers::new(),
-            exit: None,
-            pause: false,
-            #[cfg(not(target_arch = "wasm32"))]
-            logs: Vec::new(),
-        }
-    }
-}
+pub(crate) use timer::Timer;
 
 // ---- The guest as a whole.
 
@@ -110,7 +56,7 @@ where
 pub(crate) fn turn(time: u64, answers: Vec<Answer>, requests: &mut Vec<Submission>) -> Option<Outcome> {
     // Time never goes back, whatever a host says.
     let now = now().max(time);
-    RUNTIME.with(|runtime| runtime.now.set(now));
+    set_now(now);
     for answer in answers {
         deliver(answer);
     }
@@ -233,35 +179,6 @@ fn discard(reply: &Reply) {
     }
 }
 
-impl State {
-    /// Panics when no guest runs here.
-    fn expect_guest(&self) {
-        assert!(self.started, "a request was made outside of a guest: start one with pluto_sdk::testing");
-    }
-
-    /// Makes a request whose answer does not matter.
-    fn send_ignored(&mut self, request: Request) {
-        if self.started {
-            let id = self.slots.insert_ignored(&request);
-            self.outgoing.push(Submission { id, request });
-        }
-    }
-
-    /// Sees to it that the host wakes the guest for the earliest timer. One `sleep` is pending at
-    /// most: a later one is cancelled, an earlier one left to pass, for it does no harm.
-    fn arm_timer(&mut self, now: u64) {
-        let Some(earliest) = self.timers.needs_arming() else { return };
-        if let Some(id) = self.timers.armed() {
-            self.slots.abandon(id);
-            self.send_ignored(Request::Cancel(id));
-        }
-        let request = Request::Sleep(earliest.saturating_sub(now));
-        let id = self.slots.insert_timer(&request);
-        self.outgoing.push(Submission { id, request });
-        self.timers.arm(id, earliest);
-    }
-}
-
 // ---- Tasks.
 
 /// Starts a task: it is polled in this turn.
@@ -277,18 +194,8 @@ pub(crate) fn cancel(id: TaskId) {
     drop(future);
 }
 
-/// Puts a task on the ready list.
-fn push_ready(slot: u32) {
-    RUNTIME.with(|runtime| runtime.ready.borrow_mut().push_back(slot));
-}
-
 fn next_ready() -> Option<u32> {
-    RUNTIME.with(|runtime| {
-        if runtime.state.borrow().exit.is_some() {
-            return None;
-        }
-        runtime.ready.borrow_mut().pop_front()
-    })
+    if with(|state| state.exit.is_some()) { None } else { ready::pop() }
 }
 
 fn poll_task(slot: u32) {
@@ -298,12 +205,7 @@ fn poll_task(slot: u32) {
     drop(ended);
 }
 
-// ---- Time and log.
-
-/// The time of the last batch.
-pub(crate) fn now() -> u64 {
-    RUNTIME.with(|runtime| runtime.now.get())
-}
+// ---- The log.
 
 /// Writes a log line. On wasm32 the host takes it at once. Natively the line waits for the end of
 /// the turn; outside of a guest nobody reads it.
@@ -324,21 +226,7 @@ pub(crate) fn take_logs() -> Vec<(Level, String)> {
     with(|state| std::mem::take(&mut state.logs))
 }
 
-// ---- The state, and exchanging it.
-
-fn with<T>(f: impl FnOnce(&mut State) -> T) -> T {
-    RUNTIME.with(|runtime| f(&mut runtime.state.borrow_mut()))
-}
-
-/// Exchanges this thread's guest for another: how `testing` keeps many guests in one thread.
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) fn exchange(other: &mut Runtime) {
-    RUNTIME.with(|runtime| {
-        runtime.state.swap(&other.state);
-        runtime.ready.swap(&other.ready);
-        runtime.now.swap(&other.now);
-    });
-}
+// ---- The end.
 
 /// Drops all that this thread's guest still holds.
 #[cfg(not(target_arch = "wasm32"))]
@@ -348,7 +236,7 @@ pub(crate) fn drop_guest() {
     }
     let handlers = with(|state| state.slots.take_handlers());
     drop(handlers);
-    let rest = with(|state| std::mem::replace(state, State::new()));
+    let rest = with(|state| std::mem::replace(state, runtime::State::new()));
     drop(rest);
-    RUNTIME.with(|runtime| runtime.now.set(0));
+    set_now(0);
 }

@@ -10,12 +10,14 @@ mod define;
 pub mod limits;
 mod message;
 mod rules;
+pub mod stop;
 #[cfg(test)]
 mod tests;
 mod types;
+pub mod versions;
 #[cfg(feature = "world")]
 pub mod world;
 
 pub use self::arity::Arity;
-pub use self::rules::{Expected, ObjectKind};
+pub use self::rules::{Expected, Field, ObjectKind};
 pub use self::types::*;

@@ -87,6 +87,14 @@ pub const LOG_LOST_TOLD_MILLIS: u64 = 1_000;
 /// that container systems wait before they kill.
 pub const STOP_SECONDS_MAX: u64 = 9;
 
+/// Elements of all tables of a guest together. A table element takes 8 bytes of the host.
+pub const TABLE_ELEMENTS_MAX: usize = 1 << 20;
+
+/// How long a guest may compute between two calls of `receive`; what its thread waits for a disk
+/// does not count. All other clients wait meanwhile, so it is a bug detector and not a budget: a
+/// turn takes microseconds, and this leaves room for a stalled machine.
+pub const TURN_SECONDS_MAX: u64 = 5;
+
 /// Returns whether there is room for another when there are so many already: else a request is
 /// answered `exhausted`.
 pub fn room(count: usize, max: usize) -> Result<(), Error> {

@@ -3,10 +3,10 @@
 use clap::ValueEnum;
 use clap::builder::{EnumValueParser, TypedValueParser};
 
-use crate::backend::live::DriverChoice;
-use crate::compile::Product;
-use crate::console::{Format, Verbosity};
-use crate::engine_kind::EngineKind;
+use pluto_engine::compile::Product;
+use pluto_live::DriverChoice;
+use pluto_live::console::{Format, Verbosity};
+use pluto_trace::engine_kind::EngineKind;
 
 /// Declares the names of a type's variants, with the help text of each, and a parser for them.
 macro_rules! choices {

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::backend::live::DriverChoice;
-use crate::compile::Product;
-use crate::console::{Format, Verbosity};
-use crate::engine_kind::EngineKind;
-use crate::lab::explain::Filter;
 use crate::limits;
+use pluto_engine::compile::Product;
+use pluto_lab::explain::Filter;
+use pluto_live::DriverChoice;
+use pluto_live::console::{Format, Verbosity};
+use pluto_trace::engine_kind::EngineKind;
 
 /// Runs a server that is a WebAssembly component and can do four things: send requests, receive
 /// answers, read the time, and log.
@@ -315,12 +315,12 @@ impl Run {
 
 /// Returns the number of cores that this process may use, by its affinity and its control group.
 fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(limits::SHARDS_MAX))
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(pluto_trace::limits::SHARDS_MAX))
 }
 
 fn shards(text: &str) -> Result<usize, String> {
-    let shards = text.parse().ok().filter(|shards| (1..=limits::SHARDS_MAX).contains(shards));
-    shards.ok_or_else(|| format!("the number of shards is one from 1 to {}", limits::SHARDS_MAX))
+    let shards = text.parse().ok().filter(|shards| (1..=pluto_trace::limits::SHARDS_MAX).contains(shards));
+    shards.ok_or_else(|| format!("the number of shards is one from 1 to {}", pluto_trace::limits::SHARDS_MAX))
 }
 
 fn port(text: &str) -> Result<u16, String> {
@@ -348,7 +348,10 @@ fn size(text: &str) -> Result<u64, String> {
     };
     let bytes = shift.and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift));
     bytes.filter(|bytes| *bytes > 0).ok_or_else(|| {
-        format!("a size is a number of bytes, or one with K, M or G, such as {}M", limits::MEMORY_BYTES_DEFAULT >> 20)
+        format!(
+            "a size is a number of bytes, or one with K, M or G, such as {}M",
+            pluto_engine::limits::MEMORY_BYTES_DEFAULT >> 20
+        )
     })
 }
 
@@ -438,7 +441,9 @@ mod tests {
     fn the_help_names_the_defaults_that_hold() {
         let mut command = Cli::command();
         let help = command.render_long_help().to_string();
-        for (default, bytes) in [("1G", limits::MEMORY_BYTES_DEFAULT), ("32M", limits::KEY_FRAME_BYTES_BETWEEN)] {
+        for (default, bytes) in
+            [("1G", pluto_engine::limits::MEMORY_BYTES_DEFAULT), ("32M", limits::KEY_FRAME_BYTES_BETWEEN)]
+        {
             assert!(help.contains(&format!("[default: {default}]")), "{default}: {help}");
             assert_eq!(size(default), Ok(bytes));
         }

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::compile::{Product, REFUSED, child};
-use crate::messages::cut;
+use pluto_engine::compile::{Product, REFUSED, child};
+use pluto_messages::cut;
 
 /// Compiles `length` bytes of standard input for the process `parent`, which has started this one.
 /// The product goes to standard output, and an error to standard error.

@@ -27,7 +27,7 @@ pub fn take_descriptors(shards: usize) -> Result<usize> {
         report(&format!("note: only {descriptors} descriptors for clients and files: `ulimit -Hn` allows no more"));
     }
     let handles = (descriptors - descriptors_of_host(shards)) / shards as u64;
-    Ok(usize::try_from(handles).unwrap_or(usize::MAX).min(limits::HANDLES_MAX))
+    Ok(usize::try_from(handles).unwrap_or(usize::MAX).min(pluto_contract::limits::HANDLES_MAX))
 }
 
 /// Descriptors without which a server with this many shards does not start.

@@ -9,17 +9,16 @@ use anyhow::{Context, Result};
 use super::exit_status::ExitStatus;
 use super::report::report;
 use super::setup::{engine, engine_for, read_guest};
-use super::trace::open;
-use crate::backend::sim::Unknown;
-use crate::behaviour::{Behaviour, Ended};
-use crate::engine::Engine;
-use crate::engine_kind::EngineKind;
-use crate::lab::difference::{Differences, Sides, TOLERANCE, compare};
-use crate::lab::explain::count;
-use crate::lab::stage::{Ran, Stage, Trap};
-use crate::limits;
-use crate::messages::{printable, quoted};
-use crate::scene::Scene;
+use pluto_engine::engine::Engine;
+use pluto_lab::behaviour::{Behaviour, Ended};
+use pluto_lab::difference::{Differences, Sides, TOLERANCE, compare};
+use pluto_lab::explain::count;
+use pluto_lab::scene::Scene;
+use pluto_lab::sim::Unknown;
+use pluto_lab::stage::{GuestRun, Stage, Trap};
+use pluto_lab::trace_file::open;
+use pluto_messages::{printable, quoted};
+use pluto_trace::engine_kind::EngineKind;
 
 /// Tells what the second guest answers differently to the clients of a trace.
 pub fn diff(trace: &Path, first: &Path, second: &Path, memory_max: u64) -> Result<ExitStatus> {
@@ -66,7 +65,7 @@ pub fn loose(guest: &Path, trace: &Path, target: EngineKind, memory_max: u64) ->
 
 /// Runs a guest in a recorded world. Reports a trap.
 fn run(stage: &Stage, engine: &Engine, path: &Path, guest: &[u8]) -> Result<(Behaviour, Unknown)> {
-    let Ran { behaviour, unknown, trap } = stage.run(engine, path, guest)?;
+    let GuestRun { behaviour, unknown, trap } = stage.run(engine, path, guest)?;
     if let Some(Trap { message, log }) = trap {
         report(&format!("{}: it trapped: {message}", path.display()));
         log.iter().for_each(|(level, line)| report(&format!("log: {}", quoted(*level, line))));
@@ -91,10 +90,10 @@ fn tell_unknown(path: &Path, unknown: &Unknown) {
     let told = |paths: &std::collections::BTreeSet<Vec<u8>>| {
         let mut names: Vec<String> = paths
             .iter()
-            .take(limits::SCENE_UNKNOWN_PATHS_TOLD)
+            .take(pluto_lab::limits::SCENE_UNKNOWN_PATHS_TOLD)
             .map(|path| printable(&String::from_utf8_lossy(path)).to_string())
             .collect();
-        if paths.len() > limits::SCENE_UNKNOWN_PATHS_TOLD {
+        if paths.len() > pluto_lab::limits::SCENE_UNKNOWN_PATHS_TOLD {
             names.push("...".to_owned());
         }
         names.join(", ")

@@ -12,15 +12,14 @@ use anyhow::{Context, Result, bail};
 use super::exit_status::ExitStatus;
 use super::report::report;
 use super::setup::engine;
-use super::trace::{Trace, open};
-use crate::backend::replay::{Outcome, Step};
 use crate::cli::Explain;
-use crate::engine_kind::EngineKind;
-use crate::lab::explain::text::Text;
-use crate::lab::explain::{Event, Explainer, html};
-use crate::lab::replaying::{go_to, play, skip_to_begin};
-use crate::limits;
-use crate::trace::Header;
+use pluto_lab::explain::text::Text;
+use pluto_lab::explain::{Event, Explainer, html};
+use pluto_lab::replaying::{go_to, play, skip_to_begin};
+use pluto_lab::trace_file::{Trace, open};
+use pluto_trace::Header;
+use pluto_trace::engine_kind::EngineKind;
+use pluto_trace::replay::{Outcome, Step};
 
 /// Replays a trace with the guest that is in it, and tells what happens.
 pub fn explain(options: &Explain) -> Result<ExitStatus> {
@@ -108,7 +107,7 @@ impl Narrator {
         let (output, error) = (&mut self.output, &mut self.error);
         self.explainer.step(step, |event| match output {
             Output::Text(text) if error.is_none() => *error = written_or_over(text.event(&event)),
-            Output::Page(events, _) if events.len() < limits::EXPLAIN_PAGE_EVENTS_MAX => events.push(event),
+            Output::Page(events, _) if events.len() < pluto_lab::limits::EXPLAIN_PAGE_EVENTS_MAX => events.push(event),
             Output::Page(_, left_out) => *left_out += 1,
             Output::Text(_) => {}
         });

@@ -9,10 +9,10 @@ use anyhow::{Context, Result};
 use super::exit_status::ExitStatus;
 use super::report::report;
 use super::setup::{engine, read_guest};
-use crate::admission::{self, Inspection, Names};
-use crate::compile::Compiler;
-use crate::engine::componentize as make_component;
-use crate::messages::{self, printable};
+use pluto_engine::admission::{self, Inspection, Names};
+use pluto_engine::compile::Compiler;
+use pluto_engine::engine::componentize as make_component;
+use pluto_messages::printable;
 
 /// Tells what a guest is, and whether it would be admitted. The guest is compiled in a process of
 /// its own, or in this one with `compile_here`.
@@ -46,7 +46,7 @@ fn describe(path: &Path, inspection: &Inspection) -> String {
     let list = |of: fn(&Names) -> &[String]| match inspection.names.as_ref().map(of) {
         None => "not looked at".to_owned(),
         Some([]) => "nothing".to_owned(),
-        Some(names) => messages::list(names.iter().map(String::as_str), "\n          "),
+        Some(names) => pluto_messages::list(names.iter().map(String::as_str), "\n          "),
     };
     format!(
         "guest     {}\nkind      {kind}\nsize      {} bytes\nsha256    {sha256}\nimports   {}\nexports   {}\n",

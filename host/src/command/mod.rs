@@ -15,7 +15,6 @@ mod setup;
 mod shards;
 mod startup_notice;
 mod text;
-mod trace;
 
 use std::sync::Arc;
 
@@ -27,7 +26,6 @@ use crate::cli::{Cli, Command, Form};
 pub use self::compile_guest::compile_guest;
 pub use self::exit_status::ExitStatus;
 pub use self::report::report;
-pub use self::trace::open as open_trace;
 
 /// Does what the command line says. An error means that nothing was started.
 pub fn run(cli: Cli) -> Result<ExitStatus> {

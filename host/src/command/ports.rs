@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use anyhow::{Result, anyhow, bail};
 use rustix::io::Errno;
 
-use crate::backend::live::Port;
 use crate::cli::Run;
 use crate::limits;
+use pluto_live::Port;
 
 /// Binds the guest's port, then the ports of `--grant-port`.
 pub fn bind_ports(run: &Run) -> Result<Vec<Port>> {

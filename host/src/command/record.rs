@@ -18,14 +18,14 @@ use signal_hook::consts::SIGUSR1;
 use signal_hook::low_level::pipe;
 
 use super::report::report;
-use crate::backend::live::Live;
-use crate::backend::record::{BackgroundWriter, Flight, Recorder, Snapshot, Snapshots};
-use crate::checkpoints::{CheckpointedWorld, WithoutCheckpoints};
 use crate::cli::Run;
 use crate::limits;
-use crate::stop::Exit;
-use crate::trace::{Header, binary};
-use crate::world::World as _;
+use pluto_contract::stop::Exit;
+use pluto_contract::world::World as _;
+use pluto_live::Live;
+use pluto_trace::key_frames::{PausableWorld, WithoutKeyFrames};
+use pluto_trace::record::{BackgroundWriter, Flight, Recorder, Snapshot, Snapshots};
+use pluto_trace::{Header, binary};
 
 /// The stream that becomes readable at each SIGUSR1.
 pub struct SnapshotRequests(UnixStream);
@@ -53,11 +53,11 @@ pub fn recorded(
     shard: Option<usize>,
     guest: &[u8],
     snapshot_requests: Option<SnapshotRequests>,
-) -> Result<Box<dyn CheckpointedWorld>> {
+) -> Result<Box<dyn PausableWorld>> {
     let start = live.start();
     let beginning = || binary::begin(&Header::new(guest, run.memory_max, run.guest_arguments(), start), guest);
     Ok(match (run.flight_recorder, &run.record) {
-        (None, None) => Box::new(WithoutCheckpoints(live)),
+        (None, None) => Box::new(WithoutKeyFrames(live)),
         (None, Some(path)) => {
             let path = of_shard(path, shard);
             let name = path.display().to_string();
@@ -105,8 +105,8 @@ fn flight_recorder(
     // The size of a key frame and the distance between two of them are then about the same at
     // worst.
     let record = Recorder::new(Box::new(live), writer, Flight::key_frame_every(size), 1);
-    Ok(record.then(Box::new(move |how| {
-        let (saver, snapshots, is_to_save) = (saver.clone(), snapshots.clone(), !is_orderly(how));
+    Ok(record.then(Box::new(move |exit| {
+        let (saver, snapshots, is_to_save) = (saver.clone(), snapshots.clone(), !is_orderly(exit));
         let last = move || {
             // Whoever is writing finishes first, and nobody begins any more: the process ends,
             // perhaps in the midst of it.
@@ -116,7 +116,7 @@ fn flight_recorder(
             }
             saver.is_over = true;
         };
-        let stall = Duration::from_secs(limits::TRACE_STALL_SECONDS_MAX);
+        let stall = Duration::from_secs(pluto_trace::limits::TRACE_STALL_SECONDS_MAX);
         if finished(last, stall, &written).is_none() {
             report(&format!("the flight recorder cannot write {}: its disk does not respond", path.display()));
         }
@@ -146,8 +146,8 @@ fn finished<T: Send + 'static>(
 }
 
 /// Returns whether the end of the run is so ordinary that nobody will ask what happened.
-fn is_orderly(how: &Exit) -> bool {
-    match how {
+fn is_orderly(exit: &Exit) -> bool {
+    match exit {
         Exit::Code(code) => *code == 0,
         Exit::Trapped => false,
         Exit::Stopped(stop) => stop.is_orderly(),
@@ -195,7 +195,7 @@ impl Saver {
         let failed = || format!("cannot record to {}", saver.path.display());
         let path = saver.path.clone();
         let try_it = move || create(&path).and_then(|_| Ok(std::fs::remove_file(part(&path))?));
-        let patience = Duration::from_millis(limits::TRACE_OPEN_MILLIS_MAX);
+        let patience = Duration::from_millis(pluto_trace::limits::TRACE_OPEN_MILLIS_MAX);
         match finished(try_it, patience, &saver.written) {
             Some(tried) => tried.with_context(failed)?,
             None => {

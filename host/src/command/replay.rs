@@ -10,19 +10,18 @@ use anyhow::{Context, Result, bail};
 use super::exit_status::ExitStatus;
 use super::report::report;
 use super::setup::{self, engine_for, read_guest};
-use super::trace::open;
-use crate::backend::replay::{Divergence, Step};
-use crate::contract::Submission;
-use crate::engine::Engine;
-use crate::engine_kind::EngineKind;
-use crate::lab::explain::text::Text;
-use crate::lab::explain::{Event, Explainer, Filter, Mark, count};
-use crate::lab::replaying::{begins_at, go_to, play, skip_to_begin};
-use crate::limits;
-use crate::messages::quoted;
-use crate::run_limits::RunLimits;
-use crate::stop::Exit;
-use crate::trace::{Header, text};
+use pluto_contract::Submission;
+use pluto_contract::stop::Exit;
+use pluto_engine::engine::Engine;
+use pluto_lab::explain::text::Text;
+use pluto_lab::explain::{Event, Explainer, Filter, Mark, count};
+use pluto_lab::replaying::{begins_at, go_to, play, skip_to_begin};
+use pluto_lab::trace_file::open;
+use pluto_messages::quoted;
+use pluto_trace::engine_kind::EngineKind;
+use pluto_trace::replay::{Divergence, Step};
+use pluto_trace::run_limits::RunLimits;
+use pluto_trace::{Header, text};
 
 /// Runs a guest on the answers of a trace, and says whether it does what was recorded.
 pub fn replay(
@@ -111,7 +110,7 @@ impl Before {
             explainer.step(step, |event| {
                 if !is_end && event.mark != Mark::Logged {
                     events.push_back(event);
-                    events.drain(..events.len().saturating_sub(limits::REPLAY_EVENTS_TOLD));
+                    events.drain(..events.len().saturating_sub(pluto_lab::limits::REPLAY_EVENTS_TOLD));
                 }
             });
             if is_end {
@@ -148,8 +147,8 @@ fn describe(divergence: &Divergence) -> String {
     }
 }
 
-fn end(how: &Exit) -> String {
-    match how {
+fn end(exit: &Exit) -> String {
+    match exit {
         Exit::Code(code) => format!("exit code {code}"),
         Exit::Trapped => "a trap".to_owned(),
         Exit::Stopped(stop) => stop.to_string(),

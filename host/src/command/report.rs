@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::console;
+use pluto_live::console;
 
 /// Writes a message of the host to standard error. While the host serves, this does not wait for
 /// whoever reads it.

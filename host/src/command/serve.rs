@@ -16,11 +16,11 @@ use super::report::report;
 use super::setup::{engine, read_guest};
 use super::shards::{ShardContext, Shards};
 use super::startup_notice::StartupNotice;
-use crate::admission::{self, Admitted};
-use crate::backend::live::{Board, Operator, Port, Root, Signals};
 use crate::cli::Run;
-use crate::console;
-use crate::engine::Engine;
+use pluto_engine::admission::{self, Admitted};
+use pluto_engine::engine::Engine;
+use pluto_live::console;
+use pluto_live::{Board, Operator, Port, Root, Signals};
 
 /// Runs a guest until it ends.
 pub fn serve(run: &Run) -> Result<ExitStatus> {

@@ -6,16 +6,15 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::report::report;
-use crate::compile::Compiler;
-use crate::engine::{self, Engine};
-use crate::engine_kind::EngineKind;
-use crate::limits;
+use pluto_engine::compile::Compiler;
+use pluto_engine::engine::{self, Engine};
+use pluto_trace::engine_kind::EngineKind;
 
 /// Raises the limit of the stack to what a guest's and the host's own code may need. The stack
 /// grows on demand.
 fn take_stack() -> Result<()> {
     let mut limit = getrlimit(Resource::Stack);
-    let enough = limits::STACK_OF_PROCESS_BYTES;
+    let enough = pluto_trace::limits::STACK_OF_PROCESS_BYTES;
     if limit.current.is_some_and(|bytes| bytes < enough) {
         limit.current = Some(enough);
         let advice = || format!("a guest needs a stack of {0} KiB: allow it with `ulimit -Hs {0}`", enough >> 10);
@@ -31,8 +30,13 @@ pub fn read_guest(path: &Path) -> Result<Vec<u8>> {
     if !metadata.is_file() {
         bail!("{} is not a file: {advice}", path.display());
     }
-    if metadata.len() > limits::GUEST_BYTES_MAX {
-        bail!("{} has {} bytes; a guest may have {}", path.display(), metadata.len(), limits::GUEST_BYTES_MAX);
+    if metadata.len() > pluto_trace::limits::GUEST_BYTES_MAX {
+        bail!(
+            "{} has {} bytes; a guest may have {}",
+            path.display(),
+            metadata.len(),
+            pluto_trace::limits::GUEST_BYTES_MAX
+        );
     }
     std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }

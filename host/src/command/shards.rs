@@ -15,14 +15,13 @@ use super::ports::port_in_use;
 use super::record::{SnapshotRequests, recorded};
 use super::report::report;
 use super::startup_notice::StartupNotice;
-use crate::admission::Admitted;
-use crate::backend::live::{Board, Grant, Live, Port, Root, Signals, Stopper};
 use crate::cli::Run;
-use crate::console::{Console, Output};
-use crate::engine::Engine;
-use crate::guest::{Guest, RunResult};
-use crate::limits;
-use crate::stop::StopReason;
+use pluto_contract::stop::StopReason;
+use pluto_engine::admission::Admitted;
+use pluto_engine::engine::Engine;
+use pluto_engine::guest::{Guest, RunResult};
+use pluto_live::console::{Console, Output};
+use pluto_live::{Board, Grant, Live, Port, Root, Signals, Stopper};
 
 /// The state that the shards have in common.
 pub struct Shards<'a> {
@@ -86,7 +85,7 @@ impl Shards<'_> {
                     let exit = &exit;
                     thread::Builder::new()
                         .name(format!("shard {}", context.number))
-                        .stack_size(limits::STACK_OF_PROCESS_BYTES as usize)
+                        .stack_size(pluto_trace::limits::STACK_OF_PROCESS_BYTES as usize)
                         .spawn_scoped(scope, move || self.run_further(context, &wait, exit))
                         .context("cannot start a thread for each shard: --shards 1 needs none")?;
                     Ok(begin)

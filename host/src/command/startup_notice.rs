@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use super::descriptors::descriptors_of_host;
 use super::report::report;
-use crate::limits;
 
 /// Tells the operator the server's address, as soon as every shard listens. From then on clients
 /// meet all shards.
@@ -87,10 +86,12 @@ fn serving(what: &str, address: SocketAddr, shards: usize, begin: Instant) -> St
 /// Returns the note that fewer clients can be connected than the guest would take. Both numbers
 /// are for each shard.
 fn fewer_clients(wanted: usize, handles_max: usize, shards: usize) -> Option<String> {
-    let most = limits::clients_max(handles_max);
+    let most = pluto_contract::limits::clients_max(handles_max);
     // The inverse of `clients_max`.
-    let handles = wanted.saturating_mul(limits::HANDLES_FOR_FILES_SHARE).div_ceil(limits::HANDLES_FOR_FILES_SHARE - 1);
-    let advice = if handles > limits::HANDLES_MAX {
+    let handles = wanted
+        .saturating_mul(pluto_contract::limits::HANDLES_FOR_FILES_SHARE)
+        .div_ceil(pluto_contract::limits::HANDLES_FOR_FILES_SHARE - 1);
+    let advice = if handles > pluto_contract::limits::HANDLES_MAX {
         "the host has no handles for more".to_owned()
     } else {
         let descriptors = (handles * shards) as u64 + descriptors_of_host(shards);
@@ -134,7 +135,8 @@ mod tests {
         let note = fewer_clients(25_000, 9_000, 2).expect("fewer");
         assert!(note.contains("13500 clients can be connected at once, while the server would accept 50000"), "{note}");
         assert!(
-            fewer_clients(usize::MAX, limits::HANDLES_MAX, 1).is_some_and(|note| note.contains("no handles for more"))
+            fewer_clients(usize::MAX, pluto_contract::limits::HANDLES_MAX, 1)
+                .is_some_and(|note| note.contains("no handles for more"))
         );
     }
 

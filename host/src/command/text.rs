@@ -10,10 +10,10 @@ use super::exit_status::ExitStatus;
 use super::record::create_trace;
 use super::setup::read_guest;
 use crate::limits;
-use crate::trace::Header;
-use crate::trace::binary::{MAGIC, TraceError, TraceReader, TraceWriter};
-use crate::trace::hex::hex;
-use crate::trace::text::{TextReader, TextWriter};
+use pluto_trace::Header;
+use pluto_trace::binary::{MAGIC, TraceError, TraceReader, TraceWriter};
+use pluto_trace::hex::hex;
+use pluto_trace::text::{TextReader, TextWriter};
 
 /// Writes a trace as text to standard output. If the trace is damaged, writes what stands before
 /// the damage.

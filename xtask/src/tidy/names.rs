@@ -16,7 +16,7 @@ struct Rule {
     why: &'static str,
 }
 
-const RULES: [Rule; 6] = [
+const RULES: [Rule; 5] = [
     Rule {
         names: &["dbg!", "todo!", "unimplemented!"],
         within: &[""],
@@ -28,11 +28,11 @@ const RULES: [Rule; 6] = [
         names: &["unsafe", "allow(unsafe_code", "expect(unsafe_code"],
         within: &[""],
         allowed: &[
-            ("host/src/backend/live/driver/", "the length of a buffer that the system has filled, a field of an entry"),
-            ("host/src/backend/live/heap.rs", "a call of the system's allocator"),
-            ("host/src/turn.rs", "a call of the C library: what a thread has computed"),
-            ("host/src/code_cache/mod.rs", "code that we have compiled, in a file of our own"),
-            ("host/src/compile/child.rs", "descriptors that somebody else has left open"),
+            ("host/live/src/driver/", "the length of a buffer that the system has filled, a field of an entry"),
+            ("host/live/src/heap.rs", "a call of the system's allocator"),
+            ("host/engine/src/turn.rs", "a call of the C library: what a thread has computed"),
+            ("host/engine/src/code_cache/mod.rs", "code that we have compiled, in a file of our own"),
+            ("host/engine/src/compile/child.rs", "descriptors that somebody else has left open"),
             ("guest/memcmp/src/lib.rs", "C's `memcmp`, by its signature"),
             ("guest/sdk/src/contract.rs", "generated bindings: the ABI of WebAssembly is raw pointers"),
             ("guest/sdk/src/lib.rs", "the generated export, in the macro that writes a guest's main"),
@@ -46,7 +46,7 @@ const RULES: [Rule; 6] = [
         names: &["bindgen!", "generate!"],
         within: &[""],
         allowed: &[
-            ("host/src/contract.rs", "the host's bindings"),
+            ("host/engine/src/contract.rs", "the host's bindings"),
             ("guest/sdk/src/contract.rs", "the guests' bindings"),
         ],
         in_tests: true,
@@ -56,12 +56,12 @@ const RULES: [Rule; 6] = [
         names: &["std::fs", "std::net", "rustix", "socket2", "signal_hook"],
         within: &["host/"],
         allowed: &[
-            ("host/src/backend/live", "the live world"),
+            ("host/live/", "the live world, and the terminal or whoever else reads the log"),
             ("host/src/command/", "for the operator: the guest's file, the port, the limit of descriptors"),
-            ("host/src/console/", "the terminal, or whoever reads the log"),
-            ("host/src/code_cache/", "for the operator: compiled code"),
-            ("host/src/compile/", "for the operator: the process that compiles"),
-            ("host/src/engine.rs", "errors of the system, as types only"),
+            ("host/engine/src/code_cache/", "for the operator: compiled code"),
+            ("host/engine/src/compile/", "for the operator: the process that compiles"),
+            ("host/engine/src/engine.rs", "errors of the system, as types only"),
+            ("host/lab/src/trace_file.rs", "for the operator: the file of a trace"),
             ("host/src/cli/", "addresses, as types only"),
         ],
         in_tests: true,
@@ -72,25 +72,17 @@ const RULES: [Rule; 6] = [
         within: &["host/", "guest/"],
         allowed: &[
             ("host/src/main.rs", "the exit code of the program"),
-            ("host/src/backend/live", "the live world: the clock that guests are told of"),
+            ("host/live/", "the live world: the clock that guests are told of, and the stamps of log lines"),
             ("host/src/command/", "for the operator: how long the start takes, names of files, the exit code"),
-            ("host/src/console/", "the stamps of log lines, and how long the last ones are waited for"),
-            ("host/src/code_cache/", "how old compiled code is, and names of files that nobody else has"),
-            ("host/src/compile/", "the process that compiles, and how long it may take"),
-            ("host/src/engine.rs", "the operator's folder of compiled code"),
-            ("host/src/engine_kind.rs", "the name of this processor"),
-            ("host/src/backend/record/background_writer.rs", "how long a disk may take for the end of a recording"),
+            ("host/engine/src/code_cache/", "how old compiled code is, and names of files that nobody else has"),
+            ("host/engine/src/compile/", "the process that compiles, and how long it may take"),
+            ("host/engine/src/engine.rs", "the operator's folder of compiled code"),
+            ("host/trace/src/engine_kind.rs", "the name of this processor"),
+            ("host/trace/src/record/background_writer.rs", "how long a disk may take for the end of a recording"),
         ],
         in_tests: false,
         why: "asks for the time, the environment or a process: a run is determined by its answers, so only the live \
               world may, and what xtask/src/tidy/names.rs lists with its reason",
-    },
-    Rule {
-        names: &["compio_driver", "compio_buf"],
-        within: &["host/"],
-        allowed: &[("host/src/backend/live", "the live world")],
-        in_tests: true,
-        why: "is the completion queue: only the live world knows that there is one",
     },
 ];
 
@@ -137,13 +129,13 @@ mod tests {
 
     #[test]
     fn names_are_bound_to_their_files() {
-        check("host/src/exchange.rs", "use std::fs;", 1);
-        check("host/src/backend/live/file.rs", "use std::fs; unsafe {}", 1);
-        check("host/src/backend/live/driver/mod.rs", "use compio_driver::op; unsafe {}", 0);
-        check("host/src/backend/sim.rs", "use compio_driver::Proactor; rustix::io::read()", 2);
+        check("host/engine/src/exchange.rs", "use std::fs;", 1);
+        check("host/live/src/file.rs", "use std::fs; unsafe {}", 1);
+        check("host/live/src/driver/mod.rs", "use rustix::fs; unsafe {}", 0);
+        check("host/sim/src/world.rs", "use std::net::TcpStream; rustix::io::read()", 2);
         check("host/other/src/lib.rs", "use std::{fmt, fs};", 1);
         check("tests/src/main.rs", "use std::fs;\nunsafe {}", 1);
-        check("host/src/guest.rs", "bindgen!({})", 1);
+        check("host/engine/src/guest.rs", "bindgen!({})", 1);
         check("guest/echo/src/lib.rs", concat!("#[allow(unsafe_code)] ", "todo", "!()"), 2);
     }
 
@@ -157,15 +149,15 @@ mod tests {
             "use std::{env, fmt};",
             "use std::process::Command;",
         ] {
-            check("host/src/exchange.rs", code, 1);
-            check("host/src/backend/replay.rs", code, 1);
+            check("host/engine/src/exchange.rs", code, 1);
+            check("host/trace/src/replay.rs", code, 1);
             check("guest/pluto/src/server.rs", code, 1);
-            check("host/src/backend/live/clock.rs", code, 0);
-            check("host/src/exchange.rs", &format!("#[cfg(test)]\nmod tests {{ {code} }}"), 0);
-            check("host/src/trace/tests.rs", code, 0);
+            check("host/live/src/clock.rs", code, 0);
+            check("host/engine/src/exchange.rs", &format!("#[cfg(test)]\nmod tests {{ {code} }}"), 0);
+            check("host/trace/src/tests.rs", code, 0);
             check("xtask/src/main.rs", code, 0);
         }
-        check("host/src/exchange.rs", "fn at(now: SystemTime, begin: Instant) -> Duration { now - begin }", 0);
+        check("host/engine/src/exchange.rs", "fn at(now: SystemTime, begin: Instant) -> Duration { now - begin }", 0);
     }
 
     #[test]
@@ -174,12 +166,12 @@ mod tests {
             RULES.iter().flat_map(|rule| rule.allowed).map(|(path, _)| format!("{path}x.rs")).collect();
         assert_eq!(stale(&files), [] as [&str; 0]);
         files.retain(|file| !file.contains("/heap.rs"));
-        assert!(stale(&files).concat().contains("host/src/backend/live/heap.rs"));
+        assert!(stale(&files).concat().contains("host/live/src/heap.rs"));
     }
 
     #[test]
     fn a_breach_names_its_place() {
-        let breach = misplaced("host/src/guest.rs", "a\nunsafe {}").concat();
-        assert!(breach.starts_with("host/src/guest.rs:2: `unsafe` "), "{breach}");
+        let breach = misplaced("host/engine/src/guest.rs", "a\nunsafe {}").concat();
+        assert!(breach.starts_with("host/engine/src/guest.rs:2: `unsafe` "), "{breach}");
     }
 }

@@ -57,7 +57,7 @@ impl Wake for Notice {
         // Relaxed: everything happens in one thread; a waker must only look as if it could be
         // sent.
         if !self.queued.swap(true, Ordering::Relaxed) {
-            super::push_ready(self.slot);
+            super::ready::push(self.slot);
         }
     }
 }

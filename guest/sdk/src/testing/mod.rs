@@ -5,6 +5,7 @@
 //! that the component runs, and are deterministic.
 
 mod guest;
+mod shuffle;
 mod world;
 
 pub use crate::contract::{self, Answer, Outcome, Reply, Request, Submission};

@@ -3,37 +3,29 @@
 //!
 //! Nothing happens by itself: a test changes the world, and then lets the guest run.
 
-mod clients;
-mod files;
-mod shuffle;
-mod system;
-
+use super::shuffle::Shuffle;
 use super::{Guest, Turn};
 use crate::contract::{Answer, Level, Outcome, Signal, Submission};
-use clients::Client;
-use shuffle::Shuffle;
+use pluto_sim::{CHOSEN_PORT, NodeKind, Port, Scripted, Tree};
 use std::fmt::{self, Display};
 use std::time::Duration;
-use system::System;
+
+pub use pluto_sim::ClientId;
 
 /// The limits of this world, which are the host's. A guest must not rely on them.
 pub mod limits {
     pub use pluto_contract::limits::*;
-
-    /// Symbolic links in one path, as Linux has it.
-    pub const SYMLINKS_MAX: usize = 40;
+    pub use pluto_sim::SYMLINKS_MAX;
 }
 
 /// When a world begins: nanoseconds since the Unix epoch. It is 2023-11-14, 22:13:20 UTC.
 const START: u64 = 1_700_000_000_000_000_000;
 
-/// Names a client of a [`World`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ClientId(usize);
-
 /// A system with one guest in it.
 pub struct World {
-    system: System,
+    system: pluto_sim::World<Scripted, Tree>,
+    /// Whether the port of the first argument was granted: it stands before the further ones.
+    has_first_port: bool,
     guest: Option<Guest>,
     logs: Vec<(Level, String)>,
     requests: Vec<Submission>,
@@ -46,7 +38,8 @@ impl World {
     /// A world with an empty root, no client and no guest.
     pub fn new() -> World {
         World {
-            system: System::new(START),
+            system: pluto_sim::World::new(START, Scripted::default(), Tree::new(START)),
+            has_first_port: false,
             guest: None,
             logs: Vec::new(),
             requests: Vec::new(),
@@ -61,48 +54,51 @@ impl World {
     /// Puts a file beneath the root, in place of what has this path, and the directories above it.
     /// A guest that has the old file open keeps it.
     pub fn file(&mut self, path: impl AsRef<[u8]>, bytes: impl Into<Vec<u8>>) {
-        self.system.put(path.as_ref(), files::Content::File(files::shared(bytes.into())));
+        self.put(path.as_ref(), NodeKind::File(bytes.into()));
     }
 
     /// Puts an empty directory beneath the root, and those above it.
     pub fn directory(&mut self, path: impl AsRef<[u8]>) {
-        self.system.put(path.as_ref(), files::Content::Directory);
+        self.put(path.as_ref(), NodeKind::Directory);
     }
 
     /// Puts a symbolic link beneath the root. The target is relative to the link's directory; one
     /// that begins with `/` leads out of the root.
     pub fn symlink(&mut self, path: impl AsRef<[u8]>, target: impl Into<Vec<u8>>) {
-        self.system.put(path.as_ref(), files::Content::Symlink(target.into()));
+        self.put(path.as_ref(), NodeKind::Symlink(target.into()));
     }
 
     /// Puts something beneath the root that is neither a regular file nor a directory, as a pipe
     /// is.
     pub fn special(&mut self, path: impl AsRef<[u8]>) {
-        self.system.put(path.as_ref(), files::Content::Special);
+        self.put(path.as_ref(), NodeKind::Special);
+    }
+
+    fn put(&mut self, path: &[u8], kind: NodeKind) {
+        self.system.change_files(|files, now| files.put(path, kind, now));
     }
 
     /// Changes a file's content in place, also for a guest that has it open.
     ///
     /// Panics when there is no file of this path.
     pub fn overwrite(&mut self, path: impl AsRef<[u8]>, bytes: impl Into<Vec<u8>>) {
-        self.system.overwrite(path.as_ref(), bytes.into());
+        self.system.change_files(|files, now| files.overwrite(path.as_ref(), bytes.into(), now));
     }
 
     /// Removes a file, or a directory with all beneath it. A guest that has a file open keeps it.
     pub fn remove(&mut self, path: impl AsRef<[u8]>) {
-        self.system.remove(path.as_ref());
+        self.system.change_files(|files, _| files.remove(path.as_ref()));
     }
 
     /// Takes the guest's permission for a path away. Panics when there is nothing of this path.
     pub fn deny(&mut self, path: impl AsRef<[u8]>) {
-        self.system.files.node(path.as_ref()).denied = true;
+        self.system.change_files(|files, _| files.deny(path.as_ref()));
     }
 
     /// Sets when a file's content was last changed: nanoseconds since the Unix epoch. Panics when
     /// there is nothing of this path.
     pub fn set_modified(&mut self, path: impl AsRef<[u8]>, modified: i64) {
-        self.system.files.node(path.as_ref()).metadata.modified = modified;
-        self.system.notify(path.as_ref());
+        self.system.change_files(|files, _| files.set_modified(path.as_ref(), modified));
     }
 
     // ---- The guest.
@@ -118,25 +114,28 @@ impl World {
         E: Display,
     {
         assert!(self.guest.is_none(), "a world has one guest");
-        self.system.grant(args.first().and_then(|port| port.parse().ok()));
-        let (guest, turn) = Guest::start(main, args, self.system.now);
+        if let Some(port) = args.first().and_then(|port| port.parse().ok()) {
+            self.grant_first(port);
+        }
+        let (guest, turn) = Guest::start(main, args, self.now());
         self.guest = Some(guest);
         self.take(turn);
     }
 
     /// Grants the guest a further port, as the host's `--grant-port` does.
     pub fn grant(&mut self, port: u16) {
-        self.system.grant_besides(port);
+        let port = self.granted(port);
+        self.system.ports().push(port);
     }
 
     /// Gives the server another shard, which has left these bytes.
     pub fn shard(&mut self, post: impl Into<Vec<u8>>) {
-        self.system.posts.push(post.into());
+        self.system.posts().push(post.into());
     }
 
     /// What the guest has left for its shards.
-    pub fn posted(&self) -> &[u8] {
-        &self.system.posts[0]
+    pub fn posted(&mut self) -> &[u8] {
+        &self.system.posts()[0]
     }
 
     /// Lets the guest run until all that waits for an answer waits for a client, the time, or the
@@ -150,7 +149,8 @@ impl World {
     /// new clients in the same batch.
     pub fn run_once(&mut self) -> bool {
         let (None, Some(guest)) = (self.outcome, &mut self.guest) else { return false };
-        let answers = self.system.answers();
+        self.system.settle();
+        let answers = self.system.take_answers();
         let answers = match &mut self.shuffle {
             Some(shuffle) => shuffle.deal(answers),
             None => answers,
@@ -158,27 +158,30 @@ impl World {
         if answers.is_empty() {
             return false;
         }
-        self.batches.push((self.system.now, answers.clone()));
-        let turn = guest.turn(self.system.now, answers);
+        self.batches.push((self.system.now(), answers.clone()));
+        let turn = guest.turn(self.system.now(), answers);
         self.take(turn);
         true
     }
 
     /// Moves the time of the world on. The guest is told with its next batch.
     pub fn pass(&mut self, duration: Duration) {
-        self.system.now += u64::try_from(duration.as_nanos()).expect("a test lasts less than 584 years");
+        self.system.pass_to(self.after(duration));
     }
 
     /// Lets time pass, and the guest run whenever one of its waits is over.
     pub fn advance(&mut self, duration: Duration) {
         self.run_until_idle();
-        let nanos = u64::try_from(duration.as_nanos()).expect("a test lasts less than 584 years");
-        let end = self.system.now + nanos;
-        while let Some(due) = self.system.next_due().filter(|&due| due <= end && self.outcome.is_none()) {
-            self.system.now = due;
+        let end = self.after(duration);
+        while let Some(due) = self.next_due().filter(|&due| due <= end && self.outcome.is_none()) {
+            self.system.pass_to(due);
             self.run_until_idle();
         }
-        self.system.now = end;
+        self.system.pass_to(end);
+    }
+
+    fn after(&self, duration: Duration) -> u64 {
+        self.now() + u64::try_from(duration.as_nanos()).expect("a test lasts less than 584 years")
     }
 
     /// From now on the guest receives answers in another order than they were made in, some of
@@ -231,34 +234,49 @@ impl World {
 
     /// How many files and buffers the guest holds.
     pub fn handles(&self) -> usize {
-        self.system.handles()
+        self.system.files_and_buffers()
     }
 
     // ---- Without a guest, for a test of the world itself.
 
     /// Grants the port that a guest would be told by its first argument.
     pub fn grant_first(&mut self, port: u16) {
-        self.system.grant(Some(port));
+        let port = self.granted(port);
+        let ports = self.system.ports();
+        if self.has_first_port {
+            ports[0] = port;
+        } else {
+            ports.insert(0, port);
+        }
+        self.has_first_port = true;
+        self.system.clients_mut().set_first_port(port);
+    }
+
+    /// A port as it was granted. Each 0 is another port.
+    fn granted(&mut self, asked: u16) -> Port {
+        let number = u16::try_from(self.system.ports().len()).expect("a test grants few ports");
+        Port { asked, given: if asked == 0 { CHOSEN_PORT + number } else { asked } }
     }
 
     /// Hands a request over, as a guest would.
-    pub fn submit(&mut self, submission: Submission) {
+    pub fn submit(&mut self, submission: &Submission) {
         self.system.submit(submission);
     }
 
     /// Takes the answers that there are now.
     pub fn answers(&mut self) -> Vec<Answer> {
-        self.system.answers()
+        self.system.settle();
+        self.system.take_answers()
     }
 
     /// When the next wait is over: nanoseconds since the Unix epoch.
     pub fn next_due(&self) -> Option<u64> {
-        self.system.next_due()
+        self.system.next_event()
     }
 
     /// The time of the world: nanoseconds since the Unix epoch.
     pub fn now(&self) -> u64 {
-        self.system.now
+        self.system.now()
     }
 
     // ---- Clients.
@@ -266,63 +284,61 @@ impl World {
     /// A new client connects. It waits in the backlog until the guest listens, and has room for
     /// it.
     pub fn connect(&mut self) -> ClientId {
-        ClientId(self.system.clients.connect(None))
+        self.system.clients_mut().connect(None)
     }
 
     /// A new client connects to a port that was granted besides, by [`grant`](World::grant).
     pub fn connect_to(&mut self, port: u16) -> ClientId {
-        ClientId(self.system.clients.connect(self.system.number(port)))
+        let granted = self.system.ports().iter().position(|known| port == known.asked || port == known.given);
+        let port = match granted {
+            Some(0) if self.has_first_port => None,
+            Some(place) => Some(self.system.ports()[place].given),
+            None => Some(port),
+        };
+        self.system.clients_mut().connect(port)
     }
 
     /// The client sends bytes, which wait until the guest reads them. A client that has ended
     /// cannot send.
     pub fn client_sends(&mut self, client: ClientId, bytes: impl AsRef<[u8]>) {
-        self.client_mut(client).send(bytes.as_ref());
+        self.system.clients_mut().send(client, bytes.as_ref());
     }
 
     /// The client ends its direction, and still receives.
     pub fn client_ends(&mut self, client: ClientId) {
-        self.client_mut(client).end();
+        self.system.clients_mut().end(client);
     }
 
-    /// The client is gone, without a word.
+    /// The client is gone, without a word. What it sent before can still be read.
     pub fn client_resets(&mut self, client: ClientId) {
-        self.client_mut(client).reset();
+        self.system.clients_mut().reset(client);
     }
 
     /// The client takes only so many bytes more, until this is called again. Without it a client
     /// takes everything.
     pub fn client_takes(&mut self, client: ClientId, bytes: u64) {
-        self.client_mut(client).takes(bytes);
+        self.system.clients_mut().take(client, bytes);
     }
 
     /// All that the client has received.
     pub fn received(&self, client: ClientId) -> &[u8] {
-        self.client(client).received()
+        self.system.clients().received(client)
     }
 
     /// Whether the client was accepted.
     pub fn is_accepted(&self, client: ClientId) -> bool {
-        self.client(client).is_accepted()
+        self.system.clients().is_accepted(client)
     }
 
     /// Whether the guest has ended its direction, or closed the connection: the client reads an
     /// end.
     pub fn is_ended(&self, client: ClientId) -> bool {
-        self.client(client).is_ended()
+        self.system.clients().is_ended(client)
     }
 
     /// Whether the guest has closed the connection.
     pub fn is_closed(&self, client: ClientId) -> bool {
-        self.client(client).is_closed()
-    }
-
-    fn client(&self, client: ClientId) -> &Client {
-        self.system.clients.get(client.0)
-    }
-
-    fn client_mut(&mut self, client: ClientId) -> &mut Client {
-        self.system.clients.get_mut(client.0)
+        self.system.clients().is_closed(client)
     }
 
     /// Takes what a turn of the guest gives.
@@ -331,7 +347,7 @@ impl World {
         self.outcome = turn.outcome;
         self.requests.extend(turn.requests.iter().cloned());
         for submission in turn.requests {
-            self.system.submit(submission);
+            self.system.submit(&submission);
         }
     }
 }
@@ -344,6 +360,6 @@ impl Default for World {
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("World").field("now", &self.system.now).field("outcome", &self.outcome).finish_non_exhaustive()
+        f.debug_struct("World").field("now", &self.now()).field("outcome", &self.outcome).finish_non_exhaustive()
     }
 }
