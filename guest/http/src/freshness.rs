@@ -64,7 +64,7 @@ fn is_built(extension: &[u8]) -> bool {
 
 /// Folders that Vite, Astro, Nuxt and `SvelteKit` write, in which nearly every name has a hash.
 fn is_build_folder(folder: &[u8]) -> bool {
-    matches!(folder, b"assets" | b"_astro" | b"_nuxt" | b"_app" | b"chunks" | b"entry" | b"nodes")
+    matches!(folder, b"assets" | b"_astro" | b"_nuxt" | b"_app")
 }
 
 /// The digits of a short hash: what Vite, Rollup, esbuild and Parcel write.

@@ -114,6 +114,7 @@ fn dates_versions_sizes_and_sentences_are_no_hashes() {
             "guide-iOS17-v2.png",
             "setup-Win11x64.png",
             "the-Big-Book.png",
+            "chunks/setup-Win11x64.png",
             "assets/track-01_Intro.mp3",
             "assets/logo-MyStreet.png",
             "assets/app-MyScript.js",
