@@ -15,8 +15,8 @@ pub struct Conditions {
     if_match: Option<Tags>,
     if_none_match: Option<Tags>,
     /// Seconds since the Unix epoch.
-    if_modified_since: Option<u64>,
-    if_unmodified_since: Option<u64>,
+    if_modified_since: Option<i64>,
+    if_unmodified_since: Option<i64>,
     if_range: Option<IfRange>,
     range: Option<Ranges>,
 }
@@ -35,7 +35,7 @@ enum Tags {
 enum IfRange {
     Tag(Vec<u8>),
     /// Seconds since the Unix epoch.
-    Date(u64),
+    Date(i64),
     /// What no representation has: a value that is neither, or several.
     Nothing,
 }
@@ -94,9 +94,9 @@ impl Conditions {
     /// RFC 9110 §13.2.2, for GET and HEAD of a representation that has these validators; `now` is
     /// the second in which the response is made.
     pub fn evaluate(&self, validators: &Validators, now: u64) -> Verdict<'_> {
-        // Without a date there is nothing that could have been before or after (RFC 9110 §13.1.3,
-        // §13.1.4).
-        let modified_after = |date: u64| validators.modified.map(|modified| modified > date);
+        // Without a date that can be trusted there is nothing that could have been before or after
+        // (RFC 9110 §13.1.3, §13.1.4).
+        let unmodified_since = |date| validators.modified.map(|modified| modified.is_unmodified_since(date));
         // Steps 1 and 2.
         let holds = match (&self.if_match, self.if_unmodified_since) {
             (Some(Tags::Any), _) => true,
@@ -104,7 +104,7 @@ impl Conditions {
             (Some(Tags::List(list)), _) => {
                 validators.tag.as_ref().is_some_and(|tag| tags(list).any(|other| tag.matches_strongly(other)))
             }
-            (None, Some(date)) => modified_after(date) != Some(true),
+            (None, Some(date)) => unmodified_since(date) != Some(false),
             (None, None) => true,
         };
         if !holds {
@@ -117,7 +117,7 @@ impl Conditions {
             (Some(Tags::List(list)), _) => {
                 validators.tag.as_ref().is_some_and(|tag| tags(list).any(|other| tag.matches_weakly(other)))
             }
-            (None, Some(date)) => modified_after(date) == Some(false),
+            (None, Some(date)) => unmodified_since(date) == Some(true),
             (None, None) => false,
         };
         if has_it {
@@ -167,7 +167,10 @@ impl IfRange {
             // RFC 9110 §8.8.2.2: a date is strong when the second that it names was over before
             // the representation was sent; this server knows when it sends it now, and that a
             // client must not send a date which was weak.
-            IfRange::Date(date) => validators.modified == Some(*date) && *date < now,
+            IfRange::Date(date) => {
+                let is_over = i64::try_from(now).is_ok_and(|now| *date < now);
+                validators.modified.is_some_and(|modified| modified.is(*date)) && is_over
+            }
             IfRange::Nothing => false,
         }
     }

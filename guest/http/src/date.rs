@@ -88,12 +88,32 @@ pub fn http_date(second: u64) -> HttpDate {
     HttpDate::from(UNIX_EPOCH + Duration::from_secs(second.min(253_402_300_799)))
 }
 
-/// Reads a date in one of the three forms of RFC 9110 §5.6.7, as seconds since the Unix epoch. A
-/// year of two digits is one of the years 1970 to 2069. A date whose day of the week is another's
-/// is none.
-pub fn parse(value: &[u8]) -> Option<u64> {
-    let date = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
-    date.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+/// Reads a date in one of the three forms of RFC 9110 §5.6.7, as seconds since the Unix epoch:
+/// negative before it. A year of two digits is one of the years 1970 to 2069. A date whose day of
+/// the week is another's is none.
+pub fn parse(value: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(value).ok()?;
+    since_1970(text).or_else(|| before_1970(text))
+}
+
+fn since_1970(text: &str) -> Option<i64> {
+    let since = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
+}
+
+/// A date of the years 0 to 1969, which the parser does not know. The calendar repeats itself
+/// every 400 years, days of the week included: so the date is read as one of a later such cycle.
+fn before_1970(text: &str) -> Option<i64> {
+    const CYCLE_YEARS: u64 = 400;
+    const CYCLE_SECONDS: i64 = 146_097 * 24 * 60 * 60;
+    const CYCLES: u64 = 5;
+    // `Sun, 06 Nov 1994 08:49:37 GMT` or `Sun Nov  6 08:49:37 1994`.
+    let place = if text.len() == 29 { 12..16 } else { 20..24 };
+    let digits = text.get(place.clone()).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))?;
+    let year = digits.parse::<u64>().ok().filter(|year| *year < 1_970)?;
+    let mut later = text.to_owned();
+    later.replace_range(place, &(year + CYCLES * CYCLE_YEARS).to_string());
+    Some(since_1970(&later)? - CYCLES.cast_signed() * CYCLE_SECONDS)
 }
 
 #[cfg(test)]
@@ -127,7 +147,7 @@ mod tests {
 
     #[test]
     fn every_form_of_a_date_is_read() {
-        let check = |value: &str, expected: Option<u64>| assert_eq!(parse(value.as_bytes()), expected, "{value:?}");
+        let check = |value: &str, expected: Option<i64>| assert_eq!(parse(value.as_bytes()), expected, "{value:?}");
         check("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777));
         check("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777));
         check("Sun Nov  6 08:49:37 1994", Some(784_111_777));
@@ -135,6 +155,13 @@ mod tests {
         check("Thursday, 01-Jan-70 00:00:00 GMT", Some(0));
         check("Tuesday, 01-Jan-69 00:00:00 GMT", Some(3_124_224_000));
         check("Thu, 29 Feb 2024 00:00:00 GMT", Some(1_709_164_800));
+        check("Wed, 31 Dec 1969 23:59:59 GMT", Some(-1));
+        check("Wed Dec 31 23:59:59 1969", Some(-1));
+        check("Mon, 01 Jan 1900 00:00:00 GMT", Some(-2_208_988_800));
+        check("Tue, 29 Feb 1600 00:00:00 GMT", Some(-11_670_998_400));
+        check("Sat, 01 Jan 0000 00:00:00 GMT", Some(-62_167_219_200));
+        check("Thu, 02 Jan 2300 00:00:00 GMT", None);
+        check("Tue, 02 Jan 2300 00:00:00 GMT", Some(10_413_878_400));
         for none in [
             "",
             "0",
@@ -142,7 +169,9 @@ mod tests {
             "Sun, 06 Nov 1994 08:49:37 UTC",
             "Sun, 06 Nov 1994 24:49:37 GMT",
             "Thu, 30 Feb 2024 00:00:00 GMT",
-            "Wed, 31 Dec 1969 23:59:59 GMT",
+            "Thu, 31 Dec 1969 23:59:59 GMT",
+            "Wed, 31 Dec -001 23:59:59 GMT",
+            "Mon, 30 Feb 1900 00:00:00 GMT",
             "Sun, 6 Nov 1994 08:49:37 GMT",
             "\u{e9}",
         ] {

@@ -33,6 +33,8 @@ pub struct Accept {
     html: u16,
     /// The weight of `application/json`, named as such, in thousandths.
     json: u16,
+    /// The highest weight of any type of JSON (RFC 6839 §3.1), in thousandths.
+    any_json: u16,
 }
 
 impl Accept {
@@ -46,6 +48,11 @@ impl Accept {
         self.json > self.html
     }
 
+    /// Whether a type of JSON is named, and not behind a page: the client is a program.
+    pub fn prefers_any_json(self) -> bool {
+        self.any_json > self.html
+    }
+
     fn read(&mut self, value: &[u8]) {
         for item in value.split(|&byte| byte == b',') {
             let mut pieces = item.split(|&byte| byte == b';').map(syntax::trim);
@@ -54,10 +61,17 @@ impl Accept {
             if media.eq_ignore_ascii_case(b"text/html") {
                 self.html = weight;
             } else if media.eq_ignore_ascii_case(b"application/json") {
-                self.json = weight;
+                (self.json, self.any_json) = (weight, self.any_json.max(weight));
+            } else if is_json(media) {
+                self.any_json = self.any_json.max(weight);
             }
         }
     }
+}
+
+/// `application/vnd.api+json`, say.
+fn is_json(media: &[u8]) -> bool {
+    media.len().checked_sub(b"+json".len()).is_some_and(|at| media[at..].eq_ignore_ascii_case(b"+json"))
 }
 
 /// `q=0.5`, in thousandths (RFC 9110 §12.4.2). What is malformed weighs nothing.
@@ -139,6 +153,25 @@ mod tests {
         check("application/json;q=x", false, false);
         check("application/json;q=1.000", false, true);
         check("text/html;q=0.0001, ,;", false, false);
+    }
+
+    #[test]
+    fn a_program_names_some_json() {
+        let check = |value: &str, expected: bool| {
+            let mut accept = Accept::default();
+            accept.read(value.as_bytes());
+            assert_eq!(accept.prefers_any_json(), expected, "{value}");
+        };
+        check("application/json", true);
+        check("application/json, text/plain, */*", true);
+        check("application/vnd.api+json", true);
+        check("application/LD+JSON;q=0.5, text/html;q=0.4", true);
+        check("application/problem+json;q=0", false);
+        check("+json", true);
+        check("*/*", false);
+        check("", false);
+        check("text/html, application/json", false);
+        check("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", false);
     }
 
     #[test]

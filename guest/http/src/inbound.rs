@@ -2,8 +2,8 @@
 //! never read as the next request.
 
 use super::body::{Dropper, Progress};
-use super::head::{Limits, Scanner};
-use super::request::{LoggedFields, Request, line_bytes_kept};
+use super::head::{Head, Limits, Scanner};
+use super::request::{LoggedFields, Request, WantedFields, line_bytes_kept};
 use super::status::{Fault, Status};
 use crate::limits::{IDLE_BUFFER_BYTES_MAX, LINE_BUFFER_BYTES_MAX, READ_BYTES};
 
@@ -23,7 +23,7 @@ pub struct Inbound {
     over: bool,
     head_bytes_max: usize,
     body_bytes_max: u64,
-    logs_fields: bool,
+    logs: WantedFields,
     wants_facts: bool,
 }
 
@@ -53,7 +53,7 @@ impl Inbound {
             hungry: true,
             over: false,
             body_bytes_max,
-            logs_fields: false,
+            logs: WantedFields::default(),
             wants_facts: false,
         }
     }
@@ -63,9 +63,9 @@ impl Inbound {
         self.wants_facts = wants_facts;
     }
 
-    /// Keeps the fields of each request that the access log shows, or does not.
-    pub fn log_fields(self, logs_fields: bool) -> Inbound {
-        Inbound { logs_fields, ..self }
+    /// Keeps these fields of each request for the access log.
+    pub fn log_fields(self, logs: WantedFields) -> Inbound {
+        Inbound { logs, ..self }
     }
 
     /// How many bytes to read next: what one read takes, but no more than the largest head has in
@@ -134,9 +134,7 @@ impl Inbound {
             }
             let head = self.scanner.head(bytes);
             let (mut request, framing) = Request::read(head, self.wants_facts);
-            if self.logs_fields {
-                request.context.logged = Some(Box::new(LoggedFields::read(head)));
-            }
+            request.context.logged = self.logged(head);
             request.context.line = self.take_head();
             match Dropper::new(framing, self.body_bytes_max) {
                 None => return Some(self.finish(request)),
@@ -233,10 +231,13 @@ impl Inbound {
     fn refuse(&mut self, fault: Fault) -> Request {
         let head = self.scanner.head(&self.buffer[self.start..]);
         let mut request = Request::refused(head, fault);
-        if self.logs_fields {
-            request.context.logged = Some(Box::new(LoggedFields::read(head)));
-        }
+        request.context.logged = self.logged(head);
         self.finish(request)
+    }
+
+    /// What is kept of a head for the access log.
+    fn logged(&self, head: Head<'_>) -> Option<Box<LoggedFields>> {
+        (self.logs != WantedFields::default()).then(|| Box::new(LoggedFields::read(head, self.logs)))
     }
 
     /// What follows the last request is never looked at.

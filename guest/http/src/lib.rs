@@ -8,6 +8,7 @@
 //! | one head: what it means | [`request`], [`method`], [`authority`] |
 //! | where the request goes, and the path in it | [`target`] |
 //! | what a policy looks at besides | [`facts`] |
+//! | who it comes from, when proxies pass it on | [`forwarded`] |
 //! | where a body ends | [`body`] |
 //! | under which conditions a response is wanted, and which part | [`conditional`], [`range`] |
 //! | which codings the client accepts | [`encoding`] |
@@ -33,6 +34,7 @@ pub mod date;
 pub mod decimal;
 pub mod encoding;
 pub mod facts;
+pub mod forwarded;
 pub mod freshness;
 pub mod head;
 pub mod inbound;

@@ -40,6 +40,9 @@ pub const LINE_BUFFER_BYTES_MAX: usize = 1 << 10;
 /// Bytes of a request line that the access log shows.
 pub const LOGGED_LINE_BYTES_MAX: usize = 1 << 10;
 
+/// Bytes of a field that are kept of those which proxies write: about fifty of them in a row.
+pub const FORWARDED_BYTES_MAX: usize = 1 << 10;
+
 /// Bytes of a field that the access log shows: Referer, User-Agent and Host are rarely half as
 /// long.
 pub const LOGGED_FIELD_BYTES_MAX: usize = 512;

@@ -11,6 +11,8 @@ pub enum Method {
     Options,
     /// A method that is known, and that no file allows.
     Refused,
+    /// CONNECT, which no file allows either, and whose target is no path.
+    Connect,
     /// No method of RFC 9110 or 5789. Also that of a request which was refused before it was
     /// known.
     Unknown,
@@ -26,7 +28,8 @@ impl Method {
             [b'G', b'E', b'T'] => Method::Get,
             b"HEAD" => Method::Head,
             b"OPTIONS" => Method::Options,
-            b"POST" | b"PUT" | b"DELETE" | b"CONNECT" | b"TRACE" | b"PATCH" => Method::Refused,
+            b"POST" | b"PUT" | b"DELETE" | b"TRACE" | b"PATCH" => Method::Refused,
+            b"CONNECT" => Method::Connect,
             _ => Method::Unknown,
         }
     }

@@ -35,7 +35,7 @@ pub fn write_fault(out: &mut Vec<u8>, envelope: &Envelope<'_>, fault: Fault) -> 
 
 /// Writes the head of an error whose page is a file of the site's own, so long and of this type.
 /// It is the page of many addresses and of none, so that nothing is said of the file itself.
-pub fn write_fault_head(out: &mut Vec<u8>, envelope: &Envelope<'_>, status: Status, media: Media, length: u64) {
+pub fn write_fault_head(out: &mut Vec<u8>, envelope: &Envelope<'_>, status: Status, media: &Media, length: u64) {
     fault_head(out, envelope, status).media(media).content_length(length).finish(envelope);
 }
 
@@ -75,7 +75,7 @@ pub fn write_unsatisfiable(out: &mut Vec<u8>, envelope: &Envelope<'_>, length: u
 
 /// Writes a page that is made for this request, and so is not to be kept by anybody. How many
 /// bytes of content that were.
-pub fn write_made(out: &mut Vec<u8>, envelope: &Envelope<'_>, status: Status, media: Media, content: &[u8]) -> u64 {
+pub fn write_made(out: &mut Vec<u8>, envelope: &Envelope<'_>, status: Status, media: &Media, content: &[u8]) -> u64 {
     let head = ResponseHead::new(out, status, envelope).field("Cache-Control", b"no-store").media(media);
     let out = head.content_length(content.len() as u64).finish(envelope);
     if !envelope.content {
@@ -111,7 +111,7 @@ fn finish(head: ResponseHead<'_>, envelope: &Envelope<'_>, status: Status, messa
     let (code, reason) = title.split_at(3);
     let page = [BEGIN, title, STYLE, code, "</span>", &reason[1..], "</h1>\n<p>", message, "</p>\n"];
     let length = page.iter().map(|piece| piece.len()).sum::<usize>();
-    let out = head.media(HTML).content_length(length as u64).finish(envelope);
+    let out = head.media(&HTML).content_length(length as u64).finish(envelope);
     if !envelope.content {
         return 0;
     }

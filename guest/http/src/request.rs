@@ -6,6 +6,7 @@ use super::body::{Framing, FramingFields};
 use super::conditional::{Conditions, is_condition};
 use super::encoding::Accepted;
 use super::facts::RequestFacts;
+use super::forwarded::ForwardedFields;
 use super::head::{Head, Version};
 use super::method::Method;
 use super::status::{Fault, Status};
@@ -60,14 +61,26 @@ pub struct LoggedFields {
     pub referer: Option<Vec<u8>>,
     /// `User-Agent`.
     pub user_agent: Option<Vec<u8>>,
+    /// Those of proxies, when they are looked at.
+    pub forwarded: Option<ForwardedFields>,
+}
+
+/// Which fields of a request are kept for the access log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WantedFields {
+    /// `Host`, `Referer` and `User-Agent`.
+    pub shown: bool,
+    /// Those that say who the request comes from.
+    pub forwarded: bool,
 }
 
 impl LoggedFields {
     /// Those of a head, of which some fields may not have come; of a field that came twice, the
     /// first.
-    pub fn read(head: Head<'_>) -> LoggedFields {
-        let mut logged = LoggedFields::default();
-        for (name, value) in head.fields() {
+    pub fn read(head: Head<'_>, wanted: WantedFields) -> LoggedFields {
+        let forwarded = wanted.forwarded.then(|| ForwardedFields::read(head));
+        let mut logged = LoggedFields { forwarded, ..LoggedFields::default() };
+        for (name, value) in head.fields().filter(|_| wanted.shown) {
             let field = match name.len() {
                 4 if name.eq_ignore_ascii_case(b"host") => &mut logged.host,
                 7 if name.eq_ignore_ascii_case(b"referer") => &mut logged.referer,
@@ -82,7 +95,8 @@ impl LoggedFields {
     /// What they hold, in bytes.
     pub fn weight(&self) -> usize {
         let fields = [&self.host, &self.referer, &self.user_agent];
-        size_of::<LoggedFields>() + fields.iter().filter_map(|it| it.as_ref()).map(Vec::len).sum::<usize>()
+        let shown = fields.iter().filter_map(|it| it.as_ref()).map(Vec::len).sum::<usize>();
+        size_of::<LoggedFields>() + shown + self.forwarded.as_ref().map_or(0, ForwardedFields::weight)
     }
 }
 
@@ -132,7 +146,7 @@ impl Request {
             (_, framing) => {
                 // What is refused may have a body that nothing announces: a tunnel's, or that of
                 // an old client.
-                let is_known = !matches!(method, Method::Refused | Method::Unknown);
+                let is_known = matches!(method, Method::Get | Method::Head | Method::Options);
                 request.context.ends = is_known && !fields.persistent && framing == Framing::None;
                 return (request, framing);
             }
@@ -226,22 +240,33 @@ impl Named {
 /// be served.
 fn decide(method: Method, named: Result<Named, Fault>) -> (Action, Option<PathAndQuery>) {
     // RFC 9110 §9.1: not recognised, or recognised but not allowed. TRACE and CONNECT are of the
-    // latter kind, so that the authority which is the target of CONNECT (RFC 9112 §3.2.3) is no
-    // fault.
+    // latter kind. A method that is not recognised may have a target of another form, as CONNECT
+    // has (RFC 9112 §3.2.3); that of the others is as wrong as with GET.
     let refusal = match method {
         Method::Unknown => Some(Fault::soft(Status::NotImplemented, "The method is not known here.")),
-        Method::Refused => Some(Fault::soft(Status::MethodNotAllowed, "Files can be read here, and nothing else.")),
+        Method::Refused | Method::Connect => {
+            Some(Fault::soft(Status::MethodNotAllowed, "Files can be read here, and nothing else."))
+        }
         Method::Get | Method::Head | Method::Options => None,
     };
     match (refusal, named) {
+        (Some(_) | None, Err(fault)) if !may_have_any_target(method) => (Action::Refuse(fault), None),
+        (Some(_), Ok(Named::Server)) if !may_have_any_target(method) => (Action::Refuse(ASTERISK), None),
         (Some(fault), Ok(Named::Resource(resource))) => (Action::Refuse(fault), Some(resource)),
         (Some(fault), _) | (None, Err(fault)) => (Action::Refuse(fault), None),
         (None, Ok(Named::Resource(resource))) if method == Method::Options => (Action::Options, Some(resource)),
         (None, Ok(_)) if method == Method::Options => (Action::Options, None),
         (None, Ok(Named::Resource(resource))) => (Action::Serve(resource), None),
         (None, Ok(Named::Nothing)) => (Action::Refuse(Fault::NOT_FOUND), None),
-        (None, Ok(Named::Server)) => (Action::Refuse(Fault::bad("Only OPTIONS has an asterisk for a target.")), None),
+        (None, Ok(Named::Server)) => (Action::Refuse(ASTERISK), None),
     }
+}
+
+const ASTERISK: Fault = Fault::bad("Only OPTIONS has an asterisk for a target.");
+
+/// Whether nothing is known of the targets of a method, or it has one of its own kind.
+fn may_have_any_target(method: Method) -> bool {
+    matches!(method, Method::Unknown | Method::Connect)
 }
 
 /// What the fields say. A field that the server does not know is ignored (RFC 9110 §5.1).

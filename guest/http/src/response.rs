@@ -77,7 +77,7 @@ pub struct Representation<'a> {
     /// In bytes.
     pub length: u64,
     /// What it is, without its coding.
-    pub media: Media,
+    pub media: &'a Media,
     /// What it is encoded in.
     pub coding: Option<Coding>,
     /// What tells it from others.
@@ -118,7 +118,7 @@ impl<'a> ResponseHead<'a> {
     }
 
     /// What the content is (RFC 9110 §8.3), and that the browser shall believe it.
-    pub fn media(self, media: Media) -> Self {
+    pub fn media(self, media: &Media) -> Self {
         let [essence, charset] = media.content_type();
         self.line(&[b"Content-Type: ", essence.as_bytes(), charset.as_bytes(), b"\r\nX-Content-Type-Options: nosniff"])
     }
@@ -177,7 +177,7 @@ impl Fields {
         head = head.content_length(representation.length);
         let length_end = head.out.len();
         if let Some(modified) = representation.validators.modified {
-            head = head.field("Last-Modified", date::http_date(modified).to_string().as_bytes());
+            head = head.field("Last-Modified", date::http_date(modified.second).to_string().as_bytes());
         }
         if let Some(tag) = &representation.validators.tag {
             head = head.field("ETag", tag.bytes());
@@ -242,7 +242,7 @@ pub fn write_options(out: &mut Vec<u8>, envelope: &Envelope<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::validator::EntityTag;
+    use super::super::validator::{EntityTag, Modified};
     use super::*;
 
     const NOW: u64 = 784_111_777_000_000_000;
@@ -252,7 +252,7 @@ mod tests {
     fn a_file_s_head_says_what_it_is() {
         let check = |name: &str, representation: Representation<'_>, persistence: Persistence, fields: &str| {
             let mut out = b"before".to_vec();
-            let representation = Representation { media: Media::of(name.as_bytes()), ..representation };
+            let representation = Representation { media: &Media::of(name.as_bytes()), ..representation };
             let (date, extra) = (Date::at(NOW), Lines::default());
             let envelope = Envelope { date: &date, persistence, content: true, extra: &extra };
             write_ok(&mut out, &envelope, &Fields::new(&representation));
@@ -260,7 +260,7 @@ mod tests {
         };
         let bare = Representation {
             length: u64::MAX,
-            media: Media::of(b""),
+            media: &Media::of(b""),
             coding: None,
             validators: &Validators::default(),
             cache_control: "no-cache",
@@ -277,7 +277,10 @@ mod tests {
         let full = Representation {
             length: 0,
             coding: Some(Coding::Zstd),
-            validators: &Validators { tag: Some(EntityTag::strong("t")), modified: Some(1) },
+            validators: &Validators {
+                tag: Some(EntityTag::strong("t")),
+                modified: Some(Modified { second: 1, changed: 1 }),
+            },
             cache_control: "private",
             negotiated: true,
             ..bare

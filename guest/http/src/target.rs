@@ -69,13 +69,23 @@ pub struct PathAndQuery {
 }
 
 impl PathAndQuery {
-    /// Where a request for a directory without its slash is sent: a path on this host, escaped,
-    /// with the query. Nothing when it has the slash, so that a redirect always leads on.
+    /// Where a request for a directory without its slash is sent: as [`PathAndQuery::location_of`]
+    /// has it. Nothing when it has the slash, so that a redirect always leads on.
     pub fn directory_location(&self) -> Option<String> {
-        if self.path.is_directory() { None } else { Some(self.with_query(self.path.escape() + "/")) }
+        if self.path.is_directory() {
+            return None;
+        }
+        Some(self.location_of(&Path::new([&self.path.bytes, &b"/"[..]].concat())))
     }
 
-    /// An address on this host, with the query of the request, escaped.
+    /// Where a request is sent whose resource has another path on this site: an address relative
+    /// to that of the request, escaped, with its query. A proxy may have taken a prefix from the
+    /// address, which only the client knows (RFC 9110 §10.2.2).
+    pub fn location_of(&self, other: &Path) -> String {
+        self.with_query(self.path.reference_to(other))
+    }
+
+    /// An address, with the query of the request, escaped.
     pub fn with_query(&self, mut location: String) -> String {
         if let Some(query) = &self.query {
             location.push('?');
@@ -178,17 +188,39 @@ impl Path {
     pub fn escape(&self) -> String {
         let mut escaped = String::with_capacity(self.bytes.len() + 16);
         escaped.push('/');
-        for &byte in &self.bytes {
-            if byte == b'/' || syntax::is(byte, PATH) {
-                escaped.push(char::from(byte));
-            } else {
-                escaped.push('%');
-                for digit in [byte >> 4, byte & 15] {
-                    escaped.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
-                }
+        push_escaped(&mut escaped, &self.bytes);
+        escaped
+    }
+
+    /// Another path relative to this one, escaped (RFC 3986 §4.2). It is never empty, and begins
+    /// neither with a slash nor with what could be taken for a scheme.
+    pub fn reference_to(&self, other: &Path) -> String {
+        let folder_end = |bytes: &[u8]| bytes.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        let folder = &self.bytes[..folder_end(&self.bytes)];
+        let same = folder.iter().zip(&other.bytes).take_while(|(own, other)| own == other).count();
+        let (_, up) = folder.split_at(folder_end(&folder[..same]));
+        let down = &other.bytes[folder_end(&folder[..same])..];
+        let mut reference = "../".repeat(up.iter().filter(|&&byte| byte == b'/').count());
+        let first = down.split(|&byte| byte == b'/').next().unwrap_or_default();
+        if reference.is_empty() && (first.is_empty() || first.contains(&b':')) {
+            reference.push_str("./");
+        }
+        push_escaped(&mut reference, down);
+        reference
+    }
+}
+
+/// Names, separated by slashes, as a path has them.
+fn push_escaped(escaped: &mut String, names: &[u8]) {
+    for &byte in names {
+        if byte == b'/' || syntax::is(byte, PATH) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push('%');
+            for digit in [byte >> 4, byte & 15] {
+                escaped.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
             }
         }
-        escaped
     }
 }
 

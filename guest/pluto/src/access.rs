@@ -8,7 +8,8 @@
 //!
 //! The duration, in seconds, is that from the batch of answers that completed the request to the
 //! batch that told of the end of its write. Behind a response that did not get to its end stands `
-//! cut`, in JSON `"cut":true`, and the bytes are those that are known to be sent.
+//! cut`, in JSON `"cut":true`, and the bytes are those that are known to be sent. In the place of
+//! the second `-` stands who has logged in, in JSON `"user"`.
 //!
 //! No line says what a client has chosen but in quotation marks, in visible ASCII, and of bounded
 //! length, so that none can be forged, and none is longer than the host takes.
@@ -16,6 +17,7 @@
 use crate::limits::{LOGGED_FIELD_ESCAPED_BYTES_MAX, LOGGED_LINE_ESCAPED_BYTES_MAX};
 use pluto_http::date::Date;
 use pluto_http::decimal::padded;
+use pluto_http::forwarded::ForwardedFields;
 use pluto_http::limits::LOGGED_LINE_BYTES_MAX;
 use pluto_http::method::Method;
 use pluto_http::request::LoggedFields;
@@ -56,7 +58,13 @@ pub struct Access {
     began: u64,
     /// Only for the forms that have them.
     fields: Option<Box<LoggedFields>>,
+    /// Who has logged in. Few requests have one, and each takes the room of a pointer.
+    user: Option<Box<User>>,
 }
+
+/// The name of a user.
+#[derive(Clone, Debug)]
+struct User(String);
 
 /// How a response ended.
 #[derive(Clone, Copy, Debug)]
@@ -75,12 +83,22 @@ impl Access {
             line.truncate(LOGGED_LINE_BYTES_MAX + 1);
             line.shrink_to_fit();
         }
-        Access { line, method, status, bytes, sent: 0, began, fields: None }
+        Access { line, method, status, bytes, sent: 0, began, fields: None, user: None }
     }
 
     /// With the fields that its line shows.
     pub fn with_fields(self, fields: Option<Box<LoggedFields>>) -> Access {
         Access { fields, ..self }
+    }
+
+    /// It is by somebody who has logged in.
+    pub fn set_user(&mut self, user: Option<String>) {
+        self.user = user.map(|name| Box::new(User(name)));
+    }
+
+    /// What proxies say of who it comes from, when that was kept.
+    pub fn forwarded(&self) -> Option<&ForwardedFields> {
+        self.fields.as_deref()?.forwarded.as_ref()
     }
 
     /// The method.
@@ -115,7 +133,8 @@ impl Access {
 
     /// What it holds while it waits, in bytes.
     pub fn weight(&self) -> usize {
-        self.line.len() + self.fields.as_deref().map_or(0, LoggedFields::weight)
+        let user = self.user.as_ref().map_or(0, |user| size_of::<User>() + user.0.len());
+        self.line.len() + user + self.fields.as_deref().map_or(0, LoggedFields::weight)
     }
 
     /// The line, in any form but `Off`. `date` is that of the end.
@@ -130,7 +149,12 @@ impl Access {
 
     fn common(&self, combined: bool, peer: &str, date: &Date, end: End) -> Vec<u8> {
         let mut out = Vec::with_capacity(peer.len() + self.weight() + 100);
-        push(&mut out, &[peer.as_bytes(), b" - - [", date.log(), b"] "]);
+        push(&mut out, &[peer.as_bytes(), b" - "]);
+        match &self.user {
+            None => out.push(b'-'),
+            Some(user) => push_user(&mut out, &user.0),
+        }
+        push(&mut out, &[b" [", date.log(), b"] "]);
         quote(&self.line, &mut out);
         let (mut status, mut bytes) = (itoa::Buffer::new(), itoa::Buffer::new());
         let (status, bytes) = (status.format(self.status), bytes.format(self.bytes_sent(end)));
@@ -153,6 +177,9 @@ impl Access {
         let mut out = Vec::with_capacity(peer.len() + self.weight() + 250);
         let micros = padded::<6>((end.time % 1_000_000_000 / 1_000) as u32);
         push(&mut out, &[b"{\"time\":\"", date.rfc3339(), b".", &micros, b"Z\",\"remote\":\"", peer.as_bytes(), b"\""]);
+        if let Some(user) = &self.user {
+            push_member(&mut out, "user", Some(user.0.as_bytes()), LOGGED_FIELD_ESCAPED_BYTES_MAX);
+        }
         let [method, target, protocol] = parts(&self.line);
         for (name, value) in [("method", method), ("target", target), ("protocol", protocol)] {
             push_member(&mut out, name, value, LOGGED_LINE_ESCAPED_BYTES_MAX);
@@ -199,6 +226,22 @@ fn parts(line: &[u8]) -> [Option<&[u8]>; 3] {
     match [parts.next(), parts.next(), parts.next()] {
         [Some(method), Some(target), Some(version)] => [Some(method), Some(target), Some(version)],
         _ => [None, Some(line), None],
+    }
+}
+
+/// The name of a user: one word of visible ASCII, so that nobody's name forges a line.
+fn push_user(out: &mut Vec<u8>, user: &str) {
+    let end = out.len() + LOGGED_FIELD_ESCAPED_BYTES_MAX;
+    for byte in user.bytes() {
+        if out.len() + 4 > end {
+            out.extend_from_slice(b"...");
+            return;
+        }
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'!'..=b'~' => out.push(byte),
+            _ => out.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! decided in [`pluto_http`].
 
 use crate::access::{self, Access, Form};
-use crate::limits::PIECE_BYTES_START;
+use crate::limits::{LINGER_PROGRESS_BYTES, PIECE_BYTES_START};
 use crate::outbox::{Gathered, Outbox, next_piece};
 use crate::scarcity::{self, Holder};
 use crate::server::{Answering, Server};
@@ -13,10 +13,11 @@ use pluto_http::inbound::{Inbound, Phase};
 use pluto_http::limits::READ_BYTES;
 use pluto_http::method::Method;
 use pluto_http::multipart::Multipart;
-use pluto_http::request::{Request, RequestContext};
+use pluto_http::request::{Request, RequestContext, WantedFields};
 use pluto_http::response::{Envelope, Persistence};
 use pluto_sdk::net::Read;
 use pluto_sdk::{Client, Error, Level, Pending, now, warn};
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -58,6 +59,14 @@ struct Exchange {
 /// A response that takes its time.
 type Waiting<'a> = Pin<Box<dyn Future<Output = Result<(), End>> + 'a>>;
 
+/// What is kept of a client's requests for the access log. What a peer says of its own clients is
+/// looked at only when it is trusted.
+fn wanted_fields(client: &Client, server: &Server) -> WantedFields {
+    let (form, trusted) = (server.options.access_log, &server.options.trusted_proxies);
+    let forwarded = form != Form::Off && !trusted.is_empty() && trusted.contains(client.connection.peer().ip());
+    WantedFields { shown: form.has_fields(), forwarded }
+}
+
 struct Conversation {
     client: Client,
     server: Rc<Server>,
@@ -97,7 +106,7 @@ impl Conversation {
             peer: OnceCell::new(),
             deadline: Holder::default(),
             inbound: Inbound::new(server.options.head, server.options.body_bytes)
-                .log_fields(server.options.access_log.has_fields()),
+                .log_fields(wanted_fields(&client, &server)),
             reading: None,
             armed_for: None,
             exchanges: VecDeque::new(),
@@ -260,10 +269,14 @@ impl Conversation {
         self.closing |= !persistent;
         // A client that has sent more all the same is not believed.
         self.finished |= context.ends && !self.inbound.has_more();
-        self.outbox.hold(answer.reservation.take());
+        let aside = answer.aside.take();
         let response = self.write_head(&context, answer, persistent);
-        let access = Access::new(context.line, context.method, response.status.code(), response.bytes, began)
+        let mut access = Access::new(context.line, context.method, response.status.code(), response.bytes, began)
             .with_fields(context.logged);
+        if let Some(aside) = aside {
+            self.outbox.hold(aside.reservation);
+            access.set_user(aside.user);
+        }
         (response.body, access)
     }
 
@@ -279,9 +292,8 @@ impl Conversation {
         let out = self.outbox.own();
         let start = out.len();
         let response = respond::write(out, &envelope, answer.found, context, now());
-        // What an error says is the server's.
-        if let Some(edits) = answer.edits.filter(|_| response.status.code() < 400) {
-            edits.apply(out, start);
+        if let Some(edits) = answer.edits {
+            edits.of(response.status).apply(out, start);
         }
         response
     }
@@ -390,16 +402,18 @@ impl Conversation {
             self.arm(phase);
         }
         let mut reading = self.reading.take().unwrap_or_else(|| self.client.connection.read(self.inbound.room()));
+        let was_stopping = self.client.stopping();
         let waiting = self.deadline.limit(&mut reading);
         let read = match phase {
             Phase::Idle => self.client.until_stop(waiting).await,
             _ => Some(waiting.await),
         };
         let Some(read) = read else {
-            // The server was told to stop. The client may have sent its next request by now: no
-            // reset is to overtake the response to the one before.
+            // The server was told to stop. An idle client has its responses, and has sent nothing
+            // else: there is nothing to wait for. One that was served since then was not told that
+            // this is the end, and may have sent its next request by now.
             self.reading = Some(reading);
-            return Err(End::Whole);
+            return Err(if was_stopping { End::Whole } else { End::Cut });
         };
         match read {
             Ok(Ok(bytes)) if bytes.is_empty() => {
@@ -454,19 +468,26 @@ impl Conversation {
     }
 
     /// RFC 9112 §9.6: says that nothing more comes, and drops what the client still sends, so that
-    /// no reset overtakes the last response. Ends when the client does, or after a bounded time
-    /// and amount.
+    /// no reset overtakes the last response. Ends when the client does, when it sends too little
+    /// in a time or too much in all, or at once when too many are waited for like this.
     async fn linger(&mut self) {
         let options = &self.server.options;
         let connection = &self.client.connection;
         let _shutting = if self.shut { None } else { Some(connection.shutdown()) };
-        let mut left = options.linger_bytes;
-        self.deadline.set(Duration::from_secs(options.linger_seconds));
+        let Some(_lingering) = self.server.lingering.enter() else { return };
+        let (mut left, mut progress) = (options.linger_bytes, 0);
+        let time = Duration::from_secs(options.linger_seconds);
+        self.deadline.set(time);
         let mut reading = self.reading.take().unwrap_or_else(|| connection.read(READ_BYTES));
         while let Ok(Ok(bytes)) = self.deadline.limit(reading).await {
-            left = left.saturating_sub(bytes.len() as u64);
-            if bytes.is_empty() || left == 0 {
+            let count = bytes.len() as u64;
+            (left, progress) = (left.saturating_sub(count), progress + count);
+            if count == 0 || left == 0 {
                 return;
+            }
+            if progress >= LINGER_PROGRESS_BYTES {
+                progress = 0;
+                self.deadline.set(time);
             }
             reading = connection.read(READ_BYTES);
         }
@@ -481,7 +502,20 @@ impl Conversation {
         self.server.metrics.responded(access, end);
         let form = self.server.options.access_log;
         if form != Form::Off {
-            pluto_sdk::log::log(Level::Info, access.format(form, self.peer(), &self.server.date(), end));
+            let remote = self.remote(access);
+            pluto_sdk::log::log(Level::Info, access.format(form, &remote, &self.server.date(), end));
+        }
+    }
+
+    /// Who a request comes from: the client that a trusted proxy has passed it on for, or else the
+    /// peer.
+    fn remote(&self, access: &Access) -> Cow<'_, str> {
+        let peer = self.client.connection.peer().ip();
+        let client =
+            access.forwarded().map(|it| it.client(peer, |from| self.server.options.trusted_proxies.contains(from)));
+        match client.filter(|client| *client != peer) {
+            None => Cow::Borrowed(self.peer()),
+            Some(client) => Cow::Owned(client.to_string()),
         }
     }
 }

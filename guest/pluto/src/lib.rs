@@ -14,6 +14,7 @@
 //! | [`metrics`] | what is counted, and the page that tells it |
 //! | [`operator`] | what answers on the second port |
 //! | [`access`] | the line of the access log |
+//! | [`networks`] | whose word about a client is believed |
 //! | [`policy`] | what the site's configuration file says |
 //! | [`options`] | the command line |
 //! | [`limits`] | every limit, with its reason |
@@ -23,6 +24,7 @@ pub mod autoindex;
 pub mod connection;
 pub mod limits;
 pub mod metrics;
+pub mod networks;
 pub mod operator;
 pub mod options;
 pub mod outbox;

@@ -103,6 +103,18 @@ pub const KEPT_UNREAD_MILLIS_MAX: u64 = 60_000;
 /// request: 12 MiB, of a site with so many files.
 pub const DIGESTS_KEPT_MAX: usize = 131_072;
 
+/// Bytes that are read at once of a file which is too long for the host to digest it: a quarter
+/// of a millisecond of computing, in which nobody else is served.
+pub const LONG_FILE_PIECE_BYTES: u64 = 512 << 10;
+
+/// How long reading rests behind each such piece, at least; where a disk was slower, as long as it
+/// took. So a file of 1 GiB takes some three seconds, and at most a quarter of a shard's time.
+pub const LONG_FILE_REST_MICROS_MIN: u64 = 1_000;
+
+/// Long files that wait to be read, which is one at a time. When there are more, a file is read
+/// when it is asked for again.
+pub const LONG_FILES_WAITING_MAX: usize = 64;
+
 /// A file that changed less than so long ago may change again without its times showing it: the
 /// system counts in ticks of some milliseconds, some file systems in seconds. What is told by its
 /// times is not relied on so soon.
@@ -136,12 +148,13 @@ pub const HEAD_SECONDS_DEFAULT: u64 = 20;
 pub const BODY_SECONDS_DEFAULT: u64 = 20;
 
 /// Time that a client may keep a connection without a request. Browsers give theirs up after one
-/// to five minutes.
-pub const IDLE_SECONDS_DEFAULT: u64 = 60;
+/// to five minutes. A load balancer keeps one for 60 s by default (AWS, nginx): with the same
+/// time, or a shorter one, it would often send a request into a connection that ends just then.
+pub const IDLE_SECONDS_DEFAULT: u64 = 75;
 
 /// Time for a client to take one piece of a response (see `PIECE_BYTES_START`). Not shorter than
 /// the idle time, so that the deadline of a connection only ever moves later, which costs nothing.
-pub const WRITE_SECONDS_DEFAULT: u64 = 60;
+pub const WRITE_SECONDS_DEFAULT: u64 = 75;
 
 /// Time for a client to take one piece of a file while others wait for a file and the host has no
 /// descriptor for it. A client of 87 kB/s takes the first piece in so long.
@@ -154,14 +167,21 @@ pub const SCARCE_OPEN_MILLIS: u64 = 250;
 /// Then its client is told to try again.
 pub const SCARCE_OPENS_MAX: u32 = 60;
 
-/// Time that the server reads on after its last response, so that no reset overtakes it (RFC 9112
-/// §9.6); from a client that has not said itself that it sends no more.
+/// Time that the server reads on after its last response without getting on, so that no reset
+/// overtakes it (RFC 9112 §9.6); from a client that has not said itself that it sends no more.
 pub const LINGER_SECONDS_DEFAULT: u64 = 5;
 
+/// What a client has to send in that time to get it once more: 6.5 kB/s. A client that sends less
+/// has had the time to read its response.
+pub const LINGER_PROGRESS_BYTES: u64 = 32 << 10;
+
 /// Bytes that the server reads and drops after its last response: a client in the middle of an
-/// upload still gets to read why it was refused. The time that it has for that is the tighter
-/// limit.
-pub const LINGER_BYTES_DEFAULT: u64 = 64 << 20;
+/// upload still gets to read why it was refused. To read so many takes less than a second of
+/// processor time.
+pub const LINGER_BYTES_DEFAULT: u64 = 1 << 30;
+
+/// Clients that the server reads on from like this, all together. Others are let go at once.
+pub const LINGERING_CLIENTS_MAX: usize = 1_000;
 
 /// Time for clients that are still served when the server is told to stop; the host allows 9 s.
 pub const GRACE_SECONDS_DEFAULT: u64 = 8;
@@ -169,12 +189,16 @@ pub const GRACE_SECONDS_DEFAULT: u64 = 8;
 /// The site's configuration file. A rule takes about 100 bytes.
 pub const CONFIG_BYTES_MAX: u64 = 64 << 10;
 
-/// Problems of a configuration that are told at once: more of them have one cause.
-pub const PROBLEMS_MAX: usize = 20;
+/// Problems of a configuration that are told at once: all of them, but for files that are
+/// something else.
+pub const PROBLEMS_MAX: usize = 1_000;
 
 /// Redirects, rules for fields, and rules for authentication: so many of each. They are tried one
 /// after the other, most of them at the cost of one comparison.
 pub const RULES_MAX: usize = 256;
+
+/// Names of index files: each that is not there costs a request for a directory another look.
+pub const INDEX_NAMES_MAX: usize = 8;
 
 /// A glob. The operations that it is compiled to are about as many as its bytes, and each byte of
 /// a path costs at most one step for each of them.
@@ -221,6 +245,12 @@ pub const LOGINS_KEPT_MAX: usize = 1_024;
 
 /// Entries of a directory that are listed. A page of so many takes about 1 MiB.
 pub const LISTING_ENTRIES_MAX: usize = 5_000;
+
+/// Links in a directory that are followed to see where they lead. Each costs as much as a request.
+pub const LISTING_LINKS_MAX: usize = 256;
+
+/// Links that are followed together: each takes a descriptor for a moment.
+pub const LISTING_LINKS_AT_ONCE: usize = 16;
 
 /// How long a directory with more entries is known to have them: the host takes a fifth of a
 /// second to find 100,000, and meanwhile serves nobody.

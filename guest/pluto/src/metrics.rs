@@ -8,12 +8,13 @@ use crate::access::{Access, End};
 use pluto_http::media::Media;
 use pluto_http::method::Method;
 use pluto_sdk::now;
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt::{Display, Write};
 use std::task::{Poll, Waker};
 
 /// What the page is.
-pub const MEDIA: Media = Media { essence: "text/plain; version=0.0.4", text: true };
+pub static MEDIA: Media = Media { essence: Cow::Borrowed("text/plain; version=0.0.4"), text: true };
 
 /// The methods that are told apart, by the place of their counters.
 const METHODS: [&str; 4] = ["GET", "HEAD", "OPTIONS", "other"];

@@ -3,13 +3,10 @@
 
 use crate::metrics::{self, Metrics};
 use crate::site::answer::Found;
-use pluto_http::media::Media;
+use pluto_http::media::{Media, TEXT};
 use pluto_http::request::Action;
 use pluto_http::status::{Fault, Status};
 use pluto_sdk::Error;
-
-/// Plain text.
-const TEXT: Media = Media { essence: "text/plain", text: true };
 
 /// A server as the operator is told of it, at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +36,10 @@ pub fn answer(server: ServerStatus<'_>, action: Action) -> Reply {
     };
     Reply::Ready(match &path[..] {
         b"metrics" if !server.is_alone => return Reply::GatherMetrics,
-        b"metrics" => page(Status::Ok, metrics::MEDIA, server.metrics.page(server.now)),
-        b"healthz" if server.now.draining => page(Status::ServiceUnavailable, TEXT, "draining\n".to_owned()),
-        b"healthz" => page(Status::Ok, TEXT, "ok\n".to_owned()),
-        b"" => page(Status::Ok, TEXT, "/metrics\n/healthz\n".to_owned()),
+        b"metrics" => page(Status::Ok, &metrics::MEDIA, server.metrics.page(server.now)),
+        b"healthz" if server.now.draining => page(Status::ServiceUnavailable, &TEXT, "draining\n".to_owned()),
+        b"healthz" => page(Status::Ok, &TEXT, "ok\n".to_owned()),
+        b"" => page(Status::Ok, &TEXT, "/metrics\n/healthz\n".to_owned()),
         _ => Found::Fault(Fault::NOT_FOUND),
     })
 }
@@ -51,11 +48,11 @@ pub fn answer(server: ServerStatus<'_>, action: Action) -> Reply {
 /// another time is better: a smaller sum would look as if the server had begun anew.
 pub fn metrics(server: ServerStatus<'_>, gathered: Result<Vec<Vec<u8>>, Error>) -> Found {
     match gathered {
-        Ok(figures) => page(Status::Ok, metrics::MEDIA, server.metrics.page_of_all(server.now, &figures)),
-        Err(error) => page(Status::ServiceUnavailable, TEXT, format!("the shards' figures cannot be had: {error}\n")),
+        Ok(figures) => page(Status::Ok, &metrics::MEDIA, server.metrics.page_of_all(server.now, &figures)),
+        Err(error) => page(Status::ServiceUnavailable, &TEXT, format!("the shards' figures cannot be had: {error}\n")),
     }
 }
 
-fn page(status: Status, media: Media, content: String) -> Found {
+fn page(status: Status, media: &'static Media, content: String) -> Found {
     Found::Page { status, media, content: content.into_bytes() }
 }

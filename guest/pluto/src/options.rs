@@ -5,6 +5,7 @@ mod values;
 
 use crate::access::Form;
 use crate::limits;
+use crate::networks::Networks;
 use crate::policy::config::Config;
 use pluto_http::head;
 use pluto_http::limits::BODY_BYTES_DEFAULT;
@@ -109,6 +110,7 @@ impl Options {
             site: Config::default(),
             compress: false,
             access_log: Form::Common,
+            trusted_proxies: Networks::default(),
             metrics_port: None,
             connections: limits::CONNECTIONS_DEFAULT,
             head: head::Limits::default(),

@@ -1,7 +1,7 @@
 //! What all conversations of a port share, and what a reload replaces.
 
 use crate::access::Form;
-use crate::limits::FIGURES_SECONDS;
+use crate::limits::{FIGURES_SECONDS, LINGERING_CLIENTS_MAX};
 use crate::metrics::{self, Metrics};
 use crate::operator::{self, Reply, ServerStatus};
 use crate::options::Options;
@@ -26,6 +26,8 @@ pub struct Server {
     /// The current second, written once for all responses in it.
     date: RefCell<Date>,
     draining: Cell<bool>,
+    /// Clients that are waited for behind their last response.
+    pub lingering: Lingering,
     /// It is known that there is no other shard.
     alone: Cell<bool>,
 }
@@ -67,7 +69,15 @@ impl Server {
 
     fn serving(options: Options, service: Service) -> Server {
         let date = RefCell::new(Date::at(now()));
-        Server { options, metrics: Metrics::new(), service, date, draining: Cell::new(false), alone: Cell::new(false) }
+        Server {
+            options,
+            metrics: Metrics::new(),
+            service,
+            date,
+            draining: Cell::new(false),
+            lingering: Lingering::default(),
+            alone: Cell::new(false),
+        }
     }
 
     /// Begins to answer a request. Files are asked for at once, so that several requests wait
@@ -188,6 +198,30 @@ impl Server {
                 error!("reload failed, and nothing has changed: {error}");
             }
         }
+    }
+}
+
+/// How many clients are waited for behind their last response.
+#[derive(Debug, Default)]
+pub struct Lingering(Cell<usize>);
+
+/// One of them, until this is dropped.
+#[derive(Debug)]
+pub struct LingeringClient<'a>(&'a Lingering);
+
+impl Lingering {
+    /// One more, unless there are too many.
+    pub fn enter(&self) -> Option<LingeringClient<'_>> {
+        (self.0.get() < LINGERING_CLIENTS_MAX).then(|| {
+            self.0.set(self.0.get() + 1);
+            LingeringClient(self)
+        })
+    }
+}
+
+impl Drop for LingeringClient<'_> {
+    fn drop(&mut self) {
+        self.0.0.set(self.0.0.get() - 1);
     }
 }
 

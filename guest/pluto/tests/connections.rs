@@ -1,6 +1,7 @@
 //! When a connection is kept, closed, or given up.
 
 use crate::support::{After, after, get, responses, send, serve};
+use pluto::limits::LINGERING_CLIENTS_MAX;
 use pluto_sdk::Signal;
 use pluto_sdk::testing::{Outcome, World};
 use std::time::Duration;
@@ -83,7 +84,7 @@ fn a_body_must_arrive_in_time() {
 #[test]
 fn an_idle_client_is_let_go_without_a_word() {
     for options in [&[][..], &["--idle-seconds", "5"]] {
-        let idle = if options.is_empty() { 60 } else { 5 };
+        let idle = if options.is_empty() { 75 } else { 5 };
         let mut world = serve(options);
         let fresh = send(&mut world, &[]);
         let served = send(&mut world, &[get("/").as_bytes()]);
@@ -195,6 +196,42 @@ fn a_client_in_the_middle_of_an_upload_gets_the_answer() {
     assert_eq!((status(&world, client), after(&world, client)), (405, After::Closed));
 }
 
+/// An upload takes as long as it takes: whoever gets on with it is waited for.
+#[test]
+fn a_long_upload_that_gets_on_sees_the_answer() {
+    let mut world = serve(&[]);
+    let upload: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 104857600\r\n\r\n";
+    let (fast, slow) = (send(&mut world, &[upload]), send(&mut world, &[upload]));
+    for _ in 0..100 {
+        if !world.is_closed(slow) {
+            world.client_sends(slow, [b'x'; 1_000]);
+        }
+        world.client_sends(fast, vec![b'x'; 1 << 20]);
+        pass(&mut world, 1);
+        assert_eq!(after(&world, fast), After::Lingers);
+    }
+    assert_eq!(after(&world, slow), After::Closed, "1 kB/s is no progress");
+    world.client_ends(fast);
+    world.run_until_idle();
+    assert_eq!(after(&world, fast), After::Closed);
+    assert_eq!(responses(world.received(fast), &[])[0].status, 405);
+}
+
+#[test]
+fn only_so_many_are_waited_for_behind_their_last_response() {
+    let mut world = serve(&[]);
+    let upload: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 104857600\r\n\r\n";
+    let clients: Vec<_> = (0..=LINGERING_CLIENTS_MAX).map(|_| send(&mut world, &[upload])).collect();
+    let (last, others) = clients.split_last().expect("clients");
+    assert!(others.iter().all(|client| after(&world, *client) == After::Lingers));
+    assert_eq!(after(&world, *last), After::Closed);
+    // When one of them has gone there is room for another.
+    world.client_ends(others[0]);
+    world.run_until_idle();
+    let next = send(&mut world, &[upload]);
+    assert_eq!(after(&world, next), After::Lingers);
+}
+
 /// RFC 9112 §9.6: it may send nothing more, so there is nothing to wait for.
 #[test]
 fn a_client_that_has_said_that_it_is_done_is_not_waited_for() {
@@ -293,15 +330,7 @@ fn told_to_stop_the_server_lets_idle_clients_go_and_finishes_what_is_under_way()
     world.signal(Signal::Stop);
     world.run_until_idle();
     let states = [fresh, idle, asking, loading].map(|client| after(&world, client));
-    assert_eq!(states, [After::Lingers, After::Lingers, After::Kept, After::Kept]);
-    // What an idle client sent too late is read, and comes to nothing: no reset overtakes what it
-    // has not read yet.
-    let received = world.received(idle).len();
-    world.client_sends(idle, get("/a.txt"));
-    [fresh, idle].into_iter().for_each(|client| world.client_ends(client));
-    world.run_until_idle();
-    assert_eq!([fresh, idle].map(|client| after(&world, client)), [After::Closed; 2]);
-    assert_eq!(world.received(idle).len(), received);
+    assert_eq!(states, [After::Closed, After::Closed, After::Kept, After::Kept]);
     // Who is in the middle of a request gets the response, and hears that it is the last.
     world.client_sends(asking, b"TP/1.1\r\nHost: a\r\n\r\n");
     world.run_until_idle();
@@ -319,13 +348,18 @@ fn told_to_stop_the_server_lets_idle_clients_go_and_finishes_what_is_under_way()
 
 #[test]
 fn told_to_stop_the_server_waits_for_no_idle_client() {
-    let mut world = serve(&["--linger-seconds", "2"]);
+    let mut world = serve(&[]);
     let idle = send(&mut world, &[get("/").as_bytes()]);
+    // What comes with the signal is answered, and said to be the last.
+    let late = send(&mut world, &[]);
+    world.client_sends(late, get("/a.txt"));
     world.signal(Signal::Stop);
-    pass(&mut world, 1);
-    assert_eq!((after(&world, idle), world.outcome()), (After::Lingers, None));
-    pass(&mut world, 1);
-    assert_eq!((after(&world, idle), world.outcome()), (After::Closed, Some(Outcome::Exit(0))));
+    world.run_until_idle();
+    assert_eq!([after(&world, idle), after(&world, late)], [After::Closed, After::Lingers]);
+    assert_eq!(responses(world.received(late), &[])[0].field("Connection"), Some("close"));
+    world.client_ends(late);
+    world.run_until_idle();
+    assert_eq!(world.outcome(), Some(Outcome::Exit(0)), "and no time has passed");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Files beside a file that hold it encoded: who gets which.
 
-use crate::support::{Response, ask, get, get_response, serve};
+use crate::support::{Response, ask, get, get_response, serve, serve_with};
 use pluto_sdk::testing::{Request, World};
 use std::time::Duration;
 
@@ -118,7 +118,18 @@ fn an_encoded_file_is_served_as_itself_and_for_nobody_else() {
 /// A sidecar that was forgotten when the file was made anew is not what the file is now.
 #[test]
 fn an_encoded_file_that_is_older_is_not_used() {
-    for (plain, beside, expected) in [(NOW, NOW - 1, "plain and long"), (NOW, NOW, "gzipped"), (1, 1, "gzipped")] {
+    const SECOND: i64 = 1_000_000_000;
+    for (plain, beside, expected) in [
+        (NOW, NOW - 1, "plain and long"),
+        (NOW, NOW - SECOND, "plain and long"),
+        (NOW, NOW, "gzipped"),
+        (NOW, NOW + SECOND, "gzipped"),
+        (1, 1, "gzipped"),
+        // What encodes files mostly keeps the time of the original in whole seconds.
+        (NOW + 999_999_999, NOW, "gzipped"),
+        (-1, -SECOND, "gzipped"),
+        (0, -1, "plain and long"),
+    ] {
         let mut world = encoded();
         world.set_modified("app.js", plain);
         world.set_modified("app.js.gz", beside);
@@ -155,13 +166,78 @@ fn files_beside_are_looked_for_once_while_a_file_is_kept() {
 }
 
 #[test]
-fn pages_are_revalidated_and_names_with_a_hash_are_not() {
-    let mut world = encoded();
-    world.file("assets/index-BfT3q_9x.js", "x");
-    for (target, expected) in
-        [("/", "no-cache"), ("/a.txt", "max-age=604800"), ("/assets/index-BfT3q_9x.js", "max-age=31536000, immutable")]
-    {
-        assert_eq!(get_response(&mut world, target).field("Cache-Control"), Some(expected));
+fn everything_is_revalidated_unless_the_site_has_names_with_a_hash() {
+    let hashed = "/assets/index-BfT3q_9x.js";
+    for (config, expected) in [("", "no-cache"), ("immutable-names = true", "max-age=31536000, immutable")] {
+        let mut world = configured(config);
+        world.file("assets/index-BfT3q_9x.js", "x");
+        world.file("price-list-2025-en.pdf", "x");
+        world.file("sw.js", "x");
+        for (target, expected) in [
+            ("/", "no-cache"),
+            ("/a.txt", "no-cache"),
+            ("/sw.js", "no-cache"),
+            ("/price-list-2025-en.pdf", "no-cache"),
+            (hashed, expected),
+        ] {
+            for _ in 0..3 {
+                assert_eq!(get_response(&mut world, target).field("Cache-Control"), Some(expected), "{target}");
+            }
+        }
+        assert_eq!(get_response(&mut world, "/missing").field("Cache-Control"), None);
     }
-    assert_eq!(get_response(&mut world, "/missing").field("Cache-Control"), None);
+}
+
+/// A site with this configuration.
+fn configured(config: &str) -> World {
+    serve_with(&[], |world| world.file(".pluto.toml", config))
+}
+
+/// RFC 9110 §8.4: what is there in one form only is sent in it, whoever asks.
+#[test]
+fn a_file_that_is_encoded_says_so() {
+    let mut world = configured("[[encodings]]\nsource = \"/Build/**/*.{wasm,data}.{br,gz}\"\nencoding = \"br\"\n");
+    for name in ["Build/x.wasm.br", "Build/x.data.gz", "x.wasm.br", "logo.svgz", "logo.svgz.gz"] {
+        world.file(name, "encoded");
+    }
+    for _ in 0..3 {
+        for (target, media, coding) in [
+            ("/Build/x.wasm.br", "application/wasm", Some("br")),
+            ("/Build/x.data.gz", "application/octet-stream", Some("br")),
+            ("/x.wasm.br", "application/octet-stream", None),
+            ("/logo.svgz", "image/svg+xml", Some("gzip")),
+        ] {
+            for accepted in ["br, gzip", "gzip", "identity", "gzip;q=0, br;q=0", "identity;q=0"] {
+                if coding.is_none() && accepted == "identity;q=0" {
+                    continue;
+                }
+                let response = accepting(&mut world, target, accepted);
+                assert_eq!((response.status, response.text().as_str()), (200, "encoded"), "{target} {accepted}");
+                assert_eq!(response.field("Content-Type"), Some(media), "{target}");
+                assert_eq!(response.field("Content-Encoding"), coding, "{target}");
+            }
+        }
+        assert_eq!(get_response(&mut world, "/logo.svgz").field("Vary"), None, "there is no other form");
+    }
+    let tag = get_response(&mut world, "/logo.svgz").field("ETag").expect("a tag").to_owned();
+    let same = accepting(&mut world, "/logo.svgz", &format!("gzip\r\nIf-None-Match: {tag}"));
+    assert_eq!((same.status, same.field("Content-Encoding")), (304, None));
+    let part = accepting(&mut world, "/logo.svgz", "gzip\r\nRange: bytes=0-2");
+    assert_eq!((part.status, part.text().as_str(), part.field("Content-Encoding")), (206, "enc", Some("gzip")));
+    let parts = accepting(&mut world, "/logo.svgz", "gzip\r\nRange: bytes=0-0,2-2");
+    assert_eq!((parts.status, parts.text().as_str()), (200, "encoded"));
+}
+
+#[test]
+fn a_site_names_types_of_its_own() {
+    let mut world = configured("[types]\nfoo = \"text/x-foo; charset=iso-8859-1\"\ntxt = \"text/markdown\"\n");
+    for (name, media) in [
+        ("a.foo", "text/x-foo; charset=iso-8859-1"),
+        ("a.txt", "text/markdown"),
+        ("b.css", "text/css; charset=utf-8"),
+        (".well-known/apple-app-site-association", "application/json"),
+    ] {
+        world.file(name, "x");
+        assert_eq!(get_response(&mut world, &format!("/{name}")).field("Content-Type"), Some(media), "{name}");
+    }
 }

@@ -45,6 +45,23 @@ fn logged_in(world: &mut World, request: &str) -> crate::support::Response {
 }
 
 #[test]
+fn who_has_logged_in_is_in_the_log_and_nobody_else() {
+    let mut world = site(&[]);
+    for (credentials, user, status) in
+        [(RIGHT, "alice", 200), (RIGHT, "alice", 200), (WRONG, "-", 401), (UNKNOWN, "-", 401)]
+    {
+        assert_eq!(logged_in(&mut world, &with("/dir/page.html", credentials)).status, status);
+        let (_, line) = world.logs().last().expect("a line");
+        assert!(line.contains(&format!(" - {user} [")) && line.contains(&format!(" {status} ")), "{user}: {line}");
+    }
+    assert_eq!(logged_in(&mut world, &with("/dir/missing", RIGHT)).status, 404);
+    assert!(world.logs().last().is_some_and(|(_, line)| line.contains(" - alice [")));
+    // Where nobody is asked nobody has logged in.
+    assert_eq!(ask(&mut world, with("/a.txt", RIGHT)).status, 200);
+    assert!(world.logs().last().is_some_and(|(_, line)| line.contains(" - - [")));
+}
+
+#[test]
 fn only_users_read_what_is_protected() {
     let mut world = site(&[]);
     for target in [

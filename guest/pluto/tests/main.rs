@@ -7,14 +7,16 @@
 //! connection is kept, closed or given up (`connections`), several requests at once
 //! (`pipelining`), files that are kept (`cache`), what a client can make the server spend
 //! (`costs`) and hold (`memory`), what the operator sees (`operator`), what the site's
-//! configuration says (`policy`), who may log in (`logins`), and what must be true of anything
-//! that a client can send (`any_connection`, `any_path`), also in the eyes of another client
-//! (`independent`); `generate` makes that up. A fault that was found in use gets a test with its
-//! story; those of the server that this one descends from are in `original`.
+//! configuration says (`policy`) and what is wrong with it (`checks`), who may log in (`logins`),
+//! and what must be true of anything that a client can send (`any_connection`, `any_path`), also
+//! in the eyes of another client (`independent`); `generate` makes that up. A fault that was
+//! found in use gets a test with its story; those of the server that this one descends from are
+//! in `original`.
 
 mod any_connection;
 mod any_path;
 mod cache;
+mod checks;
 mod compression;
 mod conditional;
 mod connections;

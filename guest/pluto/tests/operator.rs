@@ -32,6 +32,39 @@ fn each_request_is_a_line_of_the_access_log() {
     assert!(found[4].contains("22:13:22"), "{}", found[4]);
 }
 
+/// The clients of a world are 10.0.0.1, 10.0.0.2 and so on.
+#[test]
+fn the_client_of_a_trusted_proxy_is_in_the_log() {
+    let request = |fields: &str| format!("GET /a.txt HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    let bad = "GET /a.txt HTTP/1.1\r\nX-Forwarded-For: 192.0.2.8\r\nno field\r\n";
+    for form in ["common", "combined", "json"] {
+        for (trusted, fields, expected) in [
+            ("10.0.0.0/8", "X-Forwarded-For: 1.1.1.1, 192.0.2.7\r\n", "192.0.2.7"),
+            ("10.0.0.1", "Forwarded: for=\"[2001:db8::7]:80\"\r\n", "2001:db8::7"),
+            ("10.0.0.1,::1", "", "10.0.0.1"),
+            ("10.0.0.2", "X-Forwarded-For: 192.0.2.7\r\n", "10.0.0.1"),
+        ] {
+            let mut world = serve(&["--access-log", form, "--trusted-proxies", trusted]);
+            // A proxy sends the requests of several clients on one connection.
+            let other = request("X-Forwarded-For: 192.0.2.9\r\n");
+            send(&mut world, &[(request(fields) + &other + bad).as_bytes()]);
+            let found: Vec<_> = world.logs().iter().rev().take(3).rev().map(|(_, line)| line.as_str()).collect();
+            let is_trusted = trusted != "10.0.0.2";
+            for (line, remote) in found.iter().zip([
+                expected,
+                if is_trusted { "192.0.2.9" } else { "10.0.0.1" },
+                if is_trusted { "192.0.2.8" } else { "10.0.0.1" },
+            ]) {
+                let shown = if form == "json" { format!("\"remote\":\"{remote}\"") } else { format!("{remote} - - [") };
+                assert!(line.contains(&shown), "{form} {trusted} {fields}: {line}");
+            }
+        }
+        let mut world = serve(&["--access-log", form]);
+        send(&mut world, &[request("X-Forwarded-For: 192.0.2.7\r\n").as_bytes()]);
+        assert!(world.logs().last().is_some_and(|(_, line)| line.contains("10.0.0.1")), "nobody is trusted unasked");
+    }
+}
+
 #[test]
 fn the_access_log_can_be_turned_off() {
     for options in [&["--no-access-log"][..], &["--access-log", "off"]] {

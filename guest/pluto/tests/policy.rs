@@ -2,7 +2,7 @@
 
 use crate::support::{Response, ask, get, get_response, send, serve, serve_with};
 use pluto::limits::{LISTING_REST_NANOS, LISTINGS_WAITING_MAX};
-use pluto_sdk::testing::{Outcome, Request, World};
+use pluto_sdk::testing::{Request, World};
 use pluto_sdk::{Level, Signal};
 use std::time::Duration;
 
@@ -66,6 +66,50 @@ fn fields_are_set_and_removed_for_files_and_not_for_errors() {
         assert_eq!(get_response(&mut world, "/index.html").field("X-Home"), Some("yes"), "the same file");
         let missing = get_response(&mut world, "/missing.txt");
         assert_eq!((missing.status, missing.field("X-A")), (404, None), "an error is nothing to keep");
+    }
+}
+
+/// A policy for content is needed most where a page shows what was asked for.
+#[test]
+fn a_rule_can_be_about_every_response() {
+    let config = "clean-urls = true\n[error-pages]\n404 = \"/dir/page.html\"\n\
+         [[redirects]]\nsource = \"/old\"\ndestination = \"/a.txt\"\nkind = 301\n\
+         [[headers]]\nsource = \"/**\"\nevery-response = true\nheaders = { Content-Security-Policy = \"default-src 'self'\" }\n\
+         [[headers]]\nsource = \"/dir/**\"\nevery-response = true\nremove = [\"X-Content-Type-Options\"]\n\
+         [[headers]]\nsource = \"/**\"\nheaders = { X-File = \"1\" }\n\
+         [[basic-auth]]\nsource = \"/bare/**\"\nusers = \".users\"\n";
+    let mut world = serve_with(&["--security-headers"], |world| {
+        world.file(".pluto.toml", config);
+        world.file(".users", "a:$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW\n");
+    });
+    let get_range = get_with("/a.txt", "Range: bytes=100-\r\n");
+    let get_match = get_with("/a.txt", "If-Match: \"x\"\r\n");
+    let get_none = get_with("/a.txt", "If-None-Match: *\r\n");
+    for _ in 0..2 {
+        for (request, status, is_file) in [
+            (get("/a.txt"), 200, true),
+            (get("/missing"), 404, false),
+            (get("/denied.txt"), 403, false),
+            (get("/a%2fb"), 404, false),
+            (get("/.."), 400, false),
+            (get("/old"), 301, false),
+            (get("/dir"), 301, false),
+            (get("/bare/file"), 401, false),
+            (get("/a.txt").replace("GET", "POST"), 405, false),
+            (get("/a.txt").replace("GET", "OPTIONS"), 204, false),
+            (get("/a.txt").replace("GET", "BREW"), 501, false),
+            (get_range.clone(), 416, false),
+            (get_match.clone(), 412, false),
+            (get_none.clone(), 304, true),
+            (get("/a.txt").replace("Host", "Hosts"), 400, false),
+        ] {
+            let response = ask(&mut world, &request);
+            assert_eq!(response.status, status, "{request}");
+            assert_eq!(response.field("Content-Security-Policy"), Some("default-src 'self'"), "{request}");
+            assert_eq!(response.field("X-File"), is_file.then_some("1"), "{request}");
+        }
+        assert_eq!(get_response(&mut world, "/dir/missing").field("X-Content-Type-Options"), None);
+        assert_eq!(get_response(&mut world, "/missing").field("X-Content-Type-Options"), Some("nosniff"));
     }
 }
 
@@ -146,6 +190,12 @@ fn a_single_page_answers_for_pages_and_not_for_assets() {
     check("/user/5", "*/*", "<h1>home</h1>");
     check("/user/john.doe", "text/html,*/*;q=0.8", "<h1>home</h1>");
     check("/bare/", "*/*", "<h1>home</h1>");
+    // A program that asks for data is told that there is none.
+    check("/api/x", "application/json", "404");
+    check("/api/x", "application/json, text/plain, */*", "404");
+    check("/api/x", "application/vnd.api+json", "404");
+    check("/api/x", "text/html, application/json;q=0.9", "<h1>home</h1>");
+    check("/api/x", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "<h1>home</h1>");
     check("/app.js", "*/*", "404");
     check("/image.png", "image/avif,image/*,*/*;q=0.8", "404");
     check("/.env", "text/html", "404");
@@ -155,14 +205,21 @@ fn a_single_page_answers_for_pages_and_not_for_assets() {
     assert_eq!(ask(&mut world, get("/user/5").replace("GET", "POST")).status, 405);
     // A cache must not give a page to who asks for a picture, nor the other way round (RFC 9110
     // §12.5.5).
-    for (target, accept, varies) in [("/a.b", "text/html", true), ("/a.b", "*/*", true), ("/a", "*/*", false)] {
+    for (target, accept, varies) in [
+        ("/a.b", "text/html", true),
+        ("/a.b", "*/*", true),
+        ("/a", "*/*", true),
+        ("/a", "application/json", true),
+        ("/a.txt", "*/*", false),
+    ] {
         let response = ask(&mut world, get_with(target, &format!("Accept: {accept}\r\n")));
         let vary = response.fields.contains(&("Vary".to_owned(), "Accept".to_owned()));
         assert_eq!(vary, varies, "{target} {accept}");
     }
     let mut missing = serve(&["--page-fallback", "/gone.html"]);
     assert!(missing.logs().iter().any(|(level, line)| {
-        *level == Level::Warn && line.starts_with("gone.html: page-fallback cannot be opened: ")
+        *level == Level::Warn
+            && line.starts_with("--page-fallback: page-fallback, gone.html, cannot be opened: no file")
     }));
     assert_eq!(get_response(&mut missing, "/user").status, 404, "no loop");
 }
@@ -172,20 +229,79 @@ fn clean_urls_lead_to_pages() {
     let mut world = serve_with(&["--clean-urls"], |world| world.file("dir.html", "beside the folder"));
     let mut check = |target: &str, expected: &str| assert_eq!(outcome(&get_response(&mut world, target)), expected);
     check("/dir/page", "<h1>page</h1>");
-    check("/dir/page.html?q=1", "301 -> /dir/page?q=1");
-    check("/dir/index.html", "301 -> /dir/");
-    check("/index.html", "301 -> /");
+    check("/dir/page.html?q=1", "301 -> page?q=1");
+    check("/dir/index.html", "301 -> ./");
+    check("/index.html", "301 -> ./");
     check("/dir/", "<h1>dir</h1>");
     check("/dir", "beside the folder");
-    check("/bare", "301 -> /bare/");
+    check("/bare", "301 -> bare/");
     check("/a.txt", "alpha");
     check("/missing", "404");
-    check("/dir/page/?q", "301 -> /dir/page?q");
-    check("//dir//page.html", "301 -> /dir/page");
+    check("/dir/page/?q", "301 -> ../page?q");
+    check("//dir//page.html", "301 -> page");
     check("/missing.html", "404");
     check("/missing/", "404");
-    check("/dir/index?q", "301 -> /dir/?q");
-    check("/index", "301 -> /");
+    check("/dir/index?q", "301 -> ./?q");
+    check("/index", "301 -> ./");
+}
+
+/// Where a file has the clean address of a page, the page keeps its own.
+#[test]
+fn a_clean_address_leads_to_no_other_file() {
+    let mut world = serve_with(&["--clean-urls"], |world| {
+        world.file("foo", "another file");
+        world.file("foo.html", "page");
+        world.file("folder.html", "page beside a folder");
+        world.file("folder/x", "");
+        world.file("closed", "");
+        world.deny("closed");
+        world.file("closed.html", "page beside what is closed");
+    });
+    let mut check = |target: &str, expected: &str| assert_eq!(outcome(&get_response(&mut world, target)), expected);
+    for _ in 0..3 {
+        check("/foo", "another file");
+        check("/foo.html", "page");
+        check("/foo/", "404");
+        check("/folder.html", "301 -> folder");
+        check("/folder", "page beside a folder");
+        check("/folder/", "301 -> ../folder");
+        check("/closed.html", "page beside what is closed");
+    }
+}
+
+#[test]
+fn a_site_names_its_index_files() {
+    for clean in [false, true] {
+        let config = format!("clean-urls = {clean}\nindex = [\"home.html\", \"index.htm\"]\n");
+        let mut world = serve_with(&[], |world| {
+            world.file(".pluto.toml", config);
+            world.file("both/home.html", "home");
+            world.file("both/index.htm", "second");
+            world.file("second/index.htm", "second alone");
+            world.file("odd/home.html/x", "");
+            world.file("odd/index.htm", "beside a folder");
+        });
+        let mut check = |target: &str, expected: &str| assert_eq!(outcome(&get_response(&mut world, target)), expected);
+        for _ in 0..3 {
+            check("/both/", "home");
+            check("/second/", "second alone");
+            check("/odd/", "beside a folder");
+            check("/dir/", "404");
+            check("/dir", "301 -> dir/");
+            check("/both/index.htm", "second");
+            check("/both/home.html", if clean { "301 -> ./" } else { "home" });
+            check("/both/home", if clean { "301 -> ./" } else { "404" });
+            check("/dir/index.html", if clean { "301 -> index" } else { "<h1>dir</h1>" });
+        }
+    }
+    // An index file that is not served for its folder keeps its address.
+    let mut world = serve_with(&["--clean-urls"], |world| {
+        world.file(".pluto.toml", "index = [\"first.txt\", \"index.html\"]");
+        world.file("dir/first.txt", "first");
+    });
+    assert_eq!(outcome(&get_response(&mut world, "/dir/index.html")), "<h1>dir</h1>");
+    assert_eq!(outcome(&get_response(&mut world, "/dir/")), "first");
+    assert_eq!(outcome(&get_response(&mut world, "/index.html")), "301 -> ./");
 }
 
 #[test]
@@ -199,7 +315,27 @@ fn directories_are_listed_when_that_is_wanted() {
         world.file("bare/.secret", "");
         world.file("bare/back\\slash", "");
     };
-    let mut world = serve_with(&["--directory-listing"], files);
+    let mut world = serve_with(&["--directory-listing"], |world| {
+        files(world);
+        world.symlink("linked/folder", "../dir");
+        world.symlink("linked/file", "../dir/page.html");
+        world.symlink("linked/nothing", "../missing");
+        world.symlink("linked/out", "../../secret");
+        world.symlink("linked/denied", "../denied.txt");
+    });
+    let links = get_response(&mut world, "/linked/").text();
+    for shown in [
+        "<a href=\"./folder/\">folder/</a></td><td></td>",
+        "<a href=\"./file\">file</a></td><td>13 B</td>",
+        "<s>nothing</s> leads nowhere",
+        "<s>out</s> leads nowhere",
+        "<a href=\"./denied\">denied</a></td><td></td>",
+    ] {
+        assert!(links.contains(shown), "{shown}: {links}");
+    }
+    for (target, status) in [("folder/", 200), ("file", 200), ("nothing", 404), ("out", 404), ("denied", 403)] {
+        assert_eq!(get_response(&mut world, &format!("/linked/{target}")).status, status, "{target}");
+    }
     let page = get_response(&mut world, "/bare/?sort=size&order=desc");
     let text = page.text();
     let names: Vec<&str> = text.split("href=\"./").skip(1).filter_map(|rest| rest.split('"').next()).collect();
@@ -212,7 +348,7 @@ fn directories_are_listed_when_that_is_wanted() {
     let head = ask(&mut world, get("/bare/").replace("GET", "HEAD"));
     assert!(head.status == 200 && head.content.is_empty());
     let mut check = |target: &str, expected: &str| assert_eq!(outcome(&get_response(&mut world, target)), expected);
-    check("/bare", "301 -> /bare/");
+    check("/bare", "301 -> bare/");
     check("/dir/", "<h1>dir</h1>");
     check("/.git/", "404");
     check("/missing/", "404");
@@ -362,49 +498,6 @@ fn the_files_of_the_policy_are_never_served() {
     assert!(listing.contains("other") && !listing.contains(".toml") && !listing.contains(".htpasswd"));
 }
 
-/// How a server with these files ends, and what it says.
-fn started(options: &[&str], config: &str) -> (Option<Outcome>, Vec<String>) {
-    let mut world = World::new();
-    world.file(".pluto.toml", config);
-    world.start(pluto::main, &[&["8000", "html"], options].concat());
-    world.run_until_idle();
-    let lines = world.logs().iter().map(|(_, line)| line.clone()).collect();
-    (world.outcome(), lines)
-}
-
-#[test]
-fn a_wrong_configuration_is_told_line_by_line_and_serves_nothing() {
-    for options in [&[][..], &["--check"]] {
-        let (outcome, lines) = started(options, "clean-urls = true\nclean-url = 1\n[[redirects]]\nsource = \"x\"\n");
-        assert_eq!(outcome, Some(Outcome::Exit(1)));
-        assert!(
-            lines.iter().any(|line| line.starts_with(".pluto.toml:2:1: expected one of clean-urls, ")),
-            "{lines:?}"
-        );
-        assert!(lines.iter().any(|line| line.starts_with(".pluto.toml:4:10: expected a glob")), "{lines:?}");
-        assert!(lines.last().is_some_and(|line| line.starts_with("the configuration has ")), "{lines:?}");
-    }
-    let (outcome, lines) = started(&["--config", "other.toml"], "");
-    assert_eq!(outcome, Some(Outcome::Exit(1)));
-    assert!(lines.iter().any(|line| line.starts_with("other.toml: cannot be read: no file")), "{lines:?}");
-    let (outcome, lines) = started(&[], "[[basic-auth]]\nsource = \"/**\"\nusers = \".htpasswd\"\n");
-    assert_eq!(outcome, Some(Outcome::Exit(1)));
-    assert!(lines.iter().any(|line| line.starts_with(".htpasswd: cannot be read: ")), "{lines:?}");
-    let (outcome, _) = started(&[], &"# \n".repeat(30_000));
-    assert_eq!(outcome, Some(Outcome::Exit(1)), "too long");
-}
-
-#[test]
-fn a_right_configuration_passes_the_check() {
-    for (config, expected) in
-        [("", "0 redirects"), ("[[redirects]]\nsource = \"/x\"\ndestination = \"/y\"\nkind = 301", "1 redirects")]
-    {
-        let (outcome, lines) = started(&["--check"], config);
-        assert_eq!(outcome, Some(Outcome::Exit(0)));
-        assert!(lines.last().is_some_and(|line| line.contains("is right") && line.contains(expected)), "{lines:?}");
-    }
-}
-
 #[test]
 fn a_reload_takes_the_new_configuration_or_keeps_the_old_one() {
     let mut world = site("[[redirects]]\nsource = \"/x\"\ndestination = \"/y\"\nkind = 301");
@@ -442,24 +535,4 @@ fn without_a_configuration_nothing_is_paid() {
     };
     assert_eq!(opens(None), opens(Some("clean-urls = true")));
     assert_eq!(opens(None), 2);
-}
-
-/// What the guide shows is right.
-#[test]
-fn the_example_of_the_guide_passes_the_check() {
-    let guide = include_str!("../../../docs/guide/configure.md");
-    let (_, behind) = guide.split_once("```toml\n").expect("an example");
-    let (example, _) = behind.split_once("```").expect("its end");
-    let mut world = World::new();
-    world.file(".pluto.toml", example);
-    world.file(".htpasswd", "a:$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW\n");
-    world.start(pluto::main, &["8000", "html", "--check"]);
-    world.run_until_idle();
-    assert_eq!(world.outcome(), Some(Outcome::Exit(0)), "{:?}", world.logs());
-    let (_, last) = world.logs().last().expect("a line");
-    assert!(last.contains("1 redirects, 1 rules for headers, 1 protected areas, 2 error pages"), "{last}");
-    // Each key that there is stands in it.
-    for key in ["clean-urls", "directory-listing", "page-fallback", "security-headers", "hsts-max-age"] {
-        assert!(example.contains(&format!("{key} = ")), "{key}");
-    }
 }

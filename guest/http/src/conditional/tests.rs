@@ -1,7 +1,7 @@
 //! The cases of Go's `ServeContent`, nginx's and Apache's own tests, read as facts.
 
 use super::*;
-use crate::validator::EntityTag;
+use crate::validator::{EntityTag, Modified};
 
 /// Sun, 06 Nov 1994 08:49:37 GMT
 const MODIFIED: u64 = 784_111_777;
@@ -12,7 +12,7 @@ const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
 const AFTER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
 
 fn validators() -> Validators {
-    Validators { tag: Some(EntityTag::strong("a")), modified: Some(MODIFIED) }
+    Validators { tag: Some(EntityTag::strong("a")), modified: Some(Modified { second: MODIFIED, changed: MODIFIED }) }
 }
 
 fn conditions(method: Method, fields: &[(&str, &str)]) -> Result<Conditions, Fault> {
@@ -133,6 +133,35 @@ fn a_range_can_have_a_condition() {
     // Not earlier or later: exactly the same.
     check(AFTER, "200");
     check(BEFORE, "200");
+}
+
+/// What was replaced by an older file, with its older time: who has seen the newer one must not be
+/// told that it is still there.
+#[test]
+fn a_rollback_is_a_change() {
+    let modified = Some(Modified { second: MODIFIED, changed: MODIFIED + 100 });
+    let rolled_back = Validators { modified, ..validators() };
+    for (date, since, unmodified, range) in [
+        (SAME, "304", "200", "206"),
+        (AFTER, "200", "412", "200"),
+        (BEFORE, "200", "412", "200"),
+        ("Sun, 06 Nov 1994 08:51:17 GMT", "200", "412", "200"),
+        ("Sun, 06 Nov 1994 08:51:18 GMT", "304", "200", "200"),
+    ] {
+        assert_eq!(verdict(&[("If-Modified-Since", date)], &rolled_back, NOW), since, "{date}");
+        assert_eq!(verdict(&[("If-Unmodified-Since", date)], &rolled_back, NOW), unmodified, "{date}");
+        let fields = [("Range", "bytes=0-0"), ("If-Range", date)];
+        assert_eq!(verdict(&fields, &rolled_back, NOW), range, "{date}");
+    }
+}
+
+#[test]
+fn a_date_before_1970_is_one_as_well() {
+    for date in ["Wed, 31 Dec 1969 23:59:59 GMT", "Wed Dec 31 23:59:59 1969", "Mon, 01 Jan 1900 00:00:00 GMT"] {
+        check(&[("If-Modified-Since", date)], "200");
+        check(&[("If-Unmodified-Since", date)], "412");
+        check(&[("Range", "bytes=0-0"), ("If-Range", date)], "200");
+    }
 }
 
 #[test]

@@ -157,3 +157,30 @@ fn by_stack(names: &[&str]) -> Option<String> {
     let slash = if directory && !stack.is_empty() { "/" } else { "" };
     Some(stack.join("/") + slash)
 }
+
+#[test]
+fn a_path_is_told_relative_to_another() {
+    let path = |names: &str| Path::from_names(names.as_bytes()).expect(names);
+    for (from, to, expected) in [
+        ("dd", "dd/", "dd/"),
+        ("a/dd", "a/dd/", "dd/"),
+        ("a/page.html", "a/page", "page"),
+        ("a/index.html", "a/", "./"),
+        ("index.html", "", "./"),
+        ("a/page/", "a/page", "../page"),
+        ("a/b/c/", "a/", "../../"),
+        ("a/b/c", "x/y", "../../x/y"),
+        ("ab/c", "abc/d", "../abc/d"),
+        ("ab/", "ab", "../ab"),
+        ("a:b", "a:b/", "./a:b/"),
+        ("x/a:b", "x/a:b/", "./a:b/"),
+        ("x/a:b/", "x/a:b", "../a:b"),
+        ("a b?", "a b?/", "a%20b%3F/"),
+        ("%2e", "%2e/", "%252e/"),
+        ("a/..b", "a/..b/", "..b/"),
+        ("a\r\nX: y", "a\r\nX: y/", "./a%0D%0AX:%20y/"),
+        ("http:/evil.example", "http:/evil.example/", "evil.example/"),
+    ] {
+        assert_eq!(path(from).reference_to(&path(to)), expected, "{from} to {to}");
+    }
+}

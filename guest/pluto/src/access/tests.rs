@@ -9,7 +9,7 @@ const LINE_BYTES_MAX: usize = 8 << 10;
 
 fn fields(host: &[u8], referer: &[u8], user_agent: &[u8]) -> Option<Box<LoggedFields>> {
     let [host, referer, user_agent] = [host, referer, user_agent].map(|it| (!it.is_empty()).then(|| it.to_vec()));
-    Some(Box::new(LoggedFields { host, referer, user_agent }))
+    Some(Box::new(LoggedFields { host, referer, user_agent, forwarded: None }))
 }
 
 fn format(form: Form, line: &[u8], before: u64, whole: bool, fields: Option<Box<LoggedFields>>) -> String {
@@ -28,6 +28,25 @@ fn a_request_is_one_line() {
     check(b"\"", 999_999, true, "\"\\\"\" 200 1090 0.000999");
     check(b"", 0, false, "\"\" 200 0 0.000000 cut");
     check(b"\x16\x03\"\\\n\xff", 0, true, "\"\\x16\\x03\\\"\\\\\\x0a\\xff\" 200 1090 0.000000");
+}
+
+#[test]
+fn who_has_logged_in_is_named_and_forges_no_line() {
+    let check = |user: &str, common: &str, json: &str| {
+        let mut access = Access::new(b"GET / HTTP/1.1".to_vec(), Method::Get, 200, 0, NOW);
+        access.set_user(Some(user.to_owned()));
+        let line = |form| access.format(form, "::1", &Date::at(NOW), End { time: NOW, whole: true });
+        assert!(line(Form::Common).starts_with(&format!("::1 - {common} [06/Nov/1994")), "{}", line(Form::Common));
+        assert!(line(Form::Json).contains(&format!("\"remote\":\"::1\",\"user\":\"{json}\",\"method\":")));
+    };
+    check("alice", "alice", "alice");
+    check("a b", "a\\x20b", "a b");
+    check("a\" [x] \"", "a\\\"\\x20[x]\\x20\\\"", "a\\\" [x] \\\"");
+    check("\u{e9}\n", "\\xc3\\xa9\\x0a", "\\u00e9\\u000a");
+    let long = "x".repeat(10_000);
+    let mut access = Access::new(Vec::new(), Method::Get, 200, 0, NOW);
+    access.set_user(Some(long));
+    assert!(access.format(Form::Common, "::1", &Date::at(NOW), End { time: NOW, whole: true }).len() < 2_000);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A listing for people: one page that loads nothing, in light and dark, for wide screens and
 //! narrow ones, sorted by links.
 
-use super::item::{Item, ItemKind, Key, Order, push_time, push_url};
+use super::item::{Item, ItemKind, Key, Order, Target, push_time, push_url};
 use pluto_http::page::escape;
 use std::fmt::Write;
 
@@ -103,16 +103,23 @@ fn push_heading(out: &mut String, order: Order, key: Key, name: &str, label: &st
 }
 
 fn push_row(out: &mut String, item: &Item) {
-    let (class, slash) = match item.kind {
-        ItemKind::Directory => (" class=\"d\"", "/"),
-        ItemKind::File => ("", ""),
-        ItemKind::Link => (" class=\"l\"", ""),
+    let class = match item.kind {
+        ItemKind::Directory => " class=\"d\"",
+        ItemKind::File => "",
+        ItemKind::Link(_) => " class=\"l\"",
     };
-    let shown = String::from_utf8_lossy(&item.name);
-    let _ = write!(out, "<tr{class}><td><a href=\"");
-    push_url(out, item);
-    let _ = write!(out, "\">{}{slash}</a></td><td>", escape(&visible(&shown)));
-    if item.kind == ItemKind::File {
+    let slash = if item.is_directory() { "/" } else { "" };
+    let shown = escape(&visible(&String::from_utf8_lossy(&item.name))).into_owned();
+    let _ = write!(out, "<tr{class}><td>");
+    if item.kind == ItemKind::Link(Target::Nothing) {
+        let _ = write!(out, "<s>{shown}</s> leads nowhere");
+    } else {
+        out.push_str("<a href=\"");
+        push_url(out, item);
+        let _ = write!(out, "\">{shown}{slash}</a>");
+    }
+    out.push_str("</td><td>");
+    if item.has_size() {
         push_size(out, item.size);
     }
     out.push_str("</td><td><time datetime=\"");

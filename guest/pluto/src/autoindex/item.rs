@@ -16,8 +16,14 @@ pub struct Item {
 }
 
 impl Item {
+    /// Whether its address has a slash at its end.
     pub(super) fn is_directory(&self) -> bool {
-        self.kind == ItemKind::Directory
+        matches!(self.kind, ItemKind::Directory | ItemKind::Link(Target::Directory))
+    }
+
+    /// Whether its size is known.
+    pub(super) fn has_size(&self) -> bool {
+        matches!(self.kind, ItemKind::File | ItemKind::Link(Target::File))
     }
 }
 
@@ -28,8 +34,21 @@ pub enum ItemKind {
     Directory,
     /// A regular file.
     File,
-    /// A symbolic link, to whatever it is: only following it would tell.
-    Link,
+    /// A symbolic link.
+    Link(Target),
+}
+
+/// Where a symbolic link leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// To a directory.
+    Directory,
+    /// To a file, whose size and time the entry has.
+    File,
+    /// To nothing that is served: who follows it is answered 404.
+    Nothing,
+    /// That was not looked at.
+    Unknown,
 }
 
 /// How a listing is sorted: by `?sort=name|size|date&order=asc|desc`.
@@ -96,7 +115,7 @@ pub(super) fn push_url(out: &mut String, item: &Item) {
             let _ = write!(out, "%{byte:02X}");
         }
     }
-    if item.kind == ItemKind::Directory {
+    if item.is_directory() {
         out.push('/');
     }
 }

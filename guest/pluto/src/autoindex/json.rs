@@ -1,12 +1,13 @@
 //! A listing for programs:
 //! `[{"name":"a","type":"file","mtime":"2026-11-21T01:02:03Z","size":1,"url":"./a"}]`, which is
-//! what nginx and static-web-server write, and the `url` of Caddy.
+//! what nginx and static-web-server write, and the `url` of Caddy. A symbolic link has a `target`:
+//! `"directory"`, `"file"`, or `null` when who follows it is answered 404.
 //!
 //! JSON is UTF-8 (RFC 8259 §8.1), and a name need not be: `name` is to be shown, with U+FFFD for
 //! what is no character, and may be that of another entry too. `url`, relative to the directory,
 //! is the one to ask for.
 
-use super::item::{Item, ItemKind, push_time, push_url};
+use super::item::{Item, ItemKind, Target, push_time, push_url};
 use std::fmt::Write;
 
 /// Writes the array.
@@ -19,13 +20,20 @@ pub fn write(items: &[Item]) -> String {
         let kind = match item.kind {
             ItemKind::Directory => "directory",
             ItemKind::File => "file",
-            ItemKind::Link => "symlink",
+            ItemKind::Link(_) => "symlink",
         };
         // A String takes everything.
         let _ = write!(out, ",\"type\":\"{kind}\",\"mtime\":\"");
         push_time(&mut out, item.modified);
         out.push('"');
-        if item.kind == ItemKind::File {
+        let target = match item.kind {
+            ItemKind::Link(Target::Directory) => ",\"target\":\"directory\"",
+            ItemKind::Link(Target::File) => ",\"target\":\"file\"",
+            ItemKind::Link(Target::Nothing) => ",\"target\":null",
+            ItemKind::Link(Target::Unknown) | ItemKind::Directory | ItemKind::File => "",
+        };
+        out.push_str(target);
+        if item.has_size() {
             let _ = write!(out, ",\"size\":{}", item.size);
         }
         out.push_str(",\"url\":\"");

@@ -6,7 +6,7 @@ mod json;
 
 use crate::limits::{LISTING_BYTES_MAX, LISTING_ENTRIES_MAX};
 
-pub use item::{Item, ItemKind, Order};
+pub use item::{Item, ItemKind, Order, Target};
 
 /// The form of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

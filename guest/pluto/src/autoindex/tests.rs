@@ -12,7 +12,7 @@ fn some() -> Vec<Item> {
         item("b.txt", ItemKind::File, 5, NOW),
         item("A.txt", ItemKind::File, 7, NOW - 1),
         item("z", ItemKind::Directory, 0, NOW + 1),
-        item("c", ItemKind::Link, 0, NOW),
+        item("c", ItemKind::Link(Target::Unknown), 0, NOW),
     ]
 }
 
@@ -116,6 +116,35 @@ fn json_has_the_same_entries() {
     let json = text("", odd.to_vec(), "", Form::Json);
     assert_eq!(json.matches("{\"name\":\"\u{fffd}\",").count(), 2, "{json}");
     assert!(json.contains("\"url\":\"./%FE\"}") && json.contains("\"url\":\"./%FF\"}"), "{json}");
+}
+
+#[test]
+fn a_link_is_shown_as_what_it_leads_to() {
+    let items = [
+        ("d", Target::Directory, 0),
+        ("f", Target::File, 1_000),
+        ("n<", Target::Nothing, 0),
+        ("u", Target::Unknown, 0),
+    ]
+    .map(|(name, target, size)| item(name, ItemKind::Link(target), size, NOW));
+    let html = text("", items.to_vec(), "sort=name", Form::Html);
+    for shown in [
+        "<a href=\"./d/\">d/</a></td><td></td>",
+        "<a href=\"./f\">f</a></td><td>1.0 kB</td>",
+        "<s>n&lt;</s> leads nowhere</td><td></td>",
+        "<a href=\"./u\">u</a></td><td></td>",
+    ] {
+        assert!(html.contains(shown), "{shown}: {html}");
+    }
+    let json = text("", items.to_vec(), "", Form::Json);
+    for shown in [
+        "\"target\":\"directory\",\"url\":\"./d/\"",
+        "\"target\":\"file\",\"size\":1000,\"url\":\"./f\"",
+        "\"target\":null,\"url\":\"./n%3C\"",
+        "\"mtime\":\"1994-11-06T08:49:37Z\",\"url\":\"./u\"",
+    ] {
+        assert!(json.contains(shown), "{shown}: {json}");
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use super::values::Options;
 use crate::access::Form;
 use crate::limits::{CONNECTIONS_MAX, FIELDS_MAX};
-use crate::policy::config::file_path;
+use crate::networks::Networks;
+use crate::policy::config::{NamedFile, file_path};
 use crate::policy::fields::security;
 use pluto_http::limits::HEAD_BYTES_MAX;
 use pluto_sdk::Symlinks;
@@ -82,7 +83,7 @@ macro_rules! seconds {
     };
 }
 
-pub(super) static OPTIONS: [Spec; 26] = [
+pub(super) static OPTIONS: [Spec; 27] = [
     Spec {
         group: FILES,
         name: "--symlinks",
@@ -169,6 +170,13 @@ pub(super) static OPTIONS: [Spec; 26] = [
     },
     Spec {
         group: WATCHING,
+        name: "--trusted-proxies",
+        value: "FROM",
+        help: "log the client that these addresses name, as in 127.0.0.1,10.0.0.0/8,::1",
+        kind: Kind::Word { default: "none", set: trusted_proxies },
+    },
+    Spec {
+        group: WATCHING,
         name: "--metrics-port",
         value: "PORT",
         help: "serve /metrics and /healthz on a port granted with the host's --grant-port",
@@ -244,7 +252,7 @@ pub(super) static OPTIONS: [Spec; 26] = [
     seconds!(
         "--linger-seconds",
         linger_seconds,
-        "read on this long after the last response, so that the client receives it"
+        "read on this long after the last response, again for each 32 KiB that come"
     ),
     seconds!(
         "--grace-seconds",
@@ -272,7 +280,8 @@ fn config(options: &mut Options, word: &str) -> Result<(), &'static str> {
 }
 
 fn page_fallback(options: &mut Options, word: &str) -> Result<(), &'static str> {
-    options.site.page_fallback = Some(file_path(word).map_err(|_| "the path of a file beneath the root")?);
+    let path = file_path(word).map_err(|_| "the path of a file beneath the root")?;
+    options.site.page_fallback = Some(NamedFile { path, place: "--page-fallback".to_owned() });
     Ok(())
 }
 
@@ -284,6 +293,12 @@ fn access_log(options: &mut Options, word: &str) -> Result<(), &'static str> {
         "off" => Form::Off,
         _ => return Err("common, combined, json or off"),
     };
+    Ok(())
+}
+
+fn trusted_proxies(options: &mut Options, word: &str) -> Result<(), &'static str> {
+    options.trusted_proxies =
+        Networks::parse(word).ok_or("addresses and networks, separated by commas, as in 127.0.0.1,10.0.0.0/8,::1")?;
     Ok(())
 }
 

@@ -52,7 +52,7 @@ fn words_and_flags_are_taken() {
     let Ok(Command::Check(found)) = parsed(line) else { panic!("{line}") };
     assert!(found.config.as_deref() == Some("a/b.toml") && found.virtual_hosts);
     assert!(found.site.directory_listing && found.site.clean_urls && !found.site.always.is_empty());
-    assert_eq!(found.site.page_fallback.as_deref(), Some(&b"app.html"[..]));
+    assert_eq!(found.site.page_fallback.map(|page| page.path), Some(b"app.html".to_vec()));
     let Ok(Command::Serve(found)) = parsed("80 html --no-access-log") else { panic!() };
     assert_eq!(found.access_log, Form::Off);
     assert!(matches!(parsed("80 html --help"), Ok(Command::Help)));
@@ -78,6 +78,7 @@ fn what_is_wrong_is_said() {
     check("80 html --page-fallback /", "--page-fallback: expected the path of a file");
     check("80 html --symlinks maybe", "--symlinks: expected follow or deny, found \"maybe\"");
     check("80 html --access-log=apache", "--access-log: expected common, combined, json or off, found \"apache\"");
+    check("80 html --trusted-proxies localhost", "--trusted-proxies: expected addresses and networks, separated");
     check("80 html --metrics-port http", "--metrics-port: expected a port from 0 to 65535, which the host was told");
     check("80 html --head-bytes 300", "--target-bytes: expected fewer than the 300 bytes of --head-bytes, found 8192");
     check("80 html --allow-hidden=yes", "--allow-hidden: expected no value, found \"yes\"");

@@ -1,6 +1,7 @@
 //! What an operator can change.
 
 use crate::access::Form;
+use crate::networks::Networks;
 use crate::policy::config::Config;
 use pluto_http::head;
 use pluto_sdk::Symlinks;
@@ -29,6 +30,8 @@ pub struct Options {
     pub compress: bool,
     /// `--access-log`.
     pub access_log: Form,
+    /// `--trusted-proxies`.
+    pub trusted_proxies: Networks,
     /// `--metrics-port`.
     pub metrics_port: Option<u16>,
     /// `--connections`.

@@ -2,13 +2,16 @@
 
 use super::glob::Glob;
 use crate::limits::FIELD_VALUE_BYTES_MAX;
+use pluto_http::status::Status;
 use pluto_http::syntax::{self, VALUE};
 
-/// A rule: what the responses with a file that a glob matches say otherwise.
+/// A rule: what the responses at paths that a glob matches say otherwise.
 #[derive(Clone, Debug)]
 pub struct FieldRule {
-    /// The files' paths.
+    /// The paths.
     pub source: Glob,
+    /// Whether it is about every response, and not only about those with a file.
+    pub every_response: bool,
     /// Fields that are set, in place of what the server says itself.
     pub set: Vec<Field>,
     /// Names of fields that are left out.
@@ -39,6 +42,9 @@ const OF_THE_MESSAGE: [&str; 13] = [
     "Upgrade",
     "WWW-Authenticate",
 ];
+
+/// Fields without which a response that has no file means nothing.
+const OF_RESPONSES_WITHOUT_A_FILE: [&str; 3] = ["Allow", "Content-Type", "Location"];
 
 /// Fields that follow from the file and the request, so that a fixed value would be wrong.
 const OF_THE_FILE: [&str; 6] = ["Accept-Ranges", "Allow", "ETag", "Last-Modified", "Location", "Vary"];
@@ -91,8 +97,51 @@ pub fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
+/// Whether a rule for every response may set or remove a field with that name. The error says what
+/// was expected.
+pub fn check_name_of_every_response(name: &str) -> Result<(), String> {
+    match find(&OF_RESPONSES_WITHOUT_A_FILE, name) {
+        Some(own) => Err(format!("expected a field that means the same in every response; {own} does not")),
+        None => Ok(()),
+    }
+}
+
 fn find(names: &[&'static str], name: &str) -> Option<&'static str> {
     names.iter().find(|other| other.eq_ignore_ascii_case(name)).copied()
+}
+
+/// What a site changes in the heads of the responses to one request.
+#[derive(Debug)]
+pub struct ResponseEdits {
+    /// When it is answered with the file, or with a part of it.
+    with_file: FieldEdits,
+    /// When it is answered otherwise.
+    otherwise: FieldEdits,
+}
+
+impl ResponseEdits {
+    /// What the rules say of a file that has these paths.
+    pub fn of_file(private: bool, rules: &[FieldRule], paths: &[&[u8]]) -> ResponseEdits {
+        let of_every_response = ResponseEdits::without_file(rules, paths).otherwise;
+        ResponseEdits { with_file: FieldEdits::collect(private, rules, paths), otherwise: of_every_response }
+    }
+
+    /// What they say of a response without a file, to a request for these paths.
+    pub fn without_file(rules: &[FieldRule], paths: &[&[u8]]) -> ResponseEdits {
+        let edits = FieldEdits::collect(false, rules.iter().filter(|rule| rule.every_response), paths);
+        ResponseEdits { with_file: edits.clone(), otherwise: edits }
+    }
+
+    /// Those of a response with this status.
+    pub fn of(&self, status: Status) -> &FieldEdits {
+        // What an error says is the server's.
+        if status.code() < 400 { &self.with_file } else { &self.otherwise }
+    }
+
+    /// Whether they change nothing.
+    pub fn is_empty(&self) -> bool {
+        self.with_file.is_empty() && self.otherwise.is_empty()
+    }
 }
 
 /// What rules together change in a head.
@@ -106,9 +155,9 @@ impl FieldEdits {
     /// What the rules say of a file that has these paths. Later rules win over earlier ones. A
     /// file that only some may read is kept by no shared cache, whatever a rule for all scripts,
     /// say, has in mind.
-    pub fn collect(private: bool, rules: &[FieldRule], paths: &[&[u8]]) -> FieldEdits {
+    pub fn collect<'r>(private: bool, rules: impl IntoIterator<Item = &'r FieldRule>, paths: &[&[u8]]) -> FieldEdits {
         let mut edits = FieldEdits::default();
-        for rule in rules.iter().filter(|rule| paths.iter().any(|path| rule.source.is_match(path))) {
+        for rule in rules.into_iter().filter(|rule| paths.iter().any(|path| rule.source.is_match(path))) {
             let named = |field: &Field, name: &String| field.name.eq_ignore_ascii_case(name);
             edits.set.retain(|field| !rule.remove.iter().any(|name| named(field, name)));
             edits.set.retain(|field| !rule.set.iter().any(|other| named(field, &other.name)));
@@ -130,6 +179,9 @@ impl FieldEdits {
 
     /// Changes the head that begins there in a buffer; content may follow it.
     pub fn apply(&self, out: &mut Vec<u8>, start: usize) {
+        if self.is_empty() {
+            return;
+        }
         let head = out.split_off(start);
         // Lines that stay are copied together: those from `kept` to `here` are still to come.
         let (mut kept, mut here, mut in_parts) = (0, 0, false);
@@ -236,6 +288,7 @@ mod tests {
     fn rules_are_applied_in_their_order() {
         let rule = |source: &str, set: &[(&str, &str)], remove: &[&str]| FieldRule {
             source: Glob::new(source).expect(source),
+            every_response: false,
             set: set.iter().map(|(name, value)| Field::new(name, value).expect("a field")).collect(),
             remove: remove.iter().map(|&name| name.to_owned()).collect(),
         };

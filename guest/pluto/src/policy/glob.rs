@@ -96,6 +96,55 @@ impl Glob {
         }
     }
 
+    /// Some paths that it matches: with each of its alternatives, and with one of two characters
+    /// or nothing for a wildcard.
+    pub fn examples(&self) -> Vec<Vec<u8>> {
+        let mut examples = self.examples_with(|op| (b'a'..=b'z').chain(0..=u8::MAX).find(|byte| op.takes(*byte)));
+        examples.extend(self.examples_with(|op| (0..=u8::MAX).chain(b'a'..=b'z').rfind(|byte| op.takes(*byte))));
+        examples.retain(|example| std::str::from_utf8(example).is_ok() && self.is_match(example));
+        examples.sort_unstable();
+        examples.dedup();
+        examples
+    }
+
+    /// Those with the byte that is chosen for each operation which takes one.
+    fn examples_with(&self, choose: impl Fn(&Op) -> Option<u8>) -> Vec<Vec<u8>> {
+        const EXAMPLES_MAX: usize = 16;
+        const WAYS_MAX: usize = 256;
+        let mut examples = Vec::new();
+        // Operations to go on at, with the path so far and the splits that it has come through.
+        let mut ways = vec![(0, Vec::new(), Vec::new())];
+        for _ in 0..WAYS_MAX {
+            let Some((mut op, mut path, mut splits)) = ways.pop() else { break };
+            loop {
+                op = match self.ops.get(op) {
+                    Some(&Op::Jump(to)) => to,
+                    // The second time around, a repetition ends.
+                    Some(&Op::Split(_, end)) if splits.contains(&op) => end,
+                    Some(&Op::Split(first, second)) => {
+                        splits.push(op);
+                        ways.push((second, path.clone(), splits.clone()));
+                        first
+                    }
+                    Some(Op::Save(_)) => op + 1,
+                    Some(taking) => {
+                        let Some(byte) = choose(taking) else { break };
+                        path.push(byte);
+                        op + 1
+                    }
+                    None => {
+                        examples.push(path);
+                        break;
+                    }
+                };
+            }
+            if examples.len() >= EXAMPLES_MAX {
+                break;
+            }
+        }
+        examples
+    }
+
     /// What the wildcards stand for, when it matches the whole of this path. One that stands for
     /// nothing is empty.
     pub fn find(&self, path: &[u8]) -> Option<Captures> {
@@ -388,6 +437,26 @@ impl Compiler<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_glob_has_examples() {
+        for (glob, expected) in [
+            ("/a", &["/a"][..]),
+            ("/{a,bc,}", &["/", "/a", "/bc"]),
+            ("/*.js", &["/.js", "/a.js", "/z.js"]),
+            ("/a/**", &["/a", "/a/", "/a/a", "/a/z"]),
+            ("/[x-y]/[!a]", &["/x/b", "/y/z"]),
+        ] {
+            let found = Glob::new(glob).expect(glob).examples();
+            let found: Vec<_> = found.iter().map(|example| String::from_utf8_lossy(example)).collect();
+            assert_eq!(found, expected, "{glob}");
+        }
+        for glob in ["/**/{a,b,c}/**/{d,e}*?*/**", &"/*".repeat(9), "/?"] {
+            let glob = Glob::new(glob).expect(glob);
+            let found = glob.examples();
+            assert!(!found.is_empty() && found.iter().all(|example| glob.is_match(example)));
+        }
+    }
 
     /// What the captures of a match are; nothing when there is none.
     fn find(glob: &str, path: &str) -> Option<Vec<String>> {

@@ -41,6 +41,19 @@ impl VirtualHosts {
         }
     }
 
+    /// What the site says to which a file belongs, and the file's path in that site.
+    pub fn of_file<'a>(&self, path: &'a [u8]) -> (Option<&Policy>, &'a [u8]) {
+        match self {
+            VirtualHosts::One(site) => (site.policy.as_deref(), path),
+            VirtualHosts::Hosts(sites) => {
+                let slash = path.iter().position(|&byte| byte == b'/').unwrap_or(path.len());
+                let (host, own_path) = path.split_at(slash);
+                let site = std::str::from_utf8(host).ok().and_then(|host| sites.get(host));
+                (site.and_then(|site| site.policy.as_deref()), own_path.strip_prefix(b"/").unwrap_or(own_path))
+            }
+        }
+    }
+
     /// What there is, in a few words.
     pub fn summary(&self) -> String {
         match self {

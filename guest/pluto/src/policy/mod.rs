@@ -4,6 +4,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`config`], [`section`] | the file, read with the place of every problem, and compiled |
+//! | [`content`] | what files are: types, encodings, names that never change |
 //! | [`glob`] | which paths a rule is about |
 //! | [`redirect`], [`fields`], [`cors`] | what rules say |
 //! | [`users`], [`password`] | who may log in |
@@ -12,6 +13,7 @@
 
 pub mod address;
 pub mod config;
+pub mod content;
 pub mod cors;
 pub mod fields;
 pub mod glob;
@@ -25,7 +27,7 @@ use crate::limits::EDITS_KEPT_MAX;
 use address::PAGE;
 use config::{AuthRule, Config};
 use cors::Cors;
-use fields::{Field, FieldEdits};
+use fields::{Field, ResponseEdits};
 use pluto_http::response::Lines;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -41,19 +43,26 @@ pub struct Policy {
     /// The path of the file itself.
     file: Vec<u8>,
     always: Lines,
-    /// What is changed in the responses with a file, by its path, and whether only some may read
-    /// it.
-    edits: RefCell<BTreeMap<FieldEditsKey, Rc<FieldEdits>>>,
+    /// What is changed in the responses, by what they are.
+    edits: RefCell<BTreeMap<EditsKey, Rc<ResponseEdits>>>,
 }
 
-/// A path, and whether only some may read it.
-type FieldEditsKey = (Vec<u8>, bool);
+/// A path, and what is answered there.
+type EditsKey = (Vec<u8>, Answered);
+
+/// What is answered at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Answered {
+    /// A file.
+    File,
+    /// A file that only some may read.
+    PrivateFile,
+    /// Something else.
+    NoFile,
+}
 
 /// Endings of files that hold another file, compressed.
 const ENCODED: [&[u8]; 3] = [b".br", b".gz", b".zst"];
-
-/// The file that is served for its directory.
-pub const INDEX: &[u8] = b"index.html";
 
 impl Policy {
     /// With the users of each file that the configuration names, and the path of the
@@ -76,6 +85,11 @@ impl Policy {
         counts.map(|(count, what)| format!("{count} {what}")).join(", ")
     }
 
+    /// The names of files that are served for their directory, the first that there is.
+    pub fn index(&self) -> &[Vec<u8>] {
+        &self.config.index.0
+    }
+
     /// Whether the file of that path is nobody's business: the configuration, and the files of
     /// users.
     pub fn is_secret(&self, path: &[u8]) -> bool {
@@ -89,7 +103,7 @@ impl Policy {
         }
         let names = self.names(path);
         let rule = self.config.basic_auth.iter().find(|rule| names.iter().any(|name| rule.source.is_match(name)))?;
-        Some((rule, self.users.get(&rule.users)?))
+        Some((rule, self.users.get(&rule.users.path)?))
     }
 
     /// Whether who may read the path may read the file at `other` too, which is to be sent in its
@@ -110,18 +124,35 @@ impl Policy {
 
     /// What is changed in the response with the file of that path, which only some may read when
     /// it is private.
-    pub fn edits(&self, path: &[u8], private: bool) -> Option<Rc<FieldEdits>> {
+    pub fn edits(&self, path: &[u8], private: bool) -> Option<Rc<ResponseEdits>> {
         if self.config.fields.is_empty() && !private {
             return None;
         }
+        self.edits_of(path, if private { Answered::PrivateFile } else { Answered::File })
+    }
+
+    /// What is changed in a response without a file, to a request for that path, or for what no
+    /// file can be called: then only rules about all paths hold.
+    pub fn edits_without_file(&self, path: Option<&[u8]>) -> Option<Rc<ResponseEdits>> {
+        const NOTHING: &[u8] = b"\0";
+        let concerns = self.config.fields.iter().any(|rule| rule.every_response);
+        if concerns { self.edits_of(path.unwrap_or(NOTHING), Answered::NoFile) } else { None }
+    }
+
+    fn edits_of(&self, path: &[u8], answered: Answered) -> Option<Rc<ResponseEdits>> {
         let mut kept = self.edits.borrow_mut();
-        let key = (path.to_vec(), private);
+        let key = (path.to_vec(), answered);
         let edits = match kept.get(&key) {
             Some(edits) => Rc::clone(edits),
             None => {
                 let names = self.names(path);
                 let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-                let edits = Rc::new(FieldEdits::collect(private, &self.config.fields, &names));
+                let rules = &self.config.fields;
+                let edits = Rc::new(match answered {
+                    Answered::File => ResponseEdits::of_file(false, rules, &names),
+                    Answered::PrivateFile => ResponseEdits::of_file(true, rules, &names),
+                    Answered::NoFile => ResponseEdits::without_file(rules, &names),
+                });
                 if kept.len() >= EDITS_KEPT_MAX {
                     kept.clear();
                 }
@@ -152,19 +183,20 @@ impl Policy {
         push(&[plain]);
         let is_folder = |path: &[u8]| matches!(path.last(), None | Some(b'/'));
         // What the file is called, in the folder or with the ending that the address does without.
-        let file = match () {
-            () if is_folder(plain) => [plain, INDEX].concat(),
-            () if self.config.clean_urls && !plain.ends_with(PAGE) => [plain, PAGE].concat(),
-            () => plain.to_vec(),
+        let files: Vec<Vec<u8>> = match () {
+            () if is_folder(plain) => self.index().iter().map(|name| [plain, name].concat()).collect(),
+            () if self.config.clean_urls && !plain.ends_with(PAGE) => vec![[plain, PAGE].concat()],
+            () => vec![plain.to_vec()],
         };
-        push(&[&file]);
-        if let Some(folder) = file.strip_suffix(INDEX).filter(|folder| is_folder(folder)) {
-            push(&[folder]);
-        }
-        if self.config.clean_urls
-            && let Some(address) = file.strip_suffix(PAGE)
-        {
-            push(&[address]);
+        for file in files {
+            push(&[&file]);
+            let folders = self.index().iter().filter_map(|name| file.strip_suffix(&name[..]));
+            folders.filter(|folder| is_folder(folder)).for_each(|folder| push(&[folder]));
+            if self.config.clean_urls
+                && let Some(address) = file.strip_suffix(PAGE)
+            {
+                push(&[address]);
+            }
         }
         names
     }
@@ -197,5 +229,22 @@ mod tests {
             check(true, path, &["/a/", "/a/index", "/a/index.html"]);
         }
         check(true, "index", &["/", "/index", "/index.html"]);
+    }
+
+    #[test]
+    fn a_folder_has_the_index_files_that_the_site_names() {
+        let check = |clean_urls: bool, path: &str, expected: &[&str]| {
+            let index = config::Index(vec![b"home.html".to_vec(), b"index.htm".to_vec()]);
+            let config = Config { clean_urls, index, ..Config::default() };
+            let policy = Policy::new(config, BTreeMap::new(), "");
+            let mut names = policy.names(path.as_bytes());
+            names.sort();
+            let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
+            assert_eq!(names, expected, "{path}");
+        };
+        check(false, "a/", &["/a/", "/a/home.html", "/a/index.htm"]);
+        check(false, "a/index.htm", &["/a/", "/a/index.htm"]);
+        check(false, "a/index.html", &["/a/index.html"]);
+        check(true, "a/home", &["/a/", "/a/home", "/a/home.html"]);
     }
 }

@@ -7,6 +7,7 @@ use crate::limits::{LOCATION_BYTES_MAX, REDIRECTS_FOLLOWED_MAX};
 use pluto_http::authority;
 use pluto_http::status::Status;
 use pluto_http::target::Path;
+use std::ops::Range;
 
 /// A rule.
 #[derive(Clone, Debug)]
@@ -21,6 +22,22 @@ impl Redirect {
     /// what was expected.
     pub fn new(source: Glob, destination: &str, status: Status) -> Result<Redirect, String> {
         Ok(Redirect { destination: Template::new(destination, source.captures())?, source, status })
+    }
+}
+
+impl Redirect {
+    /// Whether it leads the paths that it is about to themselves, so that it never applies: as
+    /// far as examples show that. One for whose wildcards nothing stands is an edge, and shows
+    /// nothing.
+    pub fn leads_to_itself(&self) -> bool {
+        let stays = |path: &Vec<u8>| {
+            let captures = self.source.find(path)?;
+            let is_edge = !captures.is_empty() && captures.iter().all(Range::is_empty);
+            let to = self.destination.path(path, &captures)?;
+            (!is_edge).then(|| path.strip_prefix(b"/") == Some(to.bytes()))
+        };
+        let mut shown = self.source.examples().into_iter().filter_map(|path| stays(&path)).peekable();
+        self.destination.origin.is_empty() && shown.peek().is_some() && shown.all(|stays| stays)
     }
 }
 
@@ -40,10 +57,10 @@ pub fn find(rules: &[Redirect], path: &[u8], query: Option<&[u8]>) -> Option<(St
     })
 }
 
-/// The addresses that a rule leads to one after the other, when they never come to an end; with
-/// clean addresses, also those that pages lead to. For its wildcards stands one letter: what is
-/// found is a circle, but not every circle is found.
-pub fn circle(rules: &[Redirect], start: &Redirect, clean_urls: bool) -> Option<Vec<String>> {
+/// The addresses that a rule leads to one after the other, when they never come to an end; where
+/// pages have clean addresses, with the names of index files, also those that pages lead to. For
+/// its wildcards stands one letter: what is found is a circle, but not every circle is found.
+pub fn circle(rules: &[Redirect], start: &Redirect, pages: Option<&[Vec<u8>]>) -> Option<Vec<String>> {
     const SAMPLE: &[u8] = b"x";
     let captures: Captures = (0..start.source.captures()).map(|_| 0..SAMPLE.len()).collect();
     let mut way = vec![start.destination.expand(SAMPLE, &captures, None)?];
@@ -51,7 +68,7 @@ pub fn circle(rules: &[Redirect], start: &Redirect, clean_urls: bool) -> Option<
         let here = way.last()?.split(['?', '#']).next()?;
         let path = Path::parse(here.strip_prefix('/')?.as_bytes()).ok()??;
         let by_rule = find(rules, &[b"/", path.bytes()].concat(), None).map(|(_, next)| next);
-        way.push(by_rule.or_else(|| clean(path.bytes()).filter(|_| clean_urls))?);
+        way.push(by_rule.or_else(|| pages.and_then(|index| clean(path.bytes(), index)).map(|path| path.escape()))?);
     }
     Some(way)
 }
@@ -262,10 +279,38 @@ mod tests {
     }
 
     #[test]
+    fn a_redirect_to_itself_is_found() {
+        let check = |source: &str, destination: &str, expected: bool| {
+            assert_eq!(
+                rule(source, destination).expect(destination).leads_to_itself(),
+                expected,
+                "{source} {destination}"
+            );
+        };
+        check("/a", "/a", true);
+        check("/a", "/a?x=1", true);
+        check("/a", "/./a#part", true);
+        check("/a", "/a/", false);
+        check("/a", "/b", false);
+        check("/a", "https://example.org/a", false);
+        check("/**", "/$1", true);
+        check("/a/**", "/a/$1", true);
+        check("/a/**", "/a/index.html", false);
+        check("/a/*.html", "/a/$1.html", true);
+        check("/a/*", "/a/", false);
+        check("/{a,b}", "/a", false);
+        check("/{a,b}", "/b", false);
+        check("/{a,b}", "/$1", true);
+        check("/[ab]", "/a", false);
+        check("/?", "/x", false);
+        check("/**/x.html", "/$1/x.html", true);
+    }
+
+    #[test]
     fn circles_are_found() {
         let check = |rules: &[(&str, &str)], found: bool| {
             let compiled: Vec<_> = rules.iter().map(|(from, to)| rule(from, to).expect(to)).collect();
-            assert_eq!(compiled.iter().any(|start| circle(&compiled, start, false).is_some()), found, "{rules:?}");
+            assert_eq!(compiled.iter().any(|start| circle(&compiled, start, None).is_some()), found, "{rules:?}");
         };
         check(&[("/a", "/b")], false);
         check(&[("/a", "/b"), ("/b", "/a")], true);

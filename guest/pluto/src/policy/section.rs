@@ -10,16 +10,34 @@ use toml::de::{DeTable, DeValue};
 
 /// Keys of the whole site. Behind the first table TOML takes them for that table's, which the
 /// indentation hides.
-const OF_THE_SITE: [&str; 5] = ["clean-urls", "directory-listing", "page-fallback", "security-headers", "hsts-max-age"];
+const OF_THE_SITE: [&str; 7] = [
+    "clean-urls",
+    "index",
+    "directory-listing",
+    "page-fallback",
+    "immutable-names",
+    "security-headers",
+    "hsts-max-age",
+];
 
 /// What is wrong with a file, each with its place: an offset in bytes.
-#[derive(Debug, Default)]
-pub struct Problems(RefCell<Vec<(usize, String)>>);
+#[derive(Debug)]
+pub struct Problems<'t> {
+    /// What the operator calls the file.
+    file: &'t str,
+    text: &'t str,
+    found: RefCell<Vec<(usize, String)>>,
+}
 
-impl Problems {
+impl<'t> Problems<'t> {
+    /// None yet, of the file with this name and text.
+    pub fn new(file: &'t str, text: &'t str) -> Problems<'t> {
+        Problems { file, text, found: RefCell::default() }
+    }
+
     /// Adds a problem.
     pub fn add(&self, at: usize, what: impl Into<String>) {
-        self.0.borrow_mut().push((at, what.into()));
+        self.found.borrow_mut().push((at, what.into()));
     }
 
     /// The value, or nothing and the problem with it.
@@ -27,23 +45,22 @@ impl Problems {
         result.map_err(|what| self.add(at.start, what)).ok()
     }
 
-    /// One line for each problem in a text, in the order of their places: `FILE:LINE:COLUMN: what
-    /// was expected`.
-    pub fn lines(self, file: &str, text: &str) -> Vec<String> {
-        let mut problems = self.0.into_inner();
+    /// A place as the operator is told it: `FILE:LINE:COLUMN`.
+    pub fn place(&self, at: usize) -> String {
+        let (line, column) = place(self.text, at);
+        format!("{}:{line}:{column}", self.file)
+    }
+
+    /// One line for each problem, in the order of their places: the place and what was expected.
+    pub fn lines(&self) -> Vec<String> {
+        let mut problems = self.found.take();
         problems.sort_unstable();
         problems.dedup();
         let more = problems.len().saturating_sub(PROBLEMS_MAX);
-        let mut lines: Vec<String> = problems
-            .into_iter()
-            .take(PROBLEMS_MAX)
-            .map(|(at, what)| {
-                let (line, column) = place(text, at);
-                format!("{file}:{line}:{column}: {what}")
-            })
-            .collect();
+        let told = problems.into_iter().take(PROBLEMS_MAX);
+        let mut lines: Vec<String> = told.map(|(at, what)| format!("{}: {what}", self.place(at))).collect();
         if more > 0 {
-            lines.push(format!("{file}: and {more} more"));
+            lines.push(format!("{}: and {more} more", self.file));
         }
         lines
     }
@@ -60,7 +77,7 @@ fn place(text: &str, at: usize) -> (usize, usize) {
 pub struct Section<'a> {
     table: &'a DeTable<'a>,
     span: Range<usize>,
-    problems: &'a Problems,
+    problems: &'a Problems<'a>,
     /// The keys that were asked for: all that there may be.
     known: Vec<&'static str>,
 }
@@ -70,7 +87,7 @@ pub type Found<T> = (T, Range<usize>);
 
 impl<'a> Section<'a> {
     /// The whole document.
-    pub fn new(table: &'a Spanned<DeTable<'a>>, problems: &'a Problems) -> Section<'a> {
+    pub fn new(table: &'a Spanned<DeTable<'a>>, problems: &'a Problems<'a>) -> Section<'a> {
         Section { table: table.get_ref(), span: table.span(), problems, known: Vec::new() }
     }
 
@@ -113,10 +130,10 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// Strings, in brackets.
-    pub fn strings(&mut self, key: &'static str) -> Option<Found<Vec<&'a str>>> {
+    /// Strings, in brackets, each with its place.
+    pub fn strings(&mut self, key: &'static str) -> Option<Found<Vec<Found<&'a str>>>> {
         self.typed(key, "strings in brackets, as in [\"a\", \"b\"]", |value| {
-            value.as_array()?.iter().map(|item| item.get_ref().as_str()).collect()
+            value.as_array()?.iter().map(|item| Some((item.get_ref().as_str()?, item.span()))).collect()
         })
     }
 

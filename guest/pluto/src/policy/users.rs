@@ -41,27 +41,29 @@ pub struct Credentials {
 pub type LoginDigest = [u8; 32];
 
 impl Users {
-    /// Reads a file. The error has the number of the line, from 1, and what was expected there.
-    pub fn parse(text: &str) -> Result<Users, (usize, String)> {
-        let mut hashes = BTreeMap::new();
+    /// Reads a file. The errors have the numbers of lines, from 1, and what was expected there.
+    pub fn parse(text: &str) -> Result<Users, Vec<(usize, String)>> {
+        let (mut hashes, mut problems) = (BTreeMap::new(), Vec::new());
         for (number, line) in (1..).zip(text.lines()) {
             if line.trim().is_empty() || line.starts_with('#') {
                 continue;
             }
-            let problem = |what: String| (number, what);
-            let (name, hash) = line
-                .split_once(':')
-                .filter(|(name, _)| !name.is_empty() && !name.contains(char::is_control))
-                .ok_or_else(|| problem("expected NAME:HASH, as `htpasswd -B` writes it".to_owned()))?;
-            let hash = Hash::parse(hash.trim_end()).map_err(problem)?;
-            if hashes.insert(name.to_owned(), hash).is_some() {
-                return Err(problem("expected each user once; this one stands further up as well".to_owned()));
-            }
+            let added = parse_user(line).and_then(|(name, hash)| match hashes.insert(name.to_owned(), hash) {
+                None => Ok(()),
+                Some(_) => Err("expected each user once; this one stands further up as well".to_owned()),
+            });
+            problems.extend(added.err().map(|problem| (number, problem)));
         }
-        let Some(decoy) = hashes.values().max_by_key(|hash| hash.cost()).cloned() else {
-            return Err((1, "expected at least one user: NAME:HASH, as `htpasswd -B` writes it".to_owned()));
-        };
-        Ok(Users { hashes, decoy, key: Sha256::digest(text.as_bytes()).into() })
+        let decoy = hashes.values().max_by_key(|hash| hash.cost()).cloned();
+        match decoy {
+            Some(decoy) if problems.is_empty() => {
+                Ok(Users { hashes, decoy, key: Sha256::digest(text.as_bytes()).into() })
+            }
+            None if problems.is_empty() => {
+                Err(vec![(1, "expected at least one user: NAME:HASH, as `htpasswd -B` writes it".to_owned())])
+            }
+            _ => Err(problems),
+        }
     }
 
     /// The hash to verify a user's password with, and whether there is such a user.
@@ -78,6 +80,15 @@ impl Users {
         }
         digest.finalize().into()
     }
+}
+
+/// A user's name and hash, from a line. The error says what was expected.
+fn parse_user(line: &str) -> Result<(&str, Hash), String> {
+    let (name, hash) = line
+        .split_once(':')
+        .filter(|(name, _)| !name.is_empty() && !name.contains(char::is_control))
+        .ok_or("expected NAME:HASH, as `htpasswd -B` writes it")?;
+    Ok((name, Hash::parse(hash.trim_end())?))
 }
 
 impl Credentials {
@@ -133,8 +144,9 @@ mod tests {
     #[test]
     fn a_wrong_line_is_named_and_not_shown() {
         let check = |text: &str, line: usize, expected: &str| {
-            let (number, error) = Users::parse(text).expect_err(text);
-            assert!(number == line && error.contains(expected) && !error.contains("secret"), "{number}: {error}");
+            let problems = Users::parse(text).expect_err(text);
+            let [(number, error)] = &problems[..] else { panic!("{problems:?}") };
+            assert!(*number == line && error.contains(expected) && !error.contains("secret"), "{number}: {error}");
         };
         check("", 1, "at least one user");
         check("# nobody\n", 1, "at least one user");
@@ -143,6 +155,10 @@ mod tests {
         check("a\tb:secret", 1, "NAME:HASH");
         check(&format!("a:{HASH}\nb:secret\n"), 2, "bcrypt");
         check(&format!("a:{HASH}\na:{HASH}\n"), 2, "each user once");
+        // All of them are told.
+        let text = format!("secret\na:{HASH}\nb:secret\n# c:secret\na:{HASH}\n:x\n");
+        let lines: Vec<_> = Users::parse(&text).expect_err("five lines").into_iter().map(|(line, _)| line).collect();
+        assert_eq!(lines, [1, 3, 5, 6]);
     }
 
     #[test]

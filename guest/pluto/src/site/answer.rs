@@ -1,6 +1,6 @@
 //! What answers a request, before it is written as a response.
 
-use crate::policy::fields::FieldEdits;
+use crate::policy::fields::ResponseEdits;
 use crate::store::budget::Reservation;
 use crate::store::representation::Content;
 use pluto_http::media::Media;
@@ -16,16 +16,25 @@ pub struct Answer {
     pub found: Found,
     /// Fields that depend on more than the file.
     pub extra: Lines,
-    /// What the site's policy changes in a head that is no error's.
-    pub edits: Option<Rc<FieldEdits>>,
+    /// What the site's policy changes in the head.
+    pub edits: Option<Rc<ResponseEdits>>,
+    /// What few answers have.
+    pub aside: Option<Box<Aside>>,
+}
+
+/// What few answers have.
+#[derive(Debug, Default)]
+pub struct Aside {
     /// What a large page takes of what there is for all of them.
     pub reservation: Option<Reservation>,
+    /// Who has logged in.
+    pub user: Option<String>,
 }
 
 impl Answer {
     /// Without anything of the site's own.
     pub fn plain(found: Found) -> Answer {
-        Answer { found, extra: Lines::default(), edits: None, reservation: None }
+        Answer { found, extra: Lines::default(), edits: None, aside: None }
     }
 }
 
@@ -41,7 +50,7 @@ pub enum Found {
         /// What it says.
         status: Status,
         /// What it is.
-        media: Media,
+        media: &'static Media,
         /// All of it.
         content: Vec<u8>,
     },

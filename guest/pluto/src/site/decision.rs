@@ -7,12 +7,12 @@ use super::files::Fetch;
 use super::listing::Listed;
 use super::logins::Login;
 use super::parts::Parts;
-use super::plan::{self, Immediate, Plan, Route, UNAUTHORIZED, file_of, moved};
+use super::plan::{self, Immediate, Plan, Route, UNAUTHORIZED, file_of, first_file_of, moved};
 use crate::policy::Policy;
 use crate::policy::address::{PAGE, clean};
 use crate::policy::hosts::VirtualHost;
 use crate::policy::users::{Credentials, Users};
-use pluto_http::facts::RequestFacts;
+use pluto_http::facts::{Accept, RequestFacts};
 use pluto_http::request::RequestContext;
 use pluto_http::response::Lines;
 use pluto_http::status::{Fault, Status};
@@ -26,6 +26,8 @@ pub struct Decision {
     site: VirtualHost,
     /// Only some may read what it asks for.
     private: bool,
+    /// Who has logged in.
+    user: Option<String>,
     step: Step,
 }
 
@@ -61,14 +63,18 @@ impl Decision {
     /// Begins: asks for the file, when one is needed and may be read.
     pub fn begin(parts: &Parts, plan: Plan, context: &RequestContext) -> Decision {
         let Plan { site, private, step } = plan;
+        let mut user = None;
         let step = match step {
             plan::Step::Route(route) => Step::Routed(follow(parts, &site, route, context)),
             plan::Step::LogIn(resource, credentials, users) => match parts.logins.known(&users, &credentials) {
-                Some(login) => Step::Routed(logged_in(parts, &site, resource, login, context)),
+                Some(login) => {
+                    user = login.user(credentials);
+                    Step::Routed(logged_in(parts, &site, resource, login, context))
+                }
                 None => Step::LogIn(resource, credentials, users),
             },
         };
-        Decision { site, private, step }
+        Decision { site, private, user, step }
     }
 
     /// Whether the file that it needs is kept; nothing when it needs none.
@@ -81,11 +87,12 @@ impl Decision {
 
     /// Waits for the answer.
     pub async fn answer(self, parts: &Parts, context: &RequestContext) -> Answer {
-        let Decision { site, private, step } = self;
+        let Decision { site, private, mut user, step } = self;
         let routed = match step {
             Step::Routed(routed) => routed,
             Step::LogIn(resource, credentials, users) => {
                 let login = parts.logins.verify(&users, &credentials).await;
+                user = login.user(credentials);
                 logged_in(parts, &site, resource, login, context)
             }
         };
@@ -102,7 +109,11 @@ impl Decision {
             let query = error_pages::PageQuery { site: &site, path, admitted: private };
             answer.found = parts.error_pages.page(&parts.files, &parts.rules, fault, query).await;
         }
+        if user.is_some() {
+            answer.aside.get_or_insert_default().user = user;
+        }
         if let Some(policy) = &site.policy {
+            answer.edits = answer.edits.or_else(|| policy.edits_without_file(path.map(Path::bytes)));
             answer.extra = extra(policy, &answer, path, context.facts.as_deref());
         }
         answer
@@ -114,7 +125,7 @@ fn follow(parts: &Parts, site: &VirtualHost, route: Route, context: &RequestCont
     match route {
         Route::Answer(immediate, resource) => Routed::Known(immediate.into(), resource),
         Route::File(resource) => {
-            let path = [&site.folder, &*file_of(&resource.path)].concat();
+            let path = [&site.folder, &*first_file_of(site, &resource.path)].concat();
             let fetch = parts.files.fetch(path, &context.accepted);
             Routed::File(resource, fetch)
         }
@@ -150,12 +161,20 @@ impl Serving<'_> {
     async fn serve(&self, fetch: Fetch) -> Answer {
         let Serving { parts, site, resource, private, context } = *self;
         let path = &resource.path;
-        let mut name = file_of(path).into_owned();
+        let mut name = first_file_of(site, path).into_owned();
         let mut result = parts.files.wait(fetch, &context.accepted).await.map(Found::from);
         let Some(policy) = &site.policy else {
             return Answer::plain(result.unwrap_or_else(|error| self.unopened(error)));
         };
-        let is_missing = |result: &Result<_, Error>| matches!(result, Err(Error::NotFound | Error::IsDirectory));
+        if path.is_directory() {
+            for index in policy.index().iter().skip(1) {
+                if !is_missing(&result) {
+                    break;
+                }
+                name = file_of(path, index).into_owned();
+                result = self.file(policy, &name).await;
+            }
+        }
         if policy.config.clean_urls && !path.is_directory() && is_missing(&result) {
             let page = [path.bytes(), PAGE].concat();
             // What was found first decides whether it is a directory.
@@ -165,8 +184,8 @@ impl Serving<'_> {
         }
         match result {
             // Only what is there has another address: `/a` for `/a.html`, `/` for `/index`.
-            Ok(found) => match clean(&name).filter(|address| policy.config.clean_urls && *address != path.escape()) {
-                Some(address) => Answer::plain(Found::Redirect(moved(resource, address))),
+            Ok(found) => match self.clean_address(policy, &name).await {
+                Some(address) => Answer::plain(Found::Redirect(moved(resource, &address))),
                 None => with_edits(policy, &name, private, found),
             },
             Err(Error::NotFound) if path.is_directory() && policy.config.directory_listing => {
@@ -183,6 +202,27 @@ impl Serving<'_> {
         }
     }
 
+    /// The clean address of a page, when it was asked for by another one. Nothing when something
+    /// else is served there: a file that has the name without the ending, or an index file that is
+    /// looked for first.
+    async fn clean_address(&self, policy: &Policy, name: &[u8]) -> Option<Path> {
+        let address =
+            clean(name, policy.index()).filter(|address| policy.config.clean_urls && *address != self.resource.path)?;
+        if !address.is_directory() {
+            return is_missing(&self.file(policy, address.bytes()).await).then_some(address);
+        }
+        for index in policy.index() {
+            let file = file_of(&address, index);
+            if *file == *name {
+                return Some(address);
+            }
+            if !is_missing(&self.file(policy, &file).await) {
+                break;
+            }
+        }
+        None
+    }
+
     /// The page of a single-page site for what is missing, when a page is asked for: by a browser
     /// that goes there, or at an address that does not look like a file's.
     async fn stand_in(&self, policy: &Policy, fault: Fault) -> Answer {
@@ -194,16 +234,20 @@ impl Serving<'_> {
             && let Some(name) = path.bytes().strip_suffix(b"/")
             && let Some(address) = Path::from_names(name)
             && self.file(policy, &[name, PAGE].concat()).await.is_ok()
+            && is_missing(&self.file(policy, name).await)
         {
-            return Answer::plain(Found::Redirect(moved(resource, address.escape())));
+            return Answer::plain(Found::Redirect(moved(resource, &address)));
         }
         let last = path.bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-        let names_html = context.facts.as_ref().is_some_and(|facts| facts.accept.names_html());
-        let Some(page) = policy.config.page_fallback.as_ref().filter(|_| fault.status == Status::NotFound) else {
+        let accept = context.facts.as_ref().map_or(Accept::default(), |facts| facts.accept);
+        let fallback = policy.config.page_fallback.as_ref().map(|page| page.path.as_slice());
+        let Some(page) = fallback.filter(|_| fault.status == Status::NotFound) else {
             return Answer::plain(Found::Fault(fault));
         };
         let looks_like_a_file = last.contains(&b'.');
-        let found = match (names_html || !looks_like_a_file) && policy.may_stand_in(page, path.bytes()) {
+        // A program that asks for data is told that there is none.
+        let wants_page = if looks_like_a_file { accept.names_html() } else { !accept.prefers_any_json() };
+        let found = match wants_page && policy.may_stand_in(page, path.bytes()) {
             true => self.file(policy, page).await.ok(),
             false => None,
         };
@@ -211,10 +255,8 @@ impl Serving<'_> {
             Some(found) => with_edits(policy, page, private, found),
             None => Answer::plain(Found::Fault(fault)),
         };
-        if looks_like_a_file {
-            // RFC 9110 §12.5.5: what the client accepts has decided.
-            answer.extra = Lines::new([("Vary", &b"Accept"[..])]);
-        }
+        // RFC 9110 §12.5.5: what the client accepts has decided.
+        answer.extra = Lines::new([("Vary", &b"Accept"[..])]);
         answer
     }
 
@@ -230,6 +272,11 @@ impl Serving<'_> {
     fn unopened(&self, error: Error) -> Found {
         self.parts.failures.answer(error, self.resource, &self.context.line)
     }
+}
+
+/// Whether there is no file; a directory of that name is none.
+fn is_missing<T>(result: &Result<T, Error>) -> bool {
+    matches!(result, Err(Error::NotFound | Error::IsDirectory))
 }
 
 fn with_edits(policy: &Policy, name: &[u8], private: bool, found: Found) -> Answer {

@@ -129,10 +129,10 @@ impl ErrorPages {
         // What the operator names is for everybody: there is no other way to have a page for those
         // who are to log in.
         if let (Some(page), Some(policy)) = (named, &site.policy) {
-            if policy.is_secret(page) {
+            if policy.is_secret(&page.path) {
                 return None;
             }
-            return file(files, [&site.folder, page.as_slice()].concat()).await;
+            return file(files, [&site.folder, page.path.as_slice()].concat()).await;
         }
         if status != Status::NotFound {
             return None;

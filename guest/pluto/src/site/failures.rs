@@ -32,15 +32,7 @@ impl Failures {
     /// What a client is told when a file cannot be opened.
     pub fn fault(&self, error: Error, line: &[u8]) -> Fault {
         match error {
-            // What is outside of the root, too long, a link that is not followed or no file:
-            // nothing of the site.
-            Error::NotFound
-            | Error::NotDirectory
-            | Error::IsDirectory
-            | Error::NotRegular
-            | Error::NotPermitted
-            | Error::Symlink
-            | Error::Invalid => Fault::NOT_FOUND,
+            error if is_nothing(error) => Fault::NOT_FOUND,
             Error::AccessDenied => Fault::soft(Status::Forbidden, "This file is not for everybody."),
             Error::Exhausted => {
                 if self.exhausted.allows_now() {
@@ -56,6 +48,21 @@ impl Failures {
             }
         }
     }
+}
+
+/// Whether this means that there is nothing of the site: what is outside of the root, too long, a
+/// link that is not followed, or no file.
+pub fn is_nothing(error: Error) -> bool {
+    matches!(
+        error,
+        Error::NotFound
+            | Error::NotDirectory
+            | Error::IsDirectory
+            | Error::NotRegular
+            | Error::NotPermitted
+            | Error::Symlink
+            | Error::Invalid
+    )
 }
 
 /// Allows something once a second, however often it happens: the access log has the rest.

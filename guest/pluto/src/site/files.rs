@@ -3,6 +3,8 @@
 use super::answer::Found;
 use super::opening::Opening;
 use crate::options::Options;
+use crate::policy::content::ContentRules;
+use crate::policy::hosts::VirtualHosts;
 use crate::store::cache::{Cache, CacheFill, CacheLookup};
 use crate::store::compression::Compressor;
 use crate::store::digests::Digests;
@@ -15,6 +17,7 @@ use std::rc::Rc;
 /// All files beneath the root, and what is kept of them.
 #[derive(Debug)]
 pub struct Files {
+    sites: Rc<VirtualHosts>,
     symlinks: Symlinks,
     cache: Cache,
     digests: Digests,
@@ -102,12 +105,13 @@ impl PendingOpen {
 }
 
 impl Files {
-    /// With nothing kept.
-    pub fn new(options: &Options) -> Files {
+    /// Those of these sites, with nothing kept.
+    pub fn new(sites: Rc<VirtualHosts>, options: &Options) -> Files {
         Files {
+            sites,
             symlinks: options.symlinks,
             cache: Cache::default(),
-            digests: Digests::default(),
+            digests: Digests::new(options.symlinks),
             compressor: options.compress.then(|| Compressor::new(options.symlinks)),
         }
     }
@@ -150,11 +154,21 @@ impl Files {
         self.open(path, fill, accepted)
     }
 
+    /// What the site of a file says of it.
+    fn about(&self, path: &[u8]) -> About {
+        let (policy, own_path) = self.sites.of_file(path);
+        let description = match policy {
+            Some(policy) => policy.config.content.describe(own_path),
+            None => ContentRules::default().describe(own_path),
+        };
+        About::new(path, description)
+    }
+
     fn open(&self, path: Vec<u8>, fill: Option<CacheFill>, accepted: &Accepted) -> Fetch {
         let known = fill.as_ref().and_then(CacheFill::known);
-        let about = known.as_ref().map_or_else(|| About::new(&path), |known| known.about());
+        let about = known.as_ref().map_or_else(|| self.about(&path), |known| known.about().clone());
         let is_wanted = |coding| accepted.takes(coding) || known.as_ref().is_some_and(|known| known.knows(coding));
-        let sidecars = Sidecars::open(&path, about, self.symlinks, is_wanted);
+        let sidecars = Sidecars::open(&path, &about, self.symlinks, is_wanted);
         let opening = Opening::new(path, self.symlinks, &self.cache);
         Fetch::Opening(Box::new(PendingOpen { opening, about, sidecars, fill }))
     }
@@ -178,6 +192,7 @@ impl Files {
         let SidecarLookup { resource, path, sidecars } = lookup;
         let reading = Reading { digests: &self.digests, keep: true, distrust: false };
         resource.learn(sidecars, reading).await;
+        resource.digest_long_files(&path, &self.digests);
         self.cache.reweigh(&path, &resource);
         self.choose(&resource, accepted).await
     }
@@ -197,12 +212,13 @@ impl Files {
             None => {
                 let mut resource = Resource::new(file, about, reading).await;
                 if self.compressor.is_some() {
-                    resource = resource.compressible(opening.into_path());
+                    resource = resource.compressible(opening.path().to_vec());
                 }
                 Rc::new(resource)
             }
         };
         resource.learn(sidecars, reading).await;
+        resource.digest_long_files(opening.path(), &self.digests);
         if let Some(fill) = fill {
             fill.keep(&resource);
         }

@@ -1,13 +1,13 @@
 //! Listings: which entries of a directory are shown, and how much of them is on its way at once.
 
-use super::answer::{Answer, Found};
-use super::failures::Failures;
+use super::answer::{Answer, Aside, Found};
+use super::failures::{Failures, is_nothing};
 use super::files::Files;
 use super::plan::Rules;
-use crate::autoindex::{self, Form, Item, ItemKind, Order};
+use crate::autoindex::{self, Form, Item, ItemKind, Order, Target};
 use crate::limits::{
-    LISTING_ENTRIES_MAX, LISTING_REST_NANOS, LISTING_TOO_LARGE_MILLIS, LISTINGS_BYTES_MAX, LISTINGS_TOO_LARGE_KEPT_MAX,
-    LISTINGS_WAITING_MAX,
+    LISTING_ENTRIES_MAX, LISTING_LINKS_AT_ONCE, LISTING_LINKS_MAX, LISTING_REST_NANOS, LISTING_TOO_LARGE_MILLIS,
+    LISTINGS_BYTES_MAX, LISTINGS_TOO_LARGE_KEPT_MAX, LISTINGS_WAITING_MAX,
 };
 use crate::policy::Policy;
 use crate::queue::Queue;
@@ -120,9 +120,10 @@ impl Listings {
         }
         let rest = Duration::from_nanos(LISTING_REST_NANOS * entries.len() as u64);
         let item = |entry| item(entry, path, files.symlinks(), rules, policy);
-        let items: Vec<Item> = entries.into_iter().filter_map(item).collect();
+        let mut items: Vec<Item> = entries.into_iter().filter_map(item).collect();
+        follow_links(&full, &mut items).await;
         let accept = context.facts.as_ref().map_or(Accept::default(), |facts| facts.accept);
-        let (form, media) = if accept.prefers_json() { (Form::Json, JSON) } else { (Form::Html, HTML) };
+        let (form, media) = if accept.prefers_json() { (Form::Json, &JSON) } else { (Form::Html, &HTML) };
         let content = autoindex::write(path, items, Order::parse(resource.query.as_deref()), form);
         if rest > LISTING_REST_MIN {
             // An error means that the server is ending.
@@ -130,8 +131,32 @@ impl Listings {
         }
         let content = content.ok_or(TOO_LARGE)?;
         let reservation = Some(self.budget.reserve(content.len()).ok_or(BUSY)?);
+        let aside = Some(Box::new(Aside { reservation, user: None }));
         let extra = Lines::new([("Vary", &b"Accept"[..])]);
-        Ok(Answer { found: Found::Page { status: Status::Ok, media, content }, extra, edits: None, reservation })
+        Ok(Answer { found: Found::Page { status: Status::Ok, media, content }, extra, edits: None, aside })
+    }
+}
+
+/// Finds out where the links in a directory lead, of which there may be many: some at a time, and
+/// of no more than so many.
+async fn follow_links(directory: &[u8], items: &mut [Item]) {
+    let mut links: Vec<&mut Item> =
+        items.iter_mut().filter(|item| matches!(item.kind, ItemKind::Link(_))).take(LISTING_LINKS_MAX).collect();
+    for links in links.chunks_mut(LISTING_LINKS_AT_ONCE) {
+        let opening: Vec<_> =
+            links.iter().map(|item| open([directory, &item.name].concat(), Symlinks::Follow)).collect();
+        for (item, opening) in links.iter_mut().zip(opening) {
+            let target = match opening.await {
+                Ok(file) => {
+                    (item.size, item.modified) = (file.metadata().size, file.metadata().modified);
+                    Target::File
+                }
+                Err(Error::IsDirectory) => Target::Directory,
+                Err(error) if is_nothing(error) => Target::Nothing,
+                Err(_) => Target::Unknown,
+            };
+            item.kind = ItemKind::Link(target);
+        }
     }
 }
 
@@ -141,7 +166,7 @@ fn item(entry: Entry, path: &[u8], symlinks: Symlinks, rules: &Rules, policy: &P
     let kind = match entry.metadata.kind {
         Kind::Directory => ItemKind::Directory,
         Kind::Regular => ItemKind::File,
-        Kind::Symlink if symlinks == Symlinks::Follow => ItemKind::Link,
+        Kind::Symlink if symlinks == Symlinks::Follow => ItemKind::Link(Target::Unknown),
         Kind::Symlink | Kind::Other => return None,
     };
     // A path that cannot be asked for is that of no file.

@@ -3,12 +3,12 @@
 use crate::limits::{CONFIG_BYTES_MAX, HOSTS_MAX, USERS_BYTES_MAX};
 use crate::options::Options;
 use crate::policy::Policy;
-use crate::policy::config::Config;
+use crate::policy::config::{Config, NamedFile};
 use crate::policy::hosts::{self, FILE, VirtualHost, VirtualHosts};
 use crate::policy::users::Users;
 use pluto_sdk::fs::{list, open};
 use pluto_sdk::{Error, Kind, Symlinks, warn};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// Reads all configurations. The error has a line for each problem.
@@ -45,65 +45,99 @@ pub async fn load(options: &Options) -> Result<VirtualHosts, Vec<String>> {
     if problems.is_empty() { Ok(VirtualHosts::Hosts(sites)) } else { Err(problems) }
 }
 
+/// One site. What is wrong with its configuration keeps nobody from being told what is wrong with
+/// the files that it names.
 async fn load_site(options: &Options, folder: String) -> Result<VirtualHost, Vec<String>> {
     let named = options.config.as_deref();
     let path = format!("{folder}{}", named.unwrap_or(FILE));
     let base = options.site.clone();
-    let config = match read(path.as_bytes(), CONFIG_BYTES_MAX, options.symlinks).await {
-        Ok(text) => Some(base.read(&path, &text)?),
+    let (config, mut problems) = match read(path.as_bytes(), CONFIG_BYTES_MAX, options.symlinks).await {
+        Ok(text) => {
+            let (config, problems) = base.read_all(&path, &text);
+            (Some(config), problems)
+        }
         // A folder that is a file by its other name has no configuration either.
-        Err((Some(Error::NotFound | Error::NotDirectory), _)) if named.is_none() => (!base.is_empty()).then_some(base),
-        Err((_, problem)) => return Err(vec![problem]),
+        Err((Some(Error::NotFound | Error::NotDirectory), _)) if named.is_none() => {
+            ((!base.is_empty()).then_some(base), Vec::new())
+        }
+        Err((_, problem)) => return Err(vec![format!("{path}: {problem}")]),
     };
     let policy = match config {
         Some(config) => {
-            let users = load_users(options, &folder, &config).await?;
-            tell_missing(options, &folder, &config).await;
+            let (users, more) = load_users(options, &folder, &config).await;
+            problems.extend(more);
+            let missing = missing_pages(options, &folder, &config).await;
+            match options.check_only {
+                true => problems.extend(missing),
+                // They may come later: the server's own stand in for them.
+                false => missing.iter().for_each(|problem| warn!("{problem}")),
+            }
             Some(Rc::new(Policy::new(config, users, named.unwrap_or(FILE))))
         }
         None => None,
     };
-    Ok(VirtualHost { folder: folder.into_bytes(), policy })
+    if problems.is_empty() { Ok(VirtualHost { folder: folder.into_bytes(), policy }) } else { Err(problems) }
 }
 
-/// Pages that are not there. They may come later: the server's own stand in for them.
-async fn tell_missing(options: &Options, folder: &str, config: &Config) {
-    for (page, what) in config.pages() {
-        let full = [folder.as_bytes(), page].concat();
+/// Pages that are not there, each in a line.
+async fn missing_pages(options: &Options, folder: &str, config: &Config) -> Vec<String> {
+    let mut missing = Vec::new();
+    for (NamedFile { path, place }, what) in config.pages() {
+        let full = [folder.as_bytes(), path].concat();
         if let Err(error) = open(full.clone(), options.symlinks).await {
-            warn!("{}: {what} cannot be opened: {error}", String::from_utf8_lossy(&full));
+            let name = String::from_utf8_lossy(&full);
+            missing.push(format!("{place}: {what}, {name}, cannot be opened: {}", in_words(error)));
         }
     }
+    missing
 }
 
-async fn load_users(options: &Options, folder: &str, config: &Config) -> Result<BTreeMap<Vec<u8>, Users>, Vec<String>> {
+/// The users of each file that the configuration names, and what is wrong with these.
+async fn load_users(options: &Options, folder: &str, config: &Config) -> (BTreeMap<Vec<u8>, Users>, Vec<String>) {
     let (mut all, mut problems) = (BTreeMap::new(), Vec::new());
-    for path in config.secrets() {
+    for NamedFile { path, place } in config.basic_auth.iter().map(|rule| &rule.users) {
         let full = [folder.as_bytes(), path].concat();
         let name = String::from_utf8_lossy(&full).into_owned();
         match read(&full, USERS_BYTES_MAX, options.symlinks).await {
             Ok(text) => match Users::parse(&text) {
-                Ok(users) => drop(all.insert(path.to_vec(), users)),
-                Err((line, what)) => problems.push(format!("{name}:{line}: {what}")),
+                Ok(users) => drop(all.insert(path.clone(), users)),
+                Err(lines) => problems.extend(lines.iter().map(|(line, what)| format!("{name}:{line}: {what}"))),
             },
-            Err((_, problem)) => problems.push(problem),
+            Err((_, problem)) => problems.push(format!("{place}: the file of users, {name}, {problem}")),
         }
     }
-    problems.dedup();
-    if problems.is_empty() { Ok(all) } else { Err(problems) }
+    // Several rules may name the same file.
+    let mut seen = BTreeSet::new();
+    problems.retain(|problem| seen.insert(problem.clone()));
+    (all, problems)
 }
 
-/// The text of a file. The error is the system's, when it was that, and a line for the operator.
+/// The text of a file. The error is the system's, when it was that, and what is wrong with the
+/// file.
 async fn read(path: &[u8], bytes_max: u64, symlinks: Symlinks) -> Result<String, (Option<Error>, String)> {
-    let name = String::from_utf8_lossy(path);
-    let failed = |error: Error| (Some(error), format!("{name}: cannot be read: {error}"));
+    let failed = |error: Error| (Some(error), format!("cannot be read: {}", in_words(error)));
     let file = open(path, symlinks).await.map_err(failed)?;
     if file.len() > bytes_max {
-        return Err((None, format!("{name}: expected a file of at most {bytes_max} bytes, found {}", file.len())));
+        return Err((None, format!("has {} bytes: expected at most {bytes_max}", file.len())));
     }
     let bytes = file.read(0, file.len()).await.map_err(failed)?;
     String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
-        (None, format!("{name}:{}: expected text in UTF-8", line + 1))
+        (None, format!("is no text in UTF-8, from line {} on", line + 1))
     })
+}
+
+/// Why a file cannot be opened that the operator has named, and what he can do.
+fn in_words(error: Error) -> String {
+    match error {
+        Error::NotPermitted => {
+            "it leads out of the root by a symbolic link or by \"..\", where no file is served from; \
+             put the file itself beneath the root"
+                .to_owned()
+        }
+        Error::Symlink => {
+            "it is a symbolic link, or in a folder that is one, and --symlinks deny refuses these".to_owned()
+        }
+        error => error.to_string(),
+    }
 }

@@ -33,6 +33,13 @@ pub enum Login {
     Busy,
 }
 
+impl Login {
+    /// The user whose credentials these are.
+    pub fn user(self, credentials: Credentials) -> Option<String> {
+        (self == Login::Right).then_some(credentials.user)
+    }
+}
+
 impl Logins {
     /// What is known of credentials already.
     pub fn known(&self, users: &Users, credentials: &Credentials) -> Option<Login> {

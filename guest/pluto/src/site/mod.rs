@@ -28,6 +28,7 @@ pub mod plan;
 pub mod respond;
 
 use crate::options::Options;
+use crate::policy::address::INDEX;
 use crate::policy::hosts::VirtualHost;
 use answer::{Answer, Found};
 use decision::Decision;
@@ -42,6 +43,7 @@ use pluto_http::request::{Action, RequestContext};
 use pluto_http::status::{Fault, Status};
 use pluto_http::target::{Path, PathAndQuery};
 use pluto_sdk::{Error, error};
+use std::rc::Rc;
 
 /// How files are found beneath the root, and what is answered when they are not.
 #[derive(Debug)]
@@ -101,9 +103,10 @@ impl Site {
                 count => format!("the configuration has {count} problems"),
             }
         })?;
+        let sites = Rc::new(sites);
         let parts = Parts {
-            rules: Rules::new(sites, options.allow_hidden),
-            files: Files::new(options),
+            rules: Rules::new(Rc::clone(&sites), options.allow_hidden),
+            files: Files::new(sites, options),
             logins: Logins::default(),
             listings: Listings::default(),
             error_pages: ErrorPages::default(),
@@ -151,7 +154,7 @@ impl Site {
     /// The file that a path names, of a site without a configuration.
     fn fetch(&self, resource: PathAndQuery, context: &RequestContext) -> Lookup {
         let Parts { files, missing, .. } = &self.parts;
-        let path = file_of(&resource.path);
+        let path = file_of(&resource.path, INDEX);
         let fetch = match files.fetch_kept(&path, &context.accepted) {
             Some(Fetch::Ready(Fetched::Content(content))) => return Lookup::Known(Found::File(content)),
             Some(fetch) => fetch,
@@ -185,7 +188,7 @@ impl Site {
             Found::Fault(Fault { status: Status::NotFound, .. }) => {
                 let found = Box::pin(self.not_found(Some(&resource.path))).await;
                 if matches!(error, Error::NotFound | Error::NotDirectory) {
-                    self.parts.missing.remember(file_of(&resource.path).into_owned(), &found);
+                    self.parts.missing.remember(file_of(&resource.path, INDEX).into_owned(), &found);
                 }
                 found
             }

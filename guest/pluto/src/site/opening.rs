@@ -23,9 +23,9 @@ impl Opening {
         Opening { pending: open(path.clone(), symlinks), path, symlinks, cache: cache.clone() }
     }
 
-    /// The path, when nothing more is to be asked.
-    pub fn into_path(self) -> Vec<u8> {
-        self.path
+    /// The path.
+    pub fn path(&self) -> &[u8] {
+        &self.path
     }
 
     /// Waits for it; to be called once.

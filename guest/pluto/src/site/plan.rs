@@ -6,9 +6,10 @@
 
 use super::answer::Redirect;
 use crate::limits::PATH_BYTES_MAX;
+use crate::policy::address::INDEX;
 use crate::policy::hosts::{FILE, VirtualHost, VirtualHosts};
 use crate::policy::users::{Credentials, Users};
-use crate::policy::{INDEX, Policy, redirect};
+use crate::policy::{Policy, redirect};
 use pluto_http::request::{Action, RequestContext};
 use pluto_http::status::{Fault, Status};
 use pluto_http::target::{Path, PathAndQuery};
@@ -18,7 +19,7 @@ use std::rc::Rc;
 /// What all plans rest on.
 #[derive(Debug)]
 pub struct Rules {
-    sites: VirtualHosts,
+    sites: Rc<VirtualHosts>,
     allow_hidden: bool,
 }
 
@@ -74,7 +75,7 @@ const ADD_A_SLASH: &str = "This is a directory: its address ends in a slash.";
 
 impl Rules {
     /// The rules of these sites. With `allow_hidden`, names that begin with a dot are served.
-    pub fn new(sites: VirtualHosts, allow_hidden: bool) -> Rules {
+    pub fn new(sites: Rc<VirtualHosts>, allow_hidden: bool) -> Rules {
         Rules { sites, allow_hidden }
     }
 
@@ -86,7 +87,7 @@ impl Rules {
     /// Whether there is one site, and no configuration: then there is nothing to plan but whether
     /// a path is served.
     pub fn is_plain(&self) -> bool {
-        matches!(&self.sites, VirtualHosts::One(VirtualHost { policy: None, .. }))
+        matches!(&*self.sites, VirtualHosts::One(VirtualHost { policy: None, .. }))
     }
 
     /// Whether a file of this path may be served as far as its name goes. The host takes no longer
@@ -173,8 +174,8 @@ fn redirected(policy: &Policy, resource: &PathAndQuery) -> Option<Redirect> {
 }
 
 /// The same thing for good at another address of the site, with the query.
-pub fn moved(resource: &PathAndQuery, address: String) -> Redirect {
-    Redirect { status: Status::MovedPermanently, location: resource.with_query(address), why: MOVED }
+pub fn moved(resource: &PathAndQuery, address: &Path) -> Redirect {
+    Redirect { status: Status::MovedPermanently, location: resource.location_of(address), why: MOVED }
 }
 
 /// What names a directory without its slash has it at another address.
@@ -183,12 +184,18 @@ pub fn to_directory(resource: &PathAndQuery) -> Option<Redirect> {
     Some(Redirect { status: Status::MovedPermanently, location, why: ADD_A_SLASH })
 }
 
-/// The path of the file that a path names: for that of a directory its index.
-pub fn file_of(path: &Path) -> Cow<'_, [u8]> {
+/// The path of the file that a path names: for that of a directory its index, which has this name.
+pub fn file_of<'a>(path: &'a Path, index: &[u8]) -> Cow<'a, [u8]> {
     match path.is_directory() {
-        true => Cow::Owned([path.bytes(), INDEX].concat()),
+        true => Cow::Owned([path.bytes(), index].concat()),
         false => Cow::Borrowed(path.bytes()),
     }
+}
+
+/// The path of the file that is looked for first at a path of a site.
+pub fn first_file_of<'a>(site: &VirtualHost, path: &'a Path) -> Cow<'a, [u8]> {
+    let index = site.policy.as_ref().and_then(|policy| policy.index().first());
+    file_of(path, index.map_or(INDEX, Vec::as_slice))
 }
 
 /// Whether a path is that of a configuration or of users.
@@ -214,7 +221,10 @@ mod tests {
         let users = BTreeMap::from([(b".users".to_vec(), Users::parse(USERS).expect("users"))]);
         let policy = Some(Rc::new(Policy::new(config, users, FILE)));
         Rules::new(
-            VirtualHosts::Hosts(BTreeMap::from([("a".to_owned(), VirtualHost { folder: b"a/".to_vec(), policy })])),
+            Rc::new(VirtualHosts::Hosts(BTreeMap::from([(
+                "a".to_owned(),
+                VirtualHost { folder: b"a/".to_vec(), policy },
+            )]))),
             false,
         )
     }

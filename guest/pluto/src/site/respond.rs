@@ -106,7 +106,7 @@ fn write_ranges(out: &mut Vec<u8>, envelope: &Envelope<'_>, file: Rc<Content>, r
         // that is between them.
         Selection::Parts(_) if file.coding().is_some() => write_whole(out, envelope, file),
         Selection::Parts(parts) => {
-            let multipart = Multipart::new(parts, file.media(), file.length(), now);
+            let multipart = Multipart::new(parts, file.media().clone(), file.length(), now);
             response::write_parts(out, envelope, file.fields(), &multipart);
             Response { status, bytes: multipart.content_length(), body: Body::Parts(file, multipart) }
         }

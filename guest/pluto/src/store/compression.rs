@@ -103,7 +103,7 @@ impl Compressor {
     }
 
     /// The file of this path, compressed: what is kept, or else what is made of it now.
-    async fn compress_file(&self, path: &[u8], about: About, plain: &Content) -> Outcome {
+    async fn compress_file(&self, path: &[u8], about: &About, plain: &Content) -> Outcome {
         if let Some(known) = self.known(about, plain) {
             return known;
         }
@@ -130,7 +130,7 @@ impl Compressor {
         content.map_or(Outcome::GivenUp, Outcome::Done)
     }
 
-    fn known(&self, about: About, plain: &Content) -> Option<Outcome> {
+    fn known(&self, about: &About, plain: &Content) -> Option<Outcome> {
         let store = self.store.borrow();
         let entry = store.entries.get(&about.path).filter(|entry| entry.validators == *plain.validators())?;
         Some(entry.content.clone().map_or(Outcome::GivenUp, Outcome::Done))

@@ -7,71 +7,69 @@
 //! Among them is the time that the system itself sets with every change and that nobody can set
 //! back.
 
-use super::two_generation_map::TwoGenerationMap;
-use crate::limits::{DIGESTS_KEPT_MAX, RACY_MILLIS};
+use super::known_digests::{Identity, KnownDigests, is_settled};
+use super::long_files::LongFiles;
 use pluto_http::encoding::Coding;
 use pluto_http::validator::EntityTag;
-use pluto_sdk::{Error, File, Metadata, now};
-use std::cell::RefCell;
+use pluto_sdk::{Error, File, Symlinks};
+use std::rc::Rc;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The digests that are remembered.
+/// The digests of files, and who finds them out.
 #[derive(Debug)]
 pub struct Digests {
-    known: RefCell<TwoGenerationMap<Identity, u128>>,
+    known: Rc<KnownDigests>,
+    long_files: LongFiles,
+    symlinks: Symlinks,
 }
 
-/// A state of a file: as long as this is the same, the content is, but for what
-/// `KEPT_UNREAD_MILLIS_MAX` is there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Identity {
-    /// A hash of its path, for the number tells apart only the files of one file system.
-    path: u64,
-    inode: u64,
-    size: u64,
-    modified: i64,
-    changed: i64,
-}
-
-impl Identity {
-    fn of(path: u64, file: &File) -> Identity {
-        let Metadata { inode, size, modified, changed, .. } = *file.metadata();
-        Identity { path, inode, size, modified, changed }
-    }
-}
-
-impl Default for Digests {
-    fn default() -> Digests {
-        Digests { known: RefCell::new(TwoGenerationMap::new(DIGESTS_KEPT_MAX)) }
-    }
+/// What is known of an open file's content.
+#[derive(Debug)]
+pub enum Tag {
+    /// Its entity tag.
+    Known(EntityTag),
+    /// Nothing, for it is too long to be read before it is sent.
+    TooLong,
+    /// Nothing could be promised, for it is being written.
+    Changing,
 }
 
 impl Digests {
-    /// Has the file of this path read for its next tag, whatever its metadata say.
-    pub fn forget(&self, path: u64, file: &File) {
-        self.known.borrow_mut().remove(&Identity::of(path, file));
+    /// With none known; files are opened as the site opens them.
+    pub fn new(symlinks: Symlinks) -> Digests {
+        let known = Rc::<KnownDigests>::default();
+        Digests { long_files: LongFiles::new(Rc::clone(&known)), known, symlinks }
     }
 
-    /// The tag of an open file whose path has this hash. None while the file is being written:
-    /// nothing could be promised.
-    pub async fn tag(&self, path: u64, file: &File, coding: Option<Coding>) -> Option<EntityTag> {
+    /// Has a file read in the background that is too long to be read before it is sent.
+    pub fn read_long_file(&self, path: Vec<u8>, hash: u64) {
+        self.long_files.read(path, hash, self.symlinks);
+    }
+
+    /// Has the file of this path read for its next tag, whatever its metadata say.
+    pub fn forget(&self, path: u64, file: &File) {
+        self.known.remove(&Identity::of(path, file));
+    }
+
+    /// The tag of an open file whose path has this hash.
+    pub async fn tag(&self, path: u64, file: &File, coding: Option<Coding>) -> Tag {
         let metadata = *file.metadata();
         let identity = Identity::of(path, file);
-        if let Some(digest) = self.known.borrow_mut().get(&identity) {
-            return Some(of_content(digest, coding));
+        if let Some(digest) = self.known.get(&identity) {
+            return Tag::Known(of_content(digest, coding));
         }
         match file.digest().await {
             Ok(digested) if digested.is_of(&metadata) => {
                 let digest = digested.number();
                 if is_settled(metadata.changed) {
-                    self.known.borrow_mut().insert(identity, digest);
+                    self.known.insert(identity, digest);
                 }
-                Some(of_content(digest, coding))
+                Tag::Known(of_content(digest, coding))
             }
-            Err(Error::TooLarge) => Some(of_metadata(&metadata)),
+            Err(Error::TooLarge) => Tag::TooLong,
             // It has changed since it was opened; or it cannot be read, which sending it will
             // show.
-            Ok(_) | Err(_) => None,
+            Ok(_) | Err(_) => Tag::Changing,
         }
     }
 }
@@ -87,18 +85,4 @@ pub fn of_content(digest: u128, coding: Option<Coding>) -> EntityTag {
 /// bytes of the same content, so that the tag has a digest of both.
 pub fn of_compressed(digest: u128, coding: Coding, bytes: &[u8]) -> EntityTag {
     EntityTag::strong(&format!("{digest:032x}-{}-{:016x}", coding.name(), xxh3_64(bytes)))
-}
-
-/// The tag of a file that is too long to be read for it. RFC 9110 §8.8.1: it is weak as long as
-/// another change could leave it the same.
-fn of_metadata(metadata: &Metadata) -> EntityTag {
-    let Metadata { inode, size, modified, changed, .. } = metadata;
-    let opaque = format!("{inode:x}-{size:x}-{modified:x}-{changed:x}");
-    if is_settled(*changed) { EntityTag::strong(&opaque) } else { EntityTag::weak(&opaque) }
-}
-
-/// Whether a further change would show in the file's times.
-pub(super) fn is_settled(changed: i64) -> bool {
-    let now = i64::try_from(now()).unwrap_or(i64::MAX);
-    now.saturating_sub(changed) >= (RACY_MILLIS * 1_000_000) as i64
 }

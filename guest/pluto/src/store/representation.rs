@@ -6,15 +6,16 @@
 //! ([`super::compression`]).
 
 use super::budget::Reservation;
-use super::digests::{Digests, is_settled};
+use super::digests::{Digests, Tag};
+use super::known_digests::is_settled;
 use crate::limits::{
     BODY_KEPT_BYTES_MAX, COMPRESSED_FILE_BYTES_MAX, COMPRESSED_FILE_BYTES_MIN, KEPT_DESCRIPTOR_BYTES, KEPT_ENTRY_BYTES,
 };
+use crate::policy::content::Description;
 use pluto_http::encoding::{Accepted, CODINGS, Coding};
-use pluto_http::freshness;
 use pluto_http::media::Media;
 use pluto_http::response::{Fields, Representation};
-use pluto_http::validator::{EntityTag, Validators};
+use pluto_http::validator::{EntityTag, Modified, Validators};
 use pluto_sdk::fs::{Open, open};
 use pluto_sdk::{Buffer, File, Kind, Metadata, Part, Pending, Symlinks, now};
 use std::cell::RefCell;
@@ -22,21 +23,24 @@ use std::rc::{Rc, Weak};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What is known about a resource before a file is open.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct About {
-    /// What it is, whatever it is encoded in.
-    pub media: Media,
-    /// The value of `Cache-Control`.
-    cache_control: &'static str,
+    /// What its path says of it.
+    description: Description,
     /// A hash of the path.
     pub(super) path: u64,
 }
 
 impl About {
-    /// The file of this path.
-    pub fn new(path: &[u8]) -> About {
-        let media = Media::of(path);
-        About { media, cache_control: freshness::cache_control(path, media), path: xxh3_64(path) }
+    /// The file of this path, of which its site says this.
+    pub fn new(path: &[u8], description: Description) -> About {
+        About { description, path: xxh3_64(path) }
+    }
+
+    /// Whether there may be other representations of it than the file itself: not of what is
+    /// compressed by itself, nor of what is encoded already.
+    fn is_negotiated(&self) -> bool {
+        self.description.coding.is_none() && self.description.media.is_compressible()
     }
 }
 
@@ -57,6 +61,8 @@ pub struct Content {
     /// The file's metadata, unless it had changed so lately that another change might not show in
     /// them.
     state: Option<Metadata>,
+    /// It is too long to have been read before it is sent, so that it has no tag yet.
+    is_undigested: bool,
     length: u64,
     media: Media,
     coding: Option<Coding>,
@@ -106,7 +112,7 @@ pub enum Piece<'a> {
 
 impl Content {
     /// That of a file which has just been opened.
-    pub async fn new(file: File, about: About, coding: Option<Coding>, reading: Reading<'_>) -> Content {
+    pub async fn new(file: File, about: &About, coding: Option<Coding>, reading: Reading<'_>) -> Content {
         let Reading { digests, keep, distrust } = reading;
         if distrust {
             digests.forget(about.path, &file);
@@ -114,9 +120,9 @@ impl Content {
         let length = file.len();
         let state = Some(*file.metadata()).filter(|metadata| is_settled(metadata.changed));
         let tag = digests.tag(about.path, &file, coding).await;
-        // Nothing is said of a time before 1970. RFC 9110 §8.8.2.1: never later than the date of
-        // the response, which is not sent before the file is opened.
-        let modified = u64::try_from(file.metadata().modified).ok().map(|modified| modified.min(now()) / 1_000_000_000);
+        let modified = Modified::new(file.metadata().modified, file.metadata().changed, now());
+        let is_undigested = matches!(tag, Tag::TooLong);
+        let tag = if let Tag::Known(tag) = tag { Some(tag) } else { None };
         let validators = Validators { tag, modified };
         let small = keep && (1..=BODY_KEPT_BYTES_MAX).contains(&length);
         let buffer = if small { file.load(0, length).await.ok() } else { None };
@@ -126,26 +132,27 @@ impl Content {
             // too short.
             None => Body::File(file),
         };
-        Content { state, ..Content::with_body(length, about, coding, validators, body) }
+        Content { state, is_undigested, ..Content::with_body(length, about, coding, validators, body) }
     }
 
     /// That of a file which the server has compressed: it was changed when the file was.
-    pub fn compressed(plain: &Content, about: About, compressed: CompressedFile) -> Content {
+    pub fn compressed(plain: &Content, about: &About, compressed: CompressedFile) -> Content {
         let validators = Validators { tag: Some(compressed.tag.clone()), modified: plain.validators.modified };
         let length = compressed.bytes.len() as u64;
         Content::with_body(length, about, Some(CompressedFile::CODING), validators, Body::Own(compressed))
     }
 
-    fn with_body(length: u64, about: About, coding: Option<Coding>, validators: Validators, body: Body) -> Content {
+    fn with_body(length: u64, about: &About, coding: Option<Coding>, validators: Validators, body: Body) -> Content {
         let fields = Fields::new(&Representation {
             length,
-            media: about.media,
+            media: &about.description.media,
             coding,
             validators: &validators,
-            cache_control: about.cache_control,
-            negotiated: about.media.is_compressible(),
+            cache_control: about.description.cache_control,
+            negotiated: about.is_negotiated(),
         });
-        Content { state: None, length, media: about.media, coding, validators, fields, body }
+        let media = about.description.media.clone();
+        Content { state: None, is_undigested: false, length, media, coding, validators, fields, body }
     }
 
     /// Whether the file that has just been opened is still this one, and this is complete: it has
@@ -177,8 +184,8 @@ impl Content {
     }
 
     /// What it is.
-    pub fn media(&self) -> Media {
-        self.media
+    pub fn media(&self) -> &Media {
+        &self.media
     }
 
     /// What it is encoded in.
@@ -223,8 +230,8 @@ impl Content {
 #[derive(Debug)]
 pub struct Resource {
     about: About,
-    /// When the file was last changed, as it says.
-    modified: i64,
+    /// The second in which the file was last changed, as it says.
+    modified_second: i64,
     plain: Rc<Content>,
     encoded: RefCell<[Encoded; CODINGS]>,
     /// What the server may compress itself; nothing when it does not, or not this.
@@ -279,19 +286,31 @@ pub enum Choice {
 impl Resource {
     /// With the file itself, and nothing known of others.
     pub async fn new(file: File, about: About, reading: Reading<'_>) -> Resource {
-        let modified = file.metadata().modified;
-        let plain = Rc::new(Content::new(file, about, None, reading).await);
-        Resource { about, modified, plain, encoded: RefCell::default(), compressible: None }
+        let modified_second = seconds(file.metadata().modified);
+        let plain = Rc::new(Content::new(file, &about, about.description.coding, reading).await);
+        Resource { about, modified_second, plain, encoded: RefCell::default(), compressible: None }
     }
 
     /// What is known of it by its path.
-    pub fn about(&self) -> About {
-        self.about
+    pub fn about(&self) -> &About {
+        &self.about
     }
 
     /// The file itself.
     pub fn plain(&self) -> &Content {
         &self.plain
+    }
+
+    /// Has those of its files read, beginning with that of this path, that are too long to have
+    /// been read before they are sent.
+    pub fn digest_long_files(&self, path: &[u8], digests: &Digests) {
+        if self.plain.is_undigested {
+            digests.read_long_file(path.to_vec(), self.about.path);
+        }
+        for content in self.encoded.borrow().iter().filter_map(Encoded::content).filter(|it| it.is_undigested) {
+            let suffix = content.coding.map_or(&b""[..], Coding::suffix);
+            digests.read_long_file([path, suffix].concat(), self.about.path);
+        }
     }
 
     /// The path of the file, when the server may compress it.
@@ -321,7 +340,7 @@ impl Resource {
 
     /// May be compressed by the server, which reads the file of this path again for it.
     pub fn compressible(mut self, path: Vec<u8>) -> Resource {
-        if self.about.media.is_compressible() && self.plain.is_worth_compressing() {
+        if self.about.is_negotiated() && self.plain.is_worth_compressing() {
             self.compressible = Some(Box::new(Compressible { path, state: RefCell::default() }));
         }
         self
@@ -339,7 +358,8 @@ impl Resource {
     }
 
     fn choose_from(&self, accepted: &Accepted, compress: bool) -> Choice {
-        if *accepted == Accepted::default() {
+        // What is there in one form is sent in it, whatever it is encoded in.
+        if *accepted == Accepted::default() || self.about.description.coding.is_some() {
             return Choice::Content(Rc::clone(&self.plain));
         }
         let encoded = self.encoded.borrow();
@@ -347,7 +367,7 @@ impl Resource {
             let Some(coding) = coding else { return Choice::Content(Rc::clone(&self.plain)) };
             match &encoded[coding.index()] {
                 Encoded::There(content) => return Choice::Content(Rc::clone(content)),
-                Encoded::Unknown if self.about.media.is_compressible() => return Choice::Unknown,
+                Encoded::Unknown if self.about.is_negotiated() => return Choice::Unknown,
                 Encoded::Unknown | Encoded::Absent if coding == CompressedFile::CODING && compress => {
                     let Some(compressible) = &self.compressible else { continue };
                     match &*compressible.state.borrow() {
@@ -366,12 +386,18 @@ impl Resource {
 
     /// Asks for the files beside it, as far as a client takes them and nothing is known of them.
     pub fn open_encoded(&self, path: &[u8], accepted: &Accepted, links: Symlinks) -> Sidecars {
-        Sidecars::open(path, self.about, links, |coding| accepted.takes(coding) && !self.knows(coding))
+        Sidecars::open(path, &self.about, links, |coding| accepted.takes(coding) && !self.knows(coding))
     }
 
     /// Whether it is known if there is a file beside it.
     pub fn knows(&self, coding: Coding) -> bool {
         !matches!(self.encoded.borrow()[coding.index()], Encoded::Unknown)
+    }
+
+    /// Whether the file itself was changed in a later second than one beside it. What encodes
+    /// files gives the new one the time of the old one, and mostly in whole seconds.
+    fn is_newer_than(&self, beside: &File) -> bool {
+        self.modified_second > seconds(beside.metadata().modified)
     }
 
     /// Learns what there is beside it, and keeps what it knew of what is still the same.
@@ -383,8 +409,8 @@ impl Resource {
             let found = match opening.await {
                 Ok(file) if is_known(&file) => continue,
                 // One older than the file that it encodes is out of date.
-                Ok(file) if file.metadata().kind == Kind::Regular && file.metadata().modified >= self.modified => {
-                    Encoded::There(Rc::new(Content::new(file, self.about, Some(coding), reading).await))
+                Ok(file) if file.metadata().kind == Kind::Regular && !self.is_newer_than(&file) => {
+                    Encoded::There(Rc::new(Content::new(file, &self.about, Some(coding), reading).await))
                 }
                 Ok(_) | Err(_) => Encoded::Absent,
             };
@@ -394,14 +420,19 @@ impl Resource {
     }
 }
 
+/// A time in nanoseconds, in whole seconds.
+fn seconds(nanoseconds: i64) -> i64 {
+    nanoseconds.div_euclid(1_000_000_000)
+}
+
 /// The files beside another that are being opened.
 #[derive(Debug, Default)]
 pub struct Sidecars([Option<Pending<Open>>; CODINGS]);
 
 impl Sidecars {
     /// Asks for those that are wanted. None for what is compressed by itself.
-    pub fn open(path: &[u8], about: About, links: Symlinks, wanted: impl Fn(Coding) -> bool) -> Sidecars {
-        if !about.media.is_compressible() {
+    pub fn open(path: &[u8], about: &About, links: Symlinks, wanted: impl Fn(Coding) -> bool) -> Sidecars {
+        if !about.is_negotiated() {
             return Sidecars::default();
         }
         let open = |coding: Coding| open([path, coding.suffix()].concat(), links);

@@ -41,10 +41,11 @@ fn a_whole_file_is_read() {
     "#;
     let config = Config::default().read("c", text).expect("a configuration");
     assert!(config.clean_urls && config.directory_listing && config.cors.is_some());
-    assert_eq!(config.page_fallback.as_deref(), Some(&b"app.html"[..]));
+    assert_eq!(config.page_fallback.as_ref().map(|page| page.path.as_slice()), Some(&b"app.html"[..]));
     assert_eq!(config.always.len(), security(Some(1)).len());
-    assert_eq!(config.error_pages.get(&404).map(Vec::as_slice), Some(&b"errors/404.html"[..]));
-    assert_eq!(config.error_pages.get(&503).map(Vec::as_slice), Some(&b"errors/busy.html"[..]));
+    let page = |status: u16| config.error_pages.get(&status).map(|page| (page.path.as_slice(), page.place.as_str()));
+    assert_eq!(page(404), Some((&b"errors/404.html"[..], "c:9:15")));
+    assert_eq!(page(503).map(|page| page.0), Some(&b"errors/busy.html"[..]));
     assert_eq!((config.redirects.len(), config.fields.len()), (1, 2));
     assert_eq!(config.fields[1].set.len() + config.fields[1].remove.len(), 2);
     assert_eq!(config.secrets().collect::<Vec<_>>(), [b".htpasswd"]);
@@ -70,7 +71,19 @@ fn each_problem_has_its_place_and_says_what_was_expected() {
         }
     };
     check("clean-urls = 1", &["c:1:14: expected clean-urls to be true or false, found the number 1"]);
-    check("\n  clean-url = true", &["c:2:3: expected one of clean-urls, directory-listing, page-fallback, "]);
+    check("\n  clean-url = true", &["c:2:3: expected one of clean-urls, index, directory-listing, page-fallback, "]);
+    check("index = []", &["c:1:9: expected 1 to 8 names of files, found 0"]);
+    check(
+        "index = [\"index.html\", \"a/b\"]",
+        &["c:1:24: expected the name of a file, as in \"index.html\"; found \"a/b\""],
+    );
+    check("index = [\".htaccess\"]", &["c:1:10: expected the name of a file"]);
+    check("[types]\ncss = \"x\"", &["c:2:7: expected a type as in \"text/plain; charset=utf-8\", found \"x\""]);
+    check("[types]\n\"*.css\" = \"text/css\"", &["c:2:1: expected an extension, as in css, or a file's name"]);
+    check(
+        "[[encodings]]\nsource = \"/a\"\nencoding = \"deflate\"",
+        &["c:3:12: expected encoding to be br, zstd or gzip"],
+    );
     check("page-fallback = \"/../x\"", &["c:1:17: expected the path of a file beneath the root"]);
     check("page-fallback = \"/x/\"", &["c:1:17: expected the path of a file"]);
     check("hsts-max-age = 5", &["c:1:16: expected security-headers = true"]);
@@ -94,8 +107,8 @@ fn each_problem_has_its_place_and_says_what_was_expected() {
     check("[error-pages]\n\nclean-urls = true", &["c:3:1: expected clean-urls above the first [table]"]);
     check(
         "[cors]\nallow-origins = [\"*\"]\nclean-urls = true",
-        &["c:3:1: expected one of source, allow-origins, allow-methods, allow-headers, expose-headers, max-age, \
-           allow-credentials; found \"clean-urls\"; that belongs above the first [table]"],
+        &["c:3:1: expected one of source, allow-credentials, allow-origins, allow-methods, allow-headers, \
+           expose-headers, max-age; found \"clean-urls\"; that belongs above the first [table]"],
     );
     check("[[cors]]\nallow-origins = [\"*\"]", &["c:1:1: expected cors to be a table, found an array"]);
     check(
@@ -126,6 +139,26 @@ fn each_problem_has_its_place_and_says_what_was_expected() {
         "clean-urls = true\n[[redirects]]\nsource = \"/a\"\ndestination = \"/a.html\"\nkind = 301",
         &["c:4:15: expected redirects that come to an end, found a circle: to /a.html to /a to /a.html"],
     );
+    check(
+        "[[redirects]]\nsource = \"/a/**\"\ndestination = \"/a/$1\"\nkind = 301",
+        &["c:3:15: expected a destination other than the source: this redirect leads to itself"],
+    );
+    check(
+        "[cors]\nallow-origins = [\"https://a.example\", \"b.example\", \"https://c.example/\", \"*\"]\n\
+         allow-headers = [\"A\", \"b c\"]\nexpose-headers = [\"d:\"]",
+        &[
+            "c:2:39: expected an origin as in \"https://example.org\" (no slash behind it), found \"b.example\"",
+            "c:2:52: expected an origin as in",
+            "c:2:74: expected \"*\" alone, or origins without it",
+            "c:3:23: expected the name of a method or field, found \"b c\"",
+            "c:4:19: expected the name of a method or field",
+        ],
+    );
+    check("[cors]\nallow-origins = []", &["c:2:17: expected origins, or \"*\" alone; found none"]);
+    check(
+        "[cors]\nallow-origins = [\"https://a.example\"]\nallow-headers = [\"*\"]\nallow-credentials = true",
+        &["c:3:18: expected names: with allow-credentials"],
+    );
     check("[[headers]]\nsource = \"/a\"", &["c:1:1: expected headers = { "]);
     check(
         "[[headers]]\nsource = \"/a\"\nheaders = { Content-Length = \"1\", A = \"b\\r\\nc\" }",
@@ -134,7 +167,7 @@ fn each_problem_has_its_place_and_says_what_was_expected() {
             "c:3:35: expected a value of visible ASCII",
         ],
     );
-    check("[[headers]]\nsource = \"/a\"\nremove = [\"date\"]", &["c:3:10: expected a field that says nothing"]);
+    check("[[headers]]\nsource = \"/a\"\nremove = [\"date\"]", &["c:3:11: expected a field that says nothing"]);
     check("[cors]\n", &["c:1:1: expected allow-origins"]);
     // Of another type is told once.
     check("[cors]\nallow-origins = \"*\"", &["c:2:17: expected allow-origins to be strings in brackets"]);
@@ -149,7 +182,7 @@ fn each_problem_has_its_place_and_says_what_was_expected() {
     check("a = \n", &["c:1:5: "]);
     check("clean-urls = true\nclean-urls = true", &["c:2:1: duplicate key"]);
     check("\u{e9} = 1", &["c:1:1: "]);
-    check(&"[[redirects]]\n".repeat(10), &["c:"; PROBLEMS_SHOWN]);
+    check(&(0..=PROBLEMS_SHOWN).map(|number| format!("a{number} = 1\n")).collect::<String>(), &["c:"; PROBLEMS_SHOWN]);
     let many = "[[headers]]\nsource = \"/a\"\nremove = [\"A\"]\n".repeat(RULES_MAX + 1);
     check(&many, &["c:1:1: expected at most 256 of headers, found 257"]);
 }
