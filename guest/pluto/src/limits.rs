@@ -243,7 +243,8 @@ pub const LOGINS_WAITING_MAX: usize = 32;
 /// request.
 pub const LOGINS_KEPT_MAX: usize = 1_024;
 
-/// Entries of a directory that are listed. A page of so many takes about 1 MiB.
+/// Entries on one page of a listing. A page of so many takes about 1 MiB; a larger directory has
+/// several pages.
 pub const LISTING_ENTRIES_MAX: usize = 5_000;
 
 /// Links in a directory that are followed to see where they lead. Each costs as much as a request.
@@ -252,15 +253,15 @@ pub const LISTING_LINKS_MAX: usize = 256;
 /// Links that are followed together: each takes a descriptor for a moment.
 pub const LISTING_LINKS_AT_ONCE: usize = 16;
 
-/// How long a directory with more entries is known to have them: the host takes a fifth of a
-/// second to find 100,000, and meanwhile serves nobody.
-pub const LISTING_TOO_LARGE_MILLIS: u64 = 30_000;
-
-/// Directories of which that is known.
-pub const LISTINGS_TOO_LARGE_KEPT_MAX: usize = 64;
-
-/// A listing: what the host takes in one write is four times as much.
+/// A page of a listing in HTML. With longer names it has fewer entries.
 pub const LISTING_BYTES_MAX: usize = 1 << 20;
+
+/// Entries of a listing in JSON, which has all entries of nearly every directory. A larger one has
+/// a `Link` to the next part.
+pub const LISTING_JSON_ENTRIES_MAX: usize = 30_000;
+
+/// A listing in JSON. What the host takes in one write is 4 MiB, with the head.
+pub const LISTING_JSON_BYTES_MAX: usize = 3 << 20;
 
 /// Listings on their way to clients, all together: those who ask for them and read nothing cost
 /// the others no memory.

@@ -1,6 +1,6 @@
 //! What a site's configuration file says, and what it does.
 
-use crate::support::{Response, ask, get, get_response, send, serve, serve_with};
+use crate::support::{Response, ask, get, get_response, responses, send, serve, serve_with};
 use pluto::limits::{LISTING_REST_NANOS, LISTINGS_WAITING_MAX};
 use pluto_sdk::testing::{Request, World};
 use pluto_sdk::{Level, Signal};
@@ -383,20 +383,59 @@ fn large_listings_are_made_one_after_the_other() {
     assert!(world.received(clients[LISTINGS_WAITING_MAX]).starts_with(b"HTTP/1.1 503 "));
 }
 
+/// The addresses of the entries on a page, and that of the next page.
+fn page_of(response: &Response) -> (Vec<String>, Option<String>) {
+    let text = response.text();
+    let entries = text.split("<a href=\"./").skip(1).filter_map(|rest| rest.split('"').next());
+    let next = text.split("<a href=\"").find(|link| link.contains("rel=\"next\""));
+    let next = next.and_then(|link| link.split('"').next()).map(|link| link.replace("&amp;", "&"));
+    (entries.map(str::to_owned).collect(), next)
+}
+
 #[test]
-fn a_directory_with_too_many_entries_says_so() {
+fn a_large_directory_has_pages_and_all_of_it_in_json() {
+    let count = 2 * pluto::limits::LISTING_ENTRIES_MAX + 1;
     let mut world = serve_with(&["--directory-listing"], |world| {
-        for number in 0..=pluto::limits::LISTING_ENTRIES_MAX {
-            world.file(format!("many/{number}"), "");
-        }
+        (0..count).for_each(|number| world.file(format!("many/{number:05} &=+%"), ""));
     });
-    // It is read once: that takes longer than any listing.
-    for _ in 0..3 {
-        let response = get_response(&mut world, "/many/");
-        assert!(response.status == 500 && response.text().contains("more entries than can be listed"));
+    let mut get_slowly = |target: &str, fields: &str| -> Response {
+        let client = send(&mut world, &[get_with(target, fields).as_bytes()]);
+        world.advance(Duration::from_secs(2));
+        responses(world.received(client), &["GET"]).remove(0)
+    };
+    for order in ["", "sort=name&order=desc&"] {
+        let (mut target, mut found, mut pages) = (format!("/many/?{order}"), Vec::new(), 0);
+        loop {
+            let response = get_slowly(&target, "");
+            assert_eq!(response.status, 200, "{target}");
+            let (entries, next) = page_of(&response);
+            found.extend(entries);
+            pages += 1;
+            let Some(next) = next else { break };
+            target = format!("/many/{next}");
+        }
+        assert_eq!((pages, found.len()), (3, count), "{order}");
+        found.sort();
+        found.dedup();
+        assert_eq!(found.len(), count, "{order}");
     }
-    let lists = world.requests().iter().filter(|sent| matches!(sent.request, Request::List(_))).count();
-    assert_eq!(lists, 1);
+    let all = get_slowly("/many/", "Accept: application/json\r\n");
+    assert_eq!((all.status, all.field("Link")), (200, None));
+    assert_eq!(all.text().matches("\"name\":").count(), count);
+}
+
+#[test]
+fn a_directory_with_long_names_has_pages_too() {
+    let long = "n".repeat(240);
+    let mut world = serve_with(&["--directory-listing"], |world| {
+        (0..4_000).for_each(|number| world.file(format!("long/{number:04}{long}"), ""));
+    });
+    let client = send(&mut world, &[get("/long/").as_bytes()]);
+    world.advance(Duration::from_secs(2));
+    let response = responses(world.received(client), &["GET"]).remove(0);
+    let (entries, next) = page_of(&response);
+    assert!(response.status == 200 && entries.len() < 4_000 && next.is_some(), "{}", entries.len());
+    assert!(response.text().len() <= pluto::limits::LISTING_BYTES_MAX);
 }
 
 #[test]

@@ -159,8 +159,8 @@ impl Files {
         Ok(Reply::Loaded(Loaded { buffer, length }))
     }
 
-    /// Implements the contract's `list`. On a local disk the directory is listed at once: the
-    /// host's work for a guest is part of the guest's turn, and a large directory takes a while.
+    /// Implements the contract's `list`. On a local disk a directory of moderate size is listed at
+    /// once; a larger one would keep the other clients waiting, and has a thread list it.
     pub fn list(&self, reactor: &mut Reactor, id: u64, listing: &Listing) -> Result<Option<Reply>, Error> {
         let (root, path) = self.beneath_root(&listing.path)?;
         let page = Page {
@@ -168,11 +168,14 @@ impl Files {
             entries_max: listing.limit()?,
             bytes_max: reactor.requests.answers.room(),
         };
-        if root.medium() != Medium::Remote {
-            return list(root, &path, page).map(|entries| Some(Reply::Listed(entries)));
+        if root.medium() != Medium::Remote
+            && let Some(entries) = list(root, &path, page.clone(), limits::LIST_NAMES_AT_ONCE_MAX)?
+        {
+            return Ok(Some(Reply::Listed(entries)));
         }
         let (root, waiting) = (root.clone(), Waiting::List(reactor.disk.path(id, &path)?));
-        reactor.disk.wait(&mut reactor.requests, waiting, Box::new(move || Outcome::Listed(list(&root, &path, page))));
+        let all = move || list(&root, &path, page, usize::MAX).map(Option::unwrap_or_default);
+        reactor.disk.wait(&mut reactor.requests, waiting, Box::new(move || Outcome::Listed(all())));
         Ok(None)
     }
 
@@ -221,6 +224,7 @@ fn data(mut bytes: Vec<u8>) -> Reply {
 }
 
 /// A part of a directory.
+#[derive(Clone)]
 struct Page {
     /// Only entries whose names come after this one.
     after: Vec<u8>,
@@ -230,8 +234,9 @@ struct Page {
     bytes_max: usize,
 }
 
-/// Returns entries of a directory in the order of their names.
-fn list(root: &Root, path: &CStr, mut page: Page) -> Result<Vec<Entry>, Error> {
+/// Returns entries of a directory in the order of their names; none when it has more than
+/// `names_max`.
+fn list(root: &Root, path: &CStr, mut page: Page, names_max: usize) -> Result<Option<Vec<Entry>>, Error> {
     let directory =
         root.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY, ResolveFlags::empty()).map_err(from_errno)?;
     let (mut entries, mut bytes) = (Vec::new(), 0);
@@ -239,7 +244,7 @@ fn list(root: &Root, path: &CStr, mut page: Page) -> Result<Vec<Entry>, Error> {
     // entries than asked are always the last ones.
     loop {
         let wanted = page.entries_max - entries.len();
-        let names = first_names(&directory, &page, wanted)?;
+        let Some(names) = first_names(&directory, &page, wanted, names_max)? else { return Ok(None) };
         let are_all = names.len() < wanted;
         for name in names {
             bytes += name.count_bytes() + size_of::<Entry>();
@@ -257,17 +262,26 @@ fn list(root: &Root, path: &CStr, mut page: Page) -> Result<Vec<Entry>, Error> {
         }
         if are_all || entries.len() == page.entries_max {
             entries.shrink_to_fit();
-            return Ok(entries);
+            return Ok(Some(entries));
         }
     }
 }
 
-/// Returns the first names of a part of a directory, in their order: at most `wanted`. The
-/// system's own order is that of a hash table, so all names are read.
-fn first_names(directory: &OwnedFd, page: &Page, wanted: usize) -> Result<Vec<CString>, Error> {
+/// Returns the first names of a part of a directory, in their order: at most `wanted`. Returns
+/// none when the directory has more than `names_max`. The system's own order is that of a hash
+/// table, so all names are read.
+fn first_names(
+    directory: &OwnedFd,
+    page: &Page,
+    wanted: usize,
+    names_max: usize,
+) -> Result<Option<Vec<CString>>, Error> {
     let mut first = BinaryHeap::new();
     let mut bytes = 0;
-    for entry in Dir::read_from(directory).map_err(from_errno)? {
+    for (number, entry) in Dir::read_from(directory).map_err(from_errno)?.enumerate() {
+        if number == names_max {
+            return Ok(None);
+        }
         let entry = entry.map_err(from_errno)?;
         let name = entry.file_name();
         if matches!(name.to_bytes(), b"." | b"..") || name.to_bytes() <= &page.after[..] {
@@ -285,5 +299,5 @@ fn first_names(directory: &OwnedFd, page: &Page, wanted: usize) -> Result<Vec<CS
         }
         first.push(name.to_owned());
     }
-    Ok(first.into_sorted_vec())
+    Ok(Some(first.into_sorted_vec()))
 }

@@ -1,7 +1,7 @@
 //! A listing for people: one page that loads nothing, in light and dark, for wide screens and
 //! narrow ones, sorted by links.
 
-use super::item::{Item, ItemKind, Key, Order, Target, push_time, push_url};
+use super::item::{Item, ItemKind, Key, Order, Page, Target, next_page, push_time, push_url};
 use pluto_http::page::escape;
 use std::fmt::Write;
 
@@ -46,8 +46,8 @@ p { color: var(--soft); font-size: .85rem; margin: 1rem .6rem }
 </style>
 "#;
 
-/// Writes the page of a directory: its entries, already sorted.
-pub fn write(path: &[u8], items: &[Item], order: Order) -> String {
+/// Writes a page of a directory: its entries, already sorted, and the way to its other pages.
+pub fn write(path: &[u8], items: &[Item], order: Order, page: &Page) -> String {
     let mut out = String::with_capacity(HEAD.len() + STYLE.len() + 600 + 220 * items.len());
     let shown = visible(&String::from_utf8_lossy(path));
     out.push_str(HEAD);
@@ -66,13 +66,31 @@ pub fn write(path: &[u8], items: &[Item], order: Order) -> String {
     }
     items.iter().for_each(|item| push_row(&mut out, item));
     out.push_str("</tbody>\n</table>\n<p>");
+    let is_whole = page.after.is_empty() && page.next.is_none();
     let _ = match items.len() {
-        0 => write!(out, "This directory is empty."),
+        0 if is_whole => write!(out, "This directory is empty."),
+        0 => write!(out, "There are no more entries."),
         1 => write!(out, "1 entry, its time in UTC"),
         count => write!(out, "{count} entries, times in UTC"),
     };
     out.push_str("</p>\n");
+    if !is_whole {
+        push_pages(&mut out, order, page);
+    }
     out
+}
+
+/// Links to the first page and to the next one.
+fn push_pages(out: &mut String, order: Order, page: &Page) {
+    out.push_str("<p>");
+    if !page.after.is_empty() {
+        let _ = write!(out, "<a href=\"{}\" rel=\"first\">First page</a>", escape(&format!("?{}", order.query())));
+    }
+    if let Some(next) = &page.next {
+        let between = if page.after.is_empty() { "" } else { " &middot; " };
+        let _ = write!(out, "{between}<a href=\"{}\" rel=\"next\">Next page</a>", escape(&next_page(next, order)));
+    }
+    out.push_str("</p>\n");
 }
 
 /// Every directory above is a link; relative ones, so that they hold behind any proxy.

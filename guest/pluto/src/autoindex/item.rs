@@ -51,6 +51,17 @@ pub enum Target {
     Unknown,
 }
 
+/// A part of a directory, which a listing shows.
+#[derive(Debug)]
+pub struct Page {
+    /// The entries, in any order.
+    pub items: Vec<Item>,
+    /// The name after which the page begins. Empty: it is the first one.
+    pub after: Vec<u8>,
+    /// The name after which the next page begins; none when this is the last one.
+    pub next: Option<Vec<u8>>,
+}
+
 /// How a listing is sorted: by `?sort=name|size|date&order=asc|desc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
@@ -83,6 +94,18 @@ impl Order {
         order
     }
 
+    /// As a query, with another key or direction than the usual one.
+    pub(super) fn query(self) -> &'static str {
+        match (self.key, self.descending) {
+            (Key::Name, false) => "",
+            (Key::Name, true) => "sort=name&order=desc&",
+            (Key::Size, false) => "sort=size&",
+            (Key::Size, true) => "sort=size&order=desc&",
+            (Key::Date, false) => "sort=date&",
+            (Key::Date, true) => "sort=date&order=desc&",
+        }
+    }
+
     /// Directories first; what is equal, by name.
     pub(super) fn sort(self, items: &mut [Item]) {
         items.sort_by_cached_key(|item| {
@@ -103,20 +126,60 @@ impl Order {
     }
 }
 
+/// The name after which a listing begins, as `?after=NAME` asks for it. Empty without it.
+pub fn after(query: Option<&[u8]>) -> Vec<u8> {
+    let pairs = query.unwrap_or_default().split(|&byte| byte == b'&');
+    let Some(mut rest) = pairs.filter_map(|pair| pair.strip_prefix(b"after=")).next_back() else { return Vec::new() };
+    let mut name = Vec::new();
+    while let [byte, tail @ ..] = rest {
+        let decoded = match tail {
+            [high, low, ..] if *byte == b'%' => hexadecimal(*high).zip(hexadecimal(*low)),
+            _ => None,
+        };
+        match decoded {
+            Some((high, low)) => {
+                name.push(high << 4 | low);
+                rest = &tail[2..];
+            }
+            None => {
+                name.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+    name
+}
+
+fn hexadecimal(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// The address of the page that begins after this name, relative to the directory.
+pub fn next_page(after: &[u8], order: Order) -> String {
+    let mut out = format!("?{}after=", order.query());
+    push_name(&mut out, after);
+    out
+}
+
 /// The address of an entry, relative to its directory (RFC 3986 §4.2): `./`, for a name with a
 /// colon would be an address with a scheme; a path of one segment (§3.3), with nothing in it that
 /// HTML or JSON would take for its own; and the slash of a directory.
 pub(super) fn push_url(out: &mut String, item: &Item) {
     out.push_str("./");
-    for &byte in &item.name {
+    push_name(out, &item.name);
+    if item.is_directory() {
+        out.push('/');
+    }
+}
+
+/// A name with everything escaped that would mean something in an address.
+fn push_name(out: &mut String, name: &[u8]) {
+    for &byte in name {
         if byte.is_ascii_alphanumeric() || b"-._~!$()*+,;=:@".contains(&byte) {
             out.push(char::from(byte));
         } else {
             let _ = write!(out, "%{byte:02X}");
         }
-    }
-    if item.is_directory() {
-        out.push('/');
     }
 }
 

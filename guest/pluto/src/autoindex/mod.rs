@@ -4,9 +4,9 @@ mod html;
 mod item;
 mod json;
 
-use crate::limits::{LISTING_BYTES_MAX, LISTING_ENTRIES_MAX};
+use crate::limits::{LISTING_BYTES_MAX, LISTING_JSON_BYTES_MAX};
 
-pub use item::{Item, ItemKind, Order, Target};
+pub use item::{Item, ItemKind, Order, Page, Target, after, next_page};
 
 /// The form of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,18 +17,25 @@ pub enum Form {
     Json,
 }
 
-/// Writes a listing of the directory at this path, which ends in a slash unless it is the root;
-/// nothing when it has more entries, or takes more bytes, than are sent.
-pub fn write(path: &[u8], mut items: Vec<Item>, order: Order, form: Form) -> Option<Vec<u8>> {
-    if items.len() > LISTING_ENTRIES_MAX {
-        return None;
+/// Writes a page of the listing of the directory at this path, which ends in a slash unless it is
+/// the root. Where the names are too long for a page, it has fewer entries than were given.
+pub fn write(path: &[u8], mut page: Page, order: Order, form: Form) -> (Vec<u8>, Option<Vec<u8>>) {
+    page.items.sort_by(|a, b| a.name.cmp(&b.name));
+    loop {
+        let mut items = page.items.clone();
+        order.sort(&mut items);
+        let (text, bytes_max) = match form {
+            Form::Html => (html::write(path, &items, order, &page), LISTING_BYTES_MAX),
+            Form::Json => (json::write(&items), LISTING_JSON_BYTES_MAX),
+        };
+        if text.len() <= bytes_max || items.len() <= 1 {
+            return (text.into_bytes(), page.next);
+        }
+        // The second attempt nearly always fits.
+        let fewer = items.len() * bytes_max / text.len() * 9 / 10;
+        page.items.truncate(fewer.max(1));
+        page.next = page.items.last().map(|item| item.name.clone());
     }
-    order.sort(&mut items);
-    let text = match form {
-        Form::Html => html::write(path, &items, order),
-        Form::Json => json::write(&items),
-    };
-    (text.len() <= LISTING_BYTES_MAX).then(|| text.into_bytes())
 }
 
 #[cfg(test)]

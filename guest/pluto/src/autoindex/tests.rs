@@ -1,5 +1,6 @@
 use super::item::push_time;
 use super::*;
+use pluto_http::page::escape;
 
 const NOW: i64 = 784_111_777_000_000_000;
 
@@ -18,7 +19,8 @@ fn some() -> Vec<Item> {
 
 fn text(path: &str, items: Vec<Item>, query: &str, form: Form) -> String {
     let order = Order::parse(Some(query.as_bytes()));
-    String::from_utf8(write(path.as_bytes(), items, order, form).expect("a listing")).expect("UTF-8")
+    let page = Page { items, after: Vec::new(), next: None };
+    String::from_utf8(write(path.as_bytes(), page, order, form).0).expect("UTF-8")
 }
 
 #[test]
@@ -161,13 +163,25 @@ fn dates_are_those_of_the_calendar() {
     check(4_107_542_400, "2100-03-01T00:00:00Z");
 }
 
+/// Names that are too long for a page: it has fewer of them, and the next page begins after those.
 #[test]
-fn what_is_too_long_is_not_listed() {
-    let many = |count: usize, name: &str| {
-        (0..count).map(|n| item(&format!("{n}{name}"), ItemKind::File, 1, 0)).collect::<Vec<_>>()
+fn a_page_has_fewer_entries_where_names_are_long() {
+    let many = |count: usize, end: &str| -> Page {
+        let name = |number| format!("{number:05}{end}").into_bytes();
+        let item = |number| Item { name: name(number), kind: ItemKind::File, size: 1, modified: 0 };
+        Page { items: (0..count).map(item).collect(), after: Vec::new(), next: None }
     };
-    let order = Order::parse(None);
-    assert!(write(b"", many(LISTING_ENTRIES_MAX, ""), order, Form::Html).is_some());
-    assert!(write(b"", many(LISTING_ENTRIES_MAX + 1, ""), order, Form::Html).is_none());
-    assert!(write(b"", many(LISTING_ENTRIES_MAX, &"&".repeat(250)), order, Form::Html).is_none());
+    for order in ["", "sort=name&order=desc"].map(|query| Order::parse(Some(query.as_bytes()))) {
+        let (text, next) = write(b"", many(4_000, ""), order, Form::Html);
+        assert!(text.len() < LISTING_BYTES_MAX && next.is_none());
+        let long = "&".repeat(250);
+        let (text, next) = write(b"", many(4_000, &long), order, Form::Html);
+        assert!(text.len() <= LISTING_BYTES_MAX && text.len() > LISTING_BYTES_MAX / 2, "{}", text.len());
+        let text = String::from_utf8(text).expect("UTF-8");
+        let next = next.expect("there are more");
+        let count: usize = std::str::from_utf8(&next[..5]).expect("a number").parse().expect("a number");
+        assert_eq!(text.matches("<tr").count(), count + 2, "with the heading; the first is number 0");
+        assert!(text.contains(&escape(&next_page(&next, order)).into_owned()));
+        assert_eq!(after(next_page(&next, order).strip_prefix('?').map(str::as_bytes)), next);
+    }
 }

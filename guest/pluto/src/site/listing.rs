@@ -4,10 +4,10 @@ use super::answer::{Answer, Aside, Found};
 use super::failures::{Failures, is_nothing};
 use super::files::Files;
 use super::plan::Rules;
-use crate::autoindex::{self, Form, Item, ItemKind, Order, Target};
+use crate::autoindex::{self, Form, Item, ItemKind, Order, Page, Target};
 use crate::limits::{
-    LISTING_ENTRIES_MAX, LISTING_LINKS_AT_ONCE, LISTING_LINKS_MAX, LISTING_REST_NANOS, LISTING_TOO_LARGE_MILLIS,
-    LISTINGS_BYTES_MAX, LISTINGS_TOO_LARGE_KEPT_MAX, LISTINGS_WAITING_MAX,
+    LISTING_ENTRIES_MAX, LISTING_JSON_ENTRIES_MAX, LISTING_LINKS_AT_ONCE, LISTING_LINKS_MAX, LISTING_REST_NANOS,
+    LISTINGS_BYTES_MAX, LISTINGS_WAITING_MAX,
 };
 use crate::policy::Policy;
 use crate::queue::Queue;
@@ -18,10 +18,8 @@ use pluto_http::request::RequestContext;
 use pluto_http::response::Lines;
 use pluto_http::status::{Fault, Status};
 use pluto_http::target::{Path, PathAndQuery};
-use pluto_sdk::fs::{list, open};
+use pluto_sdk::fs::{list_page, open};
 use pluto_sdk::{Entry, Error, Kind, Symlinks, now, sleep};
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What all listings together take.
@@ -32,31 +30,11 @@ pub struct Listings {
     queue: Queue,
     /// For what is on its way.
     budget: Budget,
-    /// Directories that had too many entries, and when: to find that out takes longer than any
-    /// listing.
-    too_large: RefCell<BTreeMap<Vec<u8>, u64>>,
 }
 
 impl Default for Listings {
     fn default() -> Listings {
-        Listings { queue: Queue::default(), budget: Budget::new(LISTINGS_BYTES_MAX), too_large: RefCell::default() }
-    }
-}
-
-impl Listings {
-    fn is_too_large(&self, directory: &[u8]) -> bool {
-        let since = self.too_large.borrow().get(directory).copied();
-        since.is_some_and(|since| now().saturating_sub(since) < LISTING_TOO_LARGE_MILLIS * 1_000_000)
-    }
-
-    /// That a directory has too many entries, as is told to who asked.
-    fn remember_too_large(&self, directory: &[u8]) -> Fault {
-        let mut too_large = self.too_large.borrow_mut();
-        if too_large.len() >= LISTINGS_TOO_LARGE_KEPT_MAX {
-            too_large.clear();
-        }
-        too_large.insert(directory.to_vec(), now());
-        TOO_LARGE
+        Listings { queue: Queue::default(), budget: Budget::new(LISTINGS_BYTES_MAX) }
     }
 }
 
@@ -65,10 +43,6 @@ const LISTING_REST_MIN: Duration = Duration::from_millis(1);
 
 /// Too much of it at once.
 const BUSY: Fault = Fault::soft(Status::ServiceUnavailable, "Too many directories are being listed. Please try again.");
-
-/// More entries than are listed, or names too long for a page.
-const TOO_LARGE: Fault =
-    Fault::soft(Status::InternalServerError, "This directory has more entries than can be listed.");
 
 /// What is listed, and how.
 #[derive(Clone, Copy, Debug)]
@@ -108,33 +82,47 @@ impl Listings {
         }
         let place = self.queue.enter(LISTINGS_WAITING_MAX).ok_or(BUSY)?;
         place.wait().await;
-        if self.is_too_large(directory) {
-            return Err(TOO_LARGE);
-        }
-        let entries = list(directory.to_vec()).await.map_err(|error| match error {
-            Error::TooLarge => self.remember_too_large(directory),
-            error => fault_of(error),
-        })?;
-        if entries.len() > LISTING_ENTRIES_MAX {
-            return Err(self.remember_too_large(directory));
-        }
-        let rest = Duration::from_nanos(LISTING_REST_NANOS * entries.len() as u64);
+        let accept = context.facts.as_ref().map_or(Accept::default(), |facts| facts.accept);
+        let (form, media) = if accept.prefers_json() { (Form::Json, &JSON) } else { (Form::Html, &HTML) };
+        let begin = now();
+        let after = autoindex::after(resource.query.as_deref());
+        let (entries, next) = read(directory, &after, form).await.map_err(fault_of)?;
+        let rest = Duration::from_nanos((LISTING_REST_NANOS * entries.len() as u64).max(now() - begin));
         let item = |entry| item(entry, path, files.symlinks(), rules, policy);
         let mut items: Vec<Item> = entries.into_iter().filter_map(item).collect();
         follow_links(&full, &mut items).await;
-        let accept = context.facts.as_ref().map_or(Accept::default(), |facts| facts.accept);
-        let (form, media) = if accept.prefers_json() { (Form::Json, &JSON) } else { (Form::Html, &HTML) };
-        let content = autoindex::write(path, items, Order::parse(resource.query.as_deref()), form);
+        let order = Order::parse(resource.query.as_deref());
+        let (content, next) = autoindex::write(path, Page { items, after, next }, order, form);
         if rest > LISTING_REST_MIN {
             // An error means that the server is ending.
             let _ = sleep(rest).await;
         }
-        let content = content.ok_or(TOO_LARGE)?;
         let reservation = Some(self.budget.reserve(content.len()).ok_or(BUSY)?);
         let aside = Some(Box::new(Aside { reservation, user: None }));
-        let extra = Lines::new([("Vary", &b"Accept"[..])]);
+        // RFC 8288: where a program goes on.
+        let link = next.map(|next| format!("<{}>; rel=\"next\"", autoindex::next_page(&next, order)));
+        let link = link.iter().map(|link| ("Link", link.as_bytes()));
+        let extra = Lines::new([("Vary", &b"Accept"[..])].into_iter().chain(link));
         Ok(Answer { found: Found::Page { status: Status::Ok, media, content }, extra, edits: None, aside })
     }
+}
+
+/// The entries of a directory after a name, as many as a listing of this form shows at once; and
+/// the name after which there are more.
+async fn read(directory: &[u8], after: &[u8], form: Form) -> Result<(Vec<Entry>, Option<Vec<u8>>), Error> {
+    let entries_max = match form {
+        Form::Html => LISTING_ENTRIES_MAX,
+        Form::Json => LISTING_JSON_ENTRIES_MAX,
+    };
+    // One more, to know whether there are more.
+    let wanted = u32::try_from(entries_max + 1).unwrap_or(u32::MAX);
+    let mut entries = list_page(directory.to_vec(), after, wanted).await?;
+    if entries.len() <= entries_max {
+        return Ok((entries, None));
+    }
+    entries.truncate(entries_max);
+    let next = entries.last().map(|entry| entry.name.clone());
+    Ok((entries, next))
 }
 
 /// Finds out where the links in a directory lead, of which there may be many: some at a time, and
