@@ -2,7 +2,7 @@
 //! keeping them.
 
 use super::head::Version;
-use super::status::{Fault, Status};
+use super::status::{HttpError, Status};
 use super::syntax::{self, TOKEN, VALUE};
 use crate::limits::CHUNK_LINE_BYTES_MAX;
 
@@ -29,26 +29,26 @@ pub struct FramingFields {
 impl FramingFields {
     /// A `Content-Length` (RFC 9110 §8.6). One value, however often the same, is all that is
     /// taken.
-    pub fn content_length(&mut self, value: &[u8]) -> Result<(), Fault> {
+    pub fn content_length(&mut self, value: &[u8]) -> Result<(), HttpError> {
         if self.length.is_some() {
-            return Err(Fault::bad("A request has one Content-Length."));
+            return Err(HttpError::bad("A request has one Content-Length."));
         }
         let number = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         let length = number.and_then(|digits| digits.parse().ok());
-        self.length = Some(length.ok_or(Fault::bad("A Content-Length is a decimal number."))?);
+        self.length = Some(length.ok_or(HttpError::bad("A Content-Length is a decimal number."))?);
         Ok(())
     }
 
     /// A `Transfer-Encoding` (RFC 9112 §6.1); several are one list.
-    pub fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Fault> {
+    pub fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), HttpError> {
         self.coded = true;
         for coding in value.split(|&byte| byte == b',') {
             let coding = syntax::trim(coding);
             if !syntax::is_token(coding) {
-                return Err(Fault::bad("A Transfer-Encoding is a list of codings without parameters."));
+                return Err(HttpError::bad("A Transfer-Encoding is a list of codings without parameters."));
             }
             if self.chunked {
-                return Err(Fault::bad("The chunked coding comes once and last."));
+                return Err(HttpError::bad("The chunked coding comes once and last."));
             }
             match coding.eq_ignore_ascii_case(b"chunked") {
                 true => self.chunked = true,
@@ -59,15 +59,15 @@ impl FramingFields {
     }
 
     /// What they say together.
-    pub fn framing(&self, version: Version) -> Result<Framing, Fault> {
+    pub fn framing(&self, version: Version) -> Result<Framing, HttpError> {
         match (self.coded, self.length) {
             (false, None | Some(0)) => Ok(Framing::None),
             (false, Some(length)) => Ok(Framing::Length(length)),
             // RFC 9112 §6.1: what may be an attempt at request smuggling.
-            (true, _) if version == Version::Http10 => Err(Fault::bad("HTTP/1.0 has no Transfer-Encoding.")),
-            (true, Some(_)) => Err(Fault::bad("A request has a Content-Length or a Transfer-Encoding, not both.")),
+            (true, _) if version == Version::Http10 => Err(HttpError::bad("HTTP/1.0 has no Transfer-Encoding.")),
+            (true, Some(_)) => Err(HttpError::bad("A request has a Content-Length or a Transfer-Encoding, not both.")),
             (true, None) if self.unknown => {
-                Err(Fault::fatal(Status::NotImplemented, "The only Transfer-Encoding known here is chunked."))
+                Err(HttpError::fatal(Status::NotImplemented, "The only Transfer-Encoding known here is chunked."))
             }
             (true, None) => Ok(Framing::Chunked),
         }
@@ -166,10 +166,10 @@ impl Extension {
     }
 }
 
-const BAD_SIZE: Fault = Fault::bad("A chunk begins with its size, a hexadecimal number in a line of its own.");
-const BAD_CHUNK_END: Fault = Fault::bad("A chunk ends in CR LF, after as many bytes as it said.");
-const BAD_TRAILER: Fault =
-    Fault::bad("After the last chunk come fields, each in a line of its own, and an empty line.");
+const BAD_SIZE: HttpError = HttpError::bad("A chunk begins with its size, a hexadecimal number in a line of its own.");
+const BAD_CHUNK_END: HttpError = HttpError::bad("A chunk ends in CR LF, after as many bytes as it said.");
+const BAD_TRAILER: HttpError =
+    HttpError::bad("After the last chunk come fields, each in a line of its own, and an empty line.");
 
 impl Dropper {
     /// For a body of this framing; nothing when there is none. At most `budget` bytes are dropped.
@@ -183,7 +183,7 @@ impl Dropper {
     }
 
     /// Goes on with the bytes that came next.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<Progress, Fault> {
+    pub fn take(&mut self, bytes: &[u8]) -> Result<Progress, HttpError> {
         let mut position = 0;
         while self.state != State::Done {
             if matches!(self.state, State::Length | State::Chunk) && self.left > self.budget {
@@ -216,7 +216,7 @@ impl Dropper {
         step
     }
 
-    fn framing_byte(&mut self, byte: u8) -> Result<(), Fault> {
+    fn framing_byte(&mut self, byte: u8) -> Result<(), HttpError> {
         self.state = match self.state {
             State::SizeStart | State::Size | State::SizeSpace | State::Extension(_) => return self.size_byte(byte),
             State::SizeLf if byte == b'\n' && self.left == 0 => State::TrailerStart,
@@ -240,7 +240,7 @@ impl Dropper {
 
     /// RFC 9112 §7.1: a size in hexadecimal digits, perhaps extensions (§7.1.1), which are
     /// dropped, and CR.
-    fn size_byte(&mut self, byte: u8) -> Result<(), Fault> {
+    fn size_byte(&mut self, byte: u8) -> Result<(), HttpError> {
         if self.state == State::SizeStart {
             (self.left, self.line) = (0, 0);
         }

@@ -4,7 +4,7 @@
 use super::date;
 use super::method::Method;
 use super::range::Ranges;
-use super::status::{Fault, Status};
+use super::status::{HttpError, Status};
 use super::syntax;
 use super::validator::{Validators, tags};
 use crate::limits::CONDITION_BYTES_MAX;
@@ -65,12 +65,12 @@ pub fn is_condition(name: &[u8]) -> bool {
 }
 
 impl Conditions {
-    /// Those of a request with these fields. The fault is that there is more in them than the
+    /// Those of a request with these fields. The error is that there is more in them than the
     /// server remembers of a request (RFC 9110 §5.4).
     pub fn read<'a>(
         method: Method,
         fields: &(impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone),
-    ) -> Result<Conditions, Fault> {
+    ) -> Result<Conditions, HttpError> {
         let lines = |name: &'static [u8]| {
             fields.clone().filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
         };
@@ -86,7 +86,7 @@ impl Conditions {
             range: only(lines(b"range")).filter(|_| method == Method::Get).and_then(Ranges::parse),
         };
         if conditions.held_bytes() > CONDITION_BYTES_MAX {
-            return Err(Fault::soft(Status::HeadTooLarge, "A condition has fewer and shorter entity tags."));
+            return Err(HttpError::soft(Status::HeadTooLarge, "A condition has fewer and shorter entity tags."));
         }
         Ok(conditions)
     }

@@ -5,7 +5,7 @@
 //! comes: before the head is complete, and whatever follows. What it finds is kept as spans of the
 //! buffer; what they mean is `request`'s business.
 
-use super::status::{Fault, Status};
+use super::status::{HttpError, Status};
 use super::syntax::{self, TARGET, TOKEN, VALUE};
 use crate::limits::{EMPTY_LINES_MAX, FIELDS_DEFAULT, HEAD_BYTES_DEFAULT, HEAD_BYTES_MAX, TARGET_BYTES_DEFAULT};
 use std::ops::Range;
@@ -86,12 +86,14 @@ enum State {
     Done,
 }
 
-const BARE_LF: Fault = Fault::bad("A line ends in CR LF; here a line feed stands alone.");
-const BARE_CR: Fault = Fault::bad("A line ends in CR LF; here a carriage return stands alone.");
-const NO_HTTP: Fault = Fault::bad("The bytes do not begin an HTTP/1.1 request.");
-const VERSION: Fault = Fault::bad("A request line ends in a version of the form HTTP/1.1.");
-const HEAD_LENGTH: Fault = Fault::fatal(Status::HeadTooLarge, "The request head is longer than this server takes.");
-const FIELD_COUNT: Fault = Fault::fatal(Status::HeadTooLarge, "The request has more fields than this server takes.");
+const BARE_LF: HttpError = HttpError::bad("A line ends in CR LF; here a line feed stands alone.");
+const BARE_CR: HttpError = HttpError::bad("A line ends in CR LF; here a carriage return stands alone.");
+const NO_HTTP: HttpError = HttpError::bad("The bytes do not begin an HTTP/1.1 request.");
+const VERSION: HttpError = HttpError::bad("A request line ends in a version of the form HTTP/1.1.");
+const HEAD_LENGTH: HttpError =
+    HttpError::fatal(Status::HeadTooLarge, "The request head is longer than this server takes.");
+const FIELD_COUNT: HttpError =
+    HttpError::fatal(Status::HeadTooLarge, "The request has more fields than this server takes.");
 
 impl Scanner {
     /// For heads within these limits.
@@ -101,7 +103,7 @@ impl Scanner {
 
     /// Goes on with a head, of which `bytes` are all that have come: from its first byte, with
     /// those that were already scanned. Whether it is complete now; more bytes may follow it.
-    pub fn scan(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+    pub fn scan(&mut self, bytes: &[u8]) -> Result<bool, HttpError> {
         let bytes = &bytes[..bytes.len().min(self.limits.bytes)];
         if self.position == 0 {
             if let Some(length) = self.scan_usual(bytes) {
@@ -117,7 +119,7 @@ impl Scanner {
             State::Done => Ok(true),
             _ if self.position < self.limits.bytes => Ok(false),
             // A method of any length is an unknown method.
-            State::Method => Err(Fault::fatal(Status::NotImplemented, "No method is as long as this.")),
+            State::Method => Err(HttpError::fatal(Status::NotImplemented, "No method is as long as this.")),
             _ => Err(HEAD_LENGTH),
         }
     }
@@ -195,7 +197,7 @@ impl Scanner {
     }
 
     /// Looks at the next element, or at as much of it as there is.
-    fn step(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    fn step(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
         match self.state {
             State::Start => self.start(bytes),
             State::StartLf => self.expect(bytes, b'\n', State::Start, NO_HTTP),
@@ -213,14 +215,14 @@ impl Scanner {
     }
 
     /// RFC 9112 §2.2: an empty line before the request line is skipped.
-    fn start(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    fn start(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
         self.mark = self.position;
         if bytes[self.position] != b'\r' {
             self.state = State::Method;
             return Ok(());
         }
         if self.empty_lines == EMPTY_LINES_MAX {
-            return Err(Fault::bad("A request begins with its method, not with empty lines."));
+            return Err(HttpError::bad("A request begins with its method, not with empty lines."));
         }
         self.empty_lines += 1;
         self.advance(State::StartLf);
@@ -229,7 +231,7 @@ impl Scanner {
 
     /// RFC 9112 §3: one space after the method, one after the target, and nothing else between
     /// them.
-    fn method(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    fn method(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
         match self.run(bytes, TOKEN) {
             None => Ok(()),
             Some(b' ') if self.position > self.mark => {
@@ -242,11 +244,11 @@ impl Scanner {
     }
 
     /// RFC 9112 §3.2.
-    fn target(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    fn target(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
         let end = bytes.len().min(self.mark + self.limits.target_bytes + 1);
         let next = self.run(&bytes[..end], TARGET);
         if self.position - self.mark > self.limits.target_bytes {
-            return Err(Fault::fatal(Status::UriTooLong, "The request target is longer than this server takes."));
+            return Err(HttpError::fatal(Status::UriTooLong, "The request target is longer than this server takes."));
         }
         match next {
             None => Ok(()),
@@ -256,14 +258,14 @@ impl Scanner {
                 Ok(())
             }
             Some(b'\r' | b'\n') => Err(VERSION),
-            Some(b' ') => Err(Fault::bad("A request line has single spaces between method, target and version.")),
-            Some(_) => Err(Fault::bad("A request target is made of visible ASCII without a fragment.")),
+            Some(b' ') => Err(HttpError::bad("A request line has single spaces between method, target and version.")),
+            Some(_) => Err(HttpError::bad("A request target is made of visible ASCII without a fragment.")),
         }
     }
 
     /// RFC 9112 §2.3: `HTTP/`, a digit, a dot and a digit, in capitals. The HTTP/2 preface ends
     /// here.
-    fn version(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    fn version(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
         const FORM: &[u8] = b"HTTP/1.1";
         const MAJOR: usize = 5;
         const MINOR: usize = 7;
@@ -288,14 +290,17 @@ impl Scanner {
         }
         // RFC 9110 §15.6.6: another major version is refused as soon as it is there.
         if bytes[self.mark + MAJOR] != b'1' {
-            return Err(Fault::fatal(Status::VersionNotSupported, "This server speaks HTTP/1.1 and HTTP/1.0 only."));
+            return Err(HttpError::fatal(
+                Status::VersionNotSupported,
+                "This server speaks HTTP/1.1 and HTTP/1.0 only.",
+            ));
         }
         self.version = if byte == b'0' { Version::Http10 } else { Version::Http11 };
         self.advance(State::VersionEnd);
         Ok(())
     }
 
-    fn version_end(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    fn version_end(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
         if bytes[self.position] != b'\r' {
             return Err(VERSION);
         }
@@ -304,7 +309,7 @@ impl Scanner {
         Ok(())
     }
 
-    fn field_start(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    fn field_start(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
         match bytes[self.position] {
             b'\r' => {
                 self.end_line(bytes, State::EndLf, State::Done);
@@ -312,7 +317,7 @@ impl Scanner {
             }
             b'\n' => return Err(BARE_LF),
             // RFC 9112 §5.2, and §2.2 for the first line.
-            b' ' | b'\t' => return Err(Fault::bad("A field line does not begin with white space.")),
+            b' ' | b'\t' => return Err(HttpError::bad("A field line does not begin with white space.")),
             _ => (),
         }
         if self.fields.len() == self.limits.fields {
@@ -324,7 +329,7 @@ impl Scanner {
     }
 
     /// RFC 9112 §5.1: no white space between the name and its colon.
-    fn name(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    fn name(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
         match self.run(bytes, TOKEN) {
             None => Ok(()),
             Some(b':') if self.position > self.mark => {
@@ -332,15 +337,15 @@ impl Scanner {
                 self.advance(State::Value);
                 Ok(())
             }
-            Some(b':') => Err(Fault::bad("A field has a name.")),
-            Some(b' ' | b'\t') => Err(Fault::bad("No white space stands between a field's name and its colon.")),
-            Some(b'\r' | b'\n') => Err(Fault::bad("A field line is a name, a colon and a value.")),
-            Some(_) => Err(Fault::bad("A field's name is a token.")),
+            Some(b':') => Err(HttpError::bad("A field has a name.")),
+            Some(b' ' | b'\t') => Err(HttpError::bad("No white space stands between a field's name and its colon.")),
+            Some(b'\r' | b'\n') => Err(HttpError::bad("A field line is a name, a colon and a value.")),
+            Some(_) => Err(HttpError::bad("A field's name is a token.")),
         }
     }
 
     /// RFC 9110 §5.5.
-    fn value(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    fn value(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
         self.pass(syntax::value_prefix(&bytes[self.position..]));
         match self.run(bytes, VALUE) {
             None => Ok(()),
@@ -351,7 +356,7 @@ impl Scanner {
                 Ok(())
             }
             Some(b'\n') => Err(BARE_LF),
-            Some(_) => Err(Fault::bad("A field's value holds no control bytes.")),
+            Some(_) => Err(HttpError::bad("A field's value holds no control bytes.")),
         }
     }
 
@@ -385,7 +390,7 @@ impl Scanner {
     }
 
     /// Passes over one byte that must be there.
-    fn expect(&mut self, bytes: &[u8], byte: u8, then: State, otherwise: Fault) -> Result<(), Fault> {
+    fn expect(&mut self, bytes: &[u8], byte: u8, then: State, otherwise: HttpError) -> Result<(), HttpError> {
         if bytes[self.position] != byte {
             return Err(otherwise);
         }

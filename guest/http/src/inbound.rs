@@ -4,7 +4,7 @@
 use super::body::{Dropper, Progress};
 use super::head::{Head, Limits, Scanner};
 use super::request::{LoggedFields, Request, WantedFields, line_bytes_kept};
-use super::status::{Fault, Status};
+use super::status::{HttpError, Status};
 use crate::limits::{IDLE_BUFFER_BYTES_MAX, LINE_BUFFER_BYTES_MAX, READ_BYTES};
 
 /// Cuts one connection's bytes into requests. It holds as many bytes as the largest head has, at
@@ -130,7 +130,7 @@ impl Inbound {
             match self.scanner.scan(bytes) {
                 Ok(false) => return None,
                 Ok(true) => (),
-                Err(fault) => return Some(self.refuse(fault)),
+                Err(error) => return Some(self.refuse(error)),
             }
             let head = self.scanner.head(bytes);
             let (mut request, framing) = Request::read(head, self.wants_facts);
@@ -156,12 +156,12 @@ impl Inbound {
 
     /// The client was too slow: the request that it was in the middle of, refused.
     pub fn time_out(&mut self) -> Option<Request> {
-        self.interrupt(Fault::fatal(Status::RequestTimeout, "The request took too long to arrive."))
+        self.interrupt(HttpError::fatal(Status::RequestTimeout, "The request took too long to arrive."))
     }
 
     /// The client sends no more: the request that it was in the middle of, refused.
     pub fn end(&mut self) -> Option<Request> {
-        self.interrupt(Fault::bad("The request ended before it was complete."))
+        self.interrupt(HttpError::bad("The request ended before it was complete."))
     }
 
     /// Gives back what is not needed while the client is idle: it may stay so for long, and has
@@ -210,27 +210,27 @@ impl Inbound {
             Ok(Progress::Done(length)) => self.start += length,
             // Answered all the same, but the connection ends.
             Ok(Progress::TooMuch) => request.context.persistent = false,
-            Err(fault) => request.fail(fault),
+            Err(error) => request.fail(error),
         }
         Some(self.finish(held.0))
     }
 
-    fn interrupt(&mut self, fault: Fault) -> Option<Request> {
+    fn interrupt(&mut self, error: HttpError) -> Option<Request> {
         let request = match (self.phase(), self.held.take()) {
             (Phase::Body, Some(mut held)) => {
-                held.0.fail(fault);
+                held.0.fail(error);
                 Some(self.finish(held.0))
             }
-            (Phase::Head, None) => Some(self.refuse(fault)),
+            (Phase::Head, None) => Some(self.refuse(error)),
             _ => None,
         };
         self.over = true;
         request
     }
 
-    fn refuse(&mut self, fault: Fault) -> Request {
+    fn refuse(&mut self, error: HttpError) -> Request {
         let head = self.scanner.head(&self.buffer[self.start..]);
-        let mut request = Request::refused(head, fault);
+        let mut request = Request::refused(head, error);
         request.context.logged = self.logged(head);
         self.finish(request)
     }

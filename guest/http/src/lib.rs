@@ -15,7 +15,7 @@
 //!
 //! | bytes out | module |
 //! |---|---|
-//! | status codes and faults | [`status`] |
+//! | status codes and errors | [`status`] |
 //! | response heads | [`response`] |
 //! | the pages of errors and redirects | [`page`] |
 //! | content types | [`media`] |

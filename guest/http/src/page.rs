@@ -3,7 +3,7 @@
 use super::media::{HTML, Media};
 use super::method::ALLOW;
 use super::response::{Envelope, ResponseHead};
-use super::status::{Fault, Status};
+use super::status::{HttpError, Status};
 use std::borrow::Cow;
 
 /// Seconds after which a client may come again when the server has no more of something.
@@ -29,17 +29,17 @@ p { margin: .6rem 0 0; overflow-wrap: anywhere }
 
 /// Writes an error, with the page or, in answer to HEAD, without. How many bytes of content that
 /// were.
-pub fn write_fault(out: &mut Vec<u8>, envelope: &Envelope<'_>, fault: Fault) -> u64 {
-    finish(fault_head(out, envelope, fault.status), envelope, fault.status, fault.why)
+pub fn write_error(out: &mut Vec<u8>, envelope: &Envelope<'_>, error: HttpError) -> u64 {
+    finish(error_head(out, envelope, error.status), envelope, error.status, error.why)
 }
 
 /// Writes the head of an error whose page is a file of the site's own, so long and of this type.
 /// It is the page of many addresses and of none, so that nothing is said of the file itself.
-pub fn write_fault_head(out: &mut Vec<u8>, envelope: &Envelope<'_>, status: Status, media: &Media, length: u64) {
-    fault_head(out, envelope, status).media(media).content_length(length).finish(envelope);
+pub fn write_error_head(out: &mut Vec<u8>, envelope: &Envelope<'_>, status: Status, media: &Media, length: u64) {
+    error_head(out, envelope, status).media(media).content_length(length).finish(envelope);
 }
 
-fn fault_head<'a>(out: &'a mut Vec<u8>, envelope: &Envelope<'_>, status: Status) -> ResponseHead<'a> {
+fn error_head<'a>(out: &'a mut Vec<u8>, envelope: &Envelope<'_>, status: Status) -> ResponseHead<'a> {
     let head = ResponseHead::new(out, status, envelope);
     match status {
         // RFC 9110 §15.5.6.
@@ -136,27 +136,27 @@ mod tests {
 
     #[test]
     fn an_error_says_what_is_wrong() {
-        let check = |fault: Fault, fields: &[&str]| {
+        let check = |error: HttpError, fields: &[&str]| {
             let (mut full, mut bare) = (Vec::new(), Vec::new());
             let (date, extra) = (Date::at(0), Lines::default());
             let envelope = Envelope { date: &date, persistence: Persistence::Kept, content: true, extra: &extra };
-            let written = write_fault(&mut full, &envelope, fault);
+            let written = write_error(&mut full, &envelope, error);
             let (head, content) = split(written, &full);
-            assert!(head.starts_with(fault.status.line().trim_end()));
+            assert!(head.starts_with(error.status.line().trim_end()));
             assert!(head.contains(&format!("Content-Length: {}", content.len())), "{head}");
-            assert!(content.contains(&format!("<title>{}</title>", fault.status.title())));
-            assert!(content.contains(fault.why));
+            assert!(content.contains(&format!("<title>{}</title>", error.status.title())));
+            assert!(content.contains(error.why));
             for field in
                 ["Content-Type: text/html; charset=utf-8", "X-Content-Type-Options: nosniff"].iter().chain(fields)
             {
                 assert!(head.split("\r\n").any(|line| line == *field), "{field} in {head}");
             }
-            assert_eq!(write_fault(&mut bare, &Envelope { content: false, ..envelope }, fault), 0);
+            assert_eq!(write_error(&mut bare, &Envelope { content: false, ..envelope }, error), 0);
             assert_eq!(bare, format!("{head}\r\n\r\n").as_bytes(), "HEAD gets the same without the content");
         };
-        check(Fault::NOT_FOUND, &[]);
-        check(Fault::soft(Status::MethodNotAllowed, "no"), &["Allow: GET, HEAD, OPTIONS"]);
-        check(Fault::soft(Status::ServiceUnavailable, "no"), &["Retry-After: 2"]);
+        check(HttpError::NOT_FOUND, &[]);
+        check(HttpError::soft(Status::MethodNotAllowed, "no"), &["Allow: GET, HEAD, OPTIONS"]);
+        check(HttpError::soft(Status::ServiceUnavailable, "no"), &["Retry-After: 2"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::facts::RequestFacts;
 use super::forwarded::ForwardedFields;
 use super::head::{Head, Version};
 use super::method::Method;
-use super::status::{Fault, Status};
+use super::status::{HttpError, Status};
 use super::syntax;
 use super::target::{Path, PathAndQuery, Target};
 use crate::limits::{LOGGED_FIELD_BYTES_MAX, LOGGED_LINE_BYTES_MAX};
@@ -108,12 +108,12 @@ pub enum Action {
     /// Say which methods are allowed.
     Options,
     /// Refuse it.
-    Refuse(Fault),
+    Refuse(HttpError),
 }
 
 impl Request {
     /// Reads a complete head, all but its line (see `line_bytes_kept`), and says how its body is
-    /// framed. A body that is not to be read (after a fatal fault, or because the client waits for
+    /// framed. A body that is not to be read (after a fatal error, or because the client waits for
     /// permission to send it) is `Framing::None`, and the request not persistent. With `asks`,
     /// what a site's policy looks at is kept.
     pub fn read(head: Head<'_>, wants_facts: bool) -> (Request, Framing) {
@@ -127,8 +127,8 @@ impl Request {
         request.set_unserved(resource);
         let fields = match Fields::read(head) {
             Ok(fields) => fields,
-            Err(fault) => {
-                request.refuse(fault);
+            Err(error) => {
+                request.refuse(error);
                 return (request.with_line(head.line()), Framing::None);
             }
         };
@@ -138,8 +138,8 @@ impl Request {
             request.read_conditions(head);
         }
         match (&request.action, fields.framing) {
-            // After a fatal fault nothing more is read.
-            (Action::Refuse(fault), _) if fault.fatal => request.context.persistent = false,
+            // After a fatal error nothing more is read.
+            (Action::Refuse(error), _) if error.fatal => request.context.persistent = false,
             // RFC 9110 §10.1.1: the final status at once instead of 100, and then the end, for the
             // body may or may not come.
             (_, Framing::Length(_) | Framing::Chunked) if fields.waits => request.context.persistent = false,
@@ -155,8 +155,8 @@ impl Request {
     }
 
     /// A request that is refused, whose head may not be complete.
-    pub fn refused(head: Head<'_>, fault: Fault) -> Request {
-        Request::new(head, Method::parse(head.method()), Action::Refuse(fault)).with_line(head.line())
+    pub fn refused(head: Head<'_>, error: HttpError) -> Request {
+        Request::new(head, Method::parse(head.method()), Action::Refuse(error)).with_line(head.line())
     }
 
     /// With a copy of its line.
@@ -186,20 +186,20 @@ impl Request {
         if let Action::Serve(_) = self.action {
             match Conditions::read(self.context.method, &head.fields()) {
                 Ok(conditions) => self.context.conditions = Some(Box::new(conditions)),
-                Err(fault) => self.refuse(fault),
+                Err(error) => self.refuse(error),
             }
         }
     }
 
-    /// The same request, with a fault found later.
-    pub fn fail(&mut self, fault: Fault) {
-        self.refuse(fault);
-        self.context.persistent &= !fault.fatal;
+    /// The same request, with an error found later.
+    pub fn fail(&mut self, error: HttpError) {
+        self.refuse(error);
+        self.context.persistent &= !error.fatal;
     }
 
     /// A site's policy looks at what a request is about, also when it is refused.
-    fn refuse(&mut self, fault: Fault) {
-        if let Action::Serve(resource) = std::mem::replace(&mut self.action, Action::Refuse(fault)) {
+    fn refuse(&mut self, error: HttpError) {
+        if let Action::Serve(resource) = std::mem::replace(&mut self.action, Action::Refuse(error)) {
             self.set_unserved(Some(resource));
         }
     }
@@ -227,7 +227,7 @@ enum Named {
 
 impl Named {
     /// What the target of a head names, which is parsed here and nowhere else.
-    fn read(target: &[u8], parts: Target) -> Result<Named, Fault> {
+    fn read(target: &[u8], parts: Target) -> Result<Named, HttpError> {
         let Target::Resource { path, query, .. } = parts else { return Ok(Named::Server) };
         Ok(match Path::parse(&target[path])? {
             Some(path) => Named::Resource(PathAndQuery { path, query: query.map(|query| target[query].to_vec()) }),
@@ -238,31 +238,31 @@ impl Named {
 
 /// What is to be done, from the request line alone; and what the target names, when it is not to
 /// be served.
-fn decide(method: Method, named: Result<Named, Fault>) -> (Action, Option<PathAndQuery>) {
+fn decide(method: Method, named: Result<Named, HttpError>) -> (Action, Option<PathAndQuery>) {
     // RFC 9110 §9.1: not recognised, or recognised but not allowed. TRACE and CONNECT are of the
     // latter kind. A method that is not recognised may have a target of another form, as CONNECT
     // has (RFC 9112 §3.2.3); that of the others is as wrong as with GET.
     let refusal = match method {
-        Method::Unknown => Some(Fault::soft(Status::NotImplemented, "The method is not known here.")),
+        Method::Unknown => Some(HttpError::soft(Status::NotImplemented, "The method is not known here.")),
         Method::Refused | Method::Connect => {
-            Some(Fault::soft(Status::MethodNotAllowed, "Files can be read here, and nothing else."))
+            Some(HttpError::soft(Status::MethodNotAllowed, "Files can be read here, and nothing else."))
         }
         Method::Get | Method::Head | Method::Options => None,
     };
     match (refusal, named) {
-        (Some(_) | None, Err(fault)) if !may_have_any_target(method) => (Action::Refuse(fault), None),
+        (Some(_) | None, Err(error)) if !may_have_any_target(method) => (Action::Refuse(error), None),
         (Some(_), Ok(Named::Server)) if !may_have_any_target(method) => (Action::Refuse(ASTERISK), None),
-        (Some(fault), Ok(Named::Resource(resource))) => (Action::Refuse(fault), Some(resource)),
-        (Some(fault), _) | (None, Err(fault)) => (Action::Refuse(fault), None),
+        (Some(error), Ok(Named::Resource(resource))) => (Action::Refuse(error), Some(resource)),
+        (Some(error), _) | (None, Err(error)) => (Action::Refuse(error), None),
         (None, Ok(Named::Resource(resource))) if method == Method::Options => (Action::Options, Some(resource)),
         (None, Ok(_)) if method == Method::Options => (Action::Options, None),
         (None, Ok(Named::Resource(resource))) => (Action::Serve(resource), None),
-        (None, Ok(Named::Nothing)) => (Action::Refuse(Fault::NOT_FOUND), None),
+        (None, Ok(Named::Nothing)) => (Action::Refuse(HttpError::NOT_FOUND), None),
         (None, Ok(Named::Server)) => (Action::Refuse(ASTERISK), None),
     }
 }
 
-const ASTERISK: Fault = Fault::bad("Only OPTIONS has an asterisk for a target.");
+const ASTERISK: HttpError = HttpError::bad("Only OPTIONS has an asterisk for a target.");
 
 /// Whether nothing is known of the targets of a method, or it has one of its own kind.
 fn may_have_any_target(method: Method) -> bool {
@@ -282,7 +282,7 @@ struct Fields {
 }
 
 impl Fields {
-    fn read(head: Head<'_>) -> Result<Fields, Fault> {
+    fn read(head: Head<'_>) -> Result<Fields, HttpError> {
         let version = head.version();
         let mut host = Host(None);
         let mut framing = FramingFields::default();
@@ -319,18 +319,18 @@ fn lines<'a>(head: Head<'a>, name: &'static [u8]) -> impl Iterator<Item = &'a [u
 struct Host<'a>(Option<&'a [u8]>);
 
 impl<'a> Host<'a> {
-    fn push(&mut self, value: &'a [u8]) -> Result<(), Fault> {
+    fn push(&mut self, value: &'a [u8]) -> Result<(), HttpError> {
         match self.0.replace(value) {
             None => Ok(()),
-            Some(_) => Err(Fault::bad("A request has one Host.")),
+            Some(_) => Err(HttpError::bad("A request has one Host.")),
         }
     }
 
-    fn check(&self, version: Version) -> Result<(), Fault> {
+    fn check(&self, version: Version) -> Result<(), HttpError> {
         match self.0 {
-            None if version == Version::Http11 => Err(Fault::bad("A request of HTTP/1.1 has a Host.")),
+            None if version == Version::Http11 => Err(HttpError::bad("A request of HTTP/1.1 has a Host.")),
             Some(host) if !authority::is_valid(host) => {
-                Err(Fault::bad("A Host is a name or an address, and perhaps a port."))
+                Err(HttpError::bad("A Host is a name or an address, and perhaps a port."))
             }
             _ => Ok(()),
         }
@@ -338,11 +338,11 @@ impl<'a> Host<'a> {
 }
 
 /// Whether the client waits for permission to send its body (RFC 9110 §10.1.1).
-fn expectation(value: &[u8], version: Version) -> Result<bool, Fault> {
+fn expectation(value: &[u8], version: Version) -> Result<bool, HttpError> {
     match value.eq_ignore_ascii_case(b"100-continue") {
         _ if version == Version::Http10 => Ok(false),
         true => Ok(true),
-        false => Err(Fault::fatal(Status::ExpectationFailed, "The only expectation known here is 100-continue.")),
+        false => Err(HttpError::fatal(Status::ExpectationFailed, "The only expectation known here is 100-continue.")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Status codes that the server sends, and faults: why a request gets no representation.
+//! Status codes that the server sends, and errors: why a request gets no representation.
 
 /// A status code (RFC 9110 §15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Status {
 
 /// Why a request is answered by an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct HttpError {
     /// The status of the answer.
     pub status: Status,
     /// A sentence for whoever sent the request: what was expected and what was found. It never
@@ -89,25 +89,25 @@ pub struct Fault {
     pub fatal: bool,
 }
 
-impl Fault {
-    /// A fault that ends the connection.
-    pub const fn fatal(status: Status, why: &'static str) -> Fault {
-        Fault { status, why: html(why), fatal: true }
+impl HttpError {
+    /// An error that ends the connection.
+    pub const fn fatal(status: Status, why: &'static str) -> HttpError {
+        HttpError { status, why: html(why), fatal: true }
     }
 
     /// A malformed request: 400, and the connection ends.
-    pub const fn bad(why: &'static str) -> Fault {
-        Fault::fatal(Status::BadRequest, why)
+    pub const fn bad(why: &'static str) -> HttpError {
+        HttpError::fatal(Status::BadRequest, why)
     }
 
-    /// A fault of this one request, after which the connection can be kept.
-    pub const fn soft(status: Status, why: &'static str) -> Fault {
-        Fault { status, why: html(why), fatal: false }
+    /// A error of this one request, after which the connection can be kept.
+    pub const fn soft(status: Status, why: &'static str) -> HttpError {
+        HttpError { status, why: html(why), fatal: false }
     }
 
     /// There is nothing of that name. One sentence for all its reasons: a hidden file is not to be
     /// told from none.
-    pub const NOT_FOUND: Fault = Fault::soft(Status::NotFound, "There is nothing at this address.");
+    pub const NOT_FOUND: HttpError = HttpError::soft(Status::NotFound, "There is nothing at this address.");
 }
 
 /// A text that is HTML as it is.

@@ -6,7 +6,7 @@
 //! later.
 
 use super::authority;
-use super::status::Fault;
+use super::status::HttpError;
 use super::syntax::{self, NAME_IN_PATH, PATH};
 use std::ops::Range;
 
@@ -29,7 +29,7 @@ pub enum Target {
 impl Target {
     /// Takes a target apart. That of a request which was refused may hold any bytes but a space;
     /// no file is asked for by it.
-    pub fn parse(target: &[u8]) -> Result<Target, Fault> {
+    pub fn parse(target: &[u8]) -> Result<Target, HttpError> {
         match target {
             [b'/', ..] => Ok(Target::resource(target, 0, None)),
             b"*" => Ok(Target::Server),
@@ -38,8 +38,8 @@ impl Target {
     }
 
     /// RFC 9112 §3.2.2: a server must accept the absolute form, though only proxies are sent it.
-    fn absolute(target: &[u8]) -> Result<Target, Fault> {
-        const FORM: Fault = Fault::bad("A request target is a path, an http address or an asterisk.");
+    fn absolute(target: &[u8]) -> Result<Target, HttpError> {
+        const FORM: HttpError = HttpError::bad("A request target is a path, an http address or an asterisk.");
         let scheme = ["http://", "https://"].into_iter().find(|scheme| {
             target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
         });
@@ -47,7 +47,7 @@ impl Target {
         let rest = &target[start..];
         let end = start + rest.iter().position(|&byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
         if !authority::is_valid(&target[start..end]) {
-            return Err(Fault::bad("The host in the request target is not valid."));
+            return Err(HttpError::bad("The host in the request target is not valid."));
         }
         Ok(Target::resource(target, end, Some(start..end)))
     }
@@ -119,7 +119,7 @@ pub struct Path {
 
 impl Path {
     /// Decodes, splits and normalises. `Ok(None)`: a path that no file can have.
-    pub fn parse(escaped: &[u8]) -> Result<Option<Path>, Fault> {
+    pub fn parse(escaped: &[u8]) -> Result<Option<Path>, HttpError> {
         // Room for the name of an index file.
         let mut bytes = Vec::with_capacity(escaped.len() + 16);
         if is_normal(escaped) {
@@ -247,11 +247,11 @@ fn is_hidden(path: &[u8]) -> bool {
 
 /// The byte of an escape, whose `%` is gone, and what follows it. RFC 3986 §2.1: two hexadecimal
 /// digits.
-fn decode(rest: &[u8]) -> Result<(u8, &[u8]), Fault> {
-    const BROKEN: Fault = Fault::bad("In a path, a percent sign is followed by two hexadecimal digits.");
+fn decode(rest: &[u8]) -> Result<(u8, &[u8]), HttpError> {
+    const BROKEN: HttpError = HttpError::bad("In a path, a percent sign is followed by two hexadecimal digits.");
     let [high, low, tail @ ..] = rest else { return Err(BROKEN) };
     match (syntax::hex_digit(*high), syntax::hex_digit(*low)) {
-        (Some(0), Some(0)) => Err(Fault::bad("A path does not contain a NUL.")),
+        (Some(0), Some(0)) => Err(HttpError::bad("A path does not contain a NUL.")),
         (Some(high), Some(low)) => Ok((high << 4 | low, tail)),
         _ => Err(BROKEN),
     }
@@ -259,12 +259,12 @@ fn decode(rest: &[u8]) -> Result<(u8, &[u8]), Fault> {
 
 /// Ends the name that began at `name`, at a slash or at the end: keeps it, or does what `.` and
 /// `..` say (RFC 3986 §5.2.4). Where the next name begins.
-fn end_name(bytes: &mut Vec<u8>, name: usize, slash: bool) -> Result<usize, Fault> {
+fn end_name(bytes: &mut Vec<u8>, name: usize, slash: bool) -> Result<usize, HttpError> {
     match &bytes[name..] {
         b"" | b"." => bytes.truncate(name),
         b".." => {
             let Some(above) = name.checked_sub(1) else {
-                return Err(Fault::bad("The path leads out of the site."));
+                return Err(HttpError::bad("The path leads out of the site."));
             };
             let parent = bytes[..above].iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
             bytes.truncate(parent);

@@ -5,7 +5,7 @@ use crate::metrics::{self, Metrics};
 use crate::site::answer::Found;
 use pluto_http::media::{Media, TEXT};
 use pluto_http::request::Action;
-use pluto_http::status::{Fault, Status};
+use pluto_http::status::{HttpError, Status};
 use pluto_sdk::Error;
 
 /// A server as the operator is told of it, at one moment.
@@ -32,7 +32,7 @@ pub fn answer(server: ServerStatus<'_>, action: Action) -> Reply {
     let path = match action {
         Action::Serve(resource) => resource.path.into_bytes(),
         Action::Options => return Reply::Ready(Found::Options),
-        Action::Refuse(fault) => return Reply::Ready(Found::Fault(fault)),
+        Action::Refuse(error) => return Reply::Ready(Found::HttpError(error)),
     };
     Reply::Ready(match &path[..] {
         b"metrics" if !server.is_alone => return Reply::GatherMetrics,
@@ -40,7 +40,7 @@ pub fn answer(server: ServerStatus<'_>, action: Action) -> Reply {
         b"healthz" if server.now.draining => page(Status::ServiceUnavailable, &TEXT, "draining\n".to_owned()),
         b"healthz" => page(Status::Ok, &TEXT, "ok\n".to_owned()),
         b"" => page(Status::Ok, &TEXT, "/metrics\n/healthz\n".to_owned()),
-        _ => Found::Fault(Fault::NOT_FOUND),
+        _ => Found::HttpError(HttpError::NOT_FOUND),
     })
 }
 

@@ -83,7 +83,7 @@ impl Server {
     /// Begins to answer a request. Files are asked for at once, so that several requests wait
     /// together.
     pub fn answer(&self, action: Action, context: &RequestContext) -> Answering {
-        if matches!(&action, Action::Refuse(fault) if fault.fatal) {
+        if matches!(&action, Action::Refuse(error) if error.fatal) {
             self.metrics.refused.count();
         }
         match &self.service {

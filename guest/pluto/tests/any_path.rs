@@ -109,8 +109,8 @@ fn a_path_means_what_the_rules_say_and_stays_in_the_root() {
         let escaped = path(rng);
         let found = Path::parse(escaped.as_bytes());
         let fate = match &found {
-            Err(fault) => {
-                assert_eq!(fault.status.code(), 400, "{escaped}");
+            Err(error) => {
+                assert_eq!(error.status.code(), 400, "{escaped}");
                 Fate::Bad
             }
             Ok(None) => Fate::Impossible,

@@ -9,7 +9,7 @@
 //! (`costs`) and hold (`memory`), what the operator sees (`operator`), what the site's
 //! configuration says (`policy`) and what is wrong with it (`checks`), who may log in (`logins`),
 //! and what must be true of anything that a client can send (`any_connection`, `any_path`), also
-//! in the eyes of another client (`independent`); `generate` makes that up. A fault that was
+//! in the eyes of another client (`independent`); `generate` makes that up. A error that was
 //! found in use gets a test with its story; those of the server that this one descends from are
 //! in `original`.
 

@@ -1,4 +1,4 @@
-//! The faults of the server that this one descends from (Pluto, 2014), each with its story.
+//! The errors of the server that this one descends from (Pluto, 2014), each with its story.
 
 use crate::support::{After, after, ask, get, get_response, responses, send, serve};
 use std::time::Duration;

@@ -27,7 +27,7 @@ macro_rules! info {
     ($($arg:tt)*) => { $crate::log::log($crate::Level::Info, ::std::format!($($arg)*)) };
 }
 
-/// Logs, as `format!` writes it, what helps to find a fault.
+/// Logs, as `format!` writes it, what helps to find a error.
 #[macro_export]
 macro_rules! debug {
     ($($arg:tt)*) => { $crate::log::log($crate::Level::Debug, ::std::format!($($arg)*)) };

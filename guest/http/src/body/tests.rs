@@ -5,14 +5,14 @@ use super::*;
 #[test]
 fn framing_follows_from_the_fields() {
     // The fields: `L` for Content-Length, `T` for Transfer-Encoding; the framing, or the status of
-    // the fault.
+    // the error.
     let check = |version: Version, fields: &[(char, &str)], expected: Result<Framing, u16>| {
         let mut found = FramingFields::default();
         let taken = fields.iter().try_for_each(|&(kind, value)| match kind {
             'L' => found.content_length(value.as_bytes()),
             _ => found.transfer_encoding(value.as_bytes()),
         });
-        let framing = taken.and_then(|()| found.framing(version)).map_err(|fault| fault.status.code());
+        let framing = taken.and_then(|()| found.framing(version)).map_err(|error| error.status.code());
         assert_eq!(framing, expected, "{fields:?}");
     };
     let check11 = |fields: &[(char, &str)], expected| check(Version::Http11, fields, expected);
@@ -50,11 +50,11 @@ fn framing_follows_from_the_fields() {
 /// Drops a body whole and in pieces of one byte.
 fn drop_body(framing: Framing, budget: u64, bytes: &[u8]) -> Result<Progress, u16> {
     let mut dropper = Dropper::new(framing, budget).expect("a body");
-    let whole = dropper.take(bytes).map_err(|fault| fault.status.code());
+    let whole = dropper.take(bytes).map_err(|error| error.status.code());
     let mut dropper = Dropper::new(framing, budget).expect("a body");
     let mut pieces = Ok(Progress::More);
     for (index, byte) in bytes.iter().enumerate() {
-        pieces = dropper.take(&[*byte]).map_err(|fault| fault.status.code());
+        pieces = dropper.take(&[*byte]).map_err(|error| error.status.code());
         match pieces {
             Ok(Progress::More) => (),
             Ok(Progress::Done(_)) => {

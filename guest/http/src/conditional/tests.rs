@@ -15,7 +15,7 @@ fn validators() -> Validators {
     Validators { tag: Some(EntityTag::strong("a")), modified: Some(Modified { second: MODIFIED, changed: MODIFIED }) }
 }
 
-fn conditions(method: Method, fields: &[(&str, &str)]) -> Result<Conditions, Fault> {
+fn conditions(method: Method, fields: &[(&str, &str)]) -> Result<Conditions, HttpError> {
     Conditions::read(method, &fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
 }
 
@@ -204,7 +204,7 @@ fn what_is_remembered_of_a_request_is_bounded() {
     let list = |bytes: usize| format!("\"{}\"", "t".repeat(bytes - 2));
     assert!(conditions(Method::Get, &[("If-None-Match", &list(CONDITION_BYTES_MAX))]).is_ok());
     for name in ["If-Match", "If-None-Match", "If-Range"] {
-        let fault = conditions(Method::Get, &[(name, &list(CONDITION_BYTES_MAX + 1))]).expect_err(name);
-        assert_eq!((fault.status, fault.fatal), (Status::HeadTooLarge, false));
+        let error = conditions(Method::Get, &[(name, &list(CONDITION_BYTES_MAX + 1))]).expect_err(name);
+        assert_eq!((error.status, error.fatal), (Status::HeadTooLarge, false));
     }
 }

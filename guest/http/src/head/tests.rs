@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// Scans a head whole and in pieces of one byte; gives what was found, or the fault and the byte
+/// Scans a head whole and in pieces of one byte; gives what was found, or the error and the byte
 /// that brought it.
-fn scan(head: &[u8]) -> Result<Option<usize>, (Fault, usize)> {
+fn scan(head: &[u8]) -> Result<Option<usize>, (HttpError, usize)> {
     let (mut whole, mut pieces) = (Scanner::default(), Scanner::default());
     let at_once = whole.scan(head);
     for end in 1..=head.len() {
@@ -15,9 +15,9 @@ fn scan(head: &[u8]) -> Result<Option<usize>, (Fault, usize)> {
                 assert_eq!(whole.length(), end, "the end does not depend on the pieces");
                 return Ok(Some(end));
             }
-            Err(fault) => {
-                assert_eq!(at_once, Err(fault), "a fault does not depend on the pieces");
-                return Err((fault, end));
+            Err(error) => {
+                assert_eq!(at_once, Err(error), "an error does not depend on the pieces");
+                return Err((error, end));
             }
         }
     }
@@ -56,7 +56,7 @@ fn what_cannot_be_right_is_refused_at_the_byte() {
     // The head up to the byte that must be refused, and the status.
     let check = |head: &[u8], status: Status| {
         let bytes = [head, b" HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
-        let found = scan(&bytes).map_err(|(fault, end)| (fault.status, end));
+        let found = scan(&bytes).map_err(|(error, end)| (error.status, end));
         assert_eq!(found, Err((status, head.len())), "{:?}", String::from_utf8_lossy(head));
     };
     let bad = |head: &[u8]| check(head, Status::BadRequest);
@@ -124,7 +124,7 @@ fn what_cannot_be_right_is_refused_at_the_byte() {
 #[test]
 fn limits_hold_to_the_byte() {
     let check = |head: &[u8], expected: Result<Option<usize>, (Status, usize)>| {
-        assert_eq!(scan(head).map_err(|(fault, end)| (fault.status, end)), expected);
+        assert_eq!(scan(head).map_err(|(error, end)| (error.status, end)), expected);
     };
     let head = |target: usize, fields: usize, value: usize| {
         let field = format!("A: {}\r\n", "v".repeat(value)).repeat(fields);

@@ -22,7 +22,7 @@ fn requests(bytes: &[u8], cuts: &[usize]) -> (Vec<String>, Phase) {
             found.push(match &request.action {
                 Action::Serve(resource) => resource.path.escape(),
                 Action::Options => "options".to_owned(),
-                Action::Refuse(fault) => fault.status.code().to_string(),
+                Action::Refuse(error) => error.status.code().to_string(),
             });
         }
     }
@@ -174,7 +174,7 @@ fn what_is_not_finished_can_be_refused() {
             let refused = how(&mut inbound);
             assert_eq!((inbound.phase(), inbound.next_request()), (Phase::Over, None));
             refused.map(|request| match request.action {
-                Action::Refuse(fault) if !request.context.persistent => fault.status.code(),
+                Action::Refuse(error) if !request.context.persistent => error.status.code(),
                 _ => 0,
             })
         };

@@ -19,9 +19,9 @@ fn check(head: &str, action: &str, persistent: bool) {
     let found = match &request.action {
         Action::Serve(resource) => resource.path.escape(),
         Action::Options => "options".to_owned(),
-        Action::Refuse(fault) => {
-            assert!(!(fault.fatal && request.context.persistent), "{head}");
-            fault.status.code().to_string()
+        Action::Refuse(error) => {
+            assert!(!(error.fatal && request.context.persistent), "{head}");
+            error.status.code().to_string()
         }
     };
     let found = match framing {

@@ -42,7 +42,7 @@ fn a_path_is_decoded_once_then_split_then_normalised() {
         let found = match Path::parse(escaped.as_bytes()) {
             Ok(Some(path)) => path.escape(),
             Ok(None) => "404".to_owned(),
-            Err(fault) => fault.status.code().to_string(),
+            Err(error) => error.status.code().to_string(),
         };
         assert_eq!(found, expected, "{escaped}");
     };

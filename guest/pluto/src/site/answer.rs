@@ -5,7 +5,7 @@ use crate::store::budget::Reservation;
 use crate::store::representation::Content;
 use pluto_http::media::Media;
 use pluto_http::response::Lines;
-use pluto_http::status::{Fault, Status};
+use pluto_http::status::{HttpError, Status};
 use std::rc::Rc;
 
 /// What answers a request, with the fields that the site wants to have in this response besides
@@ -59,14 +59,14 @@ pub enum Found {
     /// An error, with a page of the site's own.
     ErrorPage(Status, Rc<Content>),
     /// An error.
-    Fault(Fault),
+    HttpError(HttpError),
 }
 
 impl Found {
     /// The status, when it is an error's.
     pub fn error_status(&self) -> Option<Status> {
         match self {
-            Found::Fault(fault) => Some(fault.status),
+            Found::HttpError(error) => Some(error.status),
             Found::ErrorPage(status, _) => Some(*status),
             Found::File(_) | Found::Redirect(_) | Found::Page { .. } | Found::Options => None,
         }

@@ -15,7 +15,7 @@ use crate::policy::users::{Credentials, Users};
 use pluto_http::facts::{Accept, RequestFacts};
 use pluto_http::request::RequestContext;
 use pluto_http::response::Lines;
-use pluto_http::status::{Fault, Status};
+use pluto_http::status::{HttpError, Status};
 use pluto_http::target::{Path, PathAndQuery};
 use pluto_sdk::Error;
 use std::rc::Rc;
@@ -47,14 +47,15 @@ enum Routed {
     File(PathAndQuery, Fetch),
 }
 
-const BUSY: Fault = Fault::soft(Status::ServiceUnavailable, "Too many are logging in. Please try again in a moment.");
+const BUSY: HttpError =
+    HttpError::soft(Status::ServiceUnavailable, "Too many are logging in. Please try again in a moment.");
 
 impl From<Immediate> for Found {
     fn from(immediate: Immediate) -> Found {
         match immediate {
             Immediate::Options => Found::Options,
             Immediate::Redirect(redirect) => Found::Redirect(redirect),
-            Immediate::Fault(fault) => Found::Fault(fault),
+            Immediate::HttpError(error) => Found::HttpError(error),
         }
     }
 }
@@ -104,10 +105,10 @@ impl Decision {
             }
         };
         let path = resource.as_ref().map(|resource| &resource.path);
-        if let Found::Fault(fault) = answer.found {
+        if let Found::HttpError(error) = answer.found {
             // Behind a rule only who may read what is there learns that it is not.
             let query = error_pages::PageQuery { site: &site, path, admitted: private };
-            answer.found = parts.error_pages.page(&parts.files, &parts.rules, fault, query).await;
+            answer.found = parts.error_pages.page(&parts.files, &parts.rules, error, query).await;
         }
         if user.is_some() {
             answer.aside.get_or_insert_default().user = user;
@@ -142,8 +143,8 @@ fn logged_in(
 ) -> Routed {
     match login {
         Login::Right => follow(parts, site, plan::route(site, resource), context),
-        Login::Wrong => Routed::Known(Found::Fault(UNAUTHORIZED), Some(resource)),
-        Login::Busy => Routed::Known(Found::Fault(BUSY), Some(resource)),
+        Login::Wrong => Routed::Known(Found::HttpError(UNAUTHORIZED), Some(resource)),
+        Login::Busy => Routed::Known(Found::HttpError(BUSY), Some(resource)),
     }
 }
 
@@ -192,11 +193,11 @@ impl Serving<'_> {
                 let listed = Listed { folder: &site.folder, policy, resource, context };
                 match parts.listings.list(&parts.files, &parts.rules, &parts.failures, listed).await {
                     Ok(answer) => Answer { edits: policy.edits(path.bytes(), private), ..answer },
-                    Err(fault) => self.stand_in(policy, fault).await,
+                    Err(error) => self.stand_in(policy, error).await,
                 }
             }
             Err(error) => match self.unopened(error) {
-                Found::Fault(fault) => self.stand_in(policy, fault).await,
+                Found::HttpError(error) => self.stand_in(policy, error).await,
                 found => Answer::plain(found),
             },
         }
@@ -225,12 +226,12 @@ impl Serving<'_> {
 
     /// The page of a single-page site for what is missing, when a page is asked for: by a browser
     /// that goes there, or at an address that does not look like a file's.
-    async fn stand_in(&self, policy: &Policy, fault: Fault) -> Answer {
+    async fn stand_in(&self, policy: &Policy, error: HttpError) -> Answer {
         let Serving { resource, private, context, .. } = *self;
         let path = &resource.path;
         // `/a/` for `/a`, where there is no such folder but a page.
         if policy.config.clean_urls
-            && fault.status == Status::NotFound
+            && error.status == Status::NotFound
             && let Some(name) = path.bytes().strip_suffix(b"/")
             && let Some(address) = Path::from_names(name)
             && self.file(policy, &[name, PAGE].concat()).await.is_ok()
@@ -241,8 +242,8 @@ impl Serving<'_> {
         let last = path.bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
         let accept = context.facts.as_ref().map_or(Accept::default(), |facts| facts.accept);
         let fallback = policy.config.page_fallback.as_ref().map(|page| page.path.as_slice());
-        let Some(page) = fallback.filter(|_| fault.status == Status::NotFound) else {
-            return Answer::plain(Found::Fault(fault));
+        let Some(page) = fallback.filter(|_| error.status == Status::NotFound) else {
+            return Answer::plain(Found::HttpError(error));
         };
         let looks_like_a_file = last.contains(&b'.');
         // A program that asks for data is told that there is none.
@@ -253,7 +254,7 @@ impl Serving<'_> {
         };
         let mut answer = match found {
             Some(found) => with_edits(policy, page, private, found),
-            None => Answer::plain(Found::Fault(fault)),
+            None => Answer::plain(Found::HttpError(error)),
         };
         // RFC 9110 §12.5.5: what the client accepts has decided.
         answer.extra = Lines::new([("Vary", &b"Accept"[..])]);

@@ -11,7 +11,7 @@ use crate::policy::hosts::VirtualHost;
 use crate::store::representation::Content;
 use crate::store::two_generation_map::TwoGenerationMap;
 use pluto_http::encoding::Accepted;
-use pluto_http::status::{Fault, Status};
+use pluto_http::status::{HttpError, Status};
 use pluto_http::target::Path;
 use pluto_sdk::now;
 use std::cell::RefCell;
@@ -77,7 +77,7 @@ impl Missing {
             return None;
         }
         Some(match &known.page {
-            None => Found::Fault(Fault::NOT_FOUND),
+            None => Found::HttpError(HttpError::NOT_FOUND),
             Some(page) => Found::ErrorPage(Status::NotFound, page.upgrade()?),
         })
     }
@@ -85,7 +85,7 @@ impl Missing {
     /// Remembers that a path names nothing, by what is answered.
     pub fn remember(&self, path: Vec<u8>, found: &Found) {
         let page = match found {
-            Found::Fault(Fault::NOT_FOUND) => None,
+            Found::HttpError(HttpError::NOT_FOUND) => None,
             Found::ErrorPage(Status::NotFound, page) => Some(Rc::downgrade(page)),
             _ => return,
         };
@@ -110,10 +110,10 @@ pub struct PageQuery<'a> {
 impl ErrorPages {
     /// What answers a request with an error. An error page that cannot be had is replaced by the
     /// built-in one, so that no error leads to another.
-    pub async fn page(&self, files: &Files, rules: &Rules, fault: Fault, query: PageQuery<'_>) -> Found {
-        match self.own_page(files, rules, fault.status, query).await {
-            Some(content) => Found::ErrorPage(fault.status, content),
-            None => Found::Fault(fault),
+    pub async fn page(&self, files: &Files, rules: &Rules, error: HttpError, query: PageQuery<'_>) -> Found {
+        match self.own_page(files, rules, error.status, query).await {
+            Some(content) => Found::ErrorPage(error.status, content),
+            None => Found::HttpError(error),
         }
     }
 

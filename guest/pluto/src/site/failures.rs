@@ -3,7 +3,7 @@
 use super::answer::Found;
 use super::plan::to_directory;
 use crate::access;
-use pluto_http::status::{Fault, Status};
+use pluto_http::status::{HttpError, Status};
 use pluto_http::target::PathAndQuery;
 use pluto_sdk::{Error, error, now, warn};
 use std::cell::Cell;
@@ -24,27 +24,29 @@ impl Failures {
         match error {
             // There is none when the path ends in a slash, and the directory is called like an
             // index file.
-            Error::IsDirectory => to_directory(resource).map_or(Found::Fault(Fault::NOT_FOUND), Found::Redirect),
-            error => Found::Fault(self.fault(error, line)),
+            Error::IsDirectory => {
+                to_directory(resource).map_or(Found::HttpError(HttpError::NOT_FOUND), Found::Redirect)
+            }
+            error => Found::HttpError(self.error(error, line)),
         }
     }
 
     /// What a client is told when a file cannot be opened.
-    pub fn fault(&self, error: Error, line: &[u8]) -> Fault {
+    pub fn error(&self, error: Error, line: &[u8]) -> HttpError {
         match error {
-            error if is_nothing(error) => Fault::NOT_FOUND,
-            Error::AccessDenied => Fault::soft(Status::Forbidden, "This file is not for everybody."),
+            error if is_nothing(error) => HttpError::NOT_FOUND,
+            Error::AccessDenied => HttpError::soft(Status::Forbidden, "This file is not for everybody."),
             Error::Exhausted => {
                 if self.exhausted.allows_now() {
                     warn!("no file can be opened now: {error} ({})", access::quoted(line));
                 }
-                Fault::soft(Status::ServiceUnavailable, "The server is very busy. Please try again in a moment.")
+                HttpError::soft(Status::ServiceUnavailable, "The server is very busy. Please try again in a moment.")
             }
             _ => {
                 if self.unexpected.allows_now() {
                     error!("a file cannot be opened: {error} ({})", access::quoted(line));
                 }
-                Fault::soft(Status::InternalServerError, "The file could not be read.")
+                HttpError::soft(Status::InternalServerError, "The file could not be read.")
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::store::compression::Compressor;
 use crate::store::digests::Digests;
 use crate::store::representation::{About, Choice, Content, Reading, Resource, Sidecars};
 use pluto_http::encoding::Accepted;
-use pluto_http::status::{Fault, Status};
+use pluto_http::status::{HttpError, Status};
 use pluto_sdk::{Error, File, Kind, Symlinks};
 use std::rc::Rc;
 
@@ -48,11 +48,11 @@ pub enum Fetched {
 
 impl From<Fetched> for Found {
     fn from(fetched: Fetched) -> Found {
-        const NOT_ACCEPTABLE: Fault =
-            Fault::soft(Status::NotAcceptable, "This file is not there in an accepted encoding.");
+        const NOT_ACCEPTABLE: HttpError =
+            HttpError::soft(Status::NotAcceptable, "This file is not there in an accepted encoding.");
         match fetched {
             Fetched::Content(content) => Found::File(content),
-            Fetched::NotAcceptable => Found::Fault(NOT_ACCEPTABLE),
+            Fetched::NotAcceptable => Found::HttpError(NOT_ACCEPTABLE),
         }
     }
 }

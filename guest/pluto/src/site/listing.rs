@@ -16,7 +16,7 @@ use pluto_http::facts::Accept;
 use pluto_http::media::{HTML, JSON};
 use pluto_http::request::RequestContext;
 use pluto_http::response::Lines;
-use pluto_http::status::{Fault, Status};
+use pluto_http::status::{HttpError, Status};
 use pluto_http::target::{Path, PathAndQuery};
 use pluto_sdk::fs::{list_page, open};
 use pluto_sdk::{Entry, Error, Kind, Symlinks, now, sleep};
@@ -42,7 +42,8 @@ impl Default for Listings {
 const LISTING_REST_MIN: Duration = Duration::from_millis(1);
 
 /// Too much of it at once.
-const BUSY: Fault = Fault::soft(Status::ServiceUnavailable, "Too many directories are being listed. Please try again.");
+const BUSY: HttpError =
+    HttpError::soft(Status::ServiceUnavailable, "Too many directories are being listed. Please try again.");
 
 /// What is listed, and how.
 #[derive(Clone, Copy, Debug)]
@@ -65,9 +66,9 @@ impl Listings {
         rules: &Rules,
         failures: &Failures,
         listed: Listed<'_>,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, HttpError> {
         let Listed { folder, policy, resource, context } = listed;
-        let fault_of = |error| failures.fault(error, &context.line);
+        let error_of = |error| failures.error(error, &context.line);
         let path = resource.path.bytes();
         let full = [folder, path].concat();
         let directory = full.strip_suffix(b"/").unwrap_or(&full);
@@ -76,8 +77,8 @@ impl Listings {
         if !directory.is_empty() {
             match open(directory.to_vec(), files.symlinks()).await {
                 Err(Error::IsDirectory) => (),
-                Ok(_) => return Err(Fault::NOT_FOUND),
-                Err(error) => return Err(fault_of(error)),
+                Ok(_) => return Err(HttpError::NOT_FOUND),
+                Err(error) => return Err(error_of(error)),
             }
         }
         let place = self.queue.enter(LISTINGS_WAITING_MAX).ok_or(BUSY)?;
@@ -86,7 +87,7 @@ impl Listings {
         let (form, media) = if accept.prefers_json() { (Form::Json, &JSON) } else { (Form::Html, &HTML) };
         let begin = now();
         let after = autoindex::after(resource.query.as_deref());
-        let (entries, next) = read(directory, &after, form).await.map_err(fault_of)?;
+        let (entries, next) = read(directory, &after, form).await.map_err(error_of)?;
         let rest = Duration::from_nanos((LISTING_REST_NANOS * entries.len() as u64).max(now() - begin));
         let item = |entry| item(entry, path, files.symlinks(), rules, policy);
         let mut items: Vec<Item> = entries.into_iter().filter_map(item).collect();

@@ -40,7 +40,7 @@ use logins::Logins;
 use parts::Parts;
 use plan::{Rules, file_of};
 use pluto_http::request::{Action, RequestContext};
-use pluto_http::status::{Fault, Status};
+use pluto_http::status::{HttpError, Status};
 use pluto_http::target::{Path, PathAndQuery};
 use pluto_sdk::{Error, error};
 use std::rc::Rc;
@@ -137,7 +137,7 @@ impl Site {
         if self.wants_facts() {
             return match self.parts.rules.plan(action, context) {
                 Ok(plan) => Lookup::Deciding(Box::new(Decision::begin(&self.parts, plan, context))),
-                Err(fault) => Lookup::Known(Found::Fault(fault)),
+                Err(error) => Lookup::Known(Found::HttpError(error)),
             };
         }
         match action {
@@ -146,8 +146,8 @@ impl Site {
             }
             Action::Serve(resource) => self.fetch(resource, context),
             Action::Options => Lookup::Known(Found::Options),
-            Action::Refuse(fault) if fault.status == Status::NotFound => Lookup::NotFound(None),
-            Action::Refuse(fault) => Lookup::Known(Found::Fault(fault)),
+            Action::Refuse(error) if error.status == Status::NotFound => Lookup::NotFound(None),
+            Action::Refuse(error) => Lookup::Known(Found::HttpError(error)),
         }
     }
 
@@ -185,7 +185,7 @@ impl Site {
             Err(error) => error,
         };
         match self.parts.failures.answer(error, &resource, &context.line) {
-            Found::Fault(Fault { status: Status::NotFound, .. }) => {
+            Found::HttpError(HttpError { status: Status::NotFound, .. }) => {
                 let found = Box::pin(self.not_found(Some(&resource.path))).await;
                 if matches!(error, Error::NotFound | Error::NotDirectory) {
                     self.parts.missing.remember(file_of(&resource.path, INDEX).into_owned(), &found);
@@ -200,6 +200,6 @@ impl Site {
     async fn not_found(&self, path: Option<&Path>) -> Found {
         let Parts { error_pages, files, rules, .. } = &self.parts;
         let query = error_pages::PageQuery { site: &VirtualHost::default(), path, admitted: false };
-        error_pages.page(files, rules, Fault::NOT_FOUND, query).await
+        error_pages.page(files, rules, HttpError::NOT_FOUND, query).await
     }
 }

@@ -11,7 +11,7 @@ use crate::policy::hosts::{FILE, VirtualHost, VirtualHosts};
 use crate::policy::users::{Credentials, Users};
 use crate::policy::{Policy, redirect};
 use pluto_http::request::{Action, RequestContext};
-use pluto_http::status::{Fault, Status};
+use pluto_http::status::{HttpError, Status};
 use pluto_http::target::{Path, PathAndQuery};
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -60,13 +60,13 @@ pub enum Immediate {
     /// It is elsewhere.
     Redirect(Redirect),
     /// An error.
-    Fault(Fault),
+    HttpError(HttpError),
 }
 
-const MISDIRECTED: Fault = Fault::soft(Status::MisdirectedRequest, "There is no site of this name here.");
+const MISDIRECTED: HttpError = HttpError::soft(Status::MisdirectedRequest, "There is no site of this name here.");
 
 /// For whoever asks for what is protected, and is not known to be one of its users.
-pub const UNAUTHORIZED: Fault = Fault::soft(Status::Unauthorized, "This is only for those who log in.");
+pub const UNAUTHORIZED: HttpError = HttpError::soft(Status::Unauthorized, "This is only for those who log in.");
 
 const MOVED: &str = "It is at another address.";
 
@@ -104,11 +104,11 @@ impl Rules {
 
     /// Decides, in this order: which site, who may read, what is elsewhere. The error is that no
     /// site is meant, which none has a page for.
-    pub fn plan(&self, action: Action, context: &RequestContext) -> Result<Plan, Fault> {
+    pub fn plan(&self, action: Action, context: &RequestContext) -> Result<Plan, HttpError> {
         let host = context.facts.as_ref().and_then(|facts| facts.host.as_deref());
         let site = match (self.sites.find(host), &action) {
             (Some(site), _) => site.clone(),
-            (None, Action::Refuse(fault)) => return Err(*fault),
+            (None, Action::Refuse(error)) => return Err(*error),
             (None, _) => return Err(MISDIRECTED),
         };
         let about = || context.facts.as_ref().and_then(|facts| facts.unserved.clone());
@@ -116,10 +116,10 @@ impl Rules {
         let (step, private) = match action {
             Action::Serve(resource) => self.admit(&site, resource, context),
             Action::Options => immediate(Immediate::Options),
-            Action::Refuse(fault) => {
+            Action::Refuse(error) => {
                 let elsewhere =
-                    if fault.status == Status::MethodNotAllowed { self.elsewhere(&site, context) } else { None };
-                immediate(elsewhere.map_or(Immediate::Fault(fault), Immediate::Redirect))
+                    if error.status == Status::MethodNotAllowed { self.elsewhere(&site, context) } else { None };
+                immediate(elsewhere.map_or(Immediate::HttpError(error), Immediate::Redirect))
             }
         };
         Ok(Plan { site, private, step })
@@ -137,18 +137,18 @@ impl Rules {
 
     /// Who may read the path, and what follows. Whether only some may.
     fn admit(&self, site: &VirtualHost, resource: PathAndQuery, context: &RequestContext) -> (Step, bool) {
-        let fault = |fault, resource| Step::Route(Route::Answer(Immediate::Fault(fault), Some(resource)));
+        let error = |error, resource| Step::Route(Route::Answer(Immediate::HttpError(error), Some(resource)));
         let path = resource.path.bytes();
         // No rule is tried on a path that is too long.
         if !self.may_serve(&resource.path) || site.policy.as_ref().is_some_and(|policy| policy.is_secret(path)) {
-            return (fault(Fault::NOT_FOUND, resource), false);
+            return (error(HttpError::NOT_FOUND, resource), false);
         }
         let Some((_, users)) = site.policy.as_ref().and_then(|policy| policy.guard(path)) else {
             return (Step::Route(route(site, resource)), false);
         };
         let value = context.facts.as_ref().and_then(|facts| facts.authorization.as_deref());
         let step = match value.and_then(Credentials::parse) {
-            None => fault(UNAUTHORIZED, resource),
+            None => error(UNAUTHORIZED, resource),
             Some(credentials) => Step::LogIn(resource, credentials, Rc::clone(users)),
         };
         (step, true)
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(scanner.scan(text.as_bytes()), Ok(true), "{head}");
         let (request, _) = Request::read(scanner.head(text.as_bytes()), true);
         let found = match rules().plan(request.action, &request.context) {
-            Err(fault) => fault.status.code().to_string(),
+            Err(error) => error.status.code().to_string(),
             Ok(Plan { private, step, .. }) => {
                 let what = match step {
                     Step::LogIn(resource, credentials, _) => {
@@ -245,7 +245,7 @@ mod tests {
                     }
                     Step::Route(Route::File(resource)) => resource.path.escape(),
                     Step::Route(Route::Answer(Immediate::Options, _)) => "options".to_owned(),
-                    Step::Route(Route::Answer(Immediate::Fault(fault), _)) => fault.status.code().to_string(),
+                    Step::Route(Route::Answer(Immediate::HttpError(error), _)) => error.status.code().to_string(),
                     Step::Route(Route::Answer(Immediate::Redirect(redirect), _)) => {
                         format!("{} {}", redirect.status.code(), redirect.location)
                     }

@@ -8,13 +8,13 @@ use pluto_http::page;
 use pluto_http::range::{Ranges, Selection};
 use pluto_http::request::RequestContext;
 use pluto_http::response::{self, Envelope};
-use pluto_http::status::{Fault, Status};
+use pluto_http::status::{HttpError, Status};
 use std::ops::Range;
 use std::rc::Rc;
 
 /// RFC 9110 §15.5.13.
-const PRECONDITION_FAILED: Fault =
-    Fault::soft(Status::PreconditionFailed, "The file is not, or no longer, as the request expects it.");
+const PRECONDITION_FAILED: HttpError =
+    HttpError::soft(Status::PreconditionFailed, "The file is not, or no longer, as the request expects it.");
 
 /// A response whose head is written, with its page where the server has made one.
 #[derive(Debug)]
@@ -57,11 +57,11 @@ pub fn write(out: &mut Vec<u8>, envelope: &Envelope<'_>, found: Found, context: 
             written(status, page::write_made(out, envelope, status, media, &content))
         }
         Found::ErrorPage(status, file) => {
-            page::write_fault_head(out, envelope, status, file.media(), file.length());
+            page::write_error_head(out, envelope, status, file.media(), file.length());
             let bytes = if envelope.content { file.length() } else { 0 };
             Response { status, bytes, body: Body::File(file, 0..bytes) }
         }
-        Found::Fault(fault) => written(fault.status, page::write_fault(out, envelope, fault)),
+        Found::HttpError(error) => written(error.status, page::write_error(out, envelope, error)),
     }
 }
 
@@ -90,7 +90,7 @@ fn write_conditionally(
             response::write_not_modified(out, envelope, file.fields());
             Response { status: Status::NotModified, bytes: 0, body: Body::File(file, 0..0) }
         }
-        Verdict::Failed => written(Status::PreconditionFailed, page::write_fault(out, envelope, PRECONDITION_FAILED)),
+        Verdict::Failed => written(Status::PreconditionFailed, page::write_error(out, envelope, PRECONDITION_FAILED)),
     }
 }
 
