@@ -14,6 +14,7 @@ use crate::contract::{ENTRY, INTERFACE, ServerPre, v0_2};
 use crate::engine::{Code, Engine};
 use crate::guest_version;
 use crate::imports::{self, State};
+use crate::toolchain;
 
 /// The content of a guest's file.
 pub struct Inspection {
@@ -82,7 +83,7 @@ fn look(engine: &Engine, bytes: &[u8], earlier: Option<&str>) -> Result<Inspecti
         Some(_) => Census::default(),
     };
     let (imports, exports) = names(component)?;
-    let admitted = check_names(&imports, &exports).and_then(|()| admit(engine, component, kept, &census));
+    let admitted = check_names(component, &imports, &exports).and_then(|()| admit(engine, component, kept, &census));
     if admitted.is_ok() {
         made.keep();
     }
@@ -108,7 +109,7 @@ impl fmt::Display for Import {
 }
 
 /// Refuses imports and exports by name, before anything is compiled.
-fn check_names(imports: &[Import], exports: &[String]) -> Result<()> {
+fn check_names(component: &[u8], imports: &[Import], exports: &[String]) -> Result<()> {
     let is_ours = |import: &&Import| [INTERFACE, v0_2::INTERFACE].contains(&&*import.name);
     let too_many: Vec<String> = imports.iter().filter(|import| !is_ours(import)).map(ToString::to_string).collect();
     if let Some(refusal) = guest_version::refusal(&too_many) {
@@ -116,7 +117,7 @@ fn check_names(imports: &[Import], exports: &[String]) -> Result<()> {
     }
     if !too_many.is_empty() {
         let list = pluto_messages::list(too_many.iter().map(String::as_str), "\n  ");
-        bail!("it imports more than {INTERFACE}:\n  {list}{}", advice(&too_many));
+        bail!("it imports more than {INTERFACE}:\n  {list}{}", advice(component, &too_many));
     }
     if !exports.iter().any(|name| name == ENTRY) {
         bail!("it does not export the function `{ENTRY}`: a guest exports the world `server` of wit/system.wit");
@@ -140,11 +141,11 @@ fn admit(engine: &Engine, component: &[u8], kept: Option<Code>, census: &Census)
     Ok(Admitted { instance, component: component.into() })
 }
 
-fn advice(imports: &[String]) -> &'static str {
+fn advice(component: &[u8], imports: &[String]) -> String {
     if imports.iter().any(|name| name.contains("wasi")) {
-        "\nIt was built for WASI. Build it for wasm32-unknown-unknown, whose standard library imports nothing."
+        format!("\n{}", toolchain::advice_about_wasi(component))
     } else {
-        ""
+        String::new()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::code_cache::{self, CachedCode, CodeCache, Fresh};
 use crate::codegen;
 use crate::compile::{Compiler, Product};
 use crate::limits;
+use crate::toolchain;
 use pluto_trace::engine_kind::EngineKind;
 
 /// wasmtime, configured so that a run depends on nothing but the answers that the guest receives.
@@ -172,10 +173,18 @@ pub fn componentize(compiler: &Compiler, wasm: &[u8]) -> Result<Vec<u8>> {
         bail!("not WebAssembly: the file does not begin with a WebAssembly header");
     }
     census::count(wasm)?;
+    if let Some(why) = toolchain::is_no_guest(wasm) {
+        bail!("{why}.\nIt imports {}.", list_core_imports(wasm));
+    }
     compiler.make(Product::Component, wasm).map_err(|error| {
+        let imports = core_imports(wasm).unwrap_or_default();
+        let advice = if imports.iter().any(|name| name.contains("wasi")) {
+            toolchain::advice_about_wasi(wasm)
+        } else {
+            "A guest is built against wit/ with wit-bindgen, for wasm32-unknown-unknown."
+        };
         anyhow!(
-            "a core module that cannot be made a component: {error:#}\n\
-             It imports {}. A guest is built against wit/ with wit-bindgen, for wasm32-unknown-unknown.",
+            "a core module that cannot be made a component: {error:#}\nIt imports {}. {advice}",
             list_core_imports(wasm)
         )
     })

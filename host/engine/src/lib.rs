@@ -18,5 +18,6 @@ mod imports;
 pub mod limits;
 pub mod script;
 mod snapshot;
+mod toolchain;
 pub mod trap;
 mod turn;

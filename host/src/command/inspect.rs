@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::exit_status::ExitStatus;
 use super::report::report;
-use super::setup::{engine, read_guest};
+use super::setup::{engine, read_guest, tell_of_compiling};
 use pluto_engine::admission::{self, Inspection, Names};
 use pluto_engine::compile::Compiler;
 use pluto_engine::engine::componentize as make_component;
@@ -20,7 +20,8 @@ pub fn inspect(path: &Path, compile_here: bool) -> Result<ExitStatus> {
     let bytes = read_guest(path)?;
     let engine = engine(false)?;
     let engine = if compile_here { engine.with(Compiler::Here, report) } else { engine };
-    let inspection = admission::inspect(&engine, &bytes).with_context(|| path.display().to_string())?;
+    let inspection = tell_of_compiling(path, &bytes, || admission::inspect(&engine, &bytes));
+    let inspection = inspection.with_context(|| path.display().to_string())?;
     let mut text = describe(path, &inspection);
     let exit = match &inspection.admitted {
         Ok(_) => {

@@ -13,7 +13,7 @@ use super::exit_status::ExitStatus;
 use super::ports::bind_ports;
 use super::record::SnapshotRequests;
 use super::report::report;
-use super::setup::{engine, read_guest};
+use super::setup::{engine, read_guest, tell_of_compiling};
 use super::shards::{ShardContext, Shards};
 use super::startup_notice::{self, StartupNotice};
 use crate::cli::Run;
@@ -96,7 +96,8 @@ fn contexts(
 
 fn admit(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Admitted> {
     let refused = || format!("{} is refused", path.display());
-    admission::inspect(engine, bytes).with_context(refused)?.admitted.with_context(refused)
+    let inspected = tell_of_compiling(path, bytes, || admission::inspect(engine, bytes));
+    inspected.with_context(refused)?.admitted.with_context(refused)
 }
 
 fn open_root(path: &str, granted: &[PathBuf]) -> Result<Root> {

@@ -1,6 +1,9 @@
 //! What the commands have in common before a guest runs: its file, and the engine.
 
 use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -39,6 +42,30 @@ pub fn read_guest(path: &Path) -> Result<Vec<u8>> {
         );
     }
     std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// How long a guest may be compiled before the operator is told why nothing else happens.
+const COMPILING_UNTOLD: Duration = Duration::from_secs(1);
+
+/// Looks at a guest, which compiles it unless its code is kept. The operator is told when that
+/// takes long, and when it is done.
+pub fn tell_of_compiling<T>(path: &Path, bytes: &[u8], look: impl FnOnce() -> T) -> T {
+    let (done, wait) = channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let begin = Instant::now();
+            if wait.recv_timeout(COMPILING_UNTOLD) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            let kib = bytes.len().div_ceil(1 << 10);
+            report(&format!("compiling {} ({kib} KiB), about a second for each MiB", path.display()));
+            let _ = wait.recv();
+            report(&format!("compiled {} in {:.1?}", path.display(), begin.elapsed()));
+        });
+        let looked = look();
+        drop(done);
+        looked
+    })
 }
 
 /// The engine of the processor, with the code cache unless `no_cache` says otherwise.
