@@ -80,7 +80,7 @@ pub fn text(path: &Path) -> String {
 /// Starts to record a server.
 pub fn record(driver: &str, trace: &str, guest: &Path, arguments: &[&str]) -> Host {
     let guest = text(guest);
-    let mut all = vec!["--driver", driver, "--log", "off", "--record", trace, &guest, "0"];
+    let mut all = vec!["--driver", driver, "--log", "off", "--overwrite", "--record", trace, &guest, "0"];
     all.extend(arguments);
     Host::serve(all)
 }

@@ -28,7 +28,7 @@ pub enum Command {
 /// Options of the host, which end up here when they stand behind the root. The host cannot refuse
 /// them there: what stands behind the root is the guest's, and a guest may have a `--log` of its
 /// own.
-const HOST_OPTIONS: [&str; 13] = [
+const HOST_OPTIONS: [&str; 14] = [
     "--listen",
     "--grant-folder",
     "--grant-port",
@@ -38,6 +38,7 @@ const HOST_OPTIONS: [&str; 13] = [
     "--log",
     "--log-level",
     "--record",
+    "--overwrite",
     "--key-frame-every",
     "--flight-recorder",
     "--no-cache",

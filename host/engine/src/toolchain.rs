@@ -1,5 +1,5 @@
-//! Which toolchain has made a guest, as its `producers` sections say: what it is advised depends on
-//! that.
+//! Which toolchain has made a guest, as its `producers` sections say: what it is advised depends
+//! on that.
 
 use wasmparser::{KnownCustom, Parser, Payload};
 
