@@ -118,7 +118,7 @@ pub const CASES: &[Case] = &[
         },
         script: |run| {
             let page = |after: &str, entries_max| {
-                Request::List(Listing { path: b"f".to_vec(), after: after.into(), entries_max })
+                Request::List(Listing { path: (*b"f").into(), after: after.as_bytes().into(), entries_max })
             };
             assert_eq!(run.ask(page("", 0)), failed(Error::Invalid));
             let all = ["a", "b", "ba", "c", "d", "folder"];

@@ -160,8 +160,9 @@ fn the_host_is_never_asked_for_what_is_outside_or_hidden() {
     let mut asked = 0;
     for submission in &world.requests()[before..] {
         let path = match &submission.request {
-            Request::Open(open) => &open.path,
-            Request::List(Listing { path, .. }) | Request::Watch(path) => path,
+            Request::Open(open) => &open.path[..],
+            Request::List(Listing { path, .. }) => path,
+            Request::Watch(path) => path,
             _ => continue,
         };
         asked += 1;

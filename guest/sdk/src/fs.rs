@@ -25,7 +25,7 @@ pub fn list(path: impl Into<Vec<u8>>) -> Pending<List> {
 /// comes after `after`. The directory has no more entries when there are fewer than asked, where
 /// `entries_max` is not above `list_entries_max`. Fails as [`open`] does.
 pub fn list_page(path: impl Into<Vec<u8>>, after: &[u8], entries_max: u32) -> Pending<List> {
-    ask(List(Listing { path: path.into(), after: after.to_vec(), entries_max }))
+    ask(List(Listing { path: path.into().into(), after: after.into(), entries_max }))
 }
 
 /// Asks to be told when a directory's entries change, or a file does. What has changed and was not

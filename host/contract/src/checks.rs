@@ -47,7 +47,7 @@ impl Read {
 impl Listing {
     /// Asks for all entries of a directory, as far as one answer holds them.
     pub fn all(path: impl Into<Vec<u8>>) -> Self {
-        Self { path: path.into(), after: Vec::new(), entries_max: u32::MAX }
+        Self { path: path.into().into(), after: Box::default(), entries_max: u32::MAX }
     }
 
     /// Checks the request. Returns how many entries it takes at most.

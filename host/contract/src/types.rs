@@ -107,9 +107,10 @@ record! { Open {
     follow_symlinks: bool = "follow-symlinks",
 } }
 
+// In boxes, so that a request is no larger than one that writes: each is copied several times.
 record! { Listing {
-    path: Path = "path",
-    after: Vec<u8> = "after",
+    path: Box<[u8]> = "path",
+    after: Box<[u8]> = "after",
     entries_max: u32 = "entries-max",
 } }
 

@@ -164,7 +164,7 @@ impl Files {
     pub fn list(&self, reactor: &mut Reactor, id: u64, listing: &Listing) -> Result<Option<Reply>, Error> {
         let (root, path) = self.beneath_root(&listing.path)?;
         let page = Page {
-            after: listing.after.clone(),
+            after: listing.after.to_vec(),
             entries_max: listing.limit()?,
             bytes_max: reactor.requests.answers.room(),
         };

@@ -229,7 +229,7 @@ impl Files for Tree {
         let entries = self.nodes.iter().filter(|(other, _)| !other.is_empty() && parent(other) == path);
         let mut entries: Vec<Entry> =
             entries.map(|(path, node)| Entry { name: name(path).to_vec(), metadata: node.metadata }).collect();
-        entries.retain(|entry| entry.name > listing.after);
+        entries.retain(|entry| entry.name[..] > listing.after[..]);
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         entries.truncate(entries_max);
         Ok(Cow::Owned(entries))

@@ -140,8 +140,8 @@ mod tests {
             all.extend([Request::ReadFile(range(number, 1, 9)), Request::Load(range(1, number, 9))]);
             let path = number.to_le_bytes().to_vec();
             for (after, entries_max) in [(&b""[..], u32::MAX), (b"", 1), (b"x", u32::MAX)] {
-                let after = after.to_vec();
-                all.push(Request::List(Listing { path: path.clone(), after, entries_max }));
+                let after = after.into();
+                all.push(Request::List(Listing { path: path.clone().into(), after, entries_max }));
             }
             all.extend([Request::Watch(path.clone()), Request::Post(path)]);
         }

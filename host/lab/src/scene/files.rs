@@ -121,7 +121,7 @@ impl Files {
         let content: usize = result.iter().flat_map(|it| it.iter()).map(|it| size_of_val(it) + it.name.len()).sum();
         let entries_max = (listing.entries_max as usize).min(limits::LIST_ENTRIES_MAX);
         let page = |entries: &[Entry]| Page { entries: entries.into(), is_last: entries.len() < entries_max };
-        let asked = self.facts(&listing.path).listed.entry(listing.after.clone()).or_default();
+        let asked = self.facts(&listing.path).listed.entry(listing.after.to_vec()).or_default();
         let taken = asked.add(time, result.map(page));
         let content = QUESTION_BYTES + (listing.after.len() + content) as u64;
         self.bytes += if taken > 0 { taken + content } else { 0 };
@@ -168,7 +168,7 @@ impl Files {
     /// What `list` is answered; none when nothing is known. Pages of another size are put together
     /// from those that are known, as far as these reach.
     pub fn list(&self, time: u64, listing: &Listing, entries_max: usize) -> Option<Result<Cow<'_, [Entry]>, Error>> {
-        let facts = self.paths.get(&listing.path)?;
+        let facts = self.paths.get(&listing.path[..])?;
         let page = |after: &[u8]| {
             let before = facts.listed.range::<[u8], _>((Bound::Unbounded, Bound::Included(after)));
             before.rev().find_map(|(_, listed)| listed.at(time, &facts.changed))
@@ -180,7 +180,7 @@ impl Files {
         if listing.after.is_empty() && known.is_last && known.entries.len() <= entries_max {
             return Some(Ok(Cow::Borrowed(&known.entries)));
         }
-        let (mut entries, mut after, mut known) = (Vec::new(), listing.after.clone(), known);
+        let (mut entries, mut after, mut known) = (Vec::new(), listing.after.to_vec(), known);
         loop {
             let begin = known.entries.partition_point(|entry| entry.name <= after);
             let rest = &known.entries[begin..];
@@ -200,7 +200,7 @@ impl Files {
             return Some(*watched);
         }
         // What can be opened or listed can be watched.
-        let all = Listing { path: path.to_owned(), after: Vec::new(), entries_max: 1 };
+        let all = Listing { entries_max: 1, ..Listing::all(path) };
         let listed = self.list(time, &all, 1).map(|listed| listed.map(drop));
         match (self.open(time, path, true), listed) {
             (Some(Ok(_) | Err(Error::IsDirectory | Error::NotRegular)), _) | (_, Some(Ok(()))) => Some(None),
