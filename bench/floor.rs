@@ -1,9 +1,9 @@
-//! A server without any logic: what it costs every server on this machine to receive a request and
-//! to send an answer. `cargo xtask bench` holds the others against it.
+//! A server without logic: the cost that every server on this machine has for receiving a request
+//! and sending an answer. `cargo xtask bench` measures the other servers beside it.
 //!
-//! `floor PORT ANSWER` sends the bytes of the file ANSWER for whatever has come in one piece, and
-//! closes the connection behind them if they say so. One thread, one `epoll_wait` for all that is
-//! ready, one `recv` and one `send` for each request.
+//! `floor PORT ANSWER` sends the bytes of the file ANSWER for every piece of input that arrives,
+//! and closes the connection afterwards if the answer says so. It has one thread, one `epoll_wait`
+//! for everything that is ready, and one `recv` and one `send` for each request.
 
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd};

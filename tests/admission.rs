@@ -1,5 +1,5 @@
-//! Which guests the host lets in, and what it says to the others; and to an operator who has made
-//! a mistake.
+//! Which guests the host admits, and what it says about the others. Also: what it says to an
+//! operator who has made a mistake.
 
 use std::fs;
 use std::net::TcpListener;

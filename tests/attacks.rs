@@ -1,6 +1,7 @@
-//! Clients that mean no good, or go away: what they take is given back, and the others are served.
-//! What is measured of them (latencies, with tools that attack) is told in ARCHITECTURE.md; here
-//! stands what must hold on any machine.
+//! Clients that attack or disappear: the server gives back what they took, and goes on serving the
+//! others. The latencies under attack were measured: see
+//! docs/measurements/2026-11-21-slow-clients.md and docs/measurements/2026-11-25-slow-clients.md.
+//! These tests check what must hold on any machine.
 
 use std::fs;
 use std::io::{Read, Write};

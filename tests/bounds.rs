@@ -1,5 +1,5 @@
-//! What a guest's file can cost before the guest runs: counted, compiled within bounds, or
-//! refused; and what its names can.
+//! What a guest's file can cost before the guest runs: it is counted, and then compiled within
+//! bounds or refused. Also: what its names can do to messages.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! A guest that was changed on purpose: what differs is found where it is, and what does not
-//! matter is no difference.
+//! Guests that were changed on purpose. The comparison finds a difference where it is, and reports
+//! none for changes that do not matter.
 
 use std::path::Path;
 

@@ -1,11 +1,13 @@
-//! Traces of every released format and contract, as the host of that day wrote them: they are read for ever.
+//! Traces of every released format and contract, as the host of their time wrote them. They must
+//! stay readable for ever.
 //!
-//! `tests/compat/NAME.trace` is the file itself in base64, with lines that begin with `#`: a text form would be read by
-//! today's parser and framed by today's writer, and it is the old bytes that must be understood. `NAME.txt` is the same
-//! trace as text, as the host of that day showed it. Neither is ever changed.
+//! `tests/compat/NAME.trace` is the file itself in base64. The text form would not do: today's
+//! parser would read it, and today's writer would frame it, but the old bytes must be understood.
+//! `NAME.txt` is the same trace as text, as the host of its time showed it. Neither is ever
+//! changed.
 //!
-//! A new format or contract adds a pair: `UPDATE_COMPAT=NAME cargo test --release --workspace --test all compat::` records
-//! `compat/guest.wat`.
+//! A new format or contract adds a pair: `UPDATE_COMPAT=NAME cargo test --release --workspace
+//! --test all compat::` records `compat/guest.wat`.
 
 use std::fs;
 use std::io::{Read, Write};

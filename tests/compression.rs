@@ -1,5 +1,5 @@
-//! Compression on the fly, live, on both drivers: what arrives, told by another decoder, while the
-//! file changes.
+//! Compression on the fly on a live server, on both drivers. An independent decoder checks what
+//! arrives, also while the file changes.
 
 use std::fs;
 use std::io::Write;

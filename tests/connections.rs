@@ -1,5 +1,5 @@
-//! The live world's connections: what is written arrives, what is sent is read, in order and
-//! without a gap, on both drivers.
+//! Connections of the live world, on both drivers: what is written arrives, and what is sent is
+//! read, in order and without a gap.
 
 use std::fs;
 use std::io::{Read, Write};

@@ -1,7 +1,8 @@
-//! What could make two runs on the same answers differ, one by one: each is shut, on every engine.
+//! Everything that could make two runs on the same answers differ. Each cause is excluded, on
+//! every engine.
 //!
-//! A guest here makes what its engine does visible: it sends it, as the time of a `sleep` for
-//! which it never waits.
+//! The guests here make visible what their engine does: they send it as the time of a `sleep`, and
+//! never wait for the answer.
 
 mod recorded_limits;
 

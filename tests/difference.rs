@@ -1,4 +1,5 @@
-//! Guests held against a recorded run by what others see of them: `replay --loose` and `diff`.
+//! Comparing guests with a recorded run by what clients and files see of them: `replay --loose`
+//! and `diff`.
 
 use std::cell::RefCell;
 use std::fs;

@@ -1,4 +1,5 @@
-//! The live world's digests: of whole files, in pieces, and of one opening.
+//! Digests in the live world: a digest covers the whole file, is computed in pieces, and is of one
+//! opening.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! A disk that stalls keeps nobody waiting but those who ask for what is on it.
+//! A disk that stalls delays only the clients that ask for what is on it.
 //!
 //! When a shard itself waited for its disk, each of these stalls ended the server after five
 //! seconds: "the guest was ended: […] an endless loop?".

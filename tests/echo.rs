@@ -1,4 +1,4 @@
-//! The echo server, live, on both drivers.
+//! The echo server on the live world, on both drivers.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -1,4 +1,4 @@
-//! What `explain` tells of a live run of the web server.
+//! What `explain` says about a live run of the web server.
 
 use std::fs;
 use std::process::{Command, Stdio};

@@ -1,5 +1,5 @@
-//! Key frames and the flight recorder: a long run is replayed from its middle, and the last of it
-//! is kept.
+//! Key frames and the flight recorder: a long run can be replayed from its middle, and its end is
+//! kept in memory.
 
 use std::fs;
 use std::io::{Read, Write};

@@ -1,5 +1,5 @@
-//! Guests that ask and cancel, or ask for more than can be done soon: what waits for them has a
-//! limit, and what they have cancelled is given back at once.
+//! Guests that send and cancel requests without end, or ask for more than can be done soon. The
+//! requests that wait for them have a limit, and cancelled requests free their memory at once.
 
 use std::fs;
 

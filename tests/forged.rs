@@ -1,8 +1,8 @@
-//! What a file can do to whoever reads it. A trace may come from anybody: each command that reads
-//! one ends with a message, within a bound of memory and time that does not depend on what the
-//! file says of itself.
+//! Traces from strangers. Each command that reads a trace must end with a message, within bounds
+//! of memory and time that do not depend on what the file claims.
 //!
-//! The traces here are real ones, changed and framed anew, so that every checksum is right.
+//! The traces here are real ones that were changed and framed again, so that every checksum is
+//! right.
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -1,12 +1,12 @@
-//! What the built guests send for given answers, as files for people: `tests/traces/*.txt`.
+//! What the built guests send for given answers, in files for people: `tests/traces/*.txt`.
 //!
-//! Each file is a trace in its text form, which says for each turn what the guest receives, with
-//! what it sends between two turns as comments (`# >`). It names its guest instead of a digest,
-//! for that differs between toolchains. The component runs on the answers of the file, on each
-//! engine, and the file that this gives is compared with it.
+//! Each file is a trace in its text form. For each turn it says what the guest receives, and
+//! comments (`# >`) say what the guest sends between two turns. The file names its guest and not
+//! the guest's digest, because digests differ between toolchains. The test runs the component on
+//! the answers of the file, on each engine, and compares the resulting file with it.
 //!
-//! After a change of behaviour `UPDATE_GOLDEN=1 cargo xtask test` makes the files anew, from the
-//! scenarios below; `git diff tests/traces` shows what the change is.
+//! After a change of behaviour, `UPDATE_GOLDEN=1 cargo xtask test` writes the files again, from
+//! the scenarios below. `git diff tests/traces` shows what the change does.
 
 mod connections;
 

@@ -1,5 +1,5 @@
-//! Guests that mean harm, or are badly broken. Each is refused, answered with an error value, or
-//! ended with a clear message; the host stays whole and no byte outside the root is read.
+//! Guests that are hostile or badly broken. Each is refused, answered with an error value, or
+//! ended with a clear message. The host goes on, and no byte outside the root is read.
 
 use std::fs;
 use std::os::unix::fs::symlink;

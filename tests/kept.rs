@@ -1,5 +1,5 @@
-//! Compiled code that is kept from one start to the next, and what an operator's disk can make of
-//! it.
+//! Compiled code that is kept from one start to the next, and what may happen to it on an
+//! operator's disk.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,5 @@
-//! Where the log goes: readers that do not read, disks that are full, and what the operator is
-//! told of lost lines.
+//! Where the log goes: readers that do not read, full disks, and what the operator learns of lost
+//! lines.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};

@@ -1,8 +1,9 @@
-//! What the host, the guests and the tools do together: one test binary, a file for each theme.
+//! Tests of the host, the guests and the tools together: one test binary, with a file for each
+//! theme.
 //!
-//! A new test goes where its theme is; a theme of its own gets a file. What can be tested inside
-//! one crate is tested there. These tests run the built command and the built guests: `cargo xtask
-//! test` builds them first.
+//! A new test goes into the file of its theme; a new theme gets a file. What can be tested inside
+//! one crate is tested there. These tests run the built command and the built guests, which `cargo
+//! xtask test` builds first.
 
 mod admission;
 mod attacks;

@@ -1,5 +1,5 @@
-//! The `memcmp` that guests of the SDK have: that its answers are right in the sandbox, and that
-//! it calls nobody.
+//! The `memcmp` of guests on the SDK: its results are right in the sandbox, and it does not call
+//! itself.
 
 use std::collections::BTreeMap;
 use std::fs;

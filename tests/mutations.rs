@@ -1,8 +1,8 @@
-//! Real traces with something changed in them, framed anew so that the checksums are right: each
-//! command that reads one says what is wrong, or tells another run. None panics, crashes, or takes
-//! much memory or time.
+//! Real traces with a change in them, framed again so that the checksums are right. Each command
+//! that reads such a trace says what is wrong, or reports another run. None panics, crashes, or
+//! takes much memory or time.
 //!
-//! `PLUTO_MUTATIONS=5000 PLUTO_MUTATIONS_FROM=100` makes so many, of other seeds.
+//! `PLUTO_MUTATIONS=5000 PLUTO_MUTATIONS_FROM=100` makes so many mutations, from other seeds.
 
 use std::fs;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What an operator does with a web server that runs: reload it, watch it, read its log.
+//! What an operator does with a running web server: reload it, watch it, read its log.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};

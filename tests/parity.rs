@@ -1,6 +1,6 @@
-//! The native build of a guest and its component give the same requests for the same script of
-//! answers, byte for byte; and both bear answers that no sane host would give. The host's own
-//! world of a recorded run agrees with that of the SDK's tests.
+//! The native build of a guest and its component send the same requests for the same answers, byte
+//! for byte. Both bear answers that no sane host would give. The host's world of a recorded run
+//! agrees with the world of the SDK's tests.
 
 use std::fmt::{Debug, Display};
 use std::fs;

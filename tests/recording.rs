@@ -1,5 +1,5 @@
-//! What a disk, a pipe or a limit of the system can do to a recording: it may end, and the server
-//! does not.
+//! What a disk, a pipe or a limit of the system can do to a recording. The recording may end; the
+//! server goes on.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

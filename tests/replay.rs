@@ -1,4 +1,4 @@
-//! A run is a file: recorded live, replayed exactly, and another run is told apart.
+//! A run is a file: it is recorded live and replayed exactly, and a different run is recognised.
 
 use std::fs;
 use std::io::{Read, Write};

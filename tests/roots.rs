@@ -1,5 +1,5 @@
-//! The folder that is served: it is named by its path, and links may lead into folders that the
-//! operator grants.
+//! The folder that is served. It is found by its path at any time, and links may lead into folders
+//! that the operator grants.
 
 use std::fs;
 use std::os::unix::fs::symlink;

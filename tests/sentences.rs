@@ -1,9 +1,9 @@
 //! The sentences of wit/system.wit, each shown on every world: the live one on io_uring, on the
-//! io_uring of older kernels and on epoll, that of a recorded run, and that of guests' tests.
+//! io_uring of older kernels and on epoll, the world of a recorded run, and the world of guests'
+//! tests.
 //!
-//! A rule that a world breaks fails by the name of the world and by its sentences. A sentence that
-//! is new or was changed must be covered here, or stand in `sentences/uncovered.txt`, which can
-//! only become shorter.
+//! When a world breaks a rule, the test names the world and the rule's sentences. A sentence that
+//! is new or was changed must be covered here, or stand in `sentences/uncovered.txt`.
 
 mod case;
 mod clients;

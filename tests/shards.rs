@@ -1,5 +1,5 @@
-//! Several shards of one server: clients come to each, the operator to all, and the end of one is
-//! that of all.
+//! Several shards of one server: clients come to each of them, the operator's signals reach all,
+//! and the end of one ends all.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};

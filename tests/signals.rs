@@ -1,4 +1,5 @@
-//! Signals, from the first moment to the last: what stops, what reloads, and what means nothing.
+//! Signals, from the first moment of a run to its last: which stop the server, which reload it,
+//! and which mean nothing.
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! How a server starts, or says why it does not: ports that others want, too few descriptors.
+//! How a server starts, or says why it does not start: ports that are taken, too few descriptors.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! The web server, live, on both drivers, with real sites.
+//! The web server on the live world, on both drivers, with real sites.
 
 use std::fs;
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! The least that `wasmtime serve` can be asked to do: 1 KiB for each request, whatever it says.
+//! The least that `wasmtime serve` can be asked to do: it answers every request with 1 KiB.
 
 use wasi::exports::http::incoming_handler::Guest;
 use wasi::http::types::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};

@@ -1,5 +1,5 @@
-//! What is not told by CPU time for each request: latency, start, memory, idle clients, the cost
-//! of the sandbox.
+//! Figures besides CPU time for each request: latency, start, memory, idle clients, the cost of
+//! the sandbox.
 
 use std::fs;
 use std::io::{Read, Write};

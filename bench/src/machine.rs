@@ -1,4 +1,4 @@
-//! What the kernel knows: CPU time, memory, and what machine this is.
+//! What the kernel knows: CPU time, memory, and a description of the machine.
 
 use std::fs;
 use std::process::Command;

@@ -1,12 +1,12 @@
-//! Clients that ask at a fixed rate, whatever they are answered, and clients that hold a
+//! Clients that send requests at a fixed rate, whatever they are answered; and clients that hold a
 //! connection and do nothing.
 //!
-//! A client that waits for an answer before it asks again asks a slow server less often, and so
-//! does not see how slow it is (*coordinated omission*). Here each request has a moment at which
-//! it is due, and its latency is counted from then, also when no connection was free to send it.
-//! One thread looks at all connections without ever sleeping, so that nothing is measured of how
-//! long a sleeper takes to wake: it wants a core of its own. It is a process of its own, by which
-//! its core and its limit of open files are set.
+//! A client that waits for an answer before its next request asks a slow server less often, and so
+//! underestimates how slow it is (*coordinated omission*). Here each request is due at a fixed
+//! moment. Its latency counts from that moment, also when no connection was free to send it. One
+//! thread polls all connections without sleeping, so that the time to wake up does not count; it
+//! needs a core of its own. It runs as a process of its own, for which that core and a limit of
+//! open files are set.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};

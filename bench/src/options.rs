@@ -1,4 +1,4 @@
-//! The command line, and what it chooses.
+//! The command line.
 
 use std::num::{NonZeroU64, NonZeroUsize};
 

@@ -1,4 +1,4 @@
-//! The plot: what ours costs as a part of what nginx does, work by work.
+//! The plot: the cost of our server relative to nginx, for each kind of work.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! What was measured: samples of a work's servers, and single figures.
+//! The results: samples for each server and kind of work, and single figures.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The servers that are measured, each with the settings that are best for it.
+//! The measured servers, each with the settings that suit it best.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! What is served.
+//! The files that the servers serve.
 
 use std::fs::{self, File};
 use std::io::Write;

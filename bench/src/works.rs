@@ -1,4 +1,4 @@
-//! What is asked of the servers, and how well the web server is to do it.
+//! The kinds of work that are measured, and the goal of the web server for each.
 
 use std::fs;
 use std::io::{Read, Write};

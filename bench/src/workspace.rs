@@ -1,4 +1,4 @@
-//! The workspace that is measured: where its files are, and how other programs are run.
+//! The measured workspace: where its files are, and how other programs are run.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! The limits of the commands: their units end their names, their reasons stand above them.
+//! The limits of the commands. Each name ends in its unit, and the reason stands above it.
 
 /// Descriptors that the host itself needs with one shard: 17 were counted with one granted port
 /// (standard input, output and error, signals, the compiled code, the root twice, the queue,

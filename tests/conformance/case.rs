@@ -1,5 +1,5 @@
-//! A case: what a client sends, and what it must be answered. The files of `cases/` hold them, for
-//! this suite and for the scripts beside it; README.md says how they are written.
+//! A case: what a client sends, and the answer that it must get. The files of `cases/` hold the
+//! cases, for this suite and for the scripts beside it. README.md says how cases are written.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,7 +1,8 @@
-//! The corpus of `http_desync_guardian`, which tells how dangerous a request is: what it calls
-//! severe must be refused and the connection closed; what it calls compliant must be understood.
+//! The corpus of `http_desync_guardian`, which classifies how dangerous a request is. A request
+//! that it calls severe must be refused and the connection closed. A request that it calls
+//! compliant must be understood.
 //!
-//! The corpus is read where cargo keeps the crate's sources.
+//! The test reads the corpus where cargo keeps the crate's sources.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! A conversation with a server, and a reader of responses that forgives nothing.
+//! A conversation with a server, and a reader of responses that accepts no deviation.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

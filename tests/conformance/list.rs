@@ -1,5 +1,5 @@
-//! The list of cases that are answered otherwise than their source expects: the end of README.md,
-//! made of the cases.
+//! The list of cases that are answered otherwise than their source expects. It is the end of
+//! README.md, generated from the cases.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

@@ -1,8 +1,8 @@
 //! The web server before independent judges: cases on the wire, each with its source, and the
-//! corpus of a smuggling detector.
+//! corpus of a detector of smuggled requests.
 //!
-//! A new case goes into a file of `cases/`; README.md says how it is written, and lists those that
-//! are answered otherwise than their source expects.
+//! A new case goes into a file of `cases/`. README.md says how it is written, and lists the cases
+//! that are answered otherwise than their source expects.
 
 mod case;
 mod desync;

@@ -1,4 +1,4 @@
-//! Clients of all kinds: slow ones, hasty ones, and such as leave in the midst of it.
+//! Clients of all kinds: slow ones, hasty ones, and clients that leave in the middle.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What was counted before, in a file that people read: `tests/instructions.toml`.
+//! The earlier counts, in a file that people read: `tests/instructions.toml`.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};

@@ -1,4 +1,4 @@
-//! Counting by callgrind, and reading what it writes.
+//! Counting with callgrind, and reading its output.
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Kinds of requests, and the traces of clients that make them.
+//! Kinds of requests, and the traces of clients that send them.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,15 +1,15 @@
-//! What a request costs, in instructions: the guard that noise does not upset.
+//! What a request costs in instructions: a guard that noise does not disturb.
 //!
 //! Clients of `mixes` talk to a guest in the world of the SDK's tests, in batches as a busy server
-//! has them. What the guest was answered there is a trace, which `pluto-host replay` runs under
-//! callgrind: everything of a live server but the system calls, and with one price for every call
-//! of the allocator, so that neither clock nor network nor neighbours have a part in it. The cost
-//! of a request is the difference between a longer trace and a shorter one, divided by the
-//! requests that the longer has more; that takes the start out of it. `instructions.toml` holds
-//! what was counted, and why it changed.
+//! has them. The answers that the guest gets become a trace, and `pluto-host replay` runs the
+//! trace under callgrind. This covers everything of a live server except the system calls. Every
+//! call of the allocator has one price, so that neither the clock nor the network nor other
+//! programs matter. The cost of a request is the difference between a longer and a shorter trace,
+//! divided by the difference in requests; so the start does not count. `instructions.toml` holds
+//! the counts, and why they changed.
 //!
-//! `cargo xtask count` runs this; `cargo test` alone does not, for it wants valgrind and takes
-//! most of a minute. Of a new kind of work that must stay cheap there should be a mix.
+//! `cargo xtask count` runs this test. `cargo test` alone does not, because the test needs
+//! valgrind and takes most of a minute. A new kind of work that must stay cheap should get a mix.
 
 mod baseline;
 mod callgrind;

@@ -1,4 +1,4 @@
-//! A case of the suite, and plans that several cases have.
+//! A case of the suite, and plans that several cases use.
 
 use pluto_contract::*;
 

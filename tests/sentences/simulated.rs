@@ -1,4 +1,4 @@
-//! The world of a scene: the plan as a recorded run would have told it.
+//! The world of a scene: the plan becomes what a recorded run would have seen.
 
 use std::cell::RefCell;
 use std::rc::Rc;

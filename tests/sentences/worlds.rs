@@ -1,4 +1,4 @@
-//! What a sentence needs of a world, and the plan of what happens in it.
+//! What a sentence needs from a world, and the plan of what happens in the world.
 
 use std::collections::HashMap;
 

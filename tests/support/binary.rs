@@ -1,5 +1,5 @@
-//! WebAssembly by its bytes: for files that no text is made of, because they are too large, too
-//! deep or damaged.
+//! WebAssembly written byte by byte, for files that are too large, too deep or too damaged to be
+//! written as text.
 
 /// A number as the format has it.
 pub fn number(mut number: usize) -> Vec<u8> {

@@ -1,4 +1,5 @@
-//! The blocks of a trace with their frames, to be changed where its writer would not.
+//! The blocks of a trace with their frames, to be changed in ways in which a writer would not
+//! write them.
 
 use pluto_trace::binary::MAGIC;
 use xxhash_rust::xxh3::xxh3_64;

@@ -1,4 +1,4 @@
-//! Guests to test with: the built ones, and small ones written as text.
+//! Guests for tests: the built ones, and small ones that are written as text.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! A small HTTP client that takes nothing for granted: it reads what is on the wire.
+//! A small HTTP client that assumes nothing: it reads what is on the wire.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

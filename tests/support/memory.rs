@@ -1,4 +1,4 @@
-//! What a run of the command takes: the memory of its process, and of those that it starts.
+//! What a run of the command takes: the memory of its process and of its child processes.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that several themes use.
 
 pub mod binary;
 pub mod frames;

@@ -1,9 +1,9 @@
-//! A file system whose answers take as long as a test wants: one flat folder of files that can
-//! only be read, kept in memory and served over `/dev/fuse`.
+//! A file system whose answers take as long as a test wants: one flat folder of read-only files,
+//! kept in memory and served over `/dev/fuse`.
 //!
-//! It speaks as much of FUSE's protocol (7.31, `linux/fuse.h`) as reading needs. The system keeps
-//! no name and no attributes of it, so that each call of a server comes here. Each slow request is
-//! answered by a thread of its own, and delays no other.
+//! It speaks as much of FUSE's protocol (7.31, `linux/fuse.h`) as reading needs. The system caches
+//! no name and no attributes of it, so that each call of a server comes here. A thread of its own
+//! answers each slow request, so that no other request is delayed.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};

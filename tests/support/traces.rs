@@ -1,4 +1,4 @@
-//! Recordings, and what replays them.
+//! Recordings, and replaying them.
 
 use std::fs;
 use std::path::{Path, PathBuf};

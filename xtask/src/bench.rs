@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: builds everything that is measured, sees to it that the other servers are
-//! here, and starts the benchmark, which is a crate of its own (`bench/`).
+//! `cargo xtask bench`: builds everything that is measured, makes sure that the other servers are
+//! installed, and starts the benchmark, which is a crate of its own (`bench/`).
 
 use std::fs;
 use std::path::PathBuf;

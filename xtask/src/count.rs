@@ -1,5 +1,5 @@
-//! `cargo xtask count`: what a request costs in instructions, held against what it cost before.
-//! The counting itself is in `tests/instructions/`; `test` does this too.
+//! `cargo xtask count`: counts the instructions of a request, and compares them with the earlier
+//! counts. The counting itself is in `tests/instructions/`. `cargo xtask test` runs it too.
 
 use crate::install::{self, Asked, Need};
 use crate::workspace::{Result, cargo, run};

@@ -1,9 +1,10 @@
-//! `cargo xtask deny`: licences, duplicates and sources of all dependencies, against `deny.toml`.
+//! `cargo xtask deny`: checks licences, duplicates and sources of all dependencies against
+//! `deny.toml`.
 //!
-//! The file is one of cargo-deny's, whose meaning this keeps. cargo-deny itself takes minutes to
-//! install, and a check that is left out where its tool is missing is no check
-//! (docs/decisions/0042). A key that this module does not know is an error, so that no rule of the
-//! file is only written down.
+//! The file has the format of cargo-deny, and its meaning. cargo-deny itself takes minutes to
+//! install, and a check that is skipped where its tool is missing is no check
+//! (docs/decisions/0042). A key that this module does not know is an error, so that every rule of
+//! the file is checked.
 
 use std::collections::BTreeMap;
 use std::fs;

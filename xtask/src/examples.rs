@@ -1,5 +1,5 @@
-//! `cargo xtask examples`: the guests of `examples/`, which are no members of the workspace, built
-//! as a stranger builds them from their own manifest.
+//! `cargo xtask examples`: builds the guests of `examples/`, which are not members of the
+//! workspace, as a stranger builds them: from their own manifest.
 
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,7 @@
-//! Programs that a task needs: whether they are here, and whether they may be installed.
+//! Programs that a task needs: whether they are installed, and whether they may be installed.
 //!
-//! Nothing is installed with administrator rights unasked. Somebody asks by `--install`, by
-//! `CI=true`, or by being root on a machine with `apt-get`, which is how a fresh Debian machine is
+//! Nothing is installed with administrator rights unasked. `--install` asks for it, and so does
+//! `CI=true`, or being root on a machine with `apt-get`, which is how a fresh Debian machine is
 //! set up.
 
 use std::io::IsTerminal;

@@ -1,5 +1,5 @@
-//! `cargo xtask judge`: judges that need more than this repository look at the web server. It is
-//! no part of `test`.
+//! `cargo xtask judge`: shows the web server to judges that need more than this repository. It is
+//! not part of `test`.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! What `cargo metadata` knows of the packages: those of the workspace, and those they depend on.
+//! The output of `cargo metadata`: the packages of the workspace and their dependencies.
 
 use std::collections::HashMap;
 

@@ -1,11 +1,11 @@
 //! The executor: a pure function from a time and a batch of answers to a batch of requests.
 //!
-//! One thread, and no call of the contract: [`turn`] delivers answers, polls every task that is
-//! ready until none is, and gives out the requests that were made meanwhile. Who calls it hands
-//! them over: the shim of `component` on wasm32, `testing` natively.
+//! It has one thread, and calls no function of the contract. [`turn`] delivers answers, polls
+//! every task that is ready until none is, and returns the requests that were made meanwhile. The
+//! caller hands them over: the shim of `component` on wasm32, `testing` natively.
 //!
-//! Invariant: nobody else's code (a future, a handler, a waker, a destructor of one of these) runs
-//! while the state is borrowed. What is to be called or dropped is taken out first.
+//! Invariant: no code of others (a future, a handler, a waker, a destructor of one of these) runs
+//! while the state is borrowed. Such a value is taken out before it is called or dropped.
 
 mod ready;
 mod runtime;

@@ -1,11 +1,12 @@
-//! Memory of a guest: small blocks are given out again at once, the rest is the standard library's
-//! business.
+//! Memory of a guest. Small blocks are reused at once; the standard library's allocator does the
+//! rest.
 //!
 //! A server asks for the same few sizes again and again. The standard library's allocator for
-//! wasm32 looks for the best fit and joins what is free, in about 150 instructions for each block
-//! and a sixth of all that a request cost the web server; taking the first block of a list takes
-//! 15. What is in the lists serves no other size, and clients choose sizes: so there is a bound
-//! for all lists together, beyond which blocks go back to the standard library's allocator.
+//! wasm32 searches for the best fit and joins free blocks. That takes about 150 instructions for
+//! each block, and took a sixth of all instructions of a request to the web server. Taking the
+//! first block of a list takes 15. Blocks in the lists serve no other size, and clients choose
+//! sizes; so there is a bound for all lists together, beyond which blocks go back to the standard
+//! library's allocator.
 
 // An allocator deals in pointers, by its very signature.
 #![allow(unsafe_code)]

@@ -1,7 +1,7 @@
 //! The typed core: each kind of request is a type with its own answer type.
 //!
-//! A request is sent at once when it is made (with the others of the same turn), whether or not
-//! anybody has awaited it. What nobody waits for any more is cancelled.
+//! A request is sent when it is made, with the others of the same turn, whether or not anybody has
+//! awaited it. It is cancelled when nobody waits for it any more.
 
 use crate::contract::{Error, Id, Reply, Request};
 use crate::executor;

@@ -1,8 +1,8 @@
 //! What the shards of a server leave for each other.
 //!
-//! A server may be run by several guests at once, its shards, each with clients and memory of its
-//! own. A guest need not know of it, unless it tells somebody what concerns all of them, such as
-//! what it has counted.
+//! A server may run as several instances of a guest, its shards, each with clients and memory of
+//! its own. A guest needs to know this only if it reports something about all of them, such as
+//! counters.
 
 use crate::contract::{Error, Reply, Request};
 use crate::request::{Ask, Pending, Sealed, ask};

@@ -1,5 +1,6 @@
-//! How much is handed over at a time: the host ends a guest that sends more than `send_bytes_max`
-//! (64 MiB) in one call, and what a turn makes of thousands of clients can be more.
+//! How much is handed over in one call. The host ends a guest that sends more than
+//! `send_bytes_max` (64 MiB) in one call, and a turn with thousands of clients can make more than
+//! that.
 
 use crate::contract::{Part, Request, Submission};
 

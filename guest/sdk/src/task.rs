@@ -1,4 +1,4 @@
-//! Tasks: what runs side by side in the one thread of a guest.
+//! Tasks, which run side by side in the one thread of a guest.
 
 use crate::executor::{self, TaskId};
 use std::cell::RefCell;

@@ -1,4 +1,4 @@
-//! What values of the contract are made from, and what they are made to.
+//! Conversions of the contract's types.
 
 use crate::types::{Digested, Metadata, Part};
 

@@ -1,6 +1,6 @@
-//! The limits that a guest can meet: their units end their names, their reasons stand above them.
+//! The limits that a guest can meet. Each name ends in its unit, and the reason stands above it.
 //!
-//! A guest must not rely on them, beyond what `wit/system.wit` says.
+//! A guest must not rely on them beyond what `wit/system.wit` says.
 
 use crate::types::Error;
 

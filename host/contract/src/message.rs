@@ -1,4 +1,4 @@
-//! What the contract's errors say to a person.
+//! The contract's errors in words.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The one wasmtime configuration, and compiling for it in this process.
+//! The configuration of wasmtime, and compiling with it in this process.
 
 use anyhow::Result;
 use wasmtime::{Config, Engine, OptLevel};

@@ -1,5 +1,5 @@
-//! Guests that were built for another version of the contract: what they are told, and how a
-//! replay lets them in.
+//! Guests that were built for another version of the contract: the message that they get, and how
+//! a replay admits them.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The limits of running guests: their units end their names, their reasons stand above them.
+//! The limits of running guests. Each name ends in its unit, and the reason stands above it.
 
 mod admission;
 

@@ -1,4 +1,4 @@
-//! A world for tests: a list of answers in, the list of requests out.
+//! A world for tests: it gives a list of answers, and collects the requests.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

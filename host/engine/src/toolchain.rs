@@ -1,5 +1,4 @@
-//! Which toolchain has made a guest, as its `producers` sections say: what it is advised depends
-//! on that.
+//! The toolchain that made a guest, as its `producers` sections name it: advice depends on it.
 
 use wasmparser::{KnownCustom, Parser, Payload};
 

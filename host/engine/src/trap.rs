@@ -1,6 +1,6 @@
-//! What is told of a trap. The guest has chosen the names of its functions, so that the backtrace
-//! is written here: wasmtime writes them in full, and makes mangled names readable, which can take
-//! any time and memory.
+//! What the operator reads about a trap. The guest chose the names of its functions. wasmtime
+//! would write these names in full and demangle them, which can take any time and memory;
+//! therefore the backtrace is written here.
 
 use std::fmt::{self, Display, Write};
 

@@ -1,4 +1,4 @@
-//! What is kept and told of recorded runs and of guests in recorded worlds.
+//! Limits of what is kept and shown of recorded runs, and of guests in recorded worlds.
 
 /// A recorded world that had no signal to stop gives one so long after its end: what was under way
 /// then can be finished.

@@ -1,6 +1,6 @@
-//! The limits of the live world: their units end their names, their reasons stand above them.
+//! The limits of the live world. Each name ends in its unit, and the reason stands above it.
 //!
-//! Those that a guest can meet stand in `pluto_contract`, for every world.
+//! The limits that a guest can meet stand in `pluto_contract`, for every world.
 
 pub use pluto_contract::limits::*;
 

@@ -1,4 +1,4 @@
-//! The `signals` requests of a guest, and the signals that they are told.
+//! The `signals` requests of a guest, and the signals that it gets.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -1,5 +1,5 @@
-//! Texts of which a stranger has chosen a part, cut to what a reader can use: each line, and the
-//! whole.
+//! Cutting texts in which a stranger chose a part: each line, and the whole, to a length that a
+//! reader can use.
 
 use std::fmt::{self, Display, Write};
 

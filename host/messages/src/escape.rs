@@ -1,4 +1,4 @@
-//! Escaping what would move a cursor or end a string.
+//! Escaping characters that would move a cursor or end a string.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Messages in which a stranger has chosen a part, made fit to be read: escaped, and cut.
+//! Messages in which a stranger chose a part. They are escaped and cut before people read them.
 
 mod cut;
 mod escape;

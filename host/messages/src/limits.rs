@@ -1,4 +1,4 @@
-//! The limits of messages: their units end their names, their reasons stand above them.
+//! The limits of messages. Each name ends in its unit, and the reason stands above it.
 
 /// A line of a message that names what a guest has chosen. More of a name is no help.
 pub const TOLD_LINE_BYTES_MAX: usize = 300;

@@ -1,4 +1,4 @@
-//! What a world asks of its clients.
+//! What a world asks its clients.
 
 use pluto_contract::{Error, SocketAddress};
 

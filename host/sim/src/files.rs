@@ -1,4 +1,4 @@
-//! What a world asks of its files.
+//! What a world asks about files.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The files of a world, as requests reach them; and the watches.
+//! The requests of a guest for files, and its watches.
 
 use pluto_contract::limits::{self, room};
 use pluto_contract::world::Object;

@@ -1,6 +1,6 @@
-//! The shards of a server: a thread for each, with a guest and a live world of its own. They share
-//! the compiled code, the clock of turns and standard output, and nothing else that a request
-//! passes.
+//! The shards of a server: a thread for each, with a guest and a live world of its own. Shards
+//! share the compiled code, the clock of turns and standard output. A request passes nothing else
+//! that they share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};

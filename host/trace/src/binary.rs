@@ -1,5 +1,5 @@
-//! The trace as a file: checksummed blocks, so that a host killed at any moment leaves one that
-//! can be read.
+//! The trace as a file. Its blocks have checksums, so that a host that is killed at any moment
+//! leaves a file that can be read.
 
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -1,4 +1,4 @@
-//! KeyFrames: the state of a guest at a pause, which a recorder copies and a replayer compares.
+//! Key frames: the state of a guest at a pause, which a recorder copies and a replayer compares.
 
 use crate::KeyFrame;
 use crate::image::{Image, Mismatch};

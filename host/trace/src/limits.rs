@@ -1,4 +1,4 @@
-//! The limits of traces and of runs: their units end their names, their reasons stand above them.
+//! The limits of traces and of runs. Each name ends in its unit, and the reason stands above it.
 
 /// Size of a guest's file. Compiling takes about a second for each MiB, and a server is rarely
 /// larger than two.

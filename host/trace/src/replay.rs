@@ -1,5 +1,5 @@
-//! A world that is a trace: no sockets, no files, no clock. It gives the answers that were
-//! recorded, and holds what the guest sends against what was sent then.
+//! A world that is a trace: no sockets, no files, no clock. It gives the recorded answers, and
+//! compares what the guest sends with what was recorded.
 
 use std::cell::RefCell;
 use std::io::Read;

@@ -2,7 +2,7 @@
 //!
 //! Its header names the contract by the SHA-256 of `wit/system.wit`, comments included, and does
 //! not name the host. Everything else is as in format 6. A trace of format 5 keeps its format when
-//! it is made text and binary again.
+//! it is converted to text and back.
 
 use super::fields::{put_run, read_digest, read_run};
 use super::header::{Contract, Header};

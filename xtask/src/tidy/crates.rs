@@ -1,5 +1,5 @@
-//! The crates of the workspace: what their manifests say of them, and the picture of who uses
-//! whom.
+//! The crates of the workspace: the metadata in their manifests, and the picture of their
+//! dependencies.
 
 use std::fmt::Write;
 

@@ -1,7 +1,7 @@
 //! Lists of exceptions that can only shrink: breaches of a rule that are older than the rule.
 //!
 //! A line is `FILE COUNT`. More breaches than that are new ones. Fewer must be written down too,
-//! so that nobody uses up what somebody else has mended.
+//! so that nobody can use up what somebody else has mended.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,5 @@
-//! `cargo xtask tidy`: the house rules, as a test: what no compiler checks and no reader should
-//! have to.
+//! `cargo xtask tidy`: the house rules as a test. It checks what no compiler checks and no reader
+//! should have to.
 
 mod circles;
 mod columns;

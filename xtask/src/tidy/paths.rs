@@ -1,5 +1,5 @@
-//! Paths in the documentation: the map names every folder with Rust files, and every path that a
-//! document names is there.
+//! Paths in the documentation: ARCHITECTURE.md names every folder with Rust files, and every path
+//! in a document exists.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Just enough of Rust's grammar to ask what a file names.
+//! Just enough of Rust's grammar to find the names that a file uses.
 
 use std::iter;
 

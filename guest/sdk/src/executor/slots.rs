@@ -1,8 +1,8 @@
 //! The pending requests: a slab whose slots carry a generation.
 //!
-//! An id is `generation << 32 | slot`, so that finding a request is an array access, and an id
-//! that is stale, unknown or forged is told apart without a search. A slot is free again when the
-//! final answer has come *and* was taken.
+//! An id is `generation << 32 | slot`. So finding a request is an array access, and an id that is
+//! stale, unknown or forged is recognised without a search. A slot is free again when the final
+//! answer has come *and* was taken.
 
 use crate::contract::Expected;
 use crate::contract::{Answer, Id, Reply, Request, Signal};

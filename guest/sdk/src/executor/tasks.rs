@@ -1,7 +1,8 @@
-//! The tasks: a slab of futures, each slot with a waker that is made once and used by every task
+//! The tasks: a slab of futures. Each slot has a waker that is made once and used by every task
 //! that has the slot.
 //!
-//! A waker that outlives its task wakes the slot's next one for nothing, which every future bears.
+//! A waker that outlives its task wakes the slot's next task needlessly, which every future must
+//! bear.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The seam: a world takes a guest's requests and gives it answers.
+//! The interface of a world: it takes a guest's requests and gives answers.
 
 use crate::stop::StopReason;
 use crate::{Answer, Level, Submission};

@@ -1,4 +1,4 @@
-//! Events to come, in the order of their times: for every world that has a clock.
+//! Events to come, in the order of their times, for every world that has a clock.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

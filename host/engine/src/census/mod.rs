@@ -1,10 +1,10 @@
-//! A count of what is in a guest's file, before anything of it is compiled. What is counted here
-//! is what makes compiling cost far more than the file has bytes, and what the host keeps of a
-//! guest while it runs.
+//! A count of what is in a guest's file, before any of it is compiled. It counts what makes
+//! compiling cost far more than the file's size suggests, and what the host keeps of a running
+//! guest.
 //!
-//! The count takes time and memory in proportion to the file, and never recurses: the bytes come
-//! from a stranger. It is no validation, which the compiler does. It says in words what a compiler
-//! could say only by running out of memory.
+//! The count takes time and memory in proportion to the file, and never recurses, because the
+//! bytes come from a stranger. It does not validate the file; the compiler does. It reports in
+//! words what a compiler could report only by running out of memory.
 
 mod weight;
 

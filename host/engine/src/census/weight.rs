@@ -1,6 +1,6 @@
-//! What a component becomes once every component in it is instantiated as often as it is asked
-//! for. A few bytes that instantiate twice what came before double it each time, and the engine
-//! makes every single instance.
+//! How large a component becomes once each component in it is instantiated as often as the file
+//! says. A few bytes that instantiate everything before them twice double the result each time,
+//! and the engine makes every single instance.
 
 use anyhow::{Context, Result, bail};
 use wasmparser::{ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, Instance};

@@ -1,9 +1,9 @@
-//! Compiled code, kept in a folder of the operator's, so that a guest that was compiled once
+//! A cache of compiled code in a folder of the operator, so that a guest that was compiled once
 //! starts at once.
 //!
-//! wasmtime has such a cache, which packs code and unpacks it for each start. This one maps a file
-//! as it is, as the system does with every program: of the web server's 17 ms until its first
-//! response that spares 9.
+//! wasmtime has a cache too, which compresses code and unpacks it at each start. This cache maps a
+//! file as it is, as the system does with every program. That saves 9 of the 17 ms from the start
+//! of the web server to its first response.
 
 mod seal;
 

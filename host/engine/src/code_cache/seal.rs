@@ -1,5 +1,5 @@
-//! What stands behind the code in a file of the cache: its length and a checksum. Disks lose bits,
-//! file systems lose pages, and a processor would run what is left.
+//! The seal behind the code in a file of the cache: the length of the code and a checksum. Disks
+//! lose bits and file systems lose pages, and the processor would run what is left.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,5 +1,5 @@
-//! The process that compiles: it takes its bounds upon itself, and makes something of the guest
-//! that it reads. A hidden command of `pluto-host` is all of it.
+//! The process that compiles. It limits itself, reads a guest, and writes the result. It is a
+//! hidden command of `pluto-host`.
 
 use std::fs;
 use std::io::Read;

@@ -1,7 +1,7 @@
-//! Compiling a guest: in this process, or in one of its own that cannot take more than its bounds.
+//! Compiling a guest, in this process or in a process of its own that cannot exceed its limits.
 //!
-//! A compiler that is given a stranger's file may take any time and memory, or fail in any way. In
-//! a process of its own all of that is one thing: it ends, and the guest is refused.
+//! A compiler that gets a stranger's file may take any time and memory, or fail in any way. In a
+//! process of its own, all of this has one outcome: the process ends, and the guest is refused.
 
 pub mod child;
 mod talk;

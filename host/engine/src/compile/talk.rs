@@ -1,5 +1,5 @@
-//! What is said between the two processes: the one is given a file and gives back what it has made
-//! of it, or words. Whatever it does, or leaves undone, this side waits no longer than it will.
+//! The protocol between the two processes. One gets a file, and returns what it made of it, or a
+//! message. Whatever that process does, the other waits no longer than its limit.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;

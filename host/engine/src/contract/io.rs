@@ -1,7 +1,7 @@
 //! The four functions that a guest imports, on the types of `pluto_contract`.
 //!
-//! wasmtime's bindings of the world are told to take the interface from here. When a guest is
-//! admitted, wasmtime holds these types against those that the guest was built with.
+//! wasmtime's bindings of the world take the interface from here. When a guest is admitted,
+//! wasmtime compares these types with those of the guest.
 
 use wasmtime::component::{HasData, Linker, LinkerInstance};
 use wasmtime::{Result, StoreContextMut};

@@ -1,8 +1,8 @@
-//! The contract as guests of 0.2.0 import it, made that of today.
+//! The contract as guests of 0.2.0 import it, translated to the contract of today.
 //!
-//! The answers are those of today. Of the requests, two had fewer fields: a `listen` was always
-//! shared, and a `list` asked for all entries. Where a directory has more than `list_entries_max`
-//! entries, such a guest gets the first ones; 0.2.0 had answered `failed(too-large)`.
+//! The replies are the same. Two requests had fewer fields: a `listen` was always shared, and a
+//! `list` asked for all entries. Where a directory has more than `list_entries_max` entries, such
+//! a guest gets the first ones; the host of 0.2.0 answered `failed(too-large)`.
 
 use pluto_contract::{Handle, Id, Listing, Open, Path, Range, Read, Write};
 use wasmtime::component::{ComponentType, Lift, Lower};

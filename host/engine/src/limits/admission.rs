@@ -1,4 +1,4 @@
-//! What a guest's file may hold, and what compiling it may take.
+//! Limits of a guest's file, and of compiling it.
 
 use pluto_contract::limits::TABLE_ELEMENTS_MAX;
 use pluto_trace::limits::INSTANCES_MAX;

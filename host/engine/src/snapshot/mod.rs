@@ -1,8 +1,8 @@
-//! The state of a paused guest, in the guest itself: taken, put back, compared with an image.
+//! The state of a paused guest: taking it, restoring it, and comparing it with an image.
 //!
-//! wasmtime hands out what a component exports, and a component exports none of this. A core dump
-//! reaches everything in a store; so a module of a few bytes is started that traps at once, and
-//! what its core dump names is kept.
+//! wasmtime gives access to what a component exports, and a component exports none of its state. A
+//! core dump reaches everything in a store. So the host starts a module of a few bytes that traps
+//! at once, and keeps the objects that its core dump names.
 
 mod run_export;
 mod snapshotable;

@@ -1,7 +1,7 @@
-//! Calling `run` where wasmtime no longer does: it lets no component of a store be entered in
-//! which something has trapped, and the probe has. Nothing of the component took part in that; so
-//! its core function is called, with what the Canonical ABI does for a `func(args: list<string>)
-//! -> outcome` done here, in the same order.
+//! Calls `run` where wasmtime no longer does. After a trap in a store, wasmtime enters no
+//! component of it, and the probe has trapped. The component itself took no part in that. So its
+//! core function is called directly, and this file does what the Canonical ABI does for a
+//! `func(args: list<string>) -> outcome`, in the same order.
 
 use hashbrown::HashSet;
 use wasmparser::{CanonicalFunction, CanonicalOption, ComponentAlias, ExternalKind, Parser, Payload};

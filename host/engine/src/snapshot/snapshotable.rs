@@ -1,4 +1,4 @@
-//! Whether memories and globals are all the state that a component has between two calls.
+//! Whether memories and globals are the whole state of a component between two calls.
 
 use wasmparser::{CanonicalFunction, Operator, Parser, Payload, ValType};
 

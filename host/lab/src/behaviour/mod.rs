@@ -1,6 +1,5 @@
-//! What a guest did: what each client and the file system have seen of a run, and nothing of how
-//! it came about. Ids, handles, batches, log lines, timers and the order of requests to the host
-//! are not in it.
+//! What a guest did, as its clients and the file system saw it. Ids, handles, batches, log lines,
+//! timers and the order of requests to the host are not part of it.
 
 mod observer;
 mod store;

@@ -1,4 +1,4 @@
-//! Sees what goes between a guest and its world, and keeps what others see of it.
+//! Observes what passes between a guest and its world, and keeps what others see of it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

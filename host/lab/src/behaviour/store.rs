@@ -1,5 +1,5 @@
-//! Bytes and paths, each kept once: a server sends the same heads again and again, and two runs of
-//! it do so twice.
+//! A store of bytes and paths that keeps each of them once. A server sends the same heads again
+//! and again, and two runs of it do so twice.
 
 use std::rc::Rc;
 

@@ -1,5 +1,4 @@
-//! Two streams line by line: what has changed, in words that are the same for all changes of a
-//! kind.
+//! Compares two streams line by line. All changes of a kind are described in the same words.
 
 use std::fmt::Write as _;
 use std::time::Duration;

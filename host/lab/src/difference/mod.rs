@@ -1,5 +1,5 @@
-//! What two guests did, held against each other: told by kind, for one change in a server is a
-//! change in ten thousand answers.
+//! Compares what two guests did. Differences are reported by kind, because one change in a server
+//! changes ten thousand answers.
 
 mod lines;
 mod stream;

@@ -1,4 +1,4 @@
-//! Makes events of the steps of a replay.
+//! Turns the steps of a replay into events.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};

@@ -1,7 +1,7 @@
-//! A run as a page: one file that holds everything it needs and fetches nothing.
+//! A run as a page: one file that contains everything it needs and fetches nothing.
 //!
-//! What happened stands in it as JSON in which no `<` is left, so that nothing that a client sent
-//! can end the element around it; the page's script shows it as text only.
+//! The page contains the events as JSON without any `<`, so that nothing that a client sent can
+//! end the element around it. The page's script shows them as text only.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;

@@ -1,4 +1,5 @@
-//! What a recorded run tells of files: for each path, what was answered and when it was asked.
+//! What a recorded run reveals about files: for each path, the answers and the times of the
+//! questions.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

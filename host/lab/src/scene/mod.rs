@@ -1,5 +1,5 @@
-//! What the world did in a recorded run, without the guest: clients, files, signals, each with its
-//! time. Another guest can be put into it: `backend/sim`.
+//! What the world did in a recorded run, without the guest: clients, files and signals, each with
+//! its time. Another guest can be put into it: see `sim`.
 
 mod files;
 

@@ -1,17 +1,16 @@
-//! A world that was recorded, with another guest in it: clients send what they sent, when they
-//! sent it; files are what they were; time is virtual. No sockets, no files, no clock: the same
-//! scene and the same guest give the same run.
+//! The world of a recording with another guest in it. Clients send what they sent, at the same
+//! times; files are what they were; time is virtual. There are no sockets, no files and no clock,
+//! so the same scene and the same guest give the same run.
 //!
-//! Where this world differs from the one that was recorded:
+//! This world differs from the recorded one:
 //!
-//! - Files and folders are answered at once, so a guest is often some microseconds earlier than it
-//!   was.
-//! - A path that nobody asked for then is `not-found`, and content that nobody read cannot be read
-//!   (`io`): see [`Unknown`].
-//! - A client takes what it is sent as it did then: in the intervals in which it was slow it is
-//!   slow again, whatever it is sent. What it had sent before it was reset is not lost.
-//! - The guest is the only shard of its server: a trace does not say which of those that it was
-//!   told of it was itself.
+//! - Files and folders are answered at once, so a guest is often some microseconds earlier.
+//! - A path that the recorded guest never asked for is `not-found`, and content that it never read
+//!   cannot be read (`io`): see [`Unknown`].
+//! - A client takes what it is sent as it did then: where it was slow, it is slow again, whatever
+//!   it is sent. What it sent before it was reset is not lost.
+//! - The guest is the only shard of its server, because a trace does not say which shard recorded
+//!   it.
 
 mod clients;
 mod files;

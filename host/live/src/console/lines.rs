@@ -1,4 +1,4 @@
-//! What a line of the log looks like.
+//! The form of a line of the log.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! Where records go: to a thread that seals and keeps what has come since it last did.
+//! The thread that writes records: it seals and writes what has come since it last did.
 
 use std::collections::VecDeque;
 use std::io::Write;

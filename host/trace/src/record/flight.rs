@@ -1,7 +1,7 @@
-//! The last blocks of a trace, in memory: the flight recorder.
+//! The flight recorder: the last blocks of a trace, in memory.
 //!
-//! A trace can be replayed only from its beginning or from a key frame; so what is dropped, when
-//! there is too much, is all that stands before a key frame.
+//! A trace can be replayed only from its beginning or from a key frame. So when there is too much,
+//! everything before a key frame is dropped.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
-//! Any world, with its answers written down, and now and then the state of the guest.
+//! Records any world: its answers and, now and then, the state of the guest.
 //!
-//! What a turn costs here is the encoding and one lock that nobody else holds for long; a thread
-//! of its own writes. When a key frame is due and the guest has a request for signals pending,
-//! `signal(pause)` is added to the next batch, as if the world had said it: a guest that knows it
-//! pauses, and its memory is copied.
+//! A turn costs the encoding of its answers, and a lock that nobody else holds for long; another
+//! thread writes. When a key frame is due and the guest has a request for signals pending, the
+//! recorder adds `signal(pause)` to the next batch, as if the world had sent it. A guest that
+//! knows this signal pauses, and its memory is copied.
 
 mod background_writer;
 mod flight;
