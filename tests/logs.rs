@@ -375,3 +375,49 @@ fn a_limit_of_file_size_is_a_full_disk_which_an_emptied_log_ends() {
     host.signal("TERM");
     assert_eq!(host.wait().code, Some(0));
 }
+
+/// What a tool does that rotates logs: it moves the file away and sends SIGUSR1.
+#[test]
+fn sigusr1_opens_the_file_of_the_log_again_and_writes_the_flight_recorder() {
+    let folder = TempDir::new().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let (log, old, trace) = (path("log"), path("log.1"), path("run.trace"));
+    fs::write(&log, "before\n").expect("a log");
+    let mut command = Command::new(host::command());
+    command.args(["--shards", "1", "--flight-recorder", "1M"]);
+    command.args([Path::new("--record"), &trace, Path::new("--log-file"), &log]);
+    let mut host = Host::of(command.args([&pluto(), "0", "html/"])).serving();
+    let mut client = Client::new(host.connect());
+    ask(&mut client, 3);
+    let requests = |path: &Path| fs::read_to_string(path).unwrap_or_default().matches(" 404 ").count();
+    until("the first lines", || requests(&log) == 3);
+
+    fs::rename(&log, &old).expect("it is moved");
+    host.signal("USR1");
+    host.wait_for_error("the flight recorder has written");
+    until("the file is there again", || log.exists());
+    // The file is there before the thread that writes has it.
+    std::thread::sleep(Duration::from_millis(100));
+    ask(&mut client, 2);
+    until("lines in the new file", || requests(&log) == 2);
+    let kept = fs::read_to_string(&old).expect("a log");
+    assert!(kept.starts_with("before\n") && kept.matches(" 404 ").count() == 3, "{kept}");
+
+    // Where it cannot be opened the log goes on.
+    fs::rename(&log, &old).expect("it is moved");
+    fs::create_dir(&log).expect("a folder in its place");
+    host.signal("USR1");
+    host.wait_for_error("the log goes on in the file that was open");
+    ask(&mut client, 1);
+    until("a line in the old file", || requests(&old) == 3);
+    drop(client);
+    let ended = stop(host);
+    assert_eq!(ended.output, "", "{ended:#?}");
+}
+
+#[test]
+fn a_file_of_the_log_that_cannot_be_opened_is_told_before_anything_is_served() {
+    let ended = host::run(["--log-file", "/nowhere/log", &pluto(), "0", "html/"]);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(ended.errors.contains("cannot open the file of --log-file, /nowhere/log: No such file"), "{ended:#?}");
+}

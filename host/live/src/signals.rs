@@ -63,13 +63,13 @@ pub struct Stopper {
 
 impl Operator {
     /// Takes the signals over. Called once in a process, before anything that takes time. `tell`
-    /// tells the operator of a signal that has no meaning. SIGUSR1 has a meaning when there is a
-    /// flight recorder.
+    /// tells the operator of a signal that has no meaning. Whether SIGUSR1 has one is the
+    /// operator's choice.
     ///
     /// Until `shards` is called, a signal that asks to stop ends the process at once, with the
     /// exit code that shells expect: 128 and the number of the signal. After that only the second
     /// one does.
-    pub fn take_over(has_flight_recorder: bool, tell: fn(&str)) -> io::Result<Self> {
+    pub fn take_over(has_usr1: bool, tell: fn(&str)) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(true));
         for signal in STOPS {
             // The order matters: the first signal finds the flag down and only raises it.
@@ -85,7 +85,7 @@ impl Operator {
         let pass_on = move || {
             for signal in arriving.forever() {
                 match signal {
-                    SIGUSR1 if has_flight_recorder => {}
+                    SIGUSR1 if has_usr1 => {}
                     SIGHUP => wake(&theirs, true),
                     signal if STOPS.contains(&signal) => wake(&theirs, false),
                     signal => tell(&without_meaning(signal)),
@@ -158,7 +158,7 @@ fn without_meaning(signal: i32) -> String {
         _ => low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned),
     };
     let meant = match signal {
-        SIGUSR1 => "; with --flight-recorder, SIGUSR1 writes what it holds",
+        SIGUSR1 => "; SIGUSR1 opens the file of --log-file again, and writes what --flight-recorder holds",
         SIGXCPU => "; the limit of processor time (`ulimit -t`) is reached",
         _ => "",
     };

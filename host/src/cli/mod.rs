@@ -193,6 +193,11 @@ pub struct Run {
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = choices::format())]
     pub log: Format,
 
+    /// Append the guest's log to this file, instead of writing it to standard output. SIGUSR1 opens
+    /// the file again, as tools that rotate logs want it
+    #[arg(long, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+
     /// Write only log lines of this level or a more important one
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = choices::verbosity())]
     pub log_level: Verbosity,
@@ -312,8 +317,8 @@ Exit codes (with several shards, that of the first that did not end well):
   131  the same by SIGQUIT
   143  the same by SIGTERM
 
-Signals: INT, TERM and QUIT stop the server, HUP reloads it, USR1 writes the flight recorder. Others
-are ignored; a message says so.
+Signals: INT, TERM and QUIT stop the server, HUP reloads it, USR1 opens the file of --log-file
+again and writes the flight recorder. Others are ignored; a message says so.
 
 Example:
   pluto-host target/guests/pluto.wasm 8000 html/";

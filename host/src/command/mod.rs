@@ -6,6 +6,7 @@ mod diff;
 mod exit_status;
 mod explain;
 mod inspect;
+mod log_file;
 mod ports;
 mod private_file;
 mod record;

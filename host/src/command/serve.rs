@@ -1,6 +1,5 @@
 //! Runs a guest in the live world. Finds, binds and admits everything before the shards begin.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,6 +9,7 @@ use rustix::io::Errno;
 
 use super::descriptors::take_descriptors;
 use super::exit_status::ExitStatus;
+use super::log_file;
 use super::ports::bind_ports;
 use super::record::SnapshotRequests;
 use super::report::report;
@@ -19,7 +19,6 @@ use super::startup_notice::{self, StartupNotice};
 use crate::cli::Run;
 use pluto_engine::admission::{self, Admitted};
 use pluto_engine::engine::Engine;
-use pluto_live::console;
 use pluto_live::{Board, GrantedFolder, Operator, Port, Root, Signals};
 
 /// Runs a guest until it ends.
@@ -29,11 +28,11 @@ pub fn serve(run: &Run) -> Result<ExitStatus> {
     // The order matters: after the first step nobody waits for a reader of standard error, and the
     // third step needs descriptors. Each step is short, so that a signal can hardly end the
     // process meanwhile.
-    let output =
-        console::start(io::stdout(), io::stderr(), report).context("cannot start the threads that write the log")?;
+    let output = log_file::start(run)?;
     let handles_max = take_descriptors(shards)?;
-    let operator = Operator::take_over(run.flight_recorder.is_some(), report);
+    let operator = Operator::take_over(run.flight_recorder.is_some() || run.log_file.is_some(), report);
     let operator = operator.context("cannot take over the signals")?;
+    log_file::reopen_on_request(run, &output)?;
     let bytes = read_guest(&run.guest)?;
     let snapshot_requests = SnapshotRequests::of(run, shards)?;
     let ports = bind_ports(run)?;

@@ -15,7 +15,7 @@ use crate::limits;
 use pluto_contract::Level;
 use pluto_messages::printable;
 
-/// Where the logs of all shards meet: standard output.
+/// Where the logs of all shards meet: standard output, or the file of the log.
 pub struct Output {
     /// Its lines on their way.
     pub(super) stream: Stream,
@@ -33,7 +33,7 @@ struct Streams {
     errors: Stream,
 }
 
-/// From now on standard output and standard error, which are given, are written by threads. `tell`
+/// From now on the output of the log and standard error, which are given, are written by threads. `tell`
 /// is called with what the operator should know, also of a panic. To be called once, before
 /// anything is written to standard output.
 pub fn start(
@@ -95,6 +95,11 @@ impl Output {
     #[cfg(test)]
     pub(super) fn on(stream: Stream) -> Self {
         Self { stream, said_at_start: Mutex::default() }
+    }
+
+    /// From now on lines go to this descriptor: the file of the log was opened anew.
+    pub fn replace(&self, descriptor: impl AsFd + Send + 'static) {
+        self.stream.replace(Box::new(descriptor));
     }
 
     /// Whether another shard has said this at its start; if not, it is said now.

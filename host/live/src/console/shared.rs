@@ -1,5 +1,6 @@
 //! What a stream and its thread share: lines that wait, and lines that are lost.
 
+use std::os::fd::AsFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,6 +9,9 @@ use rustix::io::Errno;
 
 use super::loss::{Loss, Source, Why};
 use crate::limits;
+
+/// What lines are written to.
+pub type Descriptor = Box<dyn AsFd + Send>;
 
 /// What became of lines that were appended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +42,8 @@ struct State {
     lines_writing: u64,
     /// What was lost and is not told yet, at most one for each source.
     losses: Vec<Loss>,
+    /// What takes the place of the thread's descriptor, before it writes its next line.
+    replacement: Option<Descriptor>,
     /// The error of the last write, when it failed.
     trouble: Option<Errno>,
     /// Nobody reads any more. This does not change again.
@@ -124,6 +130,16 @@ impl Shared {
     /// Lines that were written in part are to be written again.
     pub fn writes_again(&self, left: usize) {
         self.state().writing = left;
+    }
+
+    /// Lines that are not written yet go to this descriptor.
+    pub fn replace(&self, descriptor: Descriptor) {
+        self.state().replacement = Some(descriptor);
+    }
+
+    /// The descriptor of the last call of `replace`, once.
+    pub fn take_replacement(&self) -> Option<Descriptor> {
+        self.state().replacement.take()
     }
 
     /// A write has failed. Whether the one before had not.

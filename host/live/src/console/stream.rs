@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::loss::{Source, Why};
-use super::shared::{Appended, Shared};
+use super::shared::{Appended, Descriptor, Shared};
 use super::writer::Writer;
 
 /// Lines on their way to standard output or standard error.
@@ -28,7 +28,7 @@ impl Stream {
         tell: impl Fn(&str) + Send + 'static,
     ) -> io::Result<Self> {
         let shared = Arc::<Shared>::default();
-        let writer = Writer::new(shared.clone(), descriptor, tell);
+        let writer = Writer::new(shared.clone(), Box::new(descriptor), tell);
         thread::Builder::new().name(name.to_owned()).spawn(move || writer.run())?;
         Ok(Self(shared))
     }
@@ -36,6 +36,11 @@ impl Stream {
     /// Appends whole lines: see [`Shared::append`].
     pub fn append(&self, source: Source, time: u64, lines: &str) -> Appended {
         self.0.append(source, time, lines)
+    }
+
+    /// Lines that are not written yet go to this descriptor.
+    pub fn replace(&self, descriptor: Descriptor) {
+        self.0.replace(descriptor);
     }
 
     /// Waits for what is appended to be written: see [`Shared::finish`].

@@ -1,7 +1,6 @@
 //! The thread of a stream: it writes lines, by calls that may block, and tries again what has
 //! failed.
 
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -10,13 +9,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, fstat};
 use rustix::io::{Errno, write};
 
-use super::shared::Shared;
+use super::shared::{Descriptor, Shared};
 use crate::limits;
 
 /// What writes to one descriptor.
-pub(super) struct Writer<D, T> {
+pub(super) struct Writer<T> {
     shared: Arc<Shared>,
-    descriptor: D,
+    descriptor: Descriptor,
     /// Called with what the operator should know.
     tell: T,
     /// None when the system does not tell.
@@ -30,9 +29,9 @@ pub(super) struct Writer<D, T> {
     length: Option<i64>,
 }
 
-impl<D: AsFd, T: Fn(&str)> Writer<D, T> {
-    pub(super) fn new(shared: Arc<Shared>, descriptor: D, tell: T) -> Self {
-        let kind = fstat(&descriptor).ok().map(|stat| FileType::from_raw_mode(stat.st_mode));
+impl<T: Fn(&str)> Writer<T> {
+    pub(super) fn new(shared: Arc<Shared>, descriptor: Descriptor, tell: T) -> Self {
+        let kind = kind(&descriptor);
         Self { shared, descriptor, tell, kind, lines: String::new(), at: 0, length: None }
     }
 
@@ -41,6 +40,7 @@ impl<D: AsFd, T: Fn(&str)> Writer<D, T> {
         loop {
             self.shared.take(&mut self.lines);
             self.at = 0;
+            self.adopt_replacement();
             while self.at < self.lines.len() {
                 let end = self.end_of_call();
                 match write(&self.descriptor, &self.lines.as_bytes()[self.at..end]) {
@@ -104,12 +104,24 @@ impl<D: AsFd, T: Fn(&str)> Writer<D, T> {
             self.length = self.length_of_file();
         }
         self.shared.rest();
+        self.adopt_replacement();
         if let Some(before) = self.length
             && let Some(now) = self.length_of_file()
             && now != before
         {
             self.begin_line_again(now);
         }
+    }
+
+    /// Goes on with the descriptor that has taken the place of this one, if there is one. A line
+    /// that was begun is written there as a whole.
+    fn adopt_replacement(&mut self) {
+        let Some(descriptor) = self.shared.take_replacement() else { return };
+        (self.kind, self.descriptor) = (kind(&descriptor), descriptor);
+        if self.has_begun_a_line() {
+            self.begin_line_again(0);
+        }
+        self.length = None;
     }
 
     fn has_begun_a_line(&self) -> bool {
@@ -136,6 +148,10 @@ impl<D: AsFd, T: Fn(&str)> Writer<D, T> {
             "nobody reads the log any more: {reason}; {lost} lines that waited are lost, and so is what follows"
         ));
     }
+}
+
+fn kind(descriptor: &Descriptor) -> Option<FileType> {
+    fstat(descriptor).ok().map(|stat| FileType::from_raw_mode(stat.st_mode))
 }
 
 /// What a pipe takes as one piece. Linux, `limits.h`.
