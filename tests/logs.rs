@@ -421,3 +421,42 @@ fn a_file_of_the_log_that_cannot_be_opened_is_told_before_anything_is_served() {
     assert_eq!(ended.code, Some(1), "{ended:#?}");
     assert!(ended.errors.contains("cannot open the file of --log-file, /nowhere/log: No such file"), "{ended:#?}");
 }
+
+/// A server in a terminal, whose SIGHUP was taken for a reload when the terminal closed.
+#[test]
+fn a_terminal_that_closes_ends_the_server_in_it_unless_nohup_started_it() {
+    for (before, ends) in [("", true), ("trap '' HUP; ", false)] {
+        let folder = TempDir::new().expect("a folder");
+        let (port, pid) = (free_port(), folder.path().join("pid").display().to_string());
+        let serve =
+            format!("{before}echo $$ > {pid}; exec {} --shards 1 {} {port} html/", host::command().display(), pluto());
+        let script = Command::new("script")
+            .args(["-qec", &serve, "/dev/null"])
+            .current_dir(guests::repository())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn();
+        let Ok(mut script) = script else {
+            return eprintln!("SKIPPED: there is no `script` (util-linux), which makes terminals");
+        };
+        assert_eq!(connect(port).get("/").status, 200);
+        let pid = fs::read_to_string(&pid).expect("its number").trim().to_owned();
+        let number = pid.parse().expect("a number");
+        host::signal(number, "HUP");
+        assert_eq!(connect(port).get("/").status, 200, "the terminal is there: a reload");
+        // It holds the other end of the terminal.
+        script.kill().expect("it runs");
+        script.wait().expect("it ends");
+        if ends {
+            let begin = Instant::now();
+            while is_running(&pid) {
+                assert!(begin.elapsed() < END, "it does not end");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        } else {
+            std::thread::sleep(Duration::from_secs(1));
+            assert_eq!(connect(port).get("/").status, 200);
+            host::signal(number, "TERM");
+        }
+    }
+}

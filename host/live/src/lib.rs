@@ -27,6 +27,7 @@ mod reading;
 mod root;
 mod signal_requests;
 mod signals;
+mod terminal;
 mod transfer;
 mod watches;
 

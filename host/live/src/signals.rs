@@ -1,5 +1,5 @@
 //! The operator's signals: SIGINT, SIGTERM and SIGQUIT stop the server, SIGHUP asks it to read the
-//! configuration again.
+//! configuration again, or says that the terminal has closed in which the server was started.
 
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
@@ -12,6 +12,8 @@ use signal_hook::consts::{
 };
 use signal_hook::iterator::Signals as Arriving;
 use signal_hook::{flag, low_level};
+
+use crate::terminal::Terminal;
 
 /// The signals that ask the server to stop.
 const STOPS: [i32; 3] = [SIGINT, SIGTERM, SIGQUIT];
@@ -70,6 +72,7 @@ impl Operator {
     /// exit code that shells expect: 128 and the number of the signal. After that only the second
     /// one does.
     pub fn take_over(has_usr1: bool, tell: fn(&str)) -> io::Result<Self> {
+        let terminal = Terminal::of_this_process();
         let stop = Arc::new(AtomicBool::new(true));
         for signal in STOPS {
             // The order matters: the first signal finds the flag down and only raises it.
@@ -81,11 +84,12 @@ impl Operator {
         let all = STOPS.into_iter().chain([SIGHUP]).chain(IGNORED).chain(REAL_TIME);
         let mut arriving = Arriving::new(all)?;
         let shards = Arc::<Mutex<Vec<ShardSignals>>>::default();
-        let theirs = shards.clone();
+        let (theirs, stops) = (shards.clone(), stop.clone());
         let pass_on = move || {
             for signal in arriving.forever() {
                 match signal {
                     SIGUSR1 if has_usr1 => {}
+                    SIGHUP if terminal.as_ref().is_some_and(Terminal::has_closed) => hang_up(&theirs, &stops),
                     SIGHUP => wake(&theirs, true),
                     signal if STOPS.contains(&signal) => wake(&theirs, false),
                     signal => tell(&without_meaning(signal)),
@@ -135,6 +139,15 @@ impl Stopper {
         wake(&self.shards, false);
         is_first
     }
+}
+
+/// Stops the server, as SIGTERM does: there is no terminal any more for which it runs.
+fn hang_up(shards: &Mutex<Vec<ShardSignals>>, stop: &AtomicBool) {
+    if lock(shards).is_empty() {
+        low_level::exit(128 + SIGHUP);
+    }
+    stop.store(true, Ordering::Relaxed);
+    wake(shards, false);
 }
 
 fn wake(shards: &Mutex<Vec<ShardSignals>>, reload: bool) {
