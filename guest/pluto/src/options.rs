@@ -28,7 +28,7 @@ pub enum Command {
 /// Options of the host, which end up here when they stand behind the root. The host cannot refuse
 /// them there: what stands behind the root is the guest's, and a guest may have a `--log` of its
 /// own.
-const HOST_OPTIONS: [&str; 14] = [
+const HOST_OPTIONS: [&str; 15] = [
     "--listen",
     "--grant-folder",
     "--grant-port",
@@ -36,6 +36,7 @@ const HOST_OPTIONS: [&str; 14] = [
     "--shards",
     "--memory-max",
     "--log",
+    "--log-file",
     "--log-level",
     "--record",
     "--overwrite",

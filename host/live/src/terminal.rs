@@ -8,9 +8,9 @@ use rustix::fs::OFlags;
 
 /// The controlling terminal of this process.
 ///
-/// SIGHUP has two senders: an operator who wants a reload, and the system or a shell whose terminal
-/// has closed. The state of the terminal tells them apart. A daemon has no terminal, so that every
-/// SIGHUP is a reload.
+/// SIGHUP has two senders: an operator who wants a reload, and the system or a shell whose
+/// terminal has closed. The state of the terminal tells them apart. A daemon has no terminal, so
+/// that every SIGHUP is a reload.
 pub struct Terminal(File);
 
 impl Terminal {

@@ -193,8 +193,8 @@ pub struct Run {
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = choices::format())]
     pub log: Format,
 
-    /// Append the guest's log to this file, instead of writing it to standard output. SIGUSR1 opens
-    /// the file again, as tools that rotate logs want it
+    /// Append the guest's log to this file, instead of writing it to standard output. SIGUSR1
+    /// opens the file again, as tools that rotate logs want it
     #[arg(long, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
 
@@ -221,8 +221,8 @@ pub struct Run {
 
     /// Record in memory, and keep only this much of the end of the trace. In bytes, or with K, M
     /// or G. The host writes them when the guest traps, fails or is ended by the host, and at
-    /// each SIGUSR1, to the FILE of --record or to pluto-host.PID.trace in the current folder.
-    /// Several shards write a file each, with the shard's number in its name
+    /// each SIGUSR1, to the FILE of --record or to pluto-host.TIME.PID.trace in the current
+    /// folder. Several shards write a file each, with the shard's number in its name
     #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "key_frame_every")]
     pub flight_recorder: Option<u64>,
 

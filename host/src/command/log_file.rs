@@ -1,5 +1,5 @@
-//! The file of `--log-file`, which SIGUSR1 opens again: a tool that rotates logs moves the file away
-//! and sends the signal.
+//! The file of `--log-file`, which SIGUSR1 opens again: a tool that rotates logs moves the file
+//! away and sends the signal.
 
 use std::fs::File;
 use std::io::{self, Read};

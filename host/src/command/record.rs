@@ -77,7 +77,7 @@ pub fn recorded(
 }
 
 /// The name of the trace of a flight recorder without a name.
-const FLIGHT_NAME: &str = "pluto-host.%p.trace";
+const FLIGHT_NAME: &str = "pluto-host.%t.%p.trace";
 
 /// Returns the name of a trace of this run. All shards have the time of the first one.
 fn named(name: &Path) -> PathBuf {

@@ -33,8 +33,8 @@ struct Streams {
     errors: Stream,
 }
 
-/// From now on the output of the log and standard error, which are given, are written by threads. `tell`
-/// is called with what the operator should know, also of a panic. To be called once, before
+/// From now on the output of the log and standard error, which are given, are written by threads.
+/// `tell` is called with what the operator should know, also of a panic. To be called once, before
 /// anything is written to standard output.
 pub fn start(
     output: impl AsFd + Send + 'static,
