@@ -15,7 +15,7 @@ use crate::limits;
 /// The folder beneath which a guest may read.
 ///
 /// Its path is a name: a deploy may give the name to another folder, by a symbolic link that is
-/// switched or by a folder that is moved into its place. [`replaced`](Root::replaced) finds that.
+/// switched or by a folder that is moved into its place. `replaced` finds that.
 #[derive(Clone)]
 pub struct Root {
     /// The folder as it is open. A thread that resolves a path holds it too.
