@@ -460,3 +460,27 @@ fn a_terminal_that_closes_ends_the_server_in_it_unless_nohup_started_it() {
         }
     }
 }
+
+/// Why a server does not start is on standard error, in the form of the log, whatever becomes of
+/// the log itself.
+#[test]
+fn why_a_server_does_not_start_is_on_standard_error() {
+    let (pluto, why) = (pluto(), "there is no option");
+    for (format, has_objects) in [("text", false), ("json", true), ("off", false)] {
+        for shards in ["1", "2"] {
+            let ended = host::run(["--log", format, "--shards", shards, &pluto, "0", "html/", "--nonsense"]);
+            assert_eq!((ended.code, ended.output.as_str()), (Some(5), ""), "{format}: {ended:#?}");
+            assert_eq!(ended.errors.matches(why).count(), 1, "{format}: {ended:#?}");
+            for line in ended.errors.lines() {
+                let object = serde_json::from_str::<serde_json::Value>(line);
+                assert_eq!(object.is_ok_and(|line| line["level"] == "error"), has_objects, "{format}: {line}");
+            }
+        }
+        // What the host itself finds wrong, once it has begun to start.
+        let ended = host::run(["--log", format, &pluto, "0", "/nowhere/at/all"]);
+        assert_eq!(ended.code, Some(1), "{format}: {ended:#?}");
+        let object = serde_json::from_str::<serde_json::Value>(ended.errors.trim_end());
+        assert_eq!(object.is_ok(), has_objects, "{format}: {ended:#?}");
+        assert!(ended.errors.contains("/nowhere/at/all does not exist"), "{format}: {ended:#?}");
+    }
+}

@@ -105,7 +105,7 @@ fn an_option_of_the_host_behind_the_root_is_told_from_one_that_does_not_exist() 
         assert_eq!(ended.code, Some(5), "{name}: {ended:#?}");
         let says = format!("{name} is an option of the host: it stands before the guest's file");
         let advice = "a new option of the host is named in HOST_OPTIONS of guest/pluto/src/options.rs";
-        assert!(ended.output.contains(&says), "{advice}: {}", ended.output);
+        assert!(ended.errors.contains(&says), "{advice}: {}", ended.errors);
     }
 }
 

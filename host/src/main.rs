@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     // Also when this thread panics.
     let _last = console::Finish;
     let exit = command::run(cli).unwrap_or_else(|error| {
-        command::report(&format!("{error:#}"));
+        command::report_error(&format!("{error:#}"));
         ExitStatus::CannotStart
     });
     ExitCode::from(exit as u8)

@@ -17,7 +17,7 @@ use signal_hook::low_level::pipe;
 
 use super::report::report;
 use crate::cli::Run;
-use pluto_live::console::{self, Output};
+use pluto_live::console::{self, Format, Output};
 
 /// The log has client data in it: its owner writes it, and a group of readers may be set.
 const MODE: u32 = 0o640;
@@ -26,14 +26,14 @@ const MODE: u32 = 0o640;
 /// file, or to standard output.
 pub fn start(run: &Run) -> Result<Arc<Output>> {
     let started = match &run.log_file {
-        Some(path) => begin(open(path)?),
-        None => begin(io::stdout()),
+        Some(path) => begin(open(path)?, run.log),
+        None => begin(io::stdout(), run.log),
     };
     started.context("cannot start the threads that write the log")
 }
 
-fn begin(log: impl AsFd + Send + 'static) -> io::Result<Arc<Output>> {
-    console::start(log, io::stderr(), report)
+fn begin(log: impl AsFd + Send + 'static, format: Format) -> io::Result<Arc<Output>> {
+    console::start(log, io::stderr(), format, report)
 }
 
 /// Opens the file again at each SIGUSR1, in a thread that may wait for its disk. To be called when

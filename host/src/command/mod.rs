@@ -28,7 +28,7 @@ use crate::cli::{Cli, Command, Form};
 
 pub use self::compile_guest::compile_guest;
 pub use self::exit_status::ExitStatus;
-pub use self::report::report;
+pub use self::report::report_error;
 
 /// Does what the command line says. An error means that nothing was started.
 pub fn run(cli: Cli) -> Result<ExitStatus> {

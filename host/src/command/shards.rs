@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use super::exit_status::ExitStatus;
 use super::ports::port_in_use;
 use super::record::{SnapshotRequests, recorded};
-use super::report::report;
+use super::report::{report, report_error};
 use super::startup_notice::StartupNotice;
 use crate::cli::Run;
 use pluto_contract::stop::StopReason;
@@ -154,7 +154,7 @@ impl Shards<'_> {
         let is_one_of_several = self.shards > 1 && self.have_begun.load(Ordering::Relaxed);
         if how != ExitStatus::Well {
             let shard = if is_one_of_several { format!("shard {number}: ") } else { String::new() };
-            report(&format!("{shard}{message}"));
+            report_error(&format!("{shard}{message}"));
             let mut exit = exit.lock().unwrap_or_else(PoisonError::into_inner);
             if *exit == ExitStatus::Well {
                 *exit = how;
@@ -181,7 +181,7 @@ fn conclude(ended: &RunResult) -> (ExitStatus, String) {
         RunResult::Exit(0) => (ExitStatus::Well, String::new()),
         RunResult::Exit(code) => (
             ExitStatus::GuestFailed,
-            format!("the guest ended with an error (its exit code is {code}); the end of its log says why"),
+            format!("the guest ended with an error (its exit code is {code}): its last error says why"),
         ),
         RunResult::Stopped(stop) if stop.is_orderly() => (ExitStatus::Well, String::new()),
         RunResult::Stopped(StopReason::PortTaken(port)) => (ExitStatus::CannotStart, port_in_use(*port)),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub use self::lines::{Format, Verbosity};
 use self::lines::{json_line, text_line};
 use self::loss::Source;
+use self::output::say_of_guest;
 pub use self::output::{Finish, Output, line_of, say, start};
 use crate::limits;
 use pluto_contract::Level;
@@ -34,6 +35,8 @@ pub struct Console {
     shard: Option<usize>,
     /// Its guest has had no client: what it says is of its start.
     is_starting: bool,
+    /// Whether shards say the same at their start, of which each line is told once.
+    is_one_of_several: bool,
     /// Nobody reads standard output any more.
     is_gone: bool,
     /// Lines that were lost since `take_lost` was called last.
@@ -50,7 +53,8 @@ impl Console {
             time: 0,
             output: None,
             shard: None,
-            is_starting: false,
+            is_starting: true,
+            is_one_of_several: false,
             is_gone: false,
             lost: 0,
         }
@@ -67,7 +71,7 @@ impl Console {
     /// shard.
     pub fn of_shard(mut self, number: usize) -> Self {
         self.shard = Some(number);
-        self.is_starting = true;
+        self.is_one_of_several = true;
         self
     }
 
@@ -78,19 +82,26 @@ impl Console {
 
     /// Adds a line, stamped with nanoseconds since the Unix epoch. Control characters are escaped:
     /// what a client sends must not move the cursor of whoever reads the log.
+    ///
+    /// An error before the first client goes to standard error, also when there is no log.
     pub fn line(&mut self, time: u64, level: Level, message: &str) {
-        if rank(level) > self.verbosity as u8 || self.format == Format::Off {
+        let is_of_start = self.is_starting && level == Level::Error && self.output.is_some();
+        if !is_of_start && (rank(level) > self.verbosity as u8 || self.format == Format::Off) {
             return;
         }
-        if self.is_gone {
+        if self.is_gone && !is_of_start {
             self.lost += 1;
             return;
         }
         if self.is_starting
+            && self.is_one_of_several
             && let (Some(shard), Some(output)) = (self.shard, &self.output)
             && output.is_said_at_start(shard, level, message)
         {
             return;
+        }
+        if is_of_start {
+            return say_of_guest(time, self.shard, message);
         }
         self.time = time;
         match self.format {

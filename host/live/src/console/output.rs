@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::fstat;
 
+use super::lines::{Format, json_line, text_line};
 use super::loss::Source;
 use super::stream::Stream;
 use crate::limits;
@@ -31,6 +32,8 @@ static STREAMS: OnceLock<Streams> = OnceLock::new();
 struct Streams {
     output: Stream,
     errors: Stream,
+    /// The form of messages on standard error. Off means text: a message is never lost.
+    format: Format,
 }
 
 /// From now on the output of the log and standard error, which are given, are written by threads.
@@ -39,6 +42,7 @@ struct Streams {
 pub fn start(
     output: impl AsFd + Send + 'static,
     errors: impl AsFd + Send + 'static,
+    format: Format,
     tell: fn(&str),
 ) -> io::Result<Arc<Output>> {
     std::panic::set_hook(Box::new(move |bug| {
@@ -49,7 +53,7 @@ pub fn start(
     let are_same = is_same(&output, &errors);
     let output = Stream::start("log", output, tell)?;
     let errors = if are_same { output.clone() } else { Stream::start("messages", errors, |_| ())? };
-    let streams = STREAMS.get_or_init(|| Streams { output, errors });
+    let streams = STREAMS.get_or_init(|| Streams { output, errors, format });
     Ok(Arc::new(Output { stream: streams.output.clone(), said_at_start: Mutex::default() }))
 }
 
@@ -58,13 +62,38 @@ pub fn line_of(message: &str) -> String {
     format!("pluto-host: {}\n", printable(message))
 }
 
-/// Hands a message of the host to the thread that writes standard error, without waiting. Returns
-/// whether there is one: else nothing was started.
-pub fn say(message: &str) -> bool {
+/// Hands a message of the host to the thread that writes standard error, in the form of the log,
+/// without waiting. Returns whether there is such a thread: else nothing was started.
+pub fn say(level: Level, message: &str) -> bool {
     let Some(streams) = STREAMS.get() else { return false };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    streams.errors.append(Source::Host, now.as_nanos() as u64, &line_of(message));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
+    let line = match streams.format {
+        Format::Json => json(now, None, level, message),
+        Format::Text | Format::Off => line_of(message),
+    };
+    streams.errors.append(Source::Host, now, &line);
     true
+}
+
+/// Hands an error that a guest logged before it had a client to the thread that writes standard
+/// error: it is why the server does not start, whatever becomes of the log.
+pub(super) fn say_of_guest(time: u64, shard: Option<usize>, message: &str) {
+    let Some(streams) = STREAMS.get() else { return };
+    let line = match streams.format {
+        Format::Json => json(time, shard, Level::Error, message),
+        Format::Text | Format::Off => {
+            let mut line = String::new();
+            text_line(&mut line, Level::Error, message);
+            line
+        }
+    };
+    streams.errors.append(Source::Host, time, &line);
+}
+
+fn json(time: u64, shard: Option<usize>, level: Level, message: &str) -> String {
+    let mut line = String::new();
+    json_line(&mut line, time, shard, level, message);
+    line
 }
 
 /// Waits, when it is dropped, until both streams are written, but not for long: nobody may read
@@ -73,10 +102,10 @@ pub struct Finish;
 
 impl Drop for Finish {
     fn drop(&mut self) {
-        let Some(Streams { output, errors }) = STREAMS.get() else { return };
+        let Some(Streams { output, errors, .. }) = STREAMS.get() else { return };
         let until = Instant::now() + Duration::from_millis(limits::LAST_WORDS_MILLIS);
         if let Some((lines, why)) = output.finish(until) {
-            say(&format!("{lines} lines of the log were not written: {why}"));
+            say(Level::Warn, &format!("{lines} lines of the log were not written: {why}"));
         }
         let _ = errors.finish(until + Duration::from_millis(limits::LAST_WORDS_MORE_MILLIS));
     }
