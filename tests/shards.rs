@@ -129,7 +129,7 @@ fn a_guest_that_does_not_listen_runs_once() {
     let ended = host::run(["--shards", "4", &hello, "0"]);
     assert_eq!((ended.code, ended.output.as_str(), ended.errors.as_str()), (Some(0), "Hello,\nworld!\n", ""));
     let ended = host::run(["--shards", "4", &pluto(), "0", "html/", "--idle"]);
-    assert_eq!((ended.code, ended.output.lines().count()), (Some(5), 1), "{ended:#?}");
+    assert_eq!((ended.code, ended.output.as_str(), ended.errors.lines().count()), (Some(5), "", 2), "{ended:#?}");
 }
 
 #[test]
