@@ -1,5 +1,5 @@
-//! Tells each client the time, and again each second until the client leaves or the operator says
-//! stop.
+//! Sends the time to each client, once a second, until the client leaves or the operator stops the
+//! guest.
 
 use pluto_sdk::{Client, ServerOptions, now, serve, sleep};
 use std::time::Duration;

@@ -7,22 +7,23 @@ use pluto_sdk::time::with_timeout;
 use pluto_sdk::{Client, Deadline, Error, ServerOptions, debug, serve};
 use std::time::Duration;
 
-/// Clients at once. Each holds one request, of at most [`RECEIVE_BYTES_MAX`]: 10,000 of them stay
-/// below 200 MiB.
+/// The most clients at once. Each client holds one request of at most [`RECEIVE_BYTES_MAX`], so
+/// 10,000 clients hold less than 200 MiB.
 const CONNECTIONS_MAX: u32 = 10_000;
 
-/// What is taken from a client before it is sent back: the host's own limit for one read.
+/// The most bytes that are read from a client before they are sent back: the host's own limit for
+/// one read.
 const RECEIVE_BYTES_MAX: u32 = 16 << 10;
 
-/// How long a client may take to receive the rest when the server stops; below the 9 s that the
-/// host allows.
+/// How long a client may take to receive the rest when the server stops. The host allows 9 s for
+/// the whole stop.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How long a client may take to end after its last answer.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Serves until the operator says stop. Arguments: the port, the root if the host was given one
-/// (it is not used), and the options `--once` and `--idle SECONDS`.
+/// Serves until the operator stops the server. The arguments are the port, the root if the host
+/// has one (the echo server does not use it), and the options `--once` and `--idle SECONDS`.
 pub async fn main(args: Vec<String>) -> Result<(), String> {
     let options = Options::parse(&args)?;
     let server = ServerOptions { port: options.port, connections_max: CONNECTIONS_MAX, shared: true, grace: GRACE };
@@ -33,7 +34,7 @@ pub async fn main(args: Vec<String>) -> Result<(), String> {
 
 pluto_sdk::main!(main);
 
-/// A client from its first byte to its end. How it ends matters to nobody but a reader of the log.
+/// Serves a client from its first byte to its end. The outcome only goes to the log.
 async fn handle(client: Client, options: Options) {
     let peer = client.connection.peer();
     match echo(&client, options).await {
@@ -42,11 +43,11 @@ async fn handle(client: Client, options: Options) {
     }
 }
 
-/// Sends back what the client sends, until it ends, is idle too long, or the server stops; with
-/// `once`, only what the first read gives. Returns how many bytes that were.
+/// Sends back what the client sends, until the client ends, is idle too long, or the server stops.
+/// With `once`, sends back only the bytes of the first read. Returns the number of bytes.
 ///
-/// Nothing more is read while something is not sent: a client that does not receive makes itself
-/// wait, and nobody else.
+/// The server reads no more from a client until everything is sent. So a client that does not
+/// receive delays only itself.
 async fn echo(client: &Client, options: Options) -> Result<u64, Error> {
     let mut sent = 0;
     while let Some(bytes) = receive(client, options.idle).await? {
@@ -59,12 +60,12 @@ async fn echo(client: &Client, options: Options) -> Result<u64, Error> {
     Ok(sent)
 }
 
-/// Ends our direction, and drops what the client still sends: closing with bytes unread would
-/// reset the connection, and the client would lose what it has not received yet.
+/// Ends our direction, and drops what the client still sends. Closing a connection with unread
+/// bytes would reset it, and the client would lose bytes that it has not received yet.
 async fn finish(client: &Client) {
     let deadline = Deadline::new();
     deadline.set(LINGER);
-    // An error means that the client is gone.
+    // An error means that the client has gone.
     let _ = deadline.limit(client.connection.shutdown()).await;
     while let Ok(Ok(bytes)) = deadline.limit(client.connection.read(RECEIVE_BYTES_MAX)).await {
         if bytes.is_empty() {
@@ -73,7 +74,7 @@ async fn finish(client: &Client) {
     }
 }
 
-/// The next bytes of a client; `None` when there will be none.
+/// Returns the next bytes of a client, or `None` when no more bytes will come.
 async fn receive(client: &Client, idle: Option<Duration>) -> Result<Option<Vec<u8>>, Error> {
     let read = client.until_stop(client.connection.read(RECEIVE_BYTES_MAX));
     let received = match idle {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-/// What the arguments say.
+/// The options of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) port: u16,
-    /// Whether a client is sent back one read, and then closed.
+    /// Whether a connection is closed after the bytes of one read were sent back.
     pub(crate) once: bool,
-    /// A client that has sent nothing for so long is closed.
+    /// How long a client may send nothing before its connection is closed.
     pub(crate) idle: Option<Duration>,
 }
 
@@ -18,7 +18,7 @@ impl Options {
         let mut args = args.iter().map(String::as_str).peekable();
         let port = args.next().ok_or("no port: give one as the first argument")?;
         let port = port.parse().map_err(|_| format!("`{port}` is no port: give a number from 0 to 65535"))?;
-        // The root, which the host names here when it was given one.
+        // The root, which the host passes here when it has one.
         args.next_if(|arg| !arg.starts_with("--"));
         let mut options = Options { port, once: false, idle: None };
         while let Some(arg) = args.next() {

@@ -3,9 +3,9 @@
 use pluto_sdk::info;
 use std::convert::Infallible;
 
-/// Says hello, whatever its arguments.
+/// Logs hello, whatever the arguments are.
 ///
-/// Takes them by value because every guest's `main` does.
+/// The arguments are taken by value, as in every guest's `main`.
 pub async fn main(_args: Vec<String>) -> Result<(), Infallible> {
     info!("Hello,");
     info!("world!");

@@ -1,10 +1,10 @@
-//! The hello guest, as the function that it is.
+//! Tests of the hello guest as a native function.
 
 use pluto_sdk::Level;
 use pluto_sdk::testing::{Outcome, Turn, run_on_answers};
 
-/// The first fact that the original proved of a program: it logs twice, in this order, and asks
-/// for nothing.
+/// The first fact that the original Pluto proved about a program: it logs twice, in this order,
+/// and sends no requests.
 #[test]
 fn logs_two_lines_and_ends() {
     let logs = ["Hello,", "world!"].map(|line| (Level::Info, line.to_owned()));

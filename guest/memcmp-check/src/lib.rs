@@ -1,22 +1,23 @@
-//! A guest for tests: compares buffers of all small lengths and alignments, and says whether the
-//! answers were right.
+//! A guest for tests: it compares buffers of all small lengths and alignments, and reports whether
+//! the results were right.
 //!
-//! The SDK's `memcmp` takes the place of the standard library's only where a guest is linked, so
-//! that no native test can run it. It is called here for each comparison of slices whose lengths
-//! the compiler does not know.
+//! The SDK's `memcmp` replaces the standard library's only when a guest is linked, so no native
+//! test can run it. In this guest, the compiler calls `memcmp` for each comparison of slices,
+//! because it does not know their lengths.
 
 use pluto_sdk::info;
 use std::cmp::Ordering;
 use std::hint::black_box;
 
-/// The longest buffers: `memcmp` has one loop for words of eight bytes, one step for four, and a
-/// loop for the rest, and three words pass through all of them in every combination.
+/// The length of the longest buffers, in bytes. `memcmp` has a loop for words of eight bytes, a
+/// step for four bytes, and a loop for the rest. Lengths below four words take these in every
+/// combination.
 const LENGTH_MAX: usize = 31;
 
 /// Buffers begin at each of these offsets from a multiple of eight.
 const ALIGNMENTS: usize = 8;
 
-/// Compares, whatever its arguments. The error is the first wrong answer.
+/// Makes all comparisons, whatever the arguments are. The error is the first wrong result.
 pub async fn main(_args: Vec<String>) -> Result<(), String> {
     let mut compared = 0_u32;
     for length in 0..=LENGTH_MAX {
@@ -30,16 +31,16 @@ pub async fn main(_args: Vec<String>) -> Result<(), String> {
 
 pluto_sdk::main!(main);
 
-/// Compares two buffers of a length which are equal, or first differ at each of their bytes.
-/// Returns how many pairs that were.
+/// Compares two buffers of this length, which are equal or first differ at each of their bytes in
+/// turn. Returns the number of pairs.
 fn check(length: usize, start_a: usize, start_b: usize) -> Result<u32, String> {
-    // What is outside of the buffers differs.
+    // The bytes outside of the buffers differ.
     let (mut a, mut b) = ([0x55; LENGTH_MAX + 2 * ALIGNMENTS], [0xaa; LENGTH_MAX + 2 * ALIGNMENTS]);
     let (a, b) = (&mut a[start_a..start_a + length], &mut b[start_b..start_b + length]);
     let mut compared = 0;
     for first in 0..=length {
-        // The first difference decides, and those behind it say the opposite. Bytes are not
-        // signed.
+        // The first difference decides, and later differences say the opposite. Bytes are
+        // unsigned.
         for (byte_a, byte_b, expected) in [(0x7f, 0x80, Ordering::Less), (0xff, 0x01, Ordering::Greater)] {
             for at in 0..length {
                 (a[at], b[at]) = match at.cmp(&first) {
@@ -68,7 +69,8 @@ mod tests {
     use super::*;
     use pluto_sdk::testing::{Outcome, run_on_answers};
 
-    /// Natively the standard library answers, and is right as well: so the expectations are.
+    /// Natively, the standard library compares. So this test shows that the expectations are
+    /// right.
     #[test]
     fn the_expectations_are_those_of_the_standard_library() {
         let turns = run_on_answers(main, &["0"], 0, Vec::new());

@@ -1,16 +1,18 @@
 //! C's `memcmp` for WebAssembly: it compares eight bytes at a time.
 //!
-//! WebAssembly has no instruction for it, so the compiler calls `memcmp` for nearly every
-//! comparison of slices or strings. The standard library's takes one byte at a time, in more than
-//! 20 instructions with wasmtime's look at the clock, which is in every loop: for the path of a
-//! page of the Rust documentation, a twelfth of what its request costs.
+//! WebAssembly has no instruction that compares memory, so the compiler calls `memcmp` for nearly
+//! every comparison of slices or strings. The standard library's `memcmp` compares one byte at a
+//! time. Each byte takes more than 20 instructions, including wasmtime's check of the clock, which
+//! is in every loop. For the path of a page of the Rust documentation, that is a twelfth of the
+//! cost of its request.
 //!
-//! A program takes this one by depending on the crate: the linker looks into the standard library
-//! only for a symbol that nobody else has. Natively the crate has no symbol.
+//! A program uses this `memcmp` by depending on the crate, because the linker looks into the
+//! standard library only for symbols that no other crate defines. Natively, the crate defines no
+//! symbol.
 
 #![cfg_attr(not(test), no_std)]
 // Otherwise the compiler may recognise a loop that compares bytes, and replace it by a call of
-// `memcmp`: a call of itself.
+// `memcmp`, which would then call itself.
 #![no_builtins]
 // The signature is C's.
 #![allow(unsafe_code)]
@@ -18,12 +20,12 @@
 #[cfg(any(target_arch = "wasm32", test))]
 use core::cmp::Ordering;
 
-/// C's `memcmp`, in place of the standard library's, which the linker takes only where there is no
+/// C's `memcmp`. It replaces the standard library's, which the linker uses only where there is no
 /// other.
 ///
 /// # Safety
 ///
-/// Neither pointer is null, and so many bytes can be read behind each.
+/// Neither pointer may be null, and `count` bytes must be readable from each.
 #[cfg(target_arch = "wasm32")]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, count: usize) -> i32 {
@@ -32,13 +34,13 @@ unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, count: usize) -> i32 {
     compare(a, b) as i32
 }
 
-/// Compares slices that are equally long. It must not compare slices itself, which would call
-/// `memcmp` again.
+/// Compares slices of the same length. The function must not use Rust's comparison of slices,
+/// which would call `memcmp` again.
 #[cfg(any(target_arch = "wasm32", test))]
 #[inline(always)] // a call would need another stack frame
 fn compare(mut a: &[u8], mut b: &[u8]) -> Ordering {
     while let (Some((word_a, rest_a)), Some((word_b, rest_b))) = (a.split_first_chunk(), b.split_first_chunk()) {
-        // In this order of bytes, numbers compare as the bytes do.
+        // Big-endian numbers compare as their bytes do.
         let (word_a, word_b) = (u64::from_be_bytes(*word_a), u64::from_be_bytes(*word_b));
         if word_a != word_b {
             return word_a.cmp(&word_b);
@@ -67,7 +69,7 @@ mod tests {
             let count = random.usize(..40);
             let a: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(count).collect();
             let mut b = a.clone();
-            // Mostly none, one or two of the bytes differ.
+            // Usually zero, one or two bytes differ.
             for _ in 0..random.usize(..3).min(count) {
                 b[random.usize(..count)] = random.u8(..);
             }
