@@ -10,7 +10,7 @@ use crate::install::{self, Asked, Need};
 use crate::toolchain::{self, TARGET};
 use crate::workspace::{Result, answer, cargo, host, path, root, run, say, target};
 
-/// Debian's packages of the programs that the benchmark may ask for.
+/// The programs that the benchmark may need, with Debian's packages.
 const PACKAGES: [Need; 6] = [
     Need { program: "wrk", package: "wrk" },
     Need { program: "nginx", package: "nginx" },
@@ -20,7 +20,7 @@ const PACKAGES: [Need; 6] = [
     Need { program: "prlimit", package: "util-linux" },
 ];
 
-/// The program that no package has.
+/// The program that is in no package of Debian.
 const WASMTIME: &str = "wasmtime";
 
 /// The parts of `wasmtime-cli` that serve HTTP.
@@ -29,9 +29,10 @@ const WASMTIME_FEATURES: &str = "serve,run,cranelift,parallel-compilation,poolin
 /// The variable in which the benchmark finds the program `wasmtime`.
 const WASMTIME_VARIABLE: &str = "PLUTO_BENCH_WASMTIME";
 
-/// Measures what `options` choose, which are those of the benchmark.
+/// Runs the benchmark with these options.
 pub(crate) fn bench(options: &[&str], asked: Asked) -> Result<()> {
-    // The benchmark alone first: a mistake in its options should not wait for wasmtime.
+    // The benchmark is built first, so that a mistake in its options is found before wasmtime is
+    // built.
     run(cargo("cargo").args(["build", "--quiet", "--release", "--workspace", "--bin", "bench"]))?;
     let program = target().join("release/bench");
     let mut bench = Command::new(&program);
@@ -81,7 +82,7 @@ fn wasmtime_serve(asked: Asked) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// The version of wasmtime that the host has.
+/// The version of wasmtime that the host uses.
 fn version() -> Result<String> {
     let lock =
         fs::read_to_string(root().join("Cargo.lock")).map_err(|error| format!("cannot read Cargo.lock: {error}"))?;

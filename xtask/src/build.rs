@@ -10,9 +10,9 @@ pub(crate) fn build(asked: Asked) -> Result<()> {
     guests::build(&toolchain::set_up(asked)?)
 }
 
-/// Builds the whole workspace for this machine. Every command of ours selects `--workspace` in the
-/// release profile: another selection unites the features of the crates differently, and wasmtime
-/// would be compiled once more.
+/// Builds the whole workspace for this machine. Every task selects `--workspace` in the release
+/// profile. With another selection, cargo unifies the features of the crates differently, and
+/// would compile wasmtime again.
 fn host() -> Result<()> {
     run(cargo("cargo").args(["build", "--release", "--workspace"]))
 }

@@ -1,5 +1,5 @@
-//! The contract of a version is never changed: a change is another version, with a copy in
-//! `wit/released/`.
+//! Checks that the contract of a released version never changes. A changed contract needs a new
+//! version, with a copy in `wit/released/`.
 
 use std::fs;
 use std::path::Path;
@@ -7,13 +7,13 @@ use std::path::Path;
 /// The contract.
 const CONTRACT: &str = "wit/system.wit";
 
-/// The contract of each version that was released, without its documentation.
+/// The folder with the contract of each released version, without its documentation.
 const RELEASED: &str = "wit/released";
 
-/// What the contract begins with, before its version.
+/// The text with which the contract begins, before its version.
 const PACKAGE: &str = "package pluto:system@";
 
-/// Holds the contract against what was released under its version.
+/// Compares the contract with the copy that was released under its version.
 pub(crate) fn check(root: &Path) -> Vec<String> {
     let contract = fs::read_to_string(root.join(CONTRACT)).unwrap_or_default();
     let Some(version) = version(&contract) else {
@@ -49,8 +49,8 @@ fn judge(contract: &str, version: &str, copy: &str, released: Option<&str>) -> O
     ))
 }
 
-/// The words and marks of a WIT document, each with its line: without white space and comments,
-/// and without a comma that ends a list.
+/// Returns the words and punctuation of a WIT document, each with its line. White space, comments
+/// and a trailing comma of a list are left out.
 fn tokens(wit: &str) -> Vec<(usize, String)> {
     let mut tokens: Vec<(usize, String)> = Vec::new();
     let (mut line, mut depth, mut joins) = (1, 0, false);

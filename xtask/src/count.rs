@@ -4,16 +4,16 @@
 use crate::install::{self, Asked, Need};
 use crate::workspace::{Result, cargo, run};
 
-/// Counts instructions.
+/// The program that counts instructions.
 const VALGRIND: Need = Need { program: "valgrind", package: "valgrind" };
 
-/// Sees to it that valgrind is here.
+/// Makes sure that valgrind is installed.
 pub(crate) fn set_up(asked: Asked) -> Result<()> {
     install::ensure("count", &[VALGRIND], asked)
 }
 
-/// Counts on a build that is there already, by a valgrind that is here, and fails when a request
-/// costs more than before. `options` are those of the command line.
+/// Counts on an existing build, and fails when a request costs more than before. valgrind must be
+/// installed. `options` are those of the command line.
 pub(crate) fn count(options: &[&str]) -> Result<()> {
     let mut test = cargo("cargo");
     test.args(["test", "--release", "--workspace", "--test", "all", "--", "--ignored", "--nocapture", "--quiet"]);

@@ -1,10 +1,10 @@
 //! `cargo xtask deny`: checks licences, duplicates and sources of all dependencies against
 //! `deny.toml`.
 //!
-//! The file has the format of cargo-deny, and its meaning. cargo-deny itself takes minutes to
-//! install, and a check that is skipped where its tool is missing is no check
-//! (docs/decisions/0042). A key that this module does not know is an error, so that every rule of
-//! the file is checked.
+//! The file has the format and the meaning of cargo-deny's. cargo-deny itself takes minutes to
+//! install, and a check that is skipped where its tool is missing is not a check
+//! (docs/decisions/0042). A key that this module does not know is an error, so every rule of the
+//! file is checked.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,13 +15,13 @@ use toml_span::Value;
 use crate::metadata::{self, Graph, Package};
 use crate::workspace::{Result, root, say};
 
-/// The file of the rules.
+/// The file with the rules.
 const FILE: &str = "deny.toml";
 
-/// The source of crates from crates.io, as cargo names it whichever mirror it asks.
+/// The source of crates from crates.io, as cargo names it for every mirror.
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// The keys that the file may have, and the one value of those that are switches. `graph` and
+/// The keys that the file may have. A key that is a switch has one allowed value. `graph` and
 /// every `reason` are for cargo-deny and for people.
 const KEYS: [(&str, Option<&str>); 7] = [
     ("licenses/allow", None),
@@ -37,9 +37,9 @@ const KEYS: [(&str, Option<&str>); 7] = [
 #[derive(Debug, Default)]
 struct Rules {
     licenses: Vec<Licensee>,
-    /// `NAME@VERSION`: may be there beside a newer version.
+    /// Crates as `NAME@VERSION`, each of which may be used beside a newer version.
     skipped: Vec<String>,
-    /// Names of crates that may not be there, but for what these packages use.
+    /// Names of banned crates, each with the packages that may still use it.
     banned: Vec<(String, Vec<String>)>,
 }
 
@@ -91,7 +91,7 @@ impl Rules {
         breaches
     }
 
-    /// Banned crates, and those that only some packages may use.
+    /// Reports banned crates, and crates that only some packages may use.
     fn of_users(&self, graph: &Graph) -> Vec<String> {
         let mut breaches = Vec::new();
         for (place, package) in graph.packages.iter().enumerate() {
@@ -116,7 +116,7 @@ impl Rules {
         if allowed { Ok(()) } else { Err(format!("its licence {license:?} is not among licenses.allow of {FILE}")) }
     }
 
-    /// Versions of a crate beside each other, and exceptions that nothing needs any more.
+    /// Reports crates with several versions, and exceptions that are no longer needed.
     fn of_versions(&self, graph: &Graph) -> Vec<String> {
         let mut versions: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (place, package) in graph.packages.iter().enumerate() {
@@ -147,13 +147,13 @@ impl Rules {
     }
 }
 
-/// The names of the packages that use the one at this place.
+/// Returns the names of the packages that use the package at this index.
 fn users(graph: &Graph, place: usize) -> Vec<&str> {
     let users = graph.uses.iter().filter(|(_, used)| used.contains(&place));
     users.map(|(user, _)| graph.packages[*user].name.as_str()).collect()
 }
 
-/// Every key must be one that is checked here.
+/// Checks that every key of the file is one that this module knows.
 fn check_keys(file: &Value<'_>) -> Result<()> {
     for (section, table) in file.as_table().into_iter().flatten().filter(|(section, _)| section.name != "graph") {
         for (key, value) in table.as_table().into_iter().flatten() {
@@ -180,7 +180,7 @@ fn texts(file: &Value<'_>, pointer: &str) -> Vec<String> {
     values.filter_map(|value| value.as_str().map(str::to_owned)).collect()
 }
 
-/// The crates of a list of `{ crate = "NAME", reason = "..." }`, each with its `wrappers`.
+/// Returns the crates of a list of `{ crate = "NAME", reason = "..." }`, each with its `wrappers`.
 fn crates(file: &Value<'_>, pointer: &str) -> Result<Vec<(String, Vec<String>)>> {
     let values = file.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
     let name = |value: &Value<'_>| {
@@ -218,7 +218,7 @@ mod tests {
         Package { name, version, license, source: Some(CRATES_IO.to_owned()), ..Package::default() }
     }
 
-    /// Two versions of `old`, which is what the file has an exception for.
+    /// A graph with two versions of `old`, for which the file has an exception.
     fn with(package: Package) -> Graph {
         let packages = vec![self::package("old", "1.0.0", "MIT"), self::package("old", "2.0.0", "MIT"), package];
         Graph { packages, uses: vec![] }

@@ -1,10 +1,10 @@
-//! `cargo xtask docs`: the documentation of every crate, private items included, without a
-//! warning.
+//! `cargo xtask docs`: builds the documentation of every crate, private items included. Any
+//! warning is an error.
 
 use crate::workspace::{Result, cargo, run};
 
-/// Compiles the documentation into `target/doc/`. Dependencies are those that clippy has checked,
-/// in the same profile, so that wasmtime is not checked again.
+/// Builds the documentation in `target/doc/`. The profile is clippy's, so that cargo uses the
+/// dependencies that clippy has checked, and does not check wasmtime again.
 pub(crate) fn docs() -> Result<()> {
     let mut doc = cargo("cargo");
     doc.args(["doc", "--release", "--workspace", "--no-deps", "--document-private-items"]);

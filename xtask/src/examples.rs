@@ -1,5 +1,5 @@
-//! `cargo xtask examples`: builds the guests of `examples/`, which are not members of the
-//! workspace, as a stranger builds them: from their own manifest.
+//! `cargo xtask examples`: builds the guests of `examples/` as a stranger would build them, from
+//! their own manifests. They are not members of the workspace.
 
 use std::fs;
 use std::path::Path;
@@ -10,9 +10,9 @@ use crate::install::Asked;
 use crate::toolchain::{self, TARGET};
 use crate::workspace::{Result, cargo, host, root, run, say, target};
 
-/// Builds each example for WebAssembly, lets the host look at the result, and runs the example's
-/// own tests. The host must have been built. All examples share one folder of what is built, so
-/// that Debian's standard library is built once.
+/// Builds each example for WebAssembly, has the host inspect the result, and runs the example's
+/// own tests. The host must have been built. All examples share one target folder, so that
+/// Debian's standard library is built once.
 pub(crate) fn examples(asked: Asked) -> Result<()> {
     let folder = root().join("examples");
     let manifests = manifests(&folder)?;
@@ -34,14 +34,15 @@ pub(crate) fn examples(asked: Asked) -> Result<()> {
         let module = built.join(TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
         run(Command::new(host()).arg("inspect").arg(module))?;
         let mut test = cargo("cargo");
-        // In the same profile, so that the macros that are compiled for it are those of the build.
+        // The profile is that of the build, so that procedural macros are not compiled again.
         test.args(["test", "--release"]).arg("--target-dir").arg(&built);
         run(test.current_dir(folder.join(&manifest)))?;
     }
     Ok(())
 }
 
-/// The names of the folders that have a manifest, in alphabetical order. There may be no examples.
+/// Returns the names of the folders that have a manifest, in alphabetical order. There may be no
+/// examples.
 fn manifests(folder: &Path) -> Result<Vec<String>> {
     if !folder.is_dir() {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! The guests: each crate beneath `guest/` that is a `cdylib`, from its sources to a component in
+//! Builds the guests. Each crate beneath `guest/` that is a `cdylib` becomes a component in
 //! `target/guests/`.
 
 use std::fs;
@@ -9,8 +9,8 @@ use std::time::SystemTime;
 use crate::toolchain::{TARGET, Toolchain};
 use crate::workspace::{Result, host, root, run, say, target};
 
-/// The profile of the root Cargo.toml that guests are compiled in, and the name of the folder they
-/// end in.
+/// The profile of the root Cargo.toml with which guests are compiled. The folder of the compiled
+/// guests has the same name.
 const PROFILE: &str = "guest";
 
 /// Builds every guest. The host must have been built: it turns the core modules into components.
@@ -19,8 +19,8 @@ pub(crate) fn build(toolchain: &Toolchain) -> Result<()> {
     let cores = target().join("wasm");
     for name in &names {
         let mut cargo = toolchain.cargo();
-        // cargo optimises across crates only what is nothing but a `cdylib`; for the tests, a
-        // guest is an `rlib` as well.
+        // cargo optimises across crates only a crate that is nothing but a `cdylib`. For its
+        // tests, a guest is also an `rlib`.
         cargo.args(["rustc", "--locked", "--lib", "--crate-type", "cdylib", "--package", name]);
         cargo.args(["--target", TARGET, "--profile", PROFILE, "--target-dir"]).arg(&cores);
         run(&mut cargo)?;
@@ -35,7 +35,7 @@ pub(crate) fn build(toolchain: &Toolchain) -> Result<()> {
     Ok(())
 }
 
-/// The packages beneath `guest/` that are a `cdylib`, in alphabetical order.
+/// Returns the packages beneath `guest/` that are a `cdylib`, in alphabetical order.
 fn names() -> Result<Vec<String>> {
     let folder = root().join("guest");
     let entries = fs::read_dir(&folder).map_err(|error| format!("cannot list {}: {error}", folder.display()))?;
@@ -45,15 +45,15 @@ fn names() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The name of the package in a manifest, when it is a guest.
+/// Returns the name of a manifest's package, if the package is a guest.
 pub(crate) fn guest_name(manifest: &str) -> Option<String> {
     let value = |key| manifest.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));
     value("crate-type")?.contains("\"cdylib\"").then_some(())?;
     Some(value("name")?.trim().trim_matches('"').to_owned())
 }
 
-/// Lets the host turn a core module into a component, unless the component is newer than both of
-/// them.
+/// Has the host turn a core module into a component, unless the component is newer than the module
+/// and the host.
 fn componentize(core: &Path, component: &Path) -> Result<()> {
     if let Some(made) = modified(component)
         && modified(core).is_some_and(|time| time < made)
@@ -61,7 +61,8 @@ fn componentize(core: &Path, component: &Path) -> Result<()> {
     {
         return Ok(());
     }
-    // Moved into its place when it is whole: a running host may be watching the file.
+    // The component is moved into its place when it is complete, because a running host may be
+    // watching the file.
     let unfinished = component.with_extension("wasm.tmp");
     run(Command::new(host()).arg("componentize").arg(core).arg("--output").arg(&unfinished))?;
     fs::rename(&unfinished, component).map_err(|error| format!("cannot write {}: {error}", component.display()))?;

@@ -1,8 +1,8 @@
 //! Programs that a task needs: whether they are installed, and whether they may be installed.
 //!
-//! Nothing is installed with administrator rights unasked. `--install` asks for it, and so does
-//! `CI=true`, or being root on a machine with `apt-get`, which is how a fresh Debian machine is
-//! set up.
+//! Nothing is installed with administrator rights unless the user allows it. `--install` and
+//! `CI=true` allow it. So does being root on a machine with `apt-get`, because that is how a fresh
+//! Debian machine is set up.
 
 use std::io::IsTerminal;
 use std::os::unix::fs::PermissionsExt;
@@ -13,44 +13,45 @@ use crate::workspace::{Result, is_ci, output, path, run, say};
 /// How long apt waits for one server.
 const APT_SECONDS_MAX: u64 = 30;
 
-/// A program, and Debian's package that has it.
+/// A program, and the package of Debian that contains it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Need {
     pub(crate) program: &'static str,
     pub(crate) package: &'static str,
 }
 
-/// What the command line says about installing.
+/// The choice of the command line about installing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// `--install`: do it.
+    /// `--install`: install what is missing.
     Install,
     /// `--no-install`: only say what is missing.
     NoInstall,
-    /// Neither of them.
+    /// Neither option was given.
     Nothing,
 }
 
-/// What decides about installing a package.
+/// The circumstances that decide whether a package is installed.
 #[derive(Clone, Copy, Debug)]
 struct Circumstances {
     asked: Asked,
-    /// Whether `CI=true`.
+    /// Whether `CI=true` is set.
     ci: bool,
-    /// Whether there is `apt-get`.
+    /// Whether `apt-get` exists.
     apt: bool,
-    /// Whether we are root.
+    /// Whether this process runs as root.
     root: bool,
-    /// Whether sudo can make us root: without a password, or where somebody can be asked for one.
+    /// Whether sudo can give root's rights: without a password, or by asking somebody at a
+    /// terminal.
     sudo: bool,
 }
 
-/// Whether packages are installed.
+/// The decision whether packages are installed.
 #[derive(Debug, PartialEq, Eq)]
 enum Decision {
-    /// They are, for this reason.
+    /// They are installed, for this reason.
     Install { by_sudo: bool, because: &'static str },
-    /// They are not, for this reason.
+    /// They are not installed, for this reason; the user is told how to install them.
     Tell { because: &'static str },
 }
 
@@ -73,7 +74,7 @@ fn decide(circumstances: Circumstances) -> Decision {
 
 impl Circumstances {
     fn of_this_machine(asked: Asked) -> Self {
-        // sudo can ask for a password where somebody sits.
+        // sudo can ask for a password at a terminal.
         let ask: &[&str] = if std::io::stdin().is_terminal() { &["--version"] } else { &["--non-interactive", "true"] };
         Self {
             asked,
@@ -85,8 +86,8 @@ impl Circumstances {
     }
 }
 
-/// Sees to it that the programs are here, and installs those that are not when that is allowed.
-/// The error names them, and says how to get them. `task` is the command of ours that needs them.
+/// Makes sure that the programs are installed, and installs missing ones when that is allowed. The
+/// error names the missing programs and says how to get them. `task` is the task that needs them.
 pub(crate) fn ensure(task: &str, needs: &[Need], asked: Asked) -> Result<()> {
     let missing = || needs.iter().filter(|need| !is_here(need.program)).copied().collect::<Vec<_>>();
     let absent = missing();
@@ -106,8 +107,8 @@ pub(crate) fn ensure(task: &str, needs: &[Need], asked: Asked) -> Result<()> {
     }
 }
 
-/// Installs packages when that is allowed. The error says why not, and how to get them. `what` is
-/// the name of what is missing.
+/// Installs packages when that is allowed. The error says why it is not allowed, and how to get
+/// the packages. `what` names the missing programs.
 pub(crate) fn install(task: &str, what: &str, packages: &[&str], asked: Asked) -> Result<()> {
     let circumstances = Circumstances::of_this_machine(asked);
     match decide(circumstances) {
@@ -119,7 +120,7 @@ pub(crate) fn install(task: &str, what: &str, packages: &[&str], asked: Asked) -
     }
 }
 
-/// What a person can do about packages that were not installed.
+/// Says what a person can do about packages that were not installed.
 fn advice(task: &str, what: &str, packages: &[&str], circumstances: Circumstances, because: &str) -> String {
     let Circumstances { asked, apt, root, sudo, .. } = circumstances;
     let names = packages.join(" ");
@@ -140,7 +141,7 @@ fn advice(task: &str, what: &str, packages: &[&str], circumstances: Circumstance
     }
 }
 
-/// Whether a program can be started by its name.
+/// Returns whether a program can be started by its name.
 pub(crate) fn is_here(program: &str) -> bool {
     std::env::split_paths(&path()).any(|folder| {
         let file = folder.join(program).metadata();
@@ -148,7 +149,7 @@ pub(crate) fn is_here(program: &str) -> bool {
     })
 }
 
-/// Whether all of these packages of Debian are installed.
+/// Returns whether all of these packages of Debian are installed.
 pub(crate) fn are_installed(packages: &[&str]) -> bool {
     let query = [["--show", "--showformat", "${db:Status-Status}\n"].as_slice(), packages].concat();
     output("dpkg-query", &query).is_some_and(|states| states.lines().all(|state| state == "installed"))
@@ -158,7 +159,7 @@ fn apt_install(packages: &[&str], by_sudo: bool) -> Result<()> {
     let apt = |args: &[&str]| {
         let mut apt = Command::new(if by_sudo { "sudo" } else { "env" });
         if by_sudo {
-            // Without a terminal sudo fails at once instead of waiting for a password.
+            // Without a terminal, sudo must fail at once instead of waiting for a password.
             apt.args(if std::io::stdin().is_terminal() { &["env"][..] } else { &["--non-interactive", "env"] });
         }
         apt.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"])
@@ -171,7 +172,7 @@ fn apt_install(packages: &[&str], by_sudo: bool) -> Result<()> {
     if let Err(why) = run(&mut apt(&["update"])) {
         say(&format!("{why}; going on with what apt knows already"));
     }
-    // --no-remove: another Rust that was installed on purpose is not ours to take away.
+    // --no-remove: apt must not remove another Rust that the user installed on purpose.
     let mut install = apt(&["install", "--yes", "--no-remove", "--no-install-recommends"]);
     run(install.args(packages)).map_err(|why| format!("cannot install {}: {why}", packages.join(" ")))
 }
@@ -180,7 +181,7 @@ fn apt_install(packages: &[&str], by_sudo: bool) -> Result<()> {
 mod tests {
     use super::{Asked, Circumstances, Decision, advice, decide, is_here};
 
-    /// An ordinary user of a Debian machine on which sudo wants a password.
+    /// An ordinary user of a Debian machine on which sudo needs a password.
     const USER: Circumstances = Circumstances { asked: Asked::Nothing, ci: false, apt: true, root: false, sudo: false };
 
     fn installs(circumstances: Circumstances) -> bool {
@@ -235,7 +236,7 @@ mod tests {
         check(Circumstances { sudo: true, ..USER }, &both("sudo "));
         check(Circumstances { root: true, ..USER }, &both(""));
         check(USER, &format!("Do this, then try again:\n  - as root: {apt}"));
-        // It was given already.
+        // `--install` was given already.
         let asked = Circumstances { asked: Asked::Install, root: true, ..USER };
         check(asked, &format!("Do this, then try again:\n  - {apt}"));
         let elsewhere = "Install it as this system does, then try again. Debian has it as: valgrind wrk";

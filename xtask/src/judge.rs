@@ -1,5 +1,5 @@
-//! `cargo xtask judge`: shows the web server to judges that need more than this repository. It is
-//! not part of `test`.
+//! `cargo xtask judge`: shows the web server's responses to judges that are not in this
+//! repository. The task is not part of `cargo xtask test`.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::build::build;
 use crate::install::{self, Asked, Need};
 use crate::workspace::{Result, output, path, root, run, say};
 
-/// The judges of the responses, from PyPI, in the versions that the rules were checked with.
+/// The judges of the responses, from PyPI, in the versions with which the rules were checked.
 const PACKAGES: [&str; 2] = ["httplint==2026.10.4", "redbot==2.7.1"];
 
 const PYTHON: Need = Need { program: "python3", package: "python3" };
@@ -15,7 +15,7 @@ const PYTHON: Need = Need { program: "python3", package: "python3" };
 /// One of the clients that must understand the responses.
 const CURL: Need = Need { program: "curl", package: "curl" };
 
-/// The web servers that `--grid` asks too.
+/// The web servers to which `--grid` sends the same requests.
 const SERVERS: [Need; 4] = [
     Need { program: "nginx", package: "nginx" },
     Need { program: "lighttpd", package: "lighttpd" },
@@ -23,14 +23,15 @@ const SERVERS: [Need; 4] = [
     Need { program: "h2o", package: "h2o" },
 ];
 
-/// Shows the web server to httplint and REDbot, which have a Python of their own beneath target/.
+/// Shows the web server's responses to httplint and REDbot, which run in a virtual environment of
+/// Python beneath `target/`.
 pub(crate) fn judge(asked: Asked) -> Result<()> {
     build(asked)?;
     install::ensure("judge", &[PYTHON, CURL], asked)?;
     let folder = root().join("target/judge/python");
     let python = folder.join("bin/python");
     if !python.exists() {
-        // Debian has this part of Python in a package of its own.
+        // Debian has this part of Python in a separate package.
         if output("python3", &["-c", "import venv, ensurepip"]).is_none() {
             install::install("judge", "Python's module venv", &["python3-venv"], asked)?;
         }
@@ -39,7 +40,7 @@ pub(crate) fn judge(asked: Asked) -> Result<()> {
     let mut pip = Command::new(&python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PACKAGES);
     if let Err(why) = run(&mut pip) {
-        // Without a network an earlier installation will do, if it has these versions.
+        // Without a network, an earlier installation is enough if it has these versions.
         let frozen = output(&python.to_string_lossy(), &["-m", "pip", "freeze"]).unwrap_or_default();
         if !PACKAGES.iter().all(|package| frozen.lines().any(|line| line == *package)) {
             return Err(format!("{why}; it gets {} from PyPI", PACKAGES.join(" and ")));
@@ -49,7 +50,7 @@ pub(crate) fn judge(asked: Asked) -> Result<()> {
     run(Command::new(&python).arg(root().join("tests/conformance/judge.py")))
 }
 
-/// Asks other web servers the same as ours.
+/// Sends the same requests to other web servers as to ours.
 pub(crate) fn grid(asked: Asked) -> Result<()> {
     build(asked)?;
     install::ensure("judge --grid", &[&[PYTHON][..], &SERVERS].concat(), asked)?;

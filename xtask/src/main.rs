@@ -92,8 +92,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Takes `--install` and `--no-install` out of a command line; the last of them counts. Behind
-/// `serve` they stand before everything else, because what follows is the host's.
+/// Takes `--install` and `--no-install` out of a command line. The last of them counts. After
+/// `serve`, they must come first, because all further arguments are the host's.
 fn asked<'a>(words: &[&'a str]) -> (Asked, Vec<&'a str>) {
     let mut asked = Asked::Nothing;
     let mut rest: Vec<&str> = Vec::new();

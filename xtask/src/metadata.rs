@@ -11,7 +11,7 @@ use crate::workspace::{Result, answer, cargo, output};
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) version: String,
-    /// Where it comes from; none for a package of the workspace.
+    /// The source of the package; none for a package of the workspace.
     pub(crate) source: Option<String>,
     /// An SPDX expression.
     pub(crate) license: Option<String>,
@@ -19,39 +19,39 @@ pub(crate) struct Package {
     pub(crate) readme: Option<String>,
     pub(crate) keywords: usize,
     pub(crate) categories: usize,
-    /// What its manifest asks for.
+    /// The dependencies in its manifest.
     pub(crate) dependencies: Vec<Dependency>,
 }
 
-/// A dependency, as a manifest has it.
+/// A dependency in a manifest.
 #[derive(Clone, Debug)]
 pub(crate) struct Dependency {
     pub(crate) name: String,
-    /// Which versions: `*` when nothing is said.
+    /// The version requirement; `*` when the manifest names no version.
     pub(crate) versions: String,
-    /// Whether only tests have it.
+    /// Whether only tests use it.
     pub(crate) is_dev: bool,
-    /// Whether it is a folder of this machine.
+    /// Whether it is given by a path on this machine.
     pub(crate) is_path: bool,
 }
 
-/// All packages that are compiled on this machine, and what depends on what.
+/// All packages that are compiled on this machine, and the dependencies between them.
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
     pub(crate) packages: Vec<Package>,
-    /// The place of a package, and the places of those that it uses.
+    /// The index of a package, and the indices of the packages that it uses.
     pub(crate) uses: Vec<(usize, Vec<usize>)>,
 }
 
-/// Returns the packages of the workspace. That takes no network.
+/// Returns the packages of the workspace. Needs no network.
 pub(crate) fn members() -> Result<Vec<Package>> {
     let text = answer(cargo("cargo").args(["metadata", "--format-version", "1", "--no-deps"]))?;
     let metadata = json(&text)?;
     Ok(list(&metadata, "packages").iter().map(package).collect())
 }
 
-/// Returns all packages, which cargo downloads first when it has not done so. Packages for other
-/// machines are left out: they are never downloaded here.
+/// Returns all packages. cargo first downloads packages that are missing. Packages for other
+/// platforms are left out, because they are never downloaded.
 pub(crate) fn graph() -> Result<Graph> {
     let version = output("rustc", &["--version", "--verbose"]).ok_or("`rustc --version --verbose` failed")?;
     let machine = version.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("rustc does not say its host")?;

@@ -7,10 +7,11 @@ use crate::build::build;
 use crate::install::Asked;
 use crate::workspace::{self, Result};
 
-/// What is served when nothing is said, beneath the workspace's folder.
+/// The default arguments. Their paths are relative to the workspace's folder.
 const DEFAULT_ARGS: [&str; 3] = ["target/guests/pluto.wasm", "8000", "html/"];
 
-/// Builds everything and becomes the host, so that signals reach it and its exit code is ours.
+/// Builds everything, and then becomes the host. So signals reach the host, and its exit code is
+/// that of the task.
 pub(crate) fn serve(args: &[&str], asked: Asked) -> Result<()> {
     build(asked)?;
     let mut host = Command::new(workspace::host());

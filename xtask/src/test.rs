@@ -7,14 +7,14 @@ use crate::install::Asked;
 use crate::workspace::{Result, cargo, is_ci, run};
 use crate::{count, deny, docs, examples, tidy};
 
-/// How a step has ended, when it has not failed.
+/// The result of a step that has not failed.
 enum Done {
     Passed,
-    /// It could not be done here, for this reason.
+    /// The step could not be done on this machine, for this reason.
     Skipped(String),
 }
 
-/// Its name, what it stands for, and what it does.
+/// A step of the test: its name, its description, and its function.
 type Step = (&'static str, &'static str, fn(Asked) -> Result<Done>);
 
 const STEPS: [Step; 9] = [
@@ -64,7 +64,7 @@ fn passed(result: Result<()>) -> Result<Done> {
     result.map(|()| Done::Passed)
 }
 
-/// Counts where there is valgrind. Without valgrind the step is skipped, except in CI.
+/// Counts instructions. Without valgrind, the step is skipped, except in CI.
 fn counted(asked: Asked) -> Result<Done> {
     match count::set_up(asked) {
         Ok(()) => passed(count::count(&[])),

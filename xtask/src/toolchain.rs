@@ -1,8 +1,8 @@
 //! The toolchain for guests: a compiler with a standard library for `wasm32-unknown-unknown`,
 //! found or installed.
 //!
-//! Where rustup reaches no server, the standard library is built from Debian's sources by Debian's
-//! compiler of the same version; rustup's own compiler cannot build them, because its version
+//! Where rustup reaches no server, Debian's compiler builds the standard library from Debian's
+//! sources of the same version. rustup's own compiler cannot build them, because its version
 //! differs.
 
 use std::path::{Path, PathBuf};
@@ -13,21 +13,22 @@ use std::time::{Duration, Instant};
 use crate::install::{self, Asked, Need};
 use crate::workspace::{self, Result, output, say};
 
-/// What guests are compiled for: no WASI, so a guest imports nothing but the contract.
+/// The target for which guests are compiled. It has no WASI, so a guest imports only the contract.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The compiler and cargo, and the sources of the standard library of the same version.
+/// Debian's packages of the compiler, of cargo, and of the standard library's sources, all of the
+/// same version.
 const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 
 /// Debian's linker for WebAssembly, for a machine without rustup's. Its name has a version,
 /// because the plain package `lld` of Debian 12 is LLVM 14, older than the compiler's.
 const DEBIAN_LINKER: Need = Need { program: "wasm-ld-19", package: "lld-19" };
 
-/// How long rustup may take: it downloads about 20 MB, and without a network it fails in less than
-/// a second.
+/// How long rustup may take. It downloads about 20 MB. Without a network, it fails in less than a
+/// second.
 const RUSTUP_SECONDS_MAX: u64 = 300;
 
-/// How guests are compiled on this machine.
+/// The toolchain that compiles guests on this machine.
 pub(crate) enum Toolchain {
     /// By the active toolchain, which has the target.
     Active,
@@ -46,8 +47,8 @@ impl Toolchain {
             Toolchain::Active => workspace::cargo("cargo"),
             Toolchain::Debian { linker } => debian_cargo(linker),
         };
-        // Flags meant for this machine's own programs (`-C target-cpu=native`) have no place in a
-        // guest. None at all is said here because that outranks what cargo's configuration says.
+        // Flags for this machine's own programs (`-C target-cpu=native`) must not apply to a
+        // guest. An empty variable overrides cargo's configuration.
         cargo.env("CARGO_ENCODED_RUSTFLAGS", "");
         cargo
     }
@@ -65,7 +66,7 @@ fn debian_cargo(linker: &Path) -> Command {
     cargo
 }
 
-/// Finds a toolchain for guests. When there is none, tries rustup, which needs no administrator
+/// Finds a toolchain for guests. If there is none, tries rustup, which needs no administrator
 /// rights, and then Debian's packages, which are installed only when that is allowed.
 pub(crate) fn set_up(asked: Asked) -> Result<Toolchain> {
     if active_has_target() {
@@ -89,7 +90,7 @@ pub(crate) fn set_up(asked: Asked) -> Result<Toolchain> {
     })
 }
 
-/// Whether the compiler that cargo uses has the standard library for guests.
+/// Returns whether the compiler that cargo uses has the standard library for guests.
 fn active_has_target() -> bool {
     output("rustc", &["--print", "sysroot"])
         .is_some_and(|sysroot| Path::new(&sysroot).join("lib/rustlib").join(TARGET).join("lib").is_dir())
@@ -111,23 +112,23 @@ fn rustup_add_target() -> Result<()> {
             Err(error) => return Err(format!("`{rustup}` cannot be waited for ({error})")),
         }
     }
-    // Neither result matters: what counts is that it no longer runs.
+    // Neither result matters, because either way the process no longer runs.
     let _ = child.kill();
     let _ = child.wait();
     Err(format!("`{rustup}` did not end in {RUSTUP_SECONDS_MAX} s"))
 }
 
-/// Debian's toolchain, once its packages are there.
+/// Returns Debian's toolchain, after its packages have been installed.
 fn debian_toolchain(asked: Asked) -> Result<Toolchain> {
     if let Some(linker) = rustup_linker() {
         return Ok(Toolchain::Debian { linker });
     }
-    // The active toolchain has no rust-lld, which would link guests too.
+    // Debian's linker is needed only if the active toolchain has no rust-lld.
     install::ensure("build", &[DEBIAN_LINKER], asked)?;
     Ok(Toolchain::Debian { linker: DEBIAN_LINKER.program.into() })
 }
 
-/// The linker that comes with rustup's toolchains.
+/// Returns the linker that comes with rustup's toolchains.
 fn rustup_linker() -> Option<PathBuf> {
     let sysroot = output("rustc", &["--print", "sysroot"])?;
     let version = output("rustc", &["--version", "--verbose"])?;

@@ -1,9 +1,9 @@
-//! Circles between the modules of a crate: two files, each of which needs the other.
+//! Finds circles between the modules of a crate: files that need each other, directly or not.
 //!
-//! A file needs another when it names something in it by a path (`crate::`, `self::`, `super::`,
-//! or a module of its own). A name that the other file has only imported is followed to where it
-//! comes from. A file that hands a name on (`pub use`) does not need it. What is compiled for
-//! tests alone does not count.
+//! A file needs another file when it names one of that file's items by a path (`crate::`,
+//! `self::`, `super::`, or a submodule). A name that the other file only imports is followed to
+//! its definition. A file that re-exports a name (`pub use`) does not need it. Code that is
+//! compiled only for tests does not count.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -13,16 +13,16 @@ use super::source::{code_of, is_word, without_tests};
 /// The module of a file: the words of its path in the crate.
 type Module = Vec<String>;
 
-/// A file's code, as far as it matters here.
+/// The parts of a file's code that this check needs.
 struct Source {
     file: String,
-    /// What `use` brings into the module: a name, and the path that it stands for.
+    /// The imports of the module: each name with the path for which it stands.
     imports: HashMap<String, Module>,
-    /// All paths that are named, imports included, but for those of `pub use`.
+    /// All paths in the code, including imports, except those of `pub use`.
     paths: Vec<Module>,
 }
 
-/// The files that stand in a circle, each counted once.
+/// Returns the files that are in a circle, each counted once.
 pub(crate) fn circles(files: &[(String, String)]) -> Counts {
     let roots: BTreeSet<&str> = files.iter().filter_map(|(file, _)| root(file)).collect();
     let of_root = |root: &&str| {
@@ -33,7 +33,8 @@ pub(crate) fn circles(files: &[(String, String)]) -> Counts {
     roots.iter().flat_map(of_root).collect()
 }
 
-/// The folder of a crate's modules: `src/`, or the folder of a `main.rs` or `lib.rs` elsewhere.
+/// Returns the folder of a crate's modules: `src/`, or the folder of a `main.rs` or `lib.rs`
+/// elsewhere.
 fn root(file: &str) -> Option<&str> {
     let after = |end: &str| file.find(end).map(|at| &file[..at + end.len()]);
     let is_root = |name: &str| matches!(name, "main.rs" | "lib.rs");
@@ -68,7 +69,8 @@ fn of_crate(src: &str, files: &[&(String, String)]) -> Counts {
     in_circle.map(|module| (sources[*module].file.clone(), 1)).collect()
 }
 
-/// All that a module needs, directly or not; itself when it stands in a circle.
+/// Returns all modules that a module needs, directly or not. They include the module itself if it
+/// is in a circle.
 fn reached<'a>(module: &'a Module, needs: &BTreeMap<&'a Module, BTreeSet<&'a Module>>) -> BTreeSet<&'a Module> {
     let mut reached = BTreeSet::new();
     let mut open: Vec<&Module> = vec![module];
@@ -78,14 +80,14 @@ fn reached<'a>(module: &'a Module, needs: &BTreeMap<&'a Module, BTreeSet<&'a Mod
     reached
 }
 
-/// The module that defines what a path names; none when it is of another crate.
+/// Returns the module that defines the item of a path; none if the item is in another crate.
 fn resolve<'a>(
     from: &Module,
     path: &[String],
     sources: &'a BTreeMap<Module, Source>,
     depth: usize,
 ) -> Option<&'a Module> {
-    // Imports that lead in a circle are no code that compiles.
+    // Imports that lead in a circle do not compile. The bound ends the search if there are any.
     const DEPTH_MAX: usize = 8;
     let mut at = from.clone();
     let mut words = path.iter().peekable();
@@ -150,13 +152,13 @@ fn read(file: &str, text: &str) -> Source {
     source
 }
 
-/// Whether the item that follows this code is visible outside of its module.
+/// Returns whether the item that follows this code is visible outside of its module.
 fn is_public(before: &str) -> bool {
     let item = before.rsplit([';', '{', '}']).next().unwrap_or_default();
     item.split(|letter: char| !letter.is_alphanumeric()).any(|word| word == "pub")
 }
 
-/// Takes in a tree of a `use`, behind the words of the path that leads to it.
+/// Records the imports of a `use` tree. `before` is the path that leads to the tree.
 fn import(tree: &str, before: &[String], source: &mut Source) {
     let tree = tree.trim();
     if let Some((prefix, group)) = tree.split_once('{') {
@@ -177,7 +179,7 @@ fn import(tree: &str, before: &[String], source: &mut Source) {
     source.paths.push(path);
 }
 
-/// The members of a group, at its commas.
+/// Splits a group at its commas.
 fn members(group: &str) -> Vec<&str> {
     let mut depth = 0;
     let is_end = |letter: char| {
@@ -195,7 +197,7 @@ fn members(group: &str) -> Vec<&str> {
 mod tests {
     use super::circles;
 
-    /// Files of a crate, and those among them that stand in a circle.
+    /// Checks which files of a crate are in a circle.
     fn check(files: &[(&str, &str)], expected: &[(&str, usize)]) {
         let files: Vec<(String, String)> =
             files.iter().map(|(file, text)| (format!("a/src/{file}"), (*text).to_owned())).collect();

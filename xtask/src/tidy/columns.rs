@@ -2,11 +2,11 @@
 
 use super::source::comment_lines;
 
-/// The last column that a line of prose may have: prose ends before column 100, so that two texts
-/// fit beside each other on a screen.
+/// The last column of a line of prose. Prose ends before column 100, so that two texts fit side by
+/// side on a screen.
 const COLUMNS_MAX: usize = 99;
 
-/// How many lines of prose in a file are too long.
+/// Returns how many lines of prose in a file are too long.
 pub(crate) fn long_lines(file: &str, text: &str) -> usize {
     let is_prose = match file.rsplit_once('.') {
         Some((_, "md")) => prose_of_markdown(text),
@@ -17,7 +17,8 @@ pub(crate) fn long_lines(file: &str, text: &str) -> usize {
     text.lines().zip(is_prose).filter(|(line, is_prose)| *is_prose && columns(line) > COLUMNS_MAX).count()
 }
 
-/// The columns of a line without the targets of its links, which cannot be broken.
+/// Returns the length of a line in columns, without the targets of its links, which cannot be
+/// broken.
 fn columns(line: &str) -> usize {
     let mut rest = line;
     let mut columns = 0;
@@ -30,7 +31,7 @@ fn columns(line: &str) -> usize {
     columns + rest.chars().count() - addresses.sum::<usize>()
 }
 
-/// Which lines are prose: those outside of code blocks and tables.
+/// Returns for each line whether it is prose, which means outside of code blocks and tables.
 fn prose_of_markdown(text: &str) -> Vec<bool> {
     let (mut fenced, mut indented, mut blank) = (false, false, true);
     let mut prose = Vec::new();
@@ -45,7 +46,7 @@ fn prose_of_markdown(text: &str) -> Vec<bool> {
     prose
 }
 
-/// Which lines have a comment, where `#` begins one outside of strings.
+/// Returns for each line whether it has a comment. A `#` outside of strings begins a comment.
 fn comments_of_toml(text: &str) -> Vec<bool> {
     let mut within: Option<&str> = None;
     let has_comment = |line: &str| {
@@ -62,7 +63,7 @@ fn comments_of_toml(text: &str) -> Vec<bool> {
                     within = None;
                     end.len()
                 }
-                // An escaped quote ends nothing.
+                // An escaped quote does not end the string.
                 (Some("\"" | "\"\"\""), _) if rest.starts_with('\\') => {
                     1 + rest[1..].chars().next().map_or(0, char::len_utf8)
                 }

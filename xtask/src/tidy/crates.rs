@@ -1,15 +1,15 @@
-//! The crates of the workspace: the metadata in their manifests, and the picture of their
+//! Checks the metadata in the manifests of the workspace's crates, and draws the picture of their
 //! dependencies.
 
 use std::fmt::Write;
 
 use crate::metadata::Package;
 
-/// The lines between which the picture stands on the map.
+/// The lines before and after the picture on the map.
 const BEGIN: &str = "<!-- crates: `cargo xtask graph` draws what follows -->";
 const END: &str = "<!-- crates: end -->";
 
-/// Reports what the manifests of our packages do not say.
+/// Reports metadata that the manifests of our packages lack.
 pub(crate) fn unsaid(members: &[Package]) -> Vec<String> {
     members.iter().flat_map(missing).collect()
 }
@@ -28,8 +28,8 @@ fn missing(member: &Package) -> Vec<String> {
     missing.collect()
 }
 
-/// The picture: an arrow from each crate to each crate of ours that it uses, a dotted one when
-/// only its tests do.
+/// Draws an arrow from each crate to each crate of ours that it uses. The arrow is dotted if only
+/// tests use the crate.
 pub(crate) fn picture(members: &[Package]) -> String {
     let mut members: Vec<&Package> = members.iter().collect();
     members.sort_by_key(|member| &member.name);
@@ -43,7 +43,7 @@ pub(crate) fn picture(members: &[Package]) -> String {
             .filter(|it| it.is_path && is_member(&it.name) && it.name != member.name)
             .map(|it| (&it.name, it.is_dev))
             .collect();
-        // The ordinary one first, which is the one that stays.
+        // An ordinary dependency sorts before one of tests, so the ordinary one stays.
         used.sort();
         used.dedup_by_key(|(name, _)| *name);
         for (kind, arrow) in [(false, "-->"), (true, "-.->")] {
@@ -63,7 +63,7 @@ pub(crate) fn picture(members: &[Package]) -> String {
     text + "```\n"
 }
 
-/// The map with a picture between its two marks; the error says what the map lacks.
+/// Returns the map with the picture between its two marks. The error says which mark is missing.
 pub(crate) fn with_picture(map: &str, picture: &str) -> Result<String, String> {
     let place = map.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
     let Some((before, after)) = place else {

@@ -1,7 +1,7 @@
 //! Lists of exceptions that can only shrink: breaches of a rule that are older than the rule.
 //!
-//! A line is `FILE COUNT`. More breaches than that are new ones. Fewer must be written down too,
-//! so that nobody can use up what somebody else has mended.
+//! A line is `FILE COUNT`. If a file has more breaches than the count, some are new. If it has
+//! fewer, the count must be lowered, so that nobody can add a breach where another was fixed.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,21 +11,21 @@ use std::path::PathBuf;
 
 use crate::workspace::{Result, root, say};
 
-/// How many breaches each file has.
+/// The number of breaches of each file.
 pub(crate) type Counts = BTreeMap<String, usize>;
 
-/// A list, which is a file.
+/// A list of exceptions, which is kept in a file.
 pub(crate) struct List {
-    /// Beneath the workspace's folder.
+    /// The path of the file, relative to the workspace's folder.
     pub(crate) path: &'static str,
-    /// What is counted, in the plural.
+    /// The name of the breaches, in the plural.
     pub(crate) what: &'static str,
-    /// What to do about a breach.
+    /// The advice about a breach.
     pub(crate) mend: &'static str,
 }
 
 impl List {
-    /// Reports the files that have more breaches than the list says, or fewer.
+    /// Reports the files whose number of breaches differs from the list.
     pub(crate) fn breaches(&self, found: &Counts) -> Result<Vec<String>> {
         let known = parse(self.path, &fs::read_to_string(self.file()).unwrap_or_default())?;
         Ok(self.compare(&known, found))
@@ -48,8 +48,8 @@ impl List {
         files.into_iter().filter_map(breach).collect()
     }
 
-    /// Lowers the entries to what was found. An entry never grows; only a list that is not there
-    /// is written with all that was found.
+    /// Lowers the entries to the numbers that were found. An entry never grows. Only a missing
+    /// list is written with all numbers.
     pub(crate) fn lower(&self, found: &Counts) -> Result<()> {
         let kept = match fs::read_to_string(self.file()) {
             Ok(text) => lowered(&parse(self.path, &text)?, found),

@@ -18,27 +18,30 @@ use crate::workspace::{Result, output, root, say};
 use exceptions::{Counts, List};
 use paths::MAP;
 
-/// A file that does not fit in one reader's head is more than one room.
+/// The most lines of a file. A longer file does not fit in one reader's head, and should be
+/// several modules.
 const FILE_LINES_MAX: usize = 600;
 
-/// The files that the limit above is for: those that people write and read.
+/// The extensions of files to which [`FILE_LINES_MAX`] applies: people write and read these files.
 const READ_BY_PEOPLE: [&str; 3] = ["rs", "wit", "md"];
 
-/// A larger file is a build product or a recording: git would keep each version of it for ever.
+/// The most bytes of a file. A larger file is a build product or a recording, and git would keep
+/// each version of it for ever.
 const FILE_BYTES_MAX: u64 = 512 * 1024;
 
-/// Words that are left behind for later, in code or comment; written apart so that this file does
-/// not hold them.
+/// Words that mark unfinished code or comments. They are written in two parts, so that this file
+/// does not contain them.
 const MARKS: [&str; 2] = [concat!("FIX", "ME"), concat!("XX", "X")];
 
-/// Lines of prose that are older than the rule about their width.
+/// Too long lines of prose that are older than the rule about their width.
 const LONG_LINES: List = List {
     path: "xtask/long-lines.txt",
     what: "lines of prose that do not end before column 100",
     mend: "break the lines of Markdown and of comments",
 };
 
-/// A file that git tracks or would track, with its text; empty when it is no text.
+/// A file that git tracks or would track, with its text. The text is empty if the file is not
+/// text.
 struct Tracked {
     name: String,
     bytes: Vec<u8>,
@@ -69,12 +72,12 @@ pub(crate) fn tidy() -> Result<()> {
     Err(format!("the house rules are broken in {} places:\n{}", breaches.len(), breaches.join("\n")))
 }
 
-/// Lowers the list of exceptions to what there still is.
+/// Lowers the list of exceptions to the breaches that remain.
 pub(crate) fn count() -> Result<()> {
     LONG_LINES.lower(&long_lines(&files()?))
 }
 
-/// Draws the crates into the map.
+/// Draws the picture of the crates into the map.
 pub(crate) fn draw() -> Result<()> {
     let path = root().join(MAP);
     let map = fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
@@ -82,7 +85,7 @@ pub(crate) fn draw() -> Result<()> {
     fs::write(&path, drawn).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-/// The map, and what the manifests say of the rooms.
+/// Checks the map, and the metadata in the manifests.
 fn check_map(files: &[Tracked], names: &[String]) -> Result<Vec<String>> {
     let members = metadata::members()?;
     let mut breaches = crates::unsaid(&members);
@@ -113,17 +116,17 @@ fn circles(files: &[Tracked]) -> Vec<String> {
     circles::circles(&rust).keys().map(breach).collect()
 }
 
-/// The files that git tracks or would track, without those that were deleted just now.
+/// Returns the files that git tracks or would track, without those that have just been deleted.
 fn files() -> Result<Vec<Tracked>> {
     let list = output("git", &["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .ok_or("tidy asks git which files there are, and `git ls-files` failed: run it in a clone of the repository")?;
     let mut names: Vec<&str> = list.split('\0').filter(|name| !name.is_empty()).collect();
     names.sort_unstable();
-    // A file in conflict is listed once for each side.
+    // git lists a file with a merge conflict once for each side.
     names.dedup();
     let root = root();
     let file = |name: &str| {
-        // What a link leads to is looked at where it is.
+        // The target of a link is checked at its own path.
         if root.join(name).is_symlink() {
             return None;
         }

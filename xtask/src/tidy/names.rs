@@ -1,4 +1,4 @@
-//! Names that may stand only in some files.
+//! Checks names that only some files may use.
 
 use super::source::{code_of, lines_naming, without_tests};
 
@@ -6,13 +6,13 @@ use super::source::{code_of, lines_naming, without_tests};
 struct Rule {
     /// Identifiers, macros with their `!`, or paths of two parts.
     names: &'static [&'static str],
-    /// The files that the rule is for: paths that begin so.
+    /// The files to which the rule applies: those whose paths begin with one of these texts.
     within: &'static [&'static str],
-    /// The files that may use the names: how their paths begin, and the reason.
+    /// The files that may use the names: the beginning of their paths, and the reason.
     allowed: &'static [(&'static str, &'static str)],
-    /// Whether tests must keep the rule too.
+    /// Whether the rule applies to tests too.
     in_tests: bool,
-    /// The rule and its reason, as the error says it.
+    /// The rule and its reason, as they appear in the error.
     why: &'static str,
 }
 
@@ -86,7 +86,7 @@ const RULES: [Rule; 5] = [
     },
 ];
 
-/// Reports the names that do not belong in a file of Rust.
+/// Reports names that a Rust file must not use.
 pub(crate) fn misplaced(file: &str, text: &str) -> Vec<String> {
     let begins = |paths: &[&str]| paths.iter().any(|path| file.starts_with(path));
     let code = code_of(text);
@@ -105,7 +105,7 @@ pub(crate) fn misplaced(file: &str, text: &str) -> Vec<String> {
     breaches
 }
 
-/// Reports the files that may use names and that are not there any more.
+/// Reports files that may use names but no longer exist.
 pub(crate) fn stale(files: &[String]) -> Vec<String> {
     let allowed = RULES.iter().flat_map(|rule| rule.allowed);
     let gone = allowed.filter(|(path, _)| !files.iter().any(|file| file.starts_with(path)));
@@ -113,7 +113,7 @@ pub(crate) fn stale(files: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Whether a file is compiled for tests alone.
+/// Returns whether a file is compiled only for tests.
 fn is_test(file: &str) -> bool {
     file.contains("/tests/") || file.ends_with("/tests.rs")
 }

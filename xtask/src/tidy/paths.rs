@@ -1,25 +1,25 @@
-//! Paths in the documentation: ARCHITECTURE.md names every folder with Rust files, and every path
-//! in a document exists.
+//! Checks paths in the documentation: ARCHITECTURE.md must name every folder with Rust files, and
+//! every path in a document must exist.
 
 use std::collections::BTreeSet;
 
 /// The map of the project.
 pub(crate) const MAP: &str = "ARCHITECTURE.md";
 
-/// Folders of records, each of which says what was so on its day, and is not edited when a file
+/// Folders with records. A record describes the state on its date, and is not edited when a file
 /// moves.
 const RECORDS: [&str; 2] = ["docs/decisions/", "docs/measurements/"];
 
-/// The folder of everything built, which is not there in a fresh clone.
+/// The folder of build products, which does not exist in a fresh clone.
 const BUILT: &str = "target";
 
-/// Names of files that end so are paths, wherever they begin.
+/// The extensions by which a text is recognised as a path, whatever its first folder is.
 const ENDS: [&str; 4] = [".rs", ".wit", ".md", ".wat"];
 
-/// Reports the folders with Rust files that the map does not name by their whole path.
+/// Reports folders with Rust files that the map does not name by their full path.
 ///
-/// A crate's folder stands for its `src/` and its `tests/`. A folder that has nothing but
-/// `tests.rs` belongs to the module beside it.
+/// A crate's folder stands for its `src/` and its `tests/`. A folder that contains only `tests.rs`
+/// belongs to the module beside it.
 pub(crate) fn unmapped(map: &str, files: &[String]) -> Vec<String> {
     let named: BTreeSet<&str> = code_spans(map).map(|(_, span)| span.trim_end_matches('/')).collect();
     let rust = files.iter().filter_map(|file| file.rsplit_once('/')).filter(|(_, name)| name.ends_with(".rs"));
@@ -30,19 +30,19 @@ pub(crate) fn unmapped(map: &str, files: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// The folder that the map has to name for a folder with Rust files.
+/// Returns the folder that the map must name for a folder with Rust files.
 fn room(folder: &str) -> &str {
-    // Each example is a small guest, and there is no order among them.
+    // Each example is a small guest, so the map names only the folder of all examples.
     if folder.starts_with("examples/") {
         return "examples";
     }
-    // The tests of a crate beneath another folder; `tests/` itself is a crate.
+    // `tests/` beneath a crate's folder belongs to that crate. The top-level `tests/` is a crate.
     let folder = folder.find("/tests").map_or(folder, |at| &folder[..at]);
     folder.strip_suffix("/src").unwrap_or(folder)
 }
 
-/// Reports the paths that a document names and that are not there. A path may leave out the
-/// folders that it begins with.
+/// Reports paths that a document names but that do not exist. A path may leave out its first
+/// folders.
 pub(crate) fn broken(document: &str, text: &str, files: &[String]) -> Vec<String> {
     if !document.ends_with(".md") || RECORDS.iter().any(|folder| document.starts_with(folder)) {
         return Vec::new();
@@ -55,8 +55,8 @@ pub(crate) fn broken(document: &str, text: &str, files: &[String]) -> Vec<String
         .collect()
 }
 
-/// Whether a text in code is the path of a file or folder of ours: it begins with a folder of
-/// ours, or ends like a file of ours.
+/// Returns whether a text in backticks is the path of a file or folder of the repository: it
+/// begins with one of its folders, or ends like one of its files.
 fn is_path(span: &str, files: &[String]) -> bool {
     let is_plain = span.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
     let Some((first, rest)) = span.split_once('/').filter(|(first, _)| is_plain && !first.is_empty()) else {
@@ -69,7 +69,7 @@ fn is_path(span: &str, files: &[String]) -> bool {
     !rest.is_empty() && is_ours() || ENDS.iter().any(|end| rest.ends_with(end))
 }
 
-/// Whether there is a file or a folder whose path ends so.
+/// Returns whether the path of any file or folder ends with this path.
 fn exists(path: &str, files: &[String]) -> bool {
     let path = path.trim_end_matches('/');
     files.iter().any(|file| {
@@ -80,7 +80,7 @@ fn exists(path: &str, files: &[String]) -> bool {
     })
 }
 
-/// Whether the target of a link is there, or is not ours to look at.
+/// Returns whether the target of a link exists, or is outside of the repository.
 fn link_exists(document: &str, target: &str, files: &[String]) -> bool {
     let path = target.split('#').next().unwrap_or_default();
     if path.is_empty() || path.contains(':') {
@@ -99,12 +99,12 @@ fn link_exists(document: &str, target: &str, files: &[String]) -> bool {
     files.iter().any(|file| file.strip_prefix(&whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-/// The texts between backticks, each with its line; none of fenced blocks.
+/// Returns the texts between backticks, each with its line, without those in fenced blocks.
 fn code_spans(markdown: &str) -> impl Iterator<Item = (usize, &str)> {
     lines(markdown).flat_map(|(number, line)| line.split('`').skip(1).step_by(2).map(move |span| (number, span)))
 }
 
-/// The targets of links, each with its line; none of fenced blocks.
+/// Returns the targets of links, each with its line, without those in fenced blocks.
 fn links(markdown: &str) -> impl Iterator<Item = (usize, &str)> {
     lines(markdown).flat_map(|(number, line)| {
         let targets = line.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
@@ -112,7 +112,7 @@ fn links(markdown: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// The lines outside of fenced blocks, with their numbers.
+/// Returns the lines outside of fenced blocks, with their numbers.
 fn lines(markdown: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut fenced = false;
     (1..).zip(markdown.lines()).filter(move |(_, line)| {

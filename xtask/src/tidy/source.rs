@@ -2,7 +2,8 @@
 
 use std::iter;
 
-/// The source with comments and the contents of literals blanked out; lines stay where they are.
+/// Returns the source with comments and the contents of literals blanked out. Line numbers stay
+/// the same.
 pub(crate) fn code_of(source: &str) -> String {
     let bytes = source.as_bytes();
     let mut code = Vec::with_capacity(bytes.len());
@@ -20,7 +21,7 @@ pub(crate) fn code_of(source: &str) -> String {
     String::from_utf8_lossy(&code).into_owned()
 }
 
-/// For each line whether it has a comment, or a part of one.
+/// Returns for each line whether it has a comment, or a part of one.
 pub(crate) fn comment_lines(source: &str) -> Vec<bool> {
     let bytes = source.as_bytes();
     let mut has_comment = vec![false; source.lines().count()];
@@ -38,8 +39,7 @@ pub(crate) fn comment_lines(source: &str) -> Vec<bool> {
     has_comment
 }
 
-/// The code without what is compiled for tests alone: modules and items behind `#[cfg(test)]`.
-/// Lines stay where they are.
+/// Returns the code without modules and items behind `#[cfg(test)]`. Line numbers stay the same.
 pub(crate) fn without_tests(code: &str) -> String {
     let mut rest = code;
     let mut kept = String::with_capacity(code.len());
@@ -52,8 +52,8 @@ pub(crate) fn without_tests(code: &str) -> String {
     kept + rest
 }
 
-/// The length of the item that a code begins with: up to its semicolon, or to the end of its
-/// braces.
+/// Returns the length of the item at the start of the code: up to its semicolon, or to the end of
+/// its braces.
 fn item_length(code: &str) -> usize {
     let mut depth = 0;
     for (at, letter) in code.char_indices() {
@@ -69,7 +69,7 @@ fn item_length(code: &str) -> usize {
     code.len()
 }
 
-/// The length of the comment or literal that `rest` begins with; 0 when it begins with code.
+/// Returns the length of the comment or literal at the start of `rest`, or 0 if there is none.
 fn blank_length(rest: &[u8], in_word: bool) -> usize {
     match rest {
         [b'/', b'/', ..] => rest.iter().take_while(|&&byte| byte != b'\n').count(),
@@ -105,7 +105,7 @@ fn string_length(rest: &[u8]) -> usize {
     at + 1
 }
 
-/// The length of a raw string that begins after its `r`; none when it is a raw identifier.
+/// Returns the length of a raw string after its `r`; none if it is a raw identifier.
 fn raw_string_length(rest: &[u8]) -> Option<usize> {
     let hashes = rest.iter().take_while(|&&byte| byte == b'#').count();
     let body = rest[hashes..].strip_prefix(b"\"")?;
@@ -113,19 +113,19 @@ fn raw_string_length(rest: &[u8]) -> Option<usize> {
     Some(hashes + 1 + until(body, &end))
 }
 
-/// The length of a character literal; 0 when the quote begins a lifetime.
+/// Returns the length of a character literal, or 0 if the quote begins a lifetime.
 fn character_length(rest: &[u8]) -> usize {
     let end = |length: &usize| rest.get(length + 1) == Some(&b'\'') && (*length == 1 || !rest[1].is_ascii());
     (1..=4).find(end).map_or(0, |length| length + 2)
 }
 
-/// How many bytes there are up to and with `end`; all of them when it is missing.
+/// Returns the number of bytes up to and including `end`, or of all bytes if `end` is missing.
 fn until(bytes: &[u8], end: &[u8]) -> usize {
     bytes.windows(end.len()).position(|window| window == end).map_or(bytes.len(), |at| at + end.len())
 }
 
-/// The lines, from 1, on which code names `name`: an identifier, a macro with its `!`, or a path
-/// of two parts such as `std::fs`, which is found in `use std::{fs, io}` too.
+/// Returns the lines, from 1, on which code uses `name`: an identifier, a macro with its `!`, or a
+/// path of two parts such as `std::fs`, which is also found in `use std::{fs, io}`.
 pub(crate) fn lines_naming(code: &str, name: &str) -> Vec<usize> {
     let mut found: Vec<usize> = positions(code, name).collect();
     if let Some((first, second)) = name.split_once("::") {
@@ -146,8 +146,8 @@ fn positions<'a>(code: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 
     })
 }
 
-/// The first word of each member of a `use` group, and where it stands; `group` begins after the
-/// group's brace.
+/// Returns the first word of each member of a `use` group, and its position. `group` begins after
+/// the group's brace.
 fn heads(group: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut depth = 1;
     let mut begins = true;
@@ -164,7 +164,7 @@ fn heads(group: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Whether a byte can stand in an identifier.
+/// Returns whether a byte can be part of an identifier.
 pub(crate) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
 }
